@@ -1,0 +1,46 @@
+# Every target is idempotent; `make help` lists them.
+PYTHON ?= python3.11
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup lock demo test check format run bench docs clean
+
+help: ## Show this help
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.ready ## Make .venv with every package at its locked version
+
+.venv/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock: ## Recompute requirements.lock from pyproject.toml (needs pip-tools)
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --all-build-deps --extra dev --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+
+demo: setup ## Run the whole closed loop and tell its story
+	$(BIN)/duban demo
+
+test: setup ## Run every test
+	$(BIN)/pytest
+
+check: setup ## Format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup ## Reformat and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+run: setup ## Serve the whole suite on one port, data in ./data
+	$(BIN)/duban serve --data data
+
+bench: setup ## Run the benchmarks; prints ratios against baselines of the same run
+	$(BIN)/python -m tests.bench
+
+docs: setup ## Regenerate OpenAPI, AsyncAPI, the event map and golden files of new events
+	$(BIN)/duban docs
+
+clean: ## Remove what the other targets made
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

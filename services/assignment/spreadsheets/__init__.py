@@ -1,0 +1,70 @@
+"""Reading and writing the task lists people really have (measure 7): pure functions of the bytes they are given."""
+
+from services.assignment.spreadsheets.columns import NoTaskHeader
+from services.assignment.spreadsheets.tables import (
+    CellTooLong,
+    DamagedFile,
+    EmptyFile,
+    ExpandsTooFar,
+    FileRefusal,
+    FileTooLarge,
+    MacroWorkbook,
+    NotASpreadsheet,
+    OldExcelFile,
+    Table,
+    TooManyColumns,
+    TooManyRows,
+    UnsafeMarkup,
+    read_tables,
+)
+from services.assignment.spreadsheets.tasks import (
+    NoTasksInList,
+    Progress,
+    ReadTasks,
+    RowProblem,
+    TaskRow,
+    read_tasks,
+)
+from services.assignment.spreadsheets.units import (
+    NoUnitHeader,
+    ReadUnits,
+    UnitName,
+    UnitNames,
+    UnitProblem,
+    UnknownUnitName,
+    read_units,
+)
+from services.assignment.spreadsheets.writing import ExportableTask, write_tasks
+
+__all__ = [
+    "CellTooLong",
+    "DamagedFile",
+    "EmptyFile",
+    "ExpandsTooFar",
+    "ExportableTask",
+    "FileRefusal",
+    "FileTooLarge",
+    "MacroWorkbook",
+    "NoTaskHeader",
+    "NoTasksInList",
+    "NoUnitHeader",
+    "NotASpreadsheet",
+    "OldExcelFile",
+    "Progress",
+    "ReadTasks",
+    "ReadUnits",
+    "RowProblem",
+    "Table",
+    "TaskRow",
+    "TooManyColumns",
+    "TooManyRows",
+    "UnitName",
+    "UnitNames",
+    "UnitProblem",
+    "UnknownUnitName",
+    "UnsafeMarkup",
+    "read_tables",
+    "read_tasks",
+    "read_units",
+    "write_tasks",
+]

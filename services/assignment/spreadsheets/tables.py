@@ -1,0 +1,478 @@
+"""From the bytes of a file to its tables: what is too big, damaged or dangerous is refused before it is opened."""
+
+import csv
+import io
+import re
+import warnings
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from pathlib import PurePath
+from typing import Any, ClassVar
+from xml.etree.ElementTree import ParseError
+
+from openpyxl import load_workbook
+from openpyxl.utils import range_boundaries
+from openpyxl.utils.datetime import from_excel
+
+from shared.refusal import Refusal
+
+MAX_BYTES = 10 * 1024 * 1024
+MAX_EXPANDED = 128 * 1024 * 1024
+MAX_RATIO = 250
+SMALL_ENOUGH_FOR_ANY_RATIO = 16 * 1024 * 1024
+MAX_PARTS = 2_000
+MAX_SHEETS = 50
+MAX_CELL_ELEMENTS = 2_000_000
+MAX_ROW_ELEMENTS = 200_000
+MAX_MERGES = 20_000
+MAX_MERGED_CELLS = 500_000
+MAX_ROWS = 20_000
+MAX_COLUMNS = 100
+MAX_CELL_TEXT = 4_000
+
+_LAST_ROW_OF_EXCEL = 1_048_576
+_COLUMNS_LOOKED_AT = 500
+"""Further out nothing but formatting is found; a value beyond MAX_COLUMNS is still noticed and refused."""
+
+Value = str | date
+"""What a cell holds: its text as the person sees it, ``""`` when blank, or a day when it is a real date."""
+Place = tuple[int, int]
+"""Row and column, both counted from 1."""
+
+
+class FileRefusal(Refusal):
+    """这个文件不能导入。
+    This file cannot be imported."""
+
+    status: ClassVar[int] = 422
+    field: ClassVar[str | None] = "file"
+
+
+class EmptyFile(FileRefusal):
+    """文件是空的，没有内容可以导入。
+    The file is empty; there is nothing to import."""
+
+
+class FileTooLarge(FileRefusal):
+    """文件有 {megabytes} MB，超过 {limit} MB 的上限；请拆分后再导入。
+    The file has {megabytes} MB, more than the {limit} MB allowed; please split it."""
+
+    status: ClassVar[int] = 413
+
+
+class ExpandsTooFar(FileRefusal):
+    """文件解压后过大，疑似压缩炸弹，未打开；请把任务清单复制到新工作簿，另存为 xlsx。
+    The file expands too far, as a zip bomb does, and was not opened; copy the list into a new workbook."""
+
+    status: ClassVar[int] = 413
+
+
+class TooManyRows(FileRefusal):
+    """表格超过 {limit} 行；请拆分后再导入。
+    The table has more than {limit} rows; please split it."""
+
+    status: ClassVar[int] = 413
+
+
+class TooManyColumns(FileRefusal):
+    """第 {row} 行超过 {limit} 列；请删去多余的列后再导入。
+    Row {row} has more than {limit} columns; please remove the superfluous ones."""
+
+    status: ClassVar[int] = 413
+
+
+class CellTooLong(FileRefusal):
+    """第 {row} 行第 {column} 列的文字超过 {limit} 字；请缩短后再导入。
+    Row {row}, column {column} holds more than {limit} characters; please shorten it."""
+
+    status: ClassVar[int] = 413
+
+
+class OldExcelFile(FileRefusal):
+    """这是旧版 Excel（.xls）、WPS（.et）或加了密码的文件；请去掉密码，另存为 xlsx 后再导入。
+    This is an old Excel (.xls), WPS (.et) or password-protected file; remove the password and save it as xlsx."""
+
+
+class MacroWorkbook(FileRefusal):
+    """这个工作簿带有宏（.xlsm）；请另存为不带宏的 xlsx 后再导入。
+    This workbook carries macros (.xlsm); save it as xlsx without macros."""
+
+
+class NotASpreadsheet(FileRefusal):
+    """“{filename}”不是 xlsx 或 csv 表格；请用 Excel 或 WPS 打开清单，另存为 xlsx 后再导入。
+    "{filename}" is neither an xlsx nor a csv table; open the list in Excel or WPS and save it as xlsx."""
+
+
+class DamagedFile(FileRefusal):
+    """文件不完整或已损坏，可能没有传完；请重新保存、重新上传。
+    The file is truncated or damaged, perhaps not fully uploaded; save it again and upload it again."""
+
+
+class UnsafeMarkup(FileRefusal):
+    """文件里有 XML 实体或文档类型声明，普通表格不会有，因此未打开；请把清单复制到新工作簿，另存为 xlsx。
+    The file declares XML entities or a document type, as no table does, and was not opened; copy the list into a
+    new workbook."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One sheet: row n of the spreadsheet is ``rows[n - 1]``; a merged cell is held by every place it covers."""
+
+    sheet: str
+    rows: tuple[tuple[Value, ...], ...]
+    merged: Mapping[Place, Place] = field(default_factory=dict)
+    """For each place covered by a merged cell (its own first place too): that first place."""
+    uncalculated: frozenset[Place] = frozenset()
+    """Formulas that were saved without their value."""
+
+    def at(self, row: int, column: int) -> Value:
+        """The value at a place; blank outside the table."""
+        if not 1 <= row <= len(self.rows):
+            return ""
+        cells = self.rows[row - 1]
+        return cells[column - 1] if 1 <= column <= len(cells) else ""
+
+    def origin(self, row: int, column: int) -> Place:
+        """Where the value at a place was written: the first place of its merged cell, or the place itself."""
+        return self.merged.get((row, column), (row, column))
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        return max((len(cells) for cells in self.rows), default=0)
+
+
+def read_tables(data: bytes, filename: str) -> list[Table]:
+    """The visible sheets of an XLSX workbook, or the one table of a CSV file.
+
+    What the file is, is told by its content; the name only decides what is refused with which advice.
+    """
+    if not data.strip(b"\0 \t\r\n\xef\xbb\xbf"):
+        raise EmptyFile
+    if len(data) > MAX_BYTES:
+        raise FileTooLarge(megabytes=-(-len(data) // 1024**2), limit=MAX_BYTES // 1024**2)
+    suffix = PurePath(filename).suffix.lower()
+    if data.startswith(b"\xd0\xcf\x11\xe0"):
+        raise OldExcelFile
+    if suffix in (".xlsm", ".xltm", ".xlam", ".xlsb"):
+        raise MacroWorkbook
+    if data.startswith(b"PK") and suffix in (".xlsx", ".csv", ""):
+        return _read_workbook(data, filename)
+    if suffix == ".xlsx" and data.startswith(
+        (b"%PDF", b"\x89PNG", b"\xff\xd8", b"{\\rtf", b"<", b"Rar!", b"7z")
+    ):
+        raise NotASpreadsheet(filename=_short(filename))
+    if suffix == ".xls":
+        raise OldExcelFile
+    if suffix not in (".csv", ".tsv", ".txt", ""):
+        raise NotASpreadsheet(filename=_short(filename))
+    return [_read_csv(data, filename)]
+
+
+def tidy(text: str) -> str:
+    """A cell's text without outer blanks, with plain line breaks, without characters no table can hold."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _NOT_TEXT.sub("", text).strip()
+
+
+_NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufeff\ufffe\uffff\ud800-\udfff]")
+
+
+def _short(filename: str) -> str:
+    return PurePath(filename).name[:80]
+
+
+# --- CSV ---------------------------------------------------------------------------------------------------
+
+_ESCAPED = re.compile(r"'+[=+\-@＝＋－＠]")
+"""How ``write_tasks`` marks a text that a spreadsheet program would take for a formula."""
+
+
+def _read_csv(data: bytes, filename: str) -> Table:
+    text = _decoded(data, filename)
+    rows: list[tuple[Value, ...]] = []
+    last = 0
+    try:
+        for number, cells in enumerate(
+            csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)), 1
+        ):
+            values: list[Value] = [tidy(cell[1:] if _ESCAPED.match(cell) else cell) for cell in cells]
+            rows.append(_checked(number, values))
+            if any(values):
+                last = number
+            if last > MAX_ROWS or number > 10 * MAX_ROWS:
+                raise TooManyRows(limit=MAX_ROWS)
+    except csv.Error as problem:
+        if "field larger" in str(problem):
+            raise CellTooLong(row=len(rows) + 1, column="?", limit=MAX_CELL_TEXT) from problem
+        raise DamagedFile from problem
+    return Table(sheet="", rows=tuple(rows[:last]))
+
+
+def _decoded(data: bytes, filename: str) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):  # what Excel calls "Unicode text"
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError as problem:
+            raise DamagedFile from problem
+    if data.startswith((b"%PDF", b"{\\rtf", b"<!DOCTYPE", b"<html", b"<?xml", b"PK")) or b"\0" in data:
+        raise NotASpreadsheet(filename=_short(filename))
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        if problem.reason == "unexpected end of data" and not data[: problem.start].isascii():
+            raise DamagedFile from problem
+    try:
+        return data.decode("gb18030")
+    except UnicodeDecodeError as problem:
+        if problem.reason == "incomplete multibyte sequence":
+            raise DamagedFile from problem
+        raise NotASpreadsheet(filename=_short(filename)) from problem
+
+
+def _delimiter(text: str) -> str:
+    """The delimiter that cuts the most rows into the same number of cells."""
+
+    def score(delimiter: str) -> int:
+        records = csv.reader(io.StringIO(text[:100_000], newline=""), delimiter=delimiter)
+        widths: Counter[int] = Counter()
+        try:
+            for _, cells in zip(range(200), records, strict=False):
+                widths[len(cells)] += 1
+        except csv.Error:
+            return 0
+        return max(((width - 1) * count for width, count in widths.items()), default=0)
+
+    return max(",\t;，", key=score)
+
+
+def _checked(row: int, values: list[Value]) -> tuple[Value, ...]:
+    while values and values[-1] == "":
+        values.pop()
+    if len(values) > MAX_COLUMNS:
+        raise TooManyColumns(row=row, limit=MAX_COLUMNS)
+    for column, value in enumerate(values, 1):
+        if isinstance(value, str) and len(value) > MAX_CELL_TEXT:
+            raise CellTooLong(row=row, column=column, limit=MAX_CELL_TEXT)
+    return tuple(values)
+
+
+# --- XLSX --------------------------------------------------------------------------------------------------
+
+_UNCALCULATED = re.compile(
+    rb'<c\b[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*>\s*<f\b(?:[^>]*/>|[^>]*>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>'
+)
+_MERGE = re.compile(rb'<(?:\w+:)?mergeCell\b[^>]*?\bref="([A-Z0-9:$]{2,30})"')
+_CELL = re.compile(rb"<(?:\w+:)?c[\s/>]")
+_ROW = re.compile(rb"<(?:\w+:)?row[\s/>]")
+_ENCODING = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)""")
+_PICTURE = re.compile(r"xl/media/[^/]+\.(png|jpe?g|gif|bmp|emf|wmf|tiff?|svg)", re.IGNORECASE)
+
+_YEAR_AND_MONTH_IDS = {27, 36, 50, 52, 57}
+_DAY_IDS = {28, 29, 30, 31, 51, 53, 54, 58}
+"""Number formats that Excel builds in for Chinese and that openpyxl does not know: yyyy年m月, yyyy年m月d日, m月d日."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    merges: tuple[str, ...]
+    uncalculated: frozenset[Place]
+
+
+def _read_workbook(data: bytes, filename: str) -> list[Table]:
+    parts = _inspected(data, filename)
+    try:
+        # openpyxl warns of what it leaves out (drawings, validations, extensions): nothing a task list needs.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            book = load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+            try:
+                visible = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+                return [_read_sheet(sheet, parts, book.epoch) for sheet in visible[:MAX_SHEETS]]
+            finally:
+                book.close()
+    except Refusal:
+        raise
+    except (ParseError, zipfile.BadZipFile, OSError, ValueError, KeyError, IndexError, TypeError) as problem:
+        raise DamagedFile from problem
+    except (AttributeError, AssertionError, ArithmeticError, EOFError, RecursionError) as problem:
+        # openpyxl meets a part that is valid XML but no workbook with whatever exception it stumbles into.
+        raise DamagedFile from problem
+
+
+def _inspected(data: bytes, filename: str) -> dict[str, _Part]:
+    """Every part of the package unpacked once, counting what really comes out, before openpyxl may see it."""
+    try:
+        package = zipfile.ZipFile(io.BytesIO(data))
+        entries = package.infolist()
+        names = {entry.filename for entry in entries}
+        if len(entries) > MAX_PARTS:
+            raise ExpandsTooFar
+        if any(name.lower().endswith("vbaproject.bin") for name in names):
+            raise MacroWorkbook
+        if "[Content_Types].xml" not in names or not any(name.startswith("xl/") for name in names):
+            raise NotASpreadsheet(filename=_short(filename))
+        promised = sum(entry.file_size for entry in entries)
+        if promised > MAX_EXPANDED or promised > max(SMALL_ENOUGH_FOR_ANY_RATIO, MAX_RATIO * len(data)):
+            raise ExpandsTooFar
+        parts: dict[str, _Part] = {}
+        left = MAX_EXPANDED
+        cells = rows = 0
+        for entry in entries:
+            if entry.flag_bits & 0x1:
+                raise OldExcelFile
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise NotASpreadsheet(filename=_short(filename))
+            with package.open(entry) as stream:
+                content = stream.read(left + 1)
+            left -= len(content)
+            if left < 0:
+                raise ExpandsTooFar
+            if _PICTURE.fullmatch(entry.filename):
+                continue
+            _refuse_unsafe(entry.filename, content)
+            if entry.filename == "[Content_Types].xml" and b"macroEnabled" in content:
+                raise MacroWorkbook
+            cells += sum(1 for _ in _CELL.finditer(content))
+            rows += sum(1 for _ in _ROW.finditer(content))
+            if cells > MAX_CELL_ELEMENTS or rows > MAX_ROW_ELEMENTS:
+                raise TooManyRows(limit=MAX_ROWS)
+            if b"sheetData" in content:
+                parts[entry.filename] = _Part(
+                    merges=tuple(match.decode("ascii") for match in _MERGE.findall(content)),
+                    uncalculated=frozenset(
+                        (int(row), _column(column)) for column, row in _UNCALCULATED.findall(content)
+                    ),
+                )
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        OSError,
+        ValueError,
+        NotImplementedError,
+    ) as problem:
+        raise DamagedFile from problem
+    return parts
+
+
+def _refuse_unsafe(name: str, content: bytes) -> None:
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+        raise UnsafeMarkup
+    # In another encoding the declarations above would go unseen; every spreadsheet program writes UTF-8.
+    encoding = _ENCODING.search(content[:500])
+    if content.startswith((b"\xff\xfe", b"\xfe\xff", b"\0")) or (
+        encoding is not None and encoding[1].lower() not in (b"utf-8", b"us-ascii", b"ascii")
+    ):
+        raise UnsafeMarkup
+    if name.endswith((".xml", ".rels")) and b"\0" in content:
+        raise DamagedFile
+
+
+def _column(letters: bytes) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + letter - 64
+    return number
+
+
+def _read_sheet(sheet: Any, parts: Mapping[str, _Part], epoch: datetime) -> Table:
+    sheet.reset_dimensions()  # a program may have written a wrong size, and hidden rows behind it
+    rows: list[tuple[Value, ...]] = []
+    blank: object = None
+    for number, cells in enumerate(
+        sheet.iter_rows(max_row=_LAST_ROW_OF_EXCEL, max_col=_COLUMNS_LOOKED_AT), 1
+    ):
+        if cells is blank:
+            continue
+        values = _checked(number, [_value(cell, epoch) for cell in _used(cells)])
+        if not values:
+            blank = cells  # openpyxl fills a gap, which may be a million rows, with one and the same row
+            continue
+        if number > MAX_ROWS:
+            raise TooManyRows(limit=MAX_ROWS)
+        rows.extend(() for _ in range(number - 1 - len(rows)))
+        rows.append(values)
+    part = parts.get(str(sheet._worksheet_path).lstrip("/"))
+    if part is None:
+        return Table(sheet=sheet.title, rows=tuple(rows))
+    return _with_merges(sheet.title, rows, part)
+
+
+def _used(cells: Any) -> Any:
+    end = len(cells)
+    while end and cells[end - 1].value is None:
+        end -= 1
+    return cells[:end]
+
+
+def _value(cell: Any, epoch: datetime) -> Value:
+    """The cell as the person sees it: a percentage with its sign, a month without a day as a month."""
+    value = cell.value
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return tidy(value.replace("_x000D_", "\n"))
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    style = cell.style_array.numFmtId
+    if isinstance(value, int | float):
+        if style in _YEAR_AND_MONTH_IDS | _DAY_IDS:
+            value = from_excel(value, epoch)
+        elif "%" in cell.number_format.split(";")[0]:
+            return f"{value * 100:.15g}%"
+        else:
+            return _number(value)
+    if isinstance(value, datetime | date):
+        day = value.date() if isinstance(value, datetime) else value
+        shown = re.sub(r'\[[^\]]*\]|"[^"]*"|\\.', "", cell.number_format.split(";")[0]).lower()
+        if style in _YEAR_AND_MONTH_IDS or ("y" in shown and "m" in shown and "d" not in shown):
+            return f"{day.year}年{day.month}月"
+        return day
+    if isinstance(value, time):
+        return value.isoformat("minutes")
+    return tidy(str(value))
+
+
+def _number(value: float) -> str:
+    if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
+        return str(int(value))
+    return f"{value:.15g}"
+
+
+def _with_merges(title: str, rows: list[tuple[Value, ...]], part: _Part) -> Table:
+    if len(part.merges) > MAX_MERGES:
+        raise ExpandsTooFar
+    grid: dict[int, list[Value]] = {}
+    merged: dict[Place, Place] = {}
+    width = max((len(row) for row in rows), default=0)
+    for left, top, right, bottom in _boxes(part.merges):
+        bottom, right = min(bottom, len(rows)), min(right, max(width, left))
+        if top > len(rows) or left > MAX_COLUMNS:
+            continue
+        value = rows[top - 1][left - 1] if left <= len(rows[top - 1]) else ""
+        for row in range(top, bottom + 1):
+            cells = grid.setdefault(row, list(rows[row - 1]))
+            cells.extend("" for _ in range(right - len(cells)))
+            cells[left - 1 : right] = [value] * (right - left + 1)
+            merged.update(((row, column), (top, left)) for column in range(left, right + 1))
+        if len(merged) > MAX_MERGED_CELLS:
+            raise ExpandsTooFar
+    filled = tuple(tuple(grid[n]) if n in grid else row for n, row in enumerate(rows, 1))
+    return Table(sheet=title, rows=filled, merged=merged, uncalculated=part.uncalculated)
+
+
+def _boxes(merges: tuple[str, ...]) -> Iterator[tuple[int, int, int, int]]:
+    work = 0
+    for reference in merges:
+        left, top, right, bottom = range_boundaries(reference)
+        if None in (left, top, right, bottom):
+            continue  # whole rows or columns: no program merges those
+        work += (min(right, MAX_COLUMNS) - left + 1) * (min(bottom, MAX_ROWS) - top + 1)  # type: ignore[operator,type-var]
+        if work > 4 * MAX_MERGED_CELLS:
+            raise ExpandsTooFar
+        yield left, top, right, bottom  # type: ignore[misc]

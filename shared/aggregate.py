@@ -1,0 +1,110 @@
+"""The thin base of every aggregate: pinned topics, who and why on every event, ids from idempotency keys."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, ClassVar, Self
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from eventsourcing.domain import AggregateCreated, AggregateEvent, BaseAggregate, CanInitAggregate
+
+from shared.events.base import Actor
+from shared.refusal import Refusal
+
+SUITE_UNIT = "duban"
+"""The unit in whose name the suite's own processes act."""
+
+
+class HappenedInTheFuture(Refusal):
+    """发生时间 {happened_at} 晚于登记时间 {recorded_at}，不能登记尚未发生的事。
+    The time of the fact, {happened_at}, is later than now, {recorded_at}: what has not happened cannot be recorded."""
+
+    status = 422
+    field = "happened_at"
+
+
+def stable_id(kind: str, *parts: object) -> UUID:
+    """The id of the aggregate of this ``kind`` that ``parts`` name: the same parts, the same id, for ever."""
+    return uuid5(NAMESPACE_URL, "/".join(["duban", kind, *map(str, parts)]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """One command's who, why and when (履职行为)."""
+
+    by: Actor
+    because: str
+    recorded_at: datetime
+    happened_at: datetime
+    role: str = ""
+    """The role under which the actor asks; decides nothing inside an aggregate unless a rule names it."""
+    key: str | None = None
+    """The idempotency key of a request, unique for its subject; None for the suite's own acts."""
+    fingerprint: str = ""
+    """What was asked, so that the same key with another body is refused."""
+    expected_version: int | None = None
+    """The version that the asker has seen (``If-Match``)."""
+
+    def at(self, happened_at: datetime | None) -> "Act":
+        """The same act, true since ``happened_at`` (default: now). Raises HappenedInTheFuture."""
+        if happened_at is None:
+            return self
+        if happened_at > self.recorded_at:
+            raise HappenedInTheFuture(
+                happened_at=happened_at.isoformat(), recorded_at=self.recorded_at.isoformat()
+            )
+        return replace(self, happened_at=happened_at)
+
+    def new_id(self, kind: str) -> UUID:
+        """The id of the one ``kind`` of thing that this act creates: a repeated request finds it again."""
+        return stable_id(kind, self.because)
+
+
+class Change(AggregateEvent):
+    """A later event of an aggregate: what its nested event classes derive from, beside their published class."""
+
+
+class Creation(Change, AggregateCreated):
+    """The first event of an aggregate."""
+
+    AGGREGATE: ClassVar[str]
+
+
+class Aggregate(BaseAggregate[UUID]):
+    """An aggregate decides, records, applies: rules run once, before the event; ``apply`` only assigns."""
+
+    class Event(Change):
+        """The library's own base of an aggregate's events."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for member in vars(cls).values():
+            if isinstance(member, type) and issubclass(member, CanInitAggregate):
+                member.AGGREGATE = cls.TOPIC  # type: ignore[attr-defined]
+
+    @classmethod
+    def begin(cls, event: type[Creation], act: Act, id: UUID, **what: Any) -> Self:  # noqa: A002 - the library's name
+        """Record the first event of a new aggregate."""
+        return cls._create(event, id=id, **_stamp(act), **what)
+
+    def record(self, event: type[Change], act: Act, **what: Any) -> None:
+        """Record that ``event`` happened in this ``act``."""
+        self.trigger_event(event, **_stamp(act), **what)
+
+    @property
+    def state(self) -> str | None:
+        """The aggregate's state in one word, for the answer to a write; None if it has no states."""
+        return None
+
+    @property
+    def number(self) -> str | None:
+        """The number by which people know it, if it has one."""
+        return None
+
+
+def _stamp(act: Act) -> dict[str, Any]:
+    return {
+        "timestamp": act.recorded_at,
+        "happened_at": act.happened_at,
+        "by": act.by,
+        "because": act.because,
+    }

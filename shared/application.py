@@ -1,0 +1,201 @@
+"""The base of every service's application: load, decide, save; and a request that is carried out once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from eventsourcing.application import AggregateNotFoundError
+from eventsourcing.application import Application as EventSourcedApplication
+from eventsourcing.persistence import IntegrityError, Tracking
+
+from shared.aggregate import Act, Aggregate
+from shared.clock import Clock
+from shared.recorder import Answered, LogRecorder, Parked
+from shared.refusal import Refusal
+from shared.wire import WireMapper
+from shared.written import Written
+
+A = TypeVar("A", bound=Aggregate)
+
+ATTEMPTS = 5
+"""How often a command is decided anew when somebody else wrote first."""
+
+
+class NoSuchThing(Refusal):
+    """没有找到编号为 {id} 的{kind}。
+    There is no {kind} with the id {id}."""
+
+    status = 404
+
+
+class VersionIsStale(Refusal):
+    """您看到的是第 {expected} 版，现在已是第 {actual} 版，请重新查看后再操作。
+    You have seen version {expected}, but it is at version {actual} now: look again before you change it."""
+
+    status = 412
+
+
+class ChangedMeanwhile(Refusal):
+    """他人同时进行了修改，请重新查看后再操作。
+    Somebody else changed it at the same moment: look again before you change it."""
+
+
+class AlreadyExists(Refusal):
+    """{kind} {name} 已存在，不能重复登记。
+    {kind} {name} exists already and is not registered twice."""
+
+
+class IdempotencyKeyReused(Refusal):
+    """该 Idempotency-Key 已用于另一个内容不同的请求。
+    This Idempotency-Key was used for another request with different content."""
+
+    status = 422
+    field = "Idempotency-Key"
+
+
+UseCase = Callable[[Act], Written]
+
+
+class Application(EventSourcedApplication[UUID]):
+    """A service's use cases over its own event log.
+
+    ``env`` chooses the recorder (composition root only); ``clock`` is the only time there is.
+    """
+
+    name = ""
+
+    def __init__(self, env: Mapping[str, str], clock: Clock) -> None:
+        self.clock = clock
+        super().__init__(dict(env))
+
+    def construct_mapper(self) -> WireMapper:
+        """Called by the library: the typed codec."""
+        return WireMapper()
+
+    def construct_recorder(self) -> LogRecorder:
+        """Called by the library: a recorder that writes marks and answers with the events."""
+        recorder = self.factory.process_recorder()
+        if not isinstance(recorder, LogRecorder):
+            raise TypeError(f"{recorder!r} does not keep marks and answers together with events")
+        return recorder
+
+    @property
+    def log(self) -> LogRecorder:  # type: ignore[override]  # the library's deprecated alias of notification_log
+        """The service's log."""
+        assert isinstance(self.recorder, LogRecorder)
+        return self.recorder
+
+    def load(self, kind: type[A], id: UUID, act: Act | None = None) -> A:  # noqa: A002
+        """The aggregate as it stands.
+
+        Raises NoSuchThing if there is none of that kind; VersionIsStale if ``act`` expected another version.
+        """
+        found = self.find(kind, id)
+        if found is None:
+            raise NoSuchThing(kind=kind.__name__, id=id)
+        if act is not None and act.expected_version not in (None, found.version):
+            raise VersionIsStale(expected=act.expected_version, actual=found.version)
+        return found
+
+    def find(self, kind: type[A], id: UUID) -> A | None:  # noqa: A002
+        """The aggregate as it stands, or None if there is none of that kind under this id."""
+        try:
+            found: Any = self.repository.get(id)
+        except AggregateNotFoundError:
+            return None
+        return found if isinstance(found, kind) else None
+
+    def commit(self, act: Act, *aggregates: Aggregate, location: str | None = None) -> Written:
+        """Save the new events of ``aggregates`` and the answer to the request; the first one gives the answer."""
+        changed = [event for aggregate in aggregates for event in aggregate.pending_events]
+        subject = aggregates[0]
+        written: list[Written] = []
+
+        def answer(positions: Sequence[int]) -> Answered:
+            written.append(
+                Written(
+                    id=str(subject.id),
+                    version=subject.version,
+                    position=max(positions, default=0),
+                    state=subject.state,
+                    number=subject.number,
+                    location=location,
+                )
+            )
+            return Answered(
+                key=act.key or act.because,
+                fingerprint=act.fingerprint,
+                answer=msgspec.json.encode(written[0]),
+            )
+
+        self.events.put(changed, answer=answer)
+        for aggregate in aggregates:
+            aggregate.collect_events()
+        return written[0]
+
+    def perform(self, act: Act, use_case: UseCase) -> Written:
+        """Carry out a request once: the same key and content get the first answer again, also after a crash.
+
+        Raises IdempotencyKeyReused for the same key with other content, ChangedMeanwhile if others kept writing
+        first, and whatever the use case refuses.
+        """
+        for _ in range(ATTEMPTS):
+            before = self._answer_of(act)
+            if before is not None:
+                return before
+            try:
+                return use_case(act)
+            except IntegrityError:
+                continue  # somebody wrote first, or our own lost commit did: look for the key, decide anew
+        before = self._answer_of(act)
+        if before is not None:
+            return before
+        raise ChangedMeanwhile()
+
+    def _answer_of(self, act: Act) -> Written | None:
+        row = self.log.answered(act.key or act.because)
+        if row is None:
+            return None
+        if row.fingerprint != act.fingerprint:
+            raise IdempotencyKeyReused()
+        return replace(msgspec.json.decode(row.answer, type=Written), replayed=True)
+
+    # -- what the reaction engine needs ------------------------------------------------------------------------
+
+    def mark(self, consumer: str, source: str, partition: int) -> int:
+        """The last position of ``source`` that ``consumer`` has handled; 0 at the beginning."""
+        return self.log.max_tracking_id(mark_name(consumer, source, partition)) or 0
+
+    def save_handled(
+        self,
+        aggregates: Sequence[Aggregate],
+        *,
+        consumer: str,
+        source: str,
+        partition: int,
+        position: int | None,
+        park: Parked | None = None,
+        unpark: Parked | None = None,
+    ) -> None:
+        """Save a reaction's new events and its mark in one transaction.
+
+        Raises IntegrityError if the mark is there already (redelivered) or an aggregate was changed meanwhile.
+        """
+        changed = [event for aggregate in aggregates for event in aggregate.pending_events]
+        kwargs: dict[str, Any] = {}
+        if position is not None:
+            kwargs["tracking"] = Tracking(mark_name(consumer, source, partition), position)
+        if park is not None:
+            kwargs["park"] = park
+        if unpark is not None:
+            kwargs["unpark"] = unpark
+        self.events.put(changed, **kwargs)
+        for aggregate in aggregates:
+            aggregate.collect_events()
+
+
+def mark_name(consumer: str, source: str, partition: int) -> str:
+    """The name under which a mark is kept: one per consumer, source and partition."""
+    return f"{consumer}:{source}:{partition}"

@@ -1,0 +1,21 @@
+"""The published language: one module per service, one frozen dataclass per event.
+
+Importing this package makes every event known to the codec.
+"""
+
+from shared.events import assignment, enterprise, notify, supervision
+from shared.events.base import VOCABULARY, Actor, Fact, Message, Moment, Personal, message_id
+
+__all__ = [
+    "VOCABULARY",
+    "Actor",
+    "Fact",
+    "Message",
+    "Moment",
+    "Personal",
+    "assignment",
+    "enterprise",
+    "message_id",
+    "notify",
+    "supervision",
+]

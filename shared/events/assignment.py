@@ -1,0 +1,447 @@
+"""What the assignment service tells: units and posts, directives, task lists and tasks (measures 6, 7 and 8)."""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Literal
+from uuid import UUID
+
+from shared.events.base import Fact, Moment, Personal
+
+Secrecy = Literal["public", "internal", "secret"]
+UnitKind = Literal["government", "office", "supervision", "zone", "town", "department"]
+PostRole = Literal["main_leader", "vice_leader", "unit_head", "officer"]
+DirectiveKind = Literal[
+    "superior_document",
+    "banner_document",
+    "important_meeting",
+    "decision",
+    "leader_instruction",
+    "field_visit_issue",
+    "onsite_meeting_decision",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A measurable target (量化目标): how much of what, in which unit of measure."""
+
+    metric: str
+    unit: str
+    value: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Support:
+    """One supporting unit's own part (配合单位及其分工); required parts must be done or waived before completion."""
+
+    unit: str
+    part: str
+    required: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Milestone:
+    """A dated step on the way (节点)."""
+
+    on: date
+    what: str
+    value: Decimal | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BreakdownItem:
+    """A piece of a task at project, post and person (具体到项目、落实到岗位、量化到个人)."""
+
+    project: str
+    post: str
+    quantity: Decimal
+    unit: str
+    due_on: date | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dispatch:
+    """What one unit is to do about a decomposed directive (分解交办)."""
+
+    unit: str
+    what: str
+
+
+# -- units and posts ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitRegistered(Fact):
+    """单位登记: a unit exists under this id, with the short names that people write and the groups it is in."""
+
+    TOPIC = "assignment.unit_registered"
+    unit: str
+    name: str
+    short_names: tuple[str, ...] = ()
+    kind: UnitKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitRenamed(Fact):
+    """单位更名: the unit goes by another name from now on; its id stays."""
+
+    TOPIC = "assignment.unit_renamed"
+    unit: str
+    name: str
+    short_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitDissolved(Fact):
+    """单位撤销: the unit takes no new tasks; its successor takes what is open."""
+
+    TOPIC = "assignment.unit_dissolved"
+    unit: str
+    successor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostCreated(Fact):
+    """岗位设立: a post in a unit; ``unit_head`` is the unit's main head (主要负责人, first responsible person)."""
+
+    TOPIC = "assignment.post_created"
+    post: str
+    unit: str
+    title: str
+    role: PostRole
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostHolderAppointed(Fact):
+    """任职: from ``since`` on somebody holds the post; documents of a time name the holder of that time."""
+
+    TOPIC = "assignment.post_holder_appointed"
+    post: str
+    unit: str
+    holder: Annotated[str, Personal("post")]
+    since: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostVacated(Fact):
+    """离任: nobody holds the post from ``on`` until another is appointed; it takes no new tasks."""
+
+    TOPIC = "assignment.post_vacated"
+    post: str
+    unit: str
+    on: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortfolioAssigned(Fact):
+    """领导分工: the units and fields of work of which this leader is in charge, in place of what was before."""
+
+    TOPIC = "assignment.portfolio_assigned"
+    post: str
+    units: tuple[str, ...]
+    fields: tuple[str, ...] = ()
+
+
+# -- directives (measure 8) -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectiveRegistered(Fact):
+    """交办事项登记: a document, meeting, decision or instruction came in at ``happened_at``.
+
+    ``units`` received it then and have to arrange it (布置落实) within 2 working days; for what was put to the main
+    leader on a visit or decided on site (``field_visit_issue``, ``onsite_meeting_decision``) ``units`` is empty and
+    the government office has to decompose it within 1 working day.
+    """
+
+    TOPIC = "assignment.directive_registered"
+    number: str
+    title: str
+    kind: DirectiveKind
+    origin_level: Literal["superior", "banner", "leader"]
+    units: tuple[str, ...] = ()
+    office_unit: str
+    leader_post: str
+    requirement: str = ""
+    secrecy: Secrecy = "public"
+    secrecy_ground: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrangementReported(Fact):
+    """布置落实: a unit reports how it has arranged the directive; stops its arrange clock."""
+
+    TOPIC = "assignment.arrangement_reported"
+    number: str
+    unit: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectiveDecomposed(Fact):
+    """分解交办: the government office dispatched the pieces; starts each unit's feedback clock (2 working days)."""
+
+    TOPIC = "assignment.directive_decomposed"
+    number: str
+    dispatches: tuple[Dispatch, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedbackGiven(Fact):
+    """反馈: a unit gave the main leader its handling opinion or progress (办理意见或进度)."""
+
+    TOPIC = "assignment.feedback_given"
+    number: str
+    unit: str
+    text: str
+
+
+# -- task lists and tasks (measure 7) -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskListOpened(Fact):
+    """任务清单: a list of tasks under one leader, dated; usually from one directive."""
+
+    TOPIC = "assignment.task_list_opened"
+    title: str
+    dated: date
+    leader_post: str
+    directive_id: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskAssigned(Fact):
+    """任务交办: a task was given to a lead unit, which answers for it by ``due_on``.
+
+    The lead and each supporter accept or return it; supervision opens a case; the post is told.
+    """
+
+    TOPIC = "assignment.task_assigned"
+    list_id: UUID
+    directive_id: UUID | None = None
+    number: str
+    title: str
+    category: str = ""
+    lead_unit: str
+    post: str
+    supporters: tuple[Support, ...] = ()
+    leader_post: str
+    target: Target
+    due_on: date
+    due_text: str = ""
+    milestones: tuple[Milestone, ...] = ()
+    weight: int = 1
+    secrecy: Secrecy = "public"
+    secrecy_ground: str = ""
+    key_task: bool = False
+    from_leader_instruction: bool = False
+    remark: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskAccepted(Fact):
+    """签收: the lead or a supporting unit accepted the task."""
+
+    TOPIC = "assignment.task_accepted"
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskReturned(Fact):
+    """退回: the lead unit returned the task with a reason and a suggested owner; the outer clock keeps running.
+
+    With the third return (``times`` = 3) the vice leader decides (``referred_to`` is then the leader's post).
+    """
+
+    TOPIC = "assignment.task_returned"
+    unit: str
+    reason: str
+    suggested_unit: str
+    times: int
+    referred_to: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskReassigned(Fact):
+    """改派: another unit leads from now on; the due date and the clock stay as they were."""
+
+    TOPIC = "assignment.task_reassigned"
+    from_unit: str
+    lead_unit: str
+    post: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskBrokenDown(Fact):
+    """细化分解: the lead broke the task down to project, post and person with quantities."""
+
+    TOPIC = "assignment.task_broken_down"
+    items: tuple[BreakdownItem, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgressReported(Fact):
+    """进展报告: how far a unit has come, measured in the target's own unit, with problems and next steps."""
+
+    TOPIC = "assignment.progress_reported"
+    unit: str
+    value: Decimal
+    narrative: str
+    problems: str = ""
+    next_steps: str = ""
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupportDone(Fact):
+    """配合任务完成: a supporting unit finished its part."""
+
+    TOPIC = "assignment.support_done"
+    unit: str
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupportWaived(Fact):
+    """配合任务免除: the supervision office waived a supporting unit's part, with a reason."""
+
+    TOPIC = "assignment.support_waived"
+    unit: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompletionClaimed(Fact):
+    """申报办结: the lead says that the target is reached, with evidence."""
+
+    TOPIC = "assignment.completion_claimed"
+    unit: str
+    note: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompletionAccepted(Fact):
+    """办结认定: the supervision office accepts; stops the task's clock at the time of the claim.
+
+    ``claimed_at`` is when the lead claimed it: the unit is not charged for the office's own time.
+    """
+
+    TOPIC = "assignment.completion_accepted"
+    claimed_at: Moment
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompletionSentBack(Fact):
+    """退回补办: the supervision office does not accept the claim, with the reason."""
+
+    TOPIC = "assignment.completion_sent_back"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewInstructionGiven(Fact):
+    """新批示: the leader gave a new instruction, so an item from his instruction stays open."""
+
+    TOPIC = "assignment.new_instruction_given"
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskClosed(Fact):
+    """销号: the task is closed: accepted and, if it came from a leader's instruction, without a new one."""
+
+    TOPIC = "assignment.task_closed"
+    ground: Literal["accepted", "no_new_instruction"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtensionRequested(Fact):
+    """申请延期: the lead asks before the due date for a later one, with the reason."""
+
+    TOPIC = "assignment.extension_requested"
+    unit: str
+    new_due_on: date
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtensionGranted(Fact):
+    """同意延期: one level above the asker granted the later date; the original date stays visible."""
+
+    TOPIC = "assignment.extension_granted"
+    due_on: date
+    original_due_on: date
+    times: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtensionRefused(Fact):
+    """不同意延期: the asked date was refused; the due date stands."""
+
+    TOPIC = "assignment.extension_refused"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DisputeRaised(Fact):
+    """提出分歧: units disagree about the task; the lead has to coordinate and write down a solution."""
+
+    TOPIC = "assignment.dispute_raised"
+    unit: str
+    with_units: tuple[str, ...]
+    about: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolutionProposed(Fact):
+    """提出解决方案: the lead's proposed solution, which goes to the vice leader with the disagreement."""
+
+    TOPIC = "assignment.solution_proposed"
+    coordination: str
+    solution: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DisputeRuled(Fact):
+    """裁定: the vice leader in charge ruled on the disagreement."""
+
+    TOPIC = "assignment.dispute_ruled"
+    ruling: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSuspended(Fact):
+    """暂停: the task rests; its clock is paused until it is resumed."""
+
+    TOPIC = "assignment.task_suspended"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskResumed(Fact):
+    """恢复: the task goes on; the working days that were left are left still."""
+
+    TOPIC = "assignment.task_resumed"
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskCancelled(Fact):
+    """撤销: the task is no longer to be done."""
+
+    TOPIC = "assignment.task_cancelled"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSuperseded(Fact):
+    """被替代: another task stands in this one's place."""
+
+    TOPIC = "assignment.task_superseded"
+    by_task: UUID
+    reason: str

@@ -1,0 +1,85 @@
+"""What every event of the published language carries, and what a reader of a log gets.
+
+One frozen dataclass per event: it is the log record, the wire contract and the consumer's type.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+from msgspec import Meta
+
+Moment = Annotated[datetime, Meta(tz=True)]
+"""An aware moment; a naive one is refused on the wire."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """Who did it (责任主体): a post in a unit, never a person's name (domain.md §1, §8)."""
+
+    unit: str
+    post: str
+
+
+@dataclass(frozen=True)
+class Personal:
+    """Marks a text field as personal data (个人信息) and names the field that holds its person's id.
+
+    The field is a string on the wire and stays one, so that a later writer may put ciphertext in its place
+    without a new event version (docs/decisions/0004-personal-data-in-events.md).
+    """
+
+    subject: str
+
+
+VOCABULARY: dict[str, type["Fact"]] = {}
+"""Every published event by its pinned topic."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """One thing that happened (事实)."""
+
+    TOPIC: ClassVar[str]
+    class_version: ClassVar[int] = 1
+
+    timestamp: Moment
+    """When it was recorded (登记时间)."""
+    happened_at: Moment
+    """When it became true (发生时间)."""
+    by: Actor
+    """Who did it; the suite's own processes act as a post of the unit ``duban``."""
+    because: str
+    """The request (``request:…``) or the causing event (``event:<message id>``) that led to it."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        topic = cls.__dict__.get("TOPIC")
+        if topic is None:
+            return  # an aggregate's nested class: the same event, seen by its writer
+        known = VOCABULARY.setdefault(topic, cls)
+        if known is not cls and known.__qualname__ != cls.__qualname__:
+            raise TypeError(f"two events claim the topic {topic}: {known.__qualname__}, {cls.__qualname__}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """A fact as it stands in its service's log."""
+
+    source: str
+    partition: int
+    position: int
+    aggregate_id: UUID
+    version: int
+    fact: Fact
+
+    @property
+    def id(self) -> str:
+        """The same for every delivery of the same fact: CloudEvents ``id``."""
+        return message_id(self.source, self.aggregate_id, self.version)
+
+
+def message_id(source: str, aggregate_id: UUID, version: int) -> str:
+    """The id of the fact at ``version`` of one aggregate in the log of ``source``."""
+    return f"{source}/{aggregate_id}/{version}"

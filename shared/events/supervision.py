@@ -1,0 +1,433 @@
+"""What the supervision service tells: calendar and rulebook, cases and their clocks, rounds, namings (measure 10)."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+from shared.events.assignment import Secrecy
+from shared.events.base import Fact, Moment
+
+CaseKind = Literal["task", "duty", "whistle"]
+Verdict = Literal["resolved", "on_track", "slow"]
+Timeliness = Literal["in_time", "late"]
+Layer = Literal["base", "state_council", "banner"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalendarDay:
+    """A day that a release makes a working day or a rest day, and the holiday's or notice's name for it."""
+
+    day: date
+    working: bool
+    name: str
+
+
+# -- calendar and rulebook ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalendarReleaseDrafted(Fact):
+    """节假日安排起草: days of a State Council notice or of a banner overlay, waiting for a second person."""
+
+    TOPIC = "supervision.calendar_release_drafted"
+    layer: Layer
+    title: str
+    days: tuple[CalendarDay, ...]
+    years: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalendarReleased(Fact):
+    """节假日安排发布: calendar ``version`` is in force; open clocks are recomputed, judged ones keep their verdict."""
+
+    TOPIC = "supervision.calendar_released"
+    release_id: UUID
+    version: int
+    layer: Layer
+    title: str
+    days: tuple[CalendarDay, ...]
+    years: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RulebookReleased(Fact):
+    """办理规则发布: the rulebook's very text; cases opened from now on are pinned to this version."""
+
+    TOPIC = "supervision.rulebook_released"
+    version: int
+    effective: date
+    text: str
+
+
+# -- cases and clocks -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseOpened(Fact):
+    """督查立案: supervision follows a task, a directive duty or a whistle from now on."""
+
+    TOPIC = "supervision.case_opened"
+    kind: CaseKind
+    subject_id: UUID
+    number: str
+    title: str
+    unit: str
+    supporters: tuple[str, ...] = ()
+    post: str | None = None
+    leader_post: str | None = None
+    secrecy: Secrecy = "public"
+    rulebook_version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockStarted(Fact):
+    """开始计时: a clock of the rulebook runs for this case; due at the close of ``due_on`` (Asia/Shanghai)."""
+
+    TOPIC = "supervision.clock_started"
+    clock: str
+    cycle: int
+    unit: str
+    started_at: Moment
+    own_date: date | None = None
+    due_on: date
+    due_at: Moment
+    provisional: bool
+    warn_on: tuple[date, ...] = ()
+    calendar_version: int
+    rulebook_version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockPaused(Fact):
+    """暂停计时: the clock rests from ``happened_at``."""
+
+    TOPIC = "supervision.clock_paused"
+    clock: str
+    cycle: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockRescheduled(Fact):
+    """重新计算时限: a resume, an extension or a calendar release moved the due date; nothing else was lost."""
+
+    TOPIC = "supervision.clock_rescheduled"
+    clock: str
+    cycle: int
+    due_on: date
+    due_at: Moment
+    original_due_on: date
+    provisional: bool
+    warn_on: tuple[date, ...] = ()
+    calendar_version: int
+    ground: Literal["resumed", "extended", "calendar", "fact_arrived_late"]
+    extended_to: date | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockStopped(Fact):
+    """停止计时: the stop fact came at ``stopped_at``; the verdict is as judged with the calendar of then."""
+
+    TOPIC = "supervision.clock_stopped"
+    clock: str
+    cycle: int
+    unit: str
+    stopped_at: Moment
+    due_on: date
+    verdict: Timeliness
+    calendar_version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockCancelled(Fact):
+    """取消计时: the clock no longer applies (the task was cancelled, the whistle withdrawn, the round voided)."""
+
+    TOPIC = "supervision.clock_cancelled"
+    clock: str
+    cycle: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadlineApproaching(Fact):
+    """临近时限 (yellow): warning ``point`` (1, 2, …) of a clock has come."""
+
+    TOPIC = "supervision.deadline_approaching"
+    clock: str
+    cycle: int
+    unit: str
+    point: int
+    due_on: date
+    due_at: Moment
+    detected_at: Moment
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadlineMissed(Fact):
+    """超过时限 (red): once per clock and cycle, with the due time and the time at which it was detected."""
+
+    TOPIC = "supervision.deadline_missed"
+    clock: str
+    cycle: int
+    unit: str
+    due_on: date
+    due_at: Moment
+    detected_at: Moment
+    provisional: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadlineMissRetracted(Fact):
+    """撤回超时: the fact had happened in time but arrived late, or the due date moved; what it led to is withdrawn."""
+
+    TOPIC = "supervision.deadline_miss_retracted"
+    clock: str
+    cycle: int
+    unit: str
+    ground: Literal["fact_arrived_late", "calendar", "extended", "resumed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictRecomputed(Fact):
+    """判定复算: a released calendar would judge a judged clock otherwise; both verdicts stand side by side."""
+
+    TOPIC = "supervision.verdict_recomputed"
+    clock: str
+    cycle: int
+    as_judged: Timeliness
+    recomputed: Timeliness
+    due_on: date
+    calendar_version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustodyMoved(Fact):
+    """经手移交: another unit has the matter in hand; the outer clocks do not move."""
+
+    TOPIC = "supervision.custody_moved"
+    from_unit: str
+    to_unit: str
+    to_post: str | None = None
+    leads: bool = False
+    """Whether the matter's lead changed with it (改派), not only whose desk it lies on (退回)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseClosed(Fact):
+    """督查结案: nothing is left to supervise; open escalations are withdrawn."""
+
+    TOPIC = "supervision.case_closed"
+    ground: Literal["resolved", "cancelled", "superseded", "withdrawn", "merged"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseReopened(Fact):
+    """重新立案: the matter came back (rework, sent back, a new instruction); the total limits run on."""
+
+    TOPIC = "supervision.case_reopened"
+    reason: str
+
+
+# -- rounds ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundIssued(Fact):
+    """督办通知: supervision round ``round`` asks the unit for an answer signed by its main head by ``due_on``."""
+
+    TOPIC = "supervision.round_issued"
+    round: int
+    unit: str
+    post: str | None
+    kind: Literal["special", "immediate"]
+    requirement: str
+    trigger: Literal["deadline_missed", "own_initiative", "slow_round"]
+    due_on: date
+    due_at: Moment
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundAnswered(Fact):
+    """督办答复: the unit answered; it counts only once its main head has signed."""
+
+    TOPIC = "supervision.round_answered"
+    round: int
+    unit: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundSigned(Fact):
+    """签字背书: the unit's main head signed the answer."""
+
+    TOPIC = "supervision.round_signed"
+    round: int
+    unit: str
+    signed_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundJudged(Fact):
+    """督办认定: the round is concluded as resolved, on track or slow; unsigned by its date is slow."""
+
+    TOPIC = "supervision.round_judged"
+    round: int
+    unit: str
+    verdict: Verdict
+    reason: str
+    unsigned: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundVoided(Fact):
+    """督办作废: the round neither counts nor resets."""
+
+    TOPIC = "supervision.round_voided"
+    round: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectionRaised(Fact):
+    """提出异议: the unit objects to a round's verdict."""
+
+    TOPIC = "supervision.objection_raised"
+    round: int
+    unit: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectionRuled(Fact):
+    """异议裁定: upheld, the round neither counts nor resets; rejected, the verdict stands."""
+
+    TOPIC = "supervision.objection_ruled"
+    round: int
+    upheld: bool
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamingBecameDue(Fact):
+    """应予通报: two consecutive concluded slow rounds on the same matter; one naming per streak."""
+
+    TOPIC = "supervision.naming_became_due"
+    unit: str
+    post: str | None
+    rounds: tuple[int, ...]
+    naming_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamingNoLongerDue(Fact):
+    """不再通报: a late verdict, void, objection or extension took the streak away."""
+
+    TOPIC = "supervision.naming_no_longer_due"
+    naming_id: UUID
+    ground: str
+
+
+# -- namings --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamingDrafted(Fact):
+    """通报起草: the text was drafted from the rounds; a second person has to check it."""
+
+    TOPIC = "supervision.naming_drafted"
+    case_id: UUID
+    case_number: str
+    unit: str
+    post: str | None
+    rounds: tuple[int, ...]
+    text: str
+    secrecy: Secrecy = "public"
+    corrects: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamingChecked(Fact):
+    """通报核稿: a second person checked the draft; the unit may object until the close of ``objections_until``."""
+
+    TOPIC = "supervision.naming_checked"
+    drafted_by: str
+    objections_until: date
+    window_closes_at: Moment
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamingObjected(Fact):
+    """对通报提出异议: the unit objects to being named."""
+
+    TOPIC = "supervision.naming_objected"
+    unit: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamingObjectionRuled(Fact):
+    """对通报异议的裁定: upheld, the draft is withdrawn; rejected, it goes on."""
+
+    TOPIC = "supervision.naming_objection_ruled"
+    upheld: bool
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamingApproved(Fact):
+    """通报批准: the window has passed and a leader approved."""
+
+    TOPIC = "supervision.naming_approved"
+    approved_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberIssued(Fact):
+    """编号: the next number of a series in a year was given to a document; no gaps, none twice."""
+
+    TOPIC = "supervision.number_issued"
+    series: str
+    year: int
+    number: int
+    document_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamingPublished(Fact):
+    """公开通报: the unit and the responsible post are named, as No. ``number`` of ``year`` in the series."""
+
+    TOPIC = "supervision.naming_published"
+    case_id: UUID
+    unit: str
+    post: str | None
+    series: str
+    year: int
+    number: int
+    text: str
+    corrects: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamingLifted(Fact):
+    """撤销通报（整改到位）: rectified; the naming stands in the ledger as lifted."""
+
+    TOPIC = "supervision.naming_lifted"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamingWithdrawn(Fact):
+    """通报撤稿: a draft that has lost its ground is not published."""
+
+    TOPIC = "supervision.naming_withdrawn"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamingCorrected(Fact):
+    """更正通报: a published naming proved wrong; the linked correction says so, nothing is deleted."""
+
+    TOPIC = "supervision.naming_corrected"
+    correction_id: UUID
+    reason: str

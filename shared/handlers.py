@@ -1,0 +1,34 @@
+"""Finds the methods that handle facts, by the type of their ``fact`` argument."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, get_args, get_type_hints
+
+from shared.events.base import Fact
+
+
+def handlers_of(cls: type, prefix: str) -> dict[str, list[str]]:
+    """Topic → names of the methods that begin with ``prefix`` and take a fact of that topic (a union: each).
+
+    Raises TypeError for such a method without a typed ``fact``: it would never be called.
+    """
+    found: dict[str, list[str]] = {}
+    for name in dir(cls):
+        method = getattr(cls, name)
+        if not name.startswith(prefix) or not callable(method):
+            continue
+        for kind in _facts(cls, method):
+            found.setdefault(kind.TOPIC, []).append(name)
+    return found
+
+
+def _facts(cls: type, method: Callable[..., Any]) -> Iterable[type[Fact]]:
+    hint = get_type_hints(method).get("fact")
+    kinds = get_args(hint) or (hint,)
+    if not all(isinstance(kind, type) and issubclass(kind, Fact) for kind in kinds):
+        raise TypeError(f"{cls.__name__}.{method.__name__} does not say which fact it handles")
+    return kinds
+
+
+def sources_of(topics: Iterable[str]) -> tuple[str, ...]:
+    """The services whose logs hold these topics."""
+    return tuple(sorted({topic.partition(".")[0] for topic in topics}))

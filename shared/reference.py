@@ -1,0 +1,231 @@
+"""Reference data that every service needs: units, posts with their holders, the calendar.
+
+Each service folds its own copy from the logs of those who own the facts (assignment, supervision).
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, Column, Connection, Date, Integer, String, select
+
+from shared.calendar import Calendar, CalendarRelease, DayRule
+from shared.events import assignment, supervision
+from shared.events.base import Message
+from shared.refusal import Refusal
+from shared.views import Row, Rows, View, Views
+
+
+class UnknownUnit(Refusal):
+    """没有编号为 {unit} 的单位。
+    There is no unit with the id {unit}."""
+
+    status = 422
+    field = "unit"
+
+
+class UnknownPost(Refusal):
+    """没有编号为 {post} 的岗位。
+    There is no post with the id {post}."""
+
+    status = 422
+    field = "post"
+
+
+class UnitHasNoHead(Refusal):
+    """单位 {unit} 没有登记在任的主要负责人岗位。
+    The unit {unit} has no main head's post registered."""
+
+
+class UnitsView(View):
+    """单位: every unit by its id."""
+
+    name = "units"
+
+    @classmethod
+    def columns(cls) -> list[Column[Any]]:
+        """Name, short names, kind, and what became of it."""
+        return [
+            Column("name", String(200), nullable=False),
+            Column("short_names", JSON, nullable=False),
+            Column("kind", String(20), nullable=False, info={"index": True}),
+            Column("dissolved", Boolean, nullable=False, default=False),
+            Column("successor", String(80)),
+            Column("version", Integer, nullable=False),
+        ]
+
+    def on_unit_registered(self, rows: Rows, fact: assignment.UnitRegistered, message: Message) -> None:
+        rows.put(
+            fact.unit,
+            name=fact.name,
+            short_names=list(fact.short_names),
+            kind=fact.kind,
+            version=message.version,
+        )
+
+    def on_unit_renamed(self, rows: Rows, fact: assignment.UnitRenamed, message: Message) -> None:
+        rows.change(fact.unit, name=fact.name, short_names=list(fact.short_names), version=message.version)
+
+    def on_unit_dissolved(self, rows: Rows, fact: assignment.UnitDissolved, message: Message) -> None:
+        rows.change(fact.unit, dissolved=True, successor=fact.successor, version=message.version)
+
+
+class PostsView(View):
+    """岗位: every post by its id, with its present holder and, for a leader, the portfolio."""
+
+    name = "posts"
+
+    @classmethod
+    def columns(cls) -> list[Column[Any]]:
+        """Unit, title, role, holder; a post without holder is vacant."""
+        return [
+            Column("unit", String(80), nullable=False, info={"index": True}),
+            Column("title", String(200), nullable=False),
+            Column("role", String(20), nullable=False),
+            Column("holder", String(200)),
+            Column("since", Date),
+            Column("portfolio", JSON),
+            Column("version", Integer, nullable=False),
+        ]
+
+    def on_post_created(self, rows: Rows, fact: assignment.PostCreated, message: Message) -> None:
+        rows.put(fact.post, unit=fact.unit, title=fact.title, role=fact.role, version=message.version)
+
+    def on_post_holder_appointed(
+        self, rows: Rows, fact: assignment.PostHolderAppointed, message: Message
+    ) -> None:
+        rows.change(fact.post, holder=fact.holder, since=fact.since, version=message.version)
+
+    def on_post_vacated(self, rows: Rows, fact: assignment.PostVacated, message: Message) -> None:
+        rows.change(fact.post, holder=None, since=None, version=message.version)
+
+    def on_portfolio_assigned(self, rows: Rows, fact: assignment.PortfolioAssigned, message: Message) -> None:
+        rows.change(fact.post, portfolio=list(fact.units), version=message.version)
+
+
+class CalendarView(View):
+    """节假日安排: every released version of the calendar."""
+
+    name = "calendar_releases"
+
+    @classmethod
+    def columns(cls) -> list[Column[Any]]:
+        """The release as it was published."""
+        return [
+            Column("version", Integer, nullable=False),
+            Column("layer", String(20), nullable=False),
+            Column("title", String(200), nullable=False),
+            Column("days", JSON, nullable=False),
+            Column("years", JSON, nullable=False),
+        ]
+
+    def on_calendar_released(self, rows: Rows, fact: supervision.CalendarReleased, message: Message) -> None:
+        rows.put(
+            f"{fact.version:06d}",
+            version=fact.version,
+            layer=fact.layer,
+            title=fact.title,
+            days=[[day.day.isoformat(), day.working, day.name] for day in fact.days],
+            years=list(fact.years),
+        )
+
+
+REFERENCE_VIEWS: tuple[type[View], ...] = (UnitsView, PostsView, CalendarView)
+
+
+@lru_cache(maxsize=16)
+def _calendar(releases: tuple[CalendarRelease, ...]) -> Calendar:
+    calendar = Calendar.base()
+    for release in releases:
+        calendar = calendar.with_release(release)
+    return calendar
+
+
+def calendar_of(released: Iterable[supervision.CalendarReleased]) -> Calendar:
+    """The calendar after these releases, in their order of version."""
+    return _calendar(
+        tuple(
+            CalendarRelease(
+                version=fact.version,
+                title=fact.title,
+                layer=fact.layer,
+                days=tuple(DayRule(day.day, day.working, day.name) for day in fact.days),
+                known_years=tuple(fact.years),
+            )
+            for fact in released
+        )
+    )
+
+
+class Reference:
+    """Questions to the reference data, as the service has folded it so far."""
+
+    def __init__(self, views: Views) -> None:
+        self._views = views
+
+    def unit(self, unit: str, *, field: str | None = None) -> Row:
+        """The unit. Raises UnknownUnit, also for a dissolved one."""
+        row = self._row("units", unit)
+        if row is None or row["dissolved"]:
+            raise UnknownUnit(unit=unit, at_field=field)
+        return row
+
+    def post(self, post: str, *, field: str | None = None) -> Row:
+        """The post. Raises UnknownPost."""
+        row = self._row("posts", post)
+        if row is None:
+            raise UnknownPost(post=post, at_field=field)
+        return row
+
+    def head_of(self, unit: str) -> str:
+        """The post of the unit's main head (主要负责人). Raises UnitHasNoHead."""
+        with self._views.reading() as connection:
+            posts = self._views.table(connection, "posts")
+            found = connection.execute(
+                select(posts.c.id)
+                .where(posts.c.unit == unit, posts.c.role == "unit_head")
+                .order_by(posts.c.id)
+            ).scalar()
+        if found is None:
+            raise UnitHasNoHead(unit=unit)
+        return str(found)
+
+    def main_leader(self) -> Row | None:
+        """The main leader's post (政府主要领导), if it is registered."""
+        with self._views.reading() as connection:
+            posts = self._views.table(connection, "posts")
+            row = connection.execute(
+                select(posts).where(posts.c.role == "main_leader").order_by(posts.c.id)
+            ).first()
+        return None if row is None else dict(row._mapping)
+
+    def calendar(self) -> Calendar:
+        """The calendar in force."""
+        with self._views.reading() as connection:
+            return self.calendar_in(connection)
+
+    def calendar_in(self, connection: Connection) -> Calendar:
+        """The calendar in force, read in an open connection."""
+        table = self._views.table(connection, "calendar_releases")
+        rows = connection.execute(select(table).order_by(table.c.version)).all()
+        return _calendar(
+            tuple(
+                CalendarRelease(
+                    version=row.version,
+                    title=row.title,
+                    layer=row.layer,
+                    days=tuple(
+                        DayRule(date.fromisoformat(day), working, name) for day, working, name in row.days
+                    ),
+                    known_years=tuple(row.years),
+                )
+                for row in rows
+            )
+        )
+
+    def _row(self, view: str, id: str) -> Row | None:  # noqa: A002
+        with self._views.reading() as connection:
+            table = self._views.table(connection, view)
+            row = connection.execute(select(table).where(table.c.id == id)).first()
+        return None if row is None else dict(row._mapping)

@@ -1,0 +1,34 @@
+"""Refusals: a rule that was not met, under the rule's own name."""
+
+import re
+from typing import Any, ClassVar
+
+
+class Refusal(Exception):
+    """The request was refused.
+
+    The docstring of each subclass is what the user reads: first line Chinese, second line English, with
+    ``{names}`` filled from the keyword arguments. ``status`` is the HTTP status (RFC 9110): 409 when the
+    present state forbids it, 422 when the content itself can never be accepted, 403 when this person may not,
+    404 when there is no such thing. ``field`` names the request's field at fault, if there is one; ``at_field`` is
+    that of one refusal, for a rule that several fields may break.
+    """
+
+    status: ClassVar[int] = 409
+    field: ClassVar[str | None] = None
+
+    def __init__(self, *, at_field: str | None = None, **facts: Any) -> None:
+        self.facts = facts
+        self.at_field = at_field or type(self).field
+        super().__init__(self.text("en"))
+
+    def text(self, language: str) -> str:
+        """The refusal in ``"zh"`` or ``"en"``."""
+        lines = [line.strip() for line in (type(self).__doc__ or "").strip().splitlines() if line.strip()]
+        line = lines[0] if language == "zh" or len(lines) < 2 else lines[1]
+        return line.format(**self.facts)
+
+    @property
+    def rule(self) -> str:
+        """The rule's name as the reader of a problem document sees it, e.g. ``task-already-closed``."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()

@@ -1,0 +1,484 @@
+"""The rulebook: every clock of the fifteen measures as data, versioned and validated (domain.md §3,
+measures B1).
+
+A case pins the version it started under, so the very text of a rulebook is kept and can be parsed again. A
+file that does not say everything, or says it wrongly, is refused with its name, line and reason; nothing is
+guessed.
+"""
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal, TypeAlias, cast, get_args
+
+from shared.refusal import Refusal
+
+Unit: TypeAlias = Literal[
+    "working_day",
+    "minute",
+    "half_month",
+    "month",
+    "quarter",
+    "year",
+    "own_date",
+    "month_first_working_day",
+]
+"""How a clock runs. ``working_day``: the length in working days. ``minute``: 24×7. ``half_month``: the end
+of the start's half month (1–15, 16–end), rolled forward to a working day. ``month``, ``quarter``, ``year``:
+the last day of the period. ``own_date``: a date set with the case, or else the length in working days.
+``month_first_working_day``: the first working day of the start's month."""
+
+Level: TypeAlias = Literal["approaching", "missed", "round1", "round2"]
+"""The steps of an escalation ladder, from the yellow notice to the second supervision."""
+
+PAUSABLE_UNITS = ("working_day", "own_date")
+"""Units of which a pause means something: the others end with a period of the year or run day and night."""
+
+PERIOD_UNITS = ("half_month", "month", "quarter", "year", "month_first_working_day")
+"""Units whose due date is a period's, so that their length is 1."""
+
+RECIPIENTS = (
+    "officer",
+    "unit_head",
+    "vice_leader",
+    "main_leader",
+    "government_office",
+    "supervision_office",
+    "enterprise",
+)
+"""Whom a ladder may tell."""
+
+ANSWERABLE = (
+    "lead_unit",
+    "unit",
+    "government_office",
+    "supervision_office",
+    "main_leader",
+    "enterprise",
+    "party_group",
+    "person",
+)
+"""Who may answer for a clock."""
+
+COLUMNS = (
+    "id",
+    "measure",
+    "name_zh",
+    "name_en",
+    "subject",
+    "starts_at",
+    "stops_at",
+    "length",
+    "unit",
+    "pausable",
+    "cap",
+    "max_extensions",
+    "warnings",
+    "answers_for",
+    "ladder",
+)
+"""The columns of the file, each of which must be there, in any order but ``id`` first."""
+
+MANDATORY = (
+    "arrange",
+    "decompose",
+    "feedback",
+    "task_due",
+    "acknowledge",
+    "return_within",
+    "half_month_report",
+    "incident",
+    "trip_report",
+    "round_answer",
+    "objection_window",
+    "remind_main_leader",
+    "acknowledgement_expires",
+    "contact",
+    "resolve_or_confirm",
+    "hard_limit",
+    "rating_window",
+    "service_day",
+    "quota_group_study",
+    "quota_lecture",
+    "quota_article",
+    "theory_session",
+    "research_topic",
+)
+"""The clocks without which the suite cannot run the measures."""
+
+HARD_LIMIT_WORKING_DAYS = 30
+"""Measure 13: 难度较大的事项最多不超过30个工作日. No rulebook may allow more."""
+
+CONTACT_WORKING_DAYS = 1
+"""Measure 13: 1个工作日内与诉求企业取得联系. No rulebook may allow more."""
+
+
+class BadRulebook(Refusal):
+    """规则手册 {source} 第{line}行有误：{reason_zh}
+    Rulebook {source}, line {line}: {reason}
+    """
+
+    status = 422
+    field = "rulebook"
+
+    def __init__(self, source: str, line: int, reason: str, reason_zh: str | None = None) -> None:
+        self.source = source
+        self.line = line
+        self.reason = reason
+        super().__init__(source=source, line=line, reason=reason, reason_zh=reason_zh or reason)
+
+
+class UnknownRule(Refusal):
+    """规则手册第{version}版中没有“{rule}”，只有：{known}
+    Rulebook version {version} has no rule "{rule}"; it has: {known}
+    """
+
+    status = 422
+    field = "rule"
+
+
+@dataclass(frozen=True)
+class WarningPoint:
+    """When the yellow notice of an approaching due date goes out.
+
+    Either ``percent`` of the clock's working days have passed, or ``working_days`` are left before the due
+    day.
+    """
+
+    percent: int | None = None
+    working_days: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.percent}%" if self.percent is not None else f"{self.working_days}wd"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One clock of the rulebook.
+
+    ``length``, ``cap`` and warnings in ``wd`` are working days (minutes for unit ``minute``, 1 for a
+    period). ``cap`` bounds the whole length from the start, extensions included. ``max_extensions`` bounds
+    how often a due date may be put off, ``None`` if the rulebook does not. ``ladder`` gives for each level
+    who is told.
+    """
+
+    id: str
+    measure: int
+    name_zh: str
+    name_en: str
+    subject: str
+    starts_at: str
+    stops_at: tuple[str, ...]
+    length: int | None
+    unit: Unit
+    pausable: bool
+    cap: int | None
+    max_extensions: int | None
+    warnings: tuple[WarningPoint, ...]
+    answers_for: str
+    ladder: Mapping[str, tuple[str, ...]]
+
+    def __hash__(self) -> int:
+        # The ladder is a mapping and has no hash; within one rulebook the id alone tells rules apart.
+        return hash((self.id, self.length, self.unit))
+
+    def name(self, language: str) -> str:
+        """What the clock is called on screen, ``"zh"`` or ``"en"``."""
+        return self.name_zh if language == "zh" else self.name_en
+
+
+@dataclass(frozen=True)
+class Rulebook:
+    """One version of the rules. ``text`` is the very file, to be kept in an event and parsed again years later."""
+
+    version: int
+    effective: date
+    text: str
+    rules: tuple[Rule, ...]
+
+    def rule(self, rule_id: str) -> Rule:
+        """The rule of that id. Raises ``UnknownRule``, which lists the ids there are."""
+        for rule in self.rules:
+            if rule.id == rule_id:
+                return rule
+        raise UnknownRule(rule=rule_id, version=self.version, known=", ".join(rule.id for rule in self.rules))
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(self.rules)
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+    def __contains__(self, rule_id: object) -> bool:
+        return any(rule.id == rule_id for rule in self.rules)
+
+
+def load_rulebook(path: Path | None = None) -> Rulebook:
+    """The rulebook in the file at ``path``, or the one shipped with the suite.
+
+    Raises ``BadRulebook`` if the file does not hold one, ``OSError`` if it cannot be read.
+    """
+    if path is None:
+        shipped = files("shared.rulebook").joinpath("rulebook.csv").read_text(encoding="utf-8")
+        return parse_rulebook(shipped, "rulebook.csv")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise BadRulebook(str(path), line, "not UTF-8", "不是 UTF-8 编码") from error
+    return parse_rulebook(text, str(path))
+
+
+def parse_rulebook(text: str, source: str) -> Rulebook:
+    """The rulebook that ``text`` holds; ``source`` is what a refusal calls the file.
+
+    Lines that start with ``#`` are comments, of which ``# version: 1`` and ``# effective: 2021-01-01`` are
+    read. Raises ``BadRulebook`` with source, line and reason at the first line that cannot be relied on.
+    """
+    # Spreadsheet programs put a byte order mark before the first line.
+    lines = [line.rstrip("\r") for line in text.removeprefix("\ufeff").rstrip("\r\n").split("\n")]
+    last = len(lines)
+    _, version = _header(lines, "version", r"[1-9][0-9]{0,8}", source)
+    effective_line, effective_text = _header(lines, "effective", r"[0-9]{4}-[0-9]{2}-[0-9]{2}", source)
+    try:
+        effective = date.fromisoformat(effective_text)
+    except ValueError as error:
+        raise BadRulebook(
+            source,
+            effective_line,
+            f"there is no day {effective_text}",
+            f"没有{effective_text}这一天",
+        ) from error
+
+    columns: tuple[str, ...] | None = None
+    rules: dict[str, tuple[int, Rule]] = {}
+    for number, line in enumerate(lines, start=1):
+        if _is_comment(line) or not line.strip():
+            continue
+        row = _Row(source, number)
+        cells = row.cells(line)
+        if columns is None:
+            columns = row.columns(cells)
+            continue
+        if len(cells) != len(columns):
+            raise row.bad(
+                f"{len(cells)} cells where {len(columns)} are expected",
+                f"有{len(cells)}格，应为{len(columns)}格",
+            )
+        rule = row.rule(dict(zip(columns, cells, strict=True)))
+        if rule.id in rules:
+            raise row.bad(
+                f"id {rule.id!r} stands on line {rules[rule.id][0]} already",
+                f"编号“{rule.id}”已在第{rules[rule.id][0]}行出现",
+            )
+        rules[rule.id] = (number, rule)
+    if columns is None:
+        raise BadRulebook(source, last, "no line of column names", "缺少列名行")
+    missing = [rule_id for rule_id in MANDATORY if rule_id not in rules]
+    if missing:
+        names = ", ".join(missing)
+        raise BadRulebook(source, last, f"mandatory clock missing: {names}", f"缺少必备时限：{names}")
+    return Rulebook(int(version), effective, text, tuple(rule for _, rule in rules.values()))
+
+
+def _is_comment(line: str) -> bool:
+    # A spreadsheet program that saves the file again puts a comment with a comma in quotation marks.
+    return line.removeprefix('"').startswith("#")
+
+
+def _header(lines: list[str], key: str, value: str, source: str) -> tuple[int, str]:
+    found: tuple[int, str] | None = None
+    for number, line in enumerate(lines, start=1):
+        match = re.match(rf'"?#\s*{key}:\s*(.*?)[\s,"]*$', line)
+        if match is None:
+            continue
+        if found is not None:
+            raise BadRulebook(
+                source,
+                number,
+                f"'# {key}:' stands on line {found[0]} already",
+                f"“# {key}:”已在第{found[0]}行出现",
+            )
+        if re.fullmatch(value, match[1]) is None:
+            raise BadRulebook(
+                source, number, f"{key} {match[1]!r} cannot be read", f"{key} 的值“{match[1]}”无法识别"
+            )
+        found = (number, match[1])
+    if found is None:
+        raise BadRulebook(source, 1, f"no line '# {key}:'", f"缺少“# {key}:”一行")
+    return found
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One line of the file: reads its cells, and names file and line in every refusal."""
+
+    source: str
+    number: int
+
+    def bad(self, reason: str, reason_zh: str) -> BadRulebook:
+        return BadRulebook(self.source, self.number, reason, reason_zh)
+
+    def cells(self, line: str) -> list[str]:
+        # One line at a time, so that an unclosed quotation mark is found on its own line, not at the end of
+        # the file.
+        try:
+            return [cell.strip() for cell in next(csv.reader([line], strict=True))]
+        except csv.Error as error:
+            raise self.bad(f"not a CSV line: {error}", f"不是 CSV 行：{error}") from error
+
+    def columns(self, cells: list[str]) -> tuple[str, ...]:
+        unknown = [name for name in cells if name not in COLUMNS]
+        if unknown:
+            raise self.bad(f"unknown column {unknown[0]!r}", f"未知的列“{unknown[0]}”")
+        twice = [name for name in cells if cells.count(name) > 1]
+        if twice:
+            raise self.bad(f"column {twice[0]!r} twice", f"列“{twice[0]}”重复")
+        missing = [name for name in COLUMNS if name not in cells]
+        if missing:
+            raise self.bad(f"column {missing[0]!r} missing", f"缺少列“{missing[0]}”")
+        if cells[0] != "id":
+            raise self.bad("the first column must be 'id'", "第一列必须是“id”")
+        return tuple(cells)
+
+    def rule(self, cell: dict[str, str]) -> Rule:
+        for name in ("id", "measure", "name_zh", "name_en", "subject", "starts_at", "stops_at", "unit"):
+            if not cell[name]:
+                raise self.bad(f"{name} is empty", f"{name} 为空")
+        if re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", cell["id"]) is None:
+            raise self.bad(f"id {cell['id']!r} is not snake_case", f"编号“{cell['id']}”须为小写下划线形式")
+        measure = self.count(cell, "measure", least=1)
+        if measure is None or measure > 15:
+            raise self.bad(f"there is no measure {cell['measure']}", f"没有第{cell['measure']}条措施")
+        unit = cell["unit"]
+        if unit not in get_args(Unit):
+            raise self.bad(
+                f"bad unit {unit!r}, one of: {', '.join(get_args(Unit))}",
+                f"单位“{unit}”无效，应为：{'、'.join(get_args(Unit))}",
+            )
+        if cell["pausable"] not in ("yes", "no"):
+            raise self.bad(
+                f"pausable is {cell['pausable']!r}, not yes or no",
+                f"pausable 为“{cell['pausable']}”，应为 yes 或 no",
+            )
+        if cell["answers_for"] not in ANSWERABLE:
+            raise self.bad(
+                f"answers_for is {cell['answers_for']!r}, not one of: {', '.join(ANSWERABLE)}",
+                f"answers_for 为“{cell['answers_for']}”，应为：{'、'.join(ANSWERABLE)}",
+            )
+        rule = Rule(
+            id=cell["id"],
+            measure=measure,
+            name_zh=cell["name_zh"],
+            name_en=cell["name_en"],
+            subject=cell["subject"],
+            starts_at=cell["starts_at"],
+            stops_at=self.stops(cell["stops_at"]),
+            length=self.count(cell, "length", least=1),
+            unit=cast(Unit, unit),
+            pausable=cell["pausable"] == "yes",
+            cap=self.count(cell, "cap", least=1),
+            max_extensions=self.count(cell, "max_extensions", least=0),
+            warnings=self.warnings(cell["warnings"]),
+            answers_for=cell["answers_for"],
+            ladder=self.ladder(cell["ladder"]),
+        )
+        self.hold_together(rule)
+        return rule
+
+    def hold_together(self, rule: Rule) -> None:
+        """What the cells of one line must not say at once, and what measure 13 fixes for good."""
+        if rule.length is None and rule.unit != "own_date":
+            raise self.bad(f"length is empty for unit {rule.unit}", f"单位 {rule.unit} 须写 length")
+        if rule.unit in PERIOD_UNITS and rule.length != 1:
+            raise self.bad(
+                f"length is {rule.length} for unit {rule.unit}, which has 1",
+                f"单位 {rule.unit} 的 length 应为 1，不是{rule.length}",
+            )
+        if rule.id == "contact" and rule.pausable:
+            raise self.bad("the contact clock is never pausable", "联系企业的时限不得暂停")
+        if rule.pausable and rule.unit not in PAUSABLE_UNITS:
+            raise self.bad(f"unit {rule.unit} cannot be pausable", f"单位 {rule.unit} 的时限不能暂停")
+        if rule.unit == "minute" and rule.warnings:
+            raise self.bad("a clock in minutes has no warnings", "以分钟计的时限不设预警点")
+        if rule.cap is not None and rule.unit != "working_day":
+            raise self.bad(
+                f"a cap needs unit working_day, not {rule.unit}",
+                f"单位 {rule.unit} 不能设上限，只有工作日可以",
+            )
+        if rule.cap is not None and rule.length is not None and rule.length > rule.cap:
+            raise self.bad(
+                f"length {rule.length} is beyond the cap {rule.cap}", f"时长{rule.length}超过上限{rule.cap}"
+            )
+        limit = {"contact": CONTACT_WORKING_DAYS, "hard_limit": HARD_LIMIT_WORKING_DAYS}.get(rule.id)
+        if limit is None:
+            return
+        if rule.unit != "working_day":
+            raise self.bad(f"{rule.id} counts working days", f"{rule.id} 必须以工作日计")
+        if rule.id == "hard_limit" and rule.cap is None:
+            raise self.bad(f"hard_limit needs a cap of at most {limit}", f"hard_limit 须设上限，至多{limit}")
+        longest = rule.cap or rule.length or 0
+        if longest > limit:
+            raise self.bad(
+                f"{rule.id} is at most {limit} working days (measure 13), not {longest}",
+                f"{rule.id} 至多{limit}个工作日（第13条措施），不能是{longest}",
+            )
+
+    def count(self, cell: dict[str, str], name: str, *, least: int) -> int | None:
+        text = cell[name]
+        if not text:
+            return None
+        if re.fullmatch(r"-?[0-9]{1,6}", text) is None:
+            raise self.bad(f"{name} {text!r} is not a whole number", f"{name} 的“{text}”不是整数")
+        if int(text) < least:
+            raise self.bad(
+                f"{name} is {text}, at least {least} is needed", f"{name} 为{text}，至少应为{least}"
+            )
+        return int(text)
+
+    def stops(self, text: str) -> tuple[str, ...]:
+        names = tuple(name.strip() for name in text.split(";"))
+        if not all(names):
+            raise self.bad(f"stops_at {text!r} holds an empty name", f"stops_at“{text}”中有空名")
+        return names
+
+    def warnings(self, text: str) -> tuple[WarningPoint, ...]:
+        points: list[WarningPoint] = []
+        for word in text.split(";") if text else ():
+            match = re.fullmatch(r"([0-9]{1,3})(%|wd)", word.strip())
+            if match is None or (match[2] == "%" and not 0 < int(match[1]) < 100):
+                raise self.bad(
+                    f"warning {word.strip()!r} is neither like 50% nor like 2wd",
+                    f"预警点“{word.strip()}”应形如 50% 或 2wd",
+                )
+            number = int(match[1])
+            point = WarningPoint(percent=number) if match[2] == "%" else WarningPoint(working_days=number)
+            if point in points:
+                raise self.bad(f"warning {point} twice", f"预警点 {point} 重复")
+            points.append(point)
+        return tuple(points)
+
+    def ladder(self, text: str) -> Mapping[str, tuple[str, ...]]:
+        rungs: dict[str, tuple[str, ...]] = {}
+        for rung in text.split():
+            level, colon, told = rung.partition(":")
+            if not colon or level not in get_args(Level):
+                raise self.bad(
+                    f"ladder rung {rung!r} does not begin with one of: {', '.join(get_args(Level))}",
+                    f"升级阶梯“{rung}”须以下列之一开头：{'、'.join(get_args(Level))}",
+                )
+            if level in rungs:
+                raise self.bad(f"ladder level {level!r} twice", f"升级阶梯 {level} 重复")
+            recipients = tuple(told.split(","))
+            for recipient in recipients:
+                if recipient not in RECIPIENTS:
+                    raise self.bad(
+                        f"ladder tells {recipient!r}, not one of: {', '.join(RECIPIENTS)}",
+                        f"升级阶梯中的“{recipient}”应为：{'、'.join(RECIPIENTS)}",
+                    )
+            rungs[level] = recipients
+        return rungs

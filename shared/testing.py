@@ -1,0 +1,185 @@
+"""What tests need: a stopped clock, acts, facts, a service in a folder of its own. No mocks."""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+from flask.testing import FlaskClient
+
+from shared.aggregate import Act, Aggregate
+from shared.clock import SHANGHAI
+from shared.config import Config
+from shared.events.base import VOCABULARY, Actor, Fact
+from shared.service import Runtime, Service, open_service
+from shared.web.auth import Role, issue_token, load_key
+
+F = TypeVar("F", bound=Fact)
+
+
+def shanghai(text: str) -> datetime:
+    """``"2021-02-05 16:00"`` as that moment in Asia/Shanghai."""
+    return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI).astimezone(UTC)
+
+
+class StoppedClock:
+    """Stands still until it is told to go on."""
+
+    def __init__(self, at: datetime) -> None:
+        self.now = at
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def set(self, at: datetime | str) -> None:
+        """Stand at ``at``."""
+        self.now = shanghai(at) if isinstance(at, str) else at
+
+    def advance(self, **duration: float) -> None:
+        """Go on by a timedelta's keywords."""
+        self.now += timedelta(**duration)
+
+
+_keys = count(1)
+
+
+def an_act(
+    at: datetime,
+    unit: str = "inspect",
+    post: str = "inspect/chief",
+    role: str = "supervision_office",
+    **more: Any,
+) -> Act:
+    """An act of this post at this moment, under a request key of its own."""
+    key = more.pop("key", f"{post}|test-{next(_keys)}")
+    return Act(
+        by=Actor(unit=unit, post=post),
+        because=f"request:{key}",
+        recorded_at=at,
+        happened_at=more.pop("happened_at", at),
+        role=role,
+        key=key,
+        **more,
+    )
+
+
+def facts(aggregate: Aggregate) -> list[Fact]:
+    """The facts that an aggregate has decided and not yet saved."""
+    return list(aggregate.pending_events)  # type: ignore[arg-type]  # every nested event is a Fact
+
+
+def kinds(found: Iterable[Fact]) -> list[str]:
+    """The facts' published names, e.g. ``["TaskAssigned", "TaskAccepted"]``."""
+    return [VOCABULARY[fact.TOPIC].__name__ for fact in found]
+
+
+class Opened(AbstractContextManager["Opened"]):
+    """Some services opened in one folder, in this process, with one clock."""
+
+    def __init__(self, folder: Path, clock: StoppedClock, *services: Service, **settings: Any) -> None:
+        self.config = Config(data=folder, poll_seconds=0.01, **settings)
+        self.clock = clock
+        self.runtimes: dict[str, Runtime] = {
+            service.name: open_service(service, self.config, clock) for service in services
+        }
+        for runtime in self.runtimes.values():
+            runtime.start()
+
+    def __exit__(self, *_: object) -> None:
+        for runtime in self.runtimes.values():
+            runtime.close()
+
+    def __getitem__(self, service: str) -> Runtime:
+        return self.runtimes[service]
+
+    def settle(self) -> None:
+        """Let every worker run until none has anything to do."""
+        for _ in range(1000):
+            if not sum(runtime.settle() for runtime in self.runtimes.values()):
+                return
+        raise AssertionError("the services never came to rest")
+
+    def log(self, service: str) -> list[Fact]:
+        """Every fact in a service's log, in order."""
+        mapper, log = self[service].app.mapper, self[service].app.log
+        rows = log.select_notifications(start=None, limit=1_000_000)
+        return [mapper.to_domain_event(row) for row in rows]  # type: ignore[misc]
+
+    def of_kind(self, service: str, kind: type[F]) -> list[F]:
+        """The facts of one kind in a service's log."""
+        return [fact for fact in self.log(service) if isinstance(fact, kind)]
+
+    def rows(self, service: str, view: str) -> dict[str, dict[str, Any]]:
+        """A view's rows by id."""
+        views = self[service].views
+        with views.reading() as connection:
+            table = views.table(connection, view)
+            return {row.id: dict(row._mapping) for row in connection.execute(table.select())}
+
+    def rebuild_and_compare(self, service: str) -> list[Any]:
+        """Rebuild every view of a service from the logs; what came out otherwise than the live one."""
+        runtime = self[service]
+        return [
+            difference
+            for name in runtime.views.views
+            for difference in runtime.views.rebuild(name, runtime.streams, compare=True)
+        ]
+
+    def deliver_again(self, service: str, source: str) -> None:
+        """Hand every fact of ``source`` to the service's reactions once more, with the marks as they are."""
+        reactor = self[service].reactor
+        assert reactor is not None
+        for stream in reactor.streams:
+            if stream.source == source:
+                reactor.handle(source, 0, stream.read(0, after=0, limit=1_000_000))
+
+    def client(self, service: str, role: str, unit: str, post: str) -> "Caller":
+        """Somebody who talks HTTP to a service."""
+        token = issue_token(
+            load_key(self.config.data),
+            post=post,
+            unit=unit,
+            role=Role(role),
+            now=self.clock(),
+            lifetime=timedelta(days=3650),
+            issuer=self.config.token_issuer,
+            audience=self.config.token_audience,
+        )
+        return Caller(self[service].web().test_client(), token)
+
+
+class Caller:
+    """An HTTP client with a token, which names each request and keeps the last answer."""
+
+    def __init__(self, client: FlaskClient, token: str) -> None:
+        self._client, self._token = client, token
+        self.language = "en"
+
+    def post(self, path: str, body: Any = None, *, key: str | None = None, **headers: str) -> Any:
+        """POST JSON; the answer (``.status_code``, ``.json``)."""
+        return self._client.post(
+            path,
+            json={} if body is None else body,
+            headers={
+                "Authorization": f"Bearer {self._token}",
+                "Idempotency-Key": key or f"test-{next(_keys)}",
+                "Accept-Language": self.language,
+                **headers,
+            },
+        )
+
+    def get(self, path: str, **headers: str) -> Any:
+        """GET; the answer."""
+        return self._client.get(
+            path,
+            headers={"Authorization": f"Bearer {self._token}", "Accept-Language": self.language, **headers},
+        )
+
+
+def as_id(answer: Any) -> UUID:
+    """The id in a write's answer; fails with the problem's text if it was refused."""
+    assert answer.status_code < 400, answer.get_data(as_text=True)
+    return UUID(answer.json["id"])

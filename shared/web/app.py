@@ -1,0 +1,241 @@
+"""The app of one service: every request passes the same gate, every answer leaves by the same door."""
+
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import flask_smorest  # type: ignore[import-untyped]
+from flask import Flask, Response, g, request
+from marshmallow import ValidationError, fields
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from shared.clock import Clock
+from shared.config import Config
+from shared.logs import log
+from shared.web import openapi
+from shared.web.auth import RoleMayNot, Verify, allowed_roles, bearer, public, undecided_routes
+from shared.web.body import FORM_TYPES, json_body, unprintable
+from shared.web.http import Blueprint, idempotency_key
+from shared.web.problems import BodyTypeNotSupported, NoSuchPage, problem
+
+MAX_BODY = 1024 * 1024
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+@dataclass(frozen=True)
+class Web:
+    """What belongs to one app; ``app.extensions["duban"]``."""
+
+    service: str
+    config: Config
+    clock: Clock
+    verify: Verify
+    readiness: Callable[[], list[str]]
+    registry: CollectorRegistry
+    document: dict[str, Any] = field(default_factory=dict)
+
+
+class _Api(flask_smorest.Api):  # type: ignore[misc]
+    def _register_error_handlers(self) -> None:
+        """Left out: problems.py answers every error."""
+
+    def _register_responses(self) -> None:
+        self.spec.components.schema("Problem", schema=openapi.ProblemSchema)
+        self.spec.components.response("DEFAULT_ERROR", {"description": "A problem"}, lazy=True)
+
+
+def create_app(
+    service: str,
+    *,
+    config: Config,
+    clock: Clock,
+    blueprints: Sequence[Blueprint],
+    title: str,
+    verify: Verify,
+    readiness: Callable[[], list[str]] = list,
+    extras: Mapping[str, object] | None = None,
+    registry: CollectorRegistry | None = None,
+    shown: CollectorRegistry | None = None,
+) -> Flask:
+    """The app of ``service``; refuses to start while a route lacks a decision.
+
+    ``extras`` are what the views need (the application, the views' store): ``current_app.extensions[name]``.
+    ``registry`` takes this app's counters; ``/metrics`` shows that one, or ``shown``.
+    """
+    app = Flask(service, static_folder=None)
+    app.config.update(
+        API_TITLE=title,
+        API_VERSION="v1",
+        OPENAPI_VERSION="3.1.0",
+        MAX_CONTENT_LENGTH=MAX_BODY,
+        PROVIDE_AUTOMATIC_OPTIONS=False,
+    )
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.merge_slashes = False  # a doubled slash is another address: 404, not a redirect
+    app.url_map.strict_slashes = True
+    web = Web(service, config, clock, verify, readiness, registry or CollectorRegistry())
+    app.extensions.update(extras or {})
+    app.extensions["duban"] = web
+
+    api = _Api(app)
+    for blueprint in blueprints:
+        api.register_blueprint(blueprint)
+    _add_own_routes(app, web, shown or web.registry)
+    web.document.update(openapi.complete(api.spec.to_dict(), app))
+    if undecided := undecided_routes(app):
+        raise RuntimeError(f"{service}: nobody declared who may use {'; '.join(undecided)}")
+
+    _observe(app, web)
+    app.before_request(_gate(app, web))
+    app.register_error_handler(Exception, problem)
+    return app
+
+
+def _add_own_routes(app: Flask, web: Web, shown: CollectorRegistry) -> None:
+    @public
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @public
+    def readyz() -> tuple[dict[str, list[str]], int, dict[str, str]]:
+        reasons = web.readiness()
+        return {"reasons": reasons}, 503 if reasons else 200, {"Cache-Control": "no-store"}
+
+    @public
+    def metrics() -> Response:
+        registry = shown
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    @public
+    def openapi_json() -> dict[str, Any]:
+        return web.document
+
+    for view in (healthz, readyz, metrics):
+        app.add_url_rule(f"/{view.__name__}", view_func=view)
+    app.add_url_rule(f"/api/v1/{web.service}/openapi.json", view_func=openapi_json)
+
+
+# --- the gate --------------------------------------------------------------------------------------------
+
+
+def _gate(app: Flask, web: Web) -> Callable[[], None]:
+    """What every request must pass before its view: who, may they, how large, which key, what is unknown."""
+    arguments = {endpoint: _arguments(view) for endpoint, view in app.view_functions.items()}
+
+    def gate() -> None:
+        if request.url_rule is None:
+            return  # 404 and 405 are raised right after
+        endpoint = request.url_rule.endpoint
+        view = app.view_functions[endpoint]
+        roles = allowed_roles(view)
+        if roles:
+            g.identity = web.verify(bearer(request.headers.get("Authorization")))
+            if g.identity.role not in roles:
+                raise RoleMayNot(role=str(g.identity.role), allowed="、".join(sorted(roles)))
+        if any(unprintable(str(value)) for value in (request.view_args or {}).values()):
+            raise NoSuchPage
+        request.max_content_length = getattr(view, "duban_max_body", None)
+        if request.method == "POST" and not hasattr(view, "duban_no_key"):
+            idempotency_key()
+        taken = arguments[endpoint]
+        _refuse_unknown_query(taken.get("query", {}))
+        request.get_data()  # bounded; read even if the view does not, or the connection could not be used again
+        if request.method == "POST" and not taken.keys() & {"json", *FORM_TYPES}:
+            _refuse_any_body()
+
+    return gate
+
+
+def _arguments(view: Any) -> dict[str, dict[str, fields.Field[Any]]]:
+    """location → the fields that the view takes from there."""
+    taken: dict[str, dict[str, fields.Field[Any]]] = {}
+    for argument in getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", []):
+        schema = argument["schema"]
+        schema = schema() if isinstance(schema, type) else schema
+        location = "query" if argument["in"] == "querystring" else argument["in"]
+        names = {one.data_key or name: one for name, one in schema.fields.items()}
+        taken.setdefault(location, {}).update(names)
+    return taken
+
+
+def _refuse_unknown_query(known: Mapping[str, fields.Field[Any]]) -> None:
+    errors: dict[str, list[str]] = {}
+    for name, values in request.args.lists():
+        if name not in known and not (name == "at_least" and request.method in ("GET", "HEAD")):
+            errors[name] = ["Unknown field."]
+        elif any(unprintable(value) for value in values):
+            errors[name] = ["含有不能保存的字符\nHolds characters that cannot be stored"]
+        elif len(values) > 1 and name != "at_least" and not isinstance(known[name], fields.List):
+            errors[name] = ["只能给一次\nMay stand only once"]
+    if errors:
+        raise ValidationError(errors)
+
+
+def _refuse_any_body() -> None:
+    """Nothing is lost quietly: what is sent to a route without a body is refused, not ignored."""
+    if not request.get_data():
+        return
+    if request.mimetype != "application/json":
+        raise BodyTypeNotSupported(expected="application/json")
+    body = json_body()
+    if body != {}:
+        raise ValidationError(
+            {name: ["Unknown field."] for name in body} if isinstance(body, dict) else ["Invalid type."]
+        )
+
+
+# --- what is seen of it ----------------------------------------------------------------------------------
+
+
+def _observe(app: Flask, web: Web) -> None:
+    """Request id, one log line, and the counters; by route template, never by path, and nothing personal."""
+    counter = Counter(
+        "duban_http_requests",
+        "Answered requests",
+        ["service", "method", "route", "status"],
+        registry=web.registry,
+    )
+    seconds = Histogram(
+        "duban_http_request_seconds", "Time to answer", ["service", "method", "route"], registry=web.registry
+    )
+    logger = log("http")
+
+    def arrive() -> None:
+        given = request.headers.get("X-Request-ID", "")
+        sane = re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given)
+        g.request_id = given if sane else secrets.token_hex(16)
+        g.arrived = time.perf_counter()
+
+    def leave(answer: Response) -> Response:
+        answer.headers["X-Request-ID"] = g.request_id
+        route = request.url_rule.rule if request.url_rule else "(none)"
+        method = request.method if request.method in METHODS else "(other)"
+        taken = time.perf_counter() - g.arrived
+        counter.labels(web.service, method, route, answer.status_code).inc()
+        seconds.labels(web.service, method, route).observe(taken)
+        identity = g.get("identity")
+        logger.info(
+            "request",
+            service=web.service,
+            request_id=g.request_id,
+            method=method,
+            route=route,
+            status=answer.status_code,
+            ms=round(taken * 1000, 1),
+            role=str(identity.role) if identity else None,
+            unit=identity.unit if identity else None,
+        )
+        return answer
+
+    app.before_request(arrive)
+    app.after_request(leave)

@@ -1,0 +1,290 @@
+"""Who is asking, and who may.
+
+A token is a JWT signed with Ed25519. A service verifies; the data folder's own key signs in the embedded
+default, an OIDC provider elsewhere.
+"""
+
+import os
+import secrets
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, cast
+
+from flask import Flask
+from joserfc import jwt
+from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmError
+from joserfc.jwk import OKPKey
+from joserfc.jws import JWSRegistry
+
+from shared.clock import Clock
+from shared.config import Misconfigured
+from shared.refusal import Refusal
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Role(StrEnum):
+    """角色: what a post may do in the suite."""
+
+    main_leader = "main_leader"
+    vice_leader = "vice_leader"
+    government_office = "government_office"
+    supervision_office = "supervision_office"
+    unit_head = "unit_head"
+    officer = "officer"
+    enterprise = "enterprise"
+    overseer = "overseer"
+    operator = "operator"
+    auditor = "auditor"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The person behind a request, as the token names them."""
+
+    subject: str
+    post: str
+    unit: str
+    role: Role
+
+
+Verify = Callable[[str], Identity]
+"""A token's text → who it is, or a :class:`NotAuthenticated`."""
+
+
+class NotAuthenticated(Refusal):
+    """没有可用的身份令牌
+    There is no usable token"""
+
+    status = 401
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
+
+
+class TokenIsMissing(NotAuthenticated):
+    """请在 Authorization 头里出示令牌：Bearer …
+    Show a token in the Authorization header: Bearer …"""
+
+
+class TokenIsMalformed(NotAuthenticated):
+    """令牌不完整或格式不对：{reason}
+    The token is malformed: {reason}"""
+
+
+class TokenAlgorithmRefused(NotAuthenticated):
+    """令牌的签名算法不被接受，只接受 EdDSA（Ed25519）
+    The token's signature algorithm is not accepted; only EdDSA (Ed25519) is"""
+
+
+class TokenSignatureIsWrong(NotAuthenticated):
+    """令牌的签名不对，不是本系统签发的
+    The token's signature is wrong; this suite did not issue it"""
+
+
+class TokenHasExpired(NotAuthenticated):
+    """令牌已于 {at} 过期
+    The token expired at {at}"""
+
+
+class TokenIsNotYetValid(NotAuthenticated):
+    """令牌要到 {at} 才生效
+    The token is not valid before {at}"""
+
+
+class TokenIssuerIsWrong(NotAuthenticated):
+    """令牌的签发者不对，应为 {expected}
+    The token has the wrong issuer; expected {expected}"""
+
+
+class TokenAudienceIsWrong(NotAuthenticated):
+    """令牌不是给本系统用的，应为 {expected}
+    The token is meant for another audience; expected {expected}"""
+
+
+class RoleMayNot(Refusal):
+    """角色 {role} 不能做这件事；可以做的角色：{allowed}
+    The role {role} may not do this; these may: {allowed}"""
+
+    status = 403
+
+
+# --- the key ---------------------------------------------------------------------------------------------
+
+
+def load_key(data: Path) -> OKPKey:
+    """The data folder's own signing key, made at the first start."""
+    path = data / "keys" / "token.pem"
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Written beside and then linked: a name that appears whole and only once, so that of two processes
+        # starting together both end with the one key that came first, and neither reads half of it.
+        beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(OKPKey.generate_key("Ed25519").as_pem(private=True))
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(beside, path)
+        except FileExistsError:
+            pass
+        finally:
+            beside.unlink()
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & ~0o600:
+        raise Misconfigured(f"DUBAN_DATA: {path} has mode {mode:04o}; the key must not be wider than 0600")
+    try:
+        key = OKPKey.import_key(path.read_bytes())
+        if key.curve_name != "Ed25519" or not key.is_private:
+            raise ValueError("not a private Ed25519 key")
+    except (JoseError, ValueError, TypeError) as error:
+        raise Misconfigured(f"DUBAN_DATA: {path} is not a key ({error})") from error
+    return key
+
+
+# --- the token -------------------------------------------------------------------------------------------
+
+
+class _Ed25519Only(JWSRegistry):
+    """``EdDSA`` (RFC 8037) and ``Ed25519`` (RFC 9864) are two names of the one algorithm we accept.
+
+    joserfc warns at each use of the older name, which every identity provider still writes.
+    """
+
+    def get_alg(self, name: str) -> Any:
+        if name not in ("EdDSA", "Ed25519"):
+            raise UnsupportedAlgorithmError(f"Algorithm of '{name}' is not accepted")
+        return self.algorithms["Ed25519"]
+
+
+_REGISTRY = _Ed25519Only()
+
+
+def issue_token(
+    key: OKPKey,
+    *,
+    post: str,
+    unit: str,
+    role: Role,
+    now: datetime,
+    lifetime: timedelta,
+    issuer: str,
+    audience: str,
+    subject: str | None = None,
+) -> str:
+    """A token for the holder of ``post``; the subject is the post unless another is given."""
+    start = int(now.timestamp())
+    claims = {
+        "iss": issuer,
+        "aud": audience,
+        "sub": subject or post,
+        "post": post,
+        "unit": unit,
+        "role": str(role),
+        "iat": start,
+        "nbf": start,
+        "exp": start + int(lifetime.total_seconds()),
+    }
+    return jwt.encode({"alg": "EdDSA"}, claims, key, registry=_REGISTRY)
+
+
+def _signed_claims(token: str, key: OKPKey) -> Mapping[str, Any]:
+    try:
+        return jwt.decode(token, key, registry=_REGISTRY).claims
+    except BadSignatureError as error:
+        raise TokenSignatureIsWrong from error
+    except UnsupportedAlgorithmError as error:
+        raise TokenAlgorithmRefused from error
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
+        # joserfc lets a few plain errors through for headers that are not what they should be.
+        raise TokenIsMalformed(reason=type(error).__name__) from error
+
+
+def _check_claims(claims: Mapping[str, Any], *, now: datetime, issuer: str, audience: str) -> Identity:
+    for name in ("iss", "sub", "post", "unit", "role"):
+        if not isinstance(claims.get(name), str) or not claims[name]:
+            raise TokenIsMalformed(reason=name)
+    for name in ("exp", "nbf"):
+        value = claims.get(name)
+        # Bounded, so that a moment can be made of it; a bool is an int in Python.
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**35:
+            raise TokenIsMalformed(reason=name)
+    if claims["iss"] != issuer:
+        raise TokenIssuerIsWrong(expected=issuer)
+    audiences = claims.get("aud")
+    if audience not in (audiences if isinstance(audiences, list) else [audiences]):
+        raise TokenAudienceIsWrong(expected=audience)
+    if now.timestamp() >= claims["exp"]:
+        raise TokenHasExpired(at=datetime.fromtimestamp(claims["exp"], now.tzinfo).isoformat())
+    if now.timestamp() < claims["nbf"]:
+        raise TokenIsNotYetValid(at=datetime.fromtimestamp(claims["nbf"], now.tzinfo).isoformat())
+    if claims["role"] not in Role.__members__:
+        raise TokenIsMalformed(reason="role")
+    return Identity(claims["sub"], claims["post"], claims["unit"], Role(claims["role"]))
+
+
+def verify_token(token: str, key: OKPKey, *, now: datetime, issuer: str, audience: str) -> Identity:
+    """Who the token is for, or the named reason why it is not accepted."""
+    return _check_claims(_signed_claims(token, key), now=now, issuer=issuer, audience=audience)
+
+
+def verifier(key: OKPKey, *, clock: Clock, issuer: str, audience: str) -> Verify:
+    """:func:`verify_token` for many requests: a signature is checked once, the time at each request."""
+    signed = lru_cache(maxsize=1024)(lambda token: _signed_claims(token, key))
+
+    def verify(token: str) -> Identity:
+        return _check_claims(signed(token), now=clock(), issuer=issuer, audience=audience)
+
+    return verify
+
+
+def bearer(header: str | None) -> str:
+    """The token in an ``Authorization`` header."""
+    scheme, _, token = (header or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise TokenIsMissing
+    return token.strip()
+
+
+# --- the decision of each route --------------------------------------------------------------------------
+
+
+def _decide(view: View, roles: frozenset[Role], **documented: Any) -> View:
+    # flask-smorest copies ``_apidoc`` from decorator to decorator and merges ``manual_doc`` last.
+    apidoc = {**getattr(view, "_apidoc", {})}
+    apidoc["manual_doc"] = {**apidoc.get("manual_doc", {}), **documented}
+    view._apidoc = apidoc  # type: ignore[attr-defined]
+    view.duban_roles = roles  # type: ignore[attr-defined]
+    return view
+
+
+def allow(*roles: Role) -> Callable[[View], View]:
+    """Only these roles may; written into the OpenAPI operation too."""
+    if not roles:
+        raise ValueError("name at least one role, or declare the route @public")
+    names = sorted(str(role) for role in roles)
+    documented = {"x-roles": names, "security": [{"bearer": []}]}
+    return lambda view: _decide(view, frozenset(roles), **documented)
+
+
+def public(view: View) -> View:
+    """Anybody may, without a token."""
+    return _decide(view, frozenset(), **{"x-roles": ["public"], "security": []})
+
+
+def allowed_roles(view: object) -> frozenset[Role] | None:
+    """Who may; empty for everybody, ``None`` where nobody decided."""
+    return cast("frozenset[Role] | None", getattr(view, "duban_roles", None))
+
+
+def undecided_routes(app: Flask) -> list[str]:
+    """The routes for which nobody declared who may."""
+    return sorted(
+        f"{','.join(sorted(rule.methods or ()))} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        if allowed_roles(app.view_functions[rule.endpoint]) is None
+    )

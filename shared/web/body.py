@@ -1,0 +1,123 @@
+"""The body of a request: bounded, strict, and read once."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import g, request
+from marshmallow import ValidationError
+
+from shared.web.problems import BodyIsMalformed, BodyTypeNotSupported
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+MAX_DEPTH = 16
+MAX_ITEMS = 20_000
+MAX_INTEGER = 2**63 - 1
+FORM_TYPES = {"files": "multipart/form-data", "form": "application/x-www-form-urlencoded"}
+
+
+def max_body(limit: int) -> Callable[[View], View]:
+    """This route takes a body of up to ``limit`` bytes, instead of the app's own limit."""
+
+    def mark(view: View) -> View:
+        view.duban_max_body = limit  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def json_body() -> Any:
+    """The JSON body; ``{}`` when there is none. Refuses what is not plain, bounded JSON."""
+    if "json_body" not in g:
+        g.json_body = _read()
+    return g.json_body
+
+
+def _read() -> Any:
+    data = request.get_data()
+    if not data:
+        return {}
+    if request.mimetype != "application/json":
+        raise BodyTypeNotSupported(expected="application/json")
+    try:
+        value = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant, parse_float=_float
+        )
+    except RecursionError as error:
+        raise ValidationError(
+            f"嵌套太深，至多 {MAX_DEPTH} 层\nNested too deeply; at most {MAX_DEPTH}"
+        ) from error
+    except ValueError as error:  # also: not UTF-8, and integers of thousands of digits
+        raise BodyIsMalformed(reason=str(error)[:200]) from error
+    _check(value)
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return members
+
+
+def _constant(text: str) -> float:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _float(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text[:40]} is out of range")
+    return value
+
+
+def unprintable(text: str) -> bool:
+    """Whether ``text`` holds what no database or file can keep: NUL, or half of a surrogate pair."""
+    return "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _check(value: Any) -> None:
+    count = 0
+    rest: list[tuple[Any, tuple[Any, ...], int]] = [(value, (), 1)]  # not recursion: depth must cost no stack
+    while rest:
+        item, path, depth = rest.pop()
+        count += 1
+        members: list[tuple[Any, Any]] = []
+        if isinstance(item, dict):
+            members = list(item.items())
+        elif isinstance(item, list):
+            members = list(enumerate(item))
+        reason = None
+        if count > MAX_ITEMS:
+            path, reason = (), f"项目太多，至多 {MAX_ITEMS} 个\nToo many items; at most {MAX_ITEMS}"
+        elif members and depth > MAX_DEPTH:
+            path, reason = (), f"嵌套太深，至多 {MAX_DEPTH} 层\nNested too deeply; at most {MAX_DEPTH}"
+        elif isinstance(item, int) and abs(item) > MAX_INTEGER:
+            reason = "Number too large."
+        elif isinstance(item, str) and unprintable(item):
+            reason = "含有不能保存的字符\nHolds characters that cannot be stored"
+        elif isinstance(item, dict) and any(unprintable(name) for name in item):
+            reason = "字段名含有不能保存的字符\nA field's name holds characters that cannot be stored"
+        if reason:
+            raise ValidationError({".".join(map(str, path)): [reason]} if path else [reason])
+        rest.extend((member, (*path, name), depth + 1) for name, member in members)
+
+
+def fingerprint(subject: str) -> str:
+    """What was asked and by whom, so that the same Idempotency-Key with anything else is refused."""
+    if request.mimetype == FORM_TYPES["files"]:
+        # Not the raw bytes: the boundary between the parts differs at each sending.
+        parts = [(name, value) for name, value in request.form.items(multi=True)]
+        for name, file in request.files.items(multi=True):
+            parts.append((f"{name}/{file.filename}", hashlib.sha256(file.read()).hexdigest()))
+            file.seek(0)
+        content: Any = sorted(parts)
+    elif request.mimetype == "application/json":
+        content = json_body()
+    else:
+        content = hashlib.sha256(request.get_data()).hexdigest()
+    query = sorted(request.args.items(multi=True))
+    whole = json.dumps([subject, request.method, request.path, query, content], sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()

@@ -1,0 +1,409 @@
+"""What a service's ``api.py`` is written with: schemas, paging, versions, keys, positions, answers."""
+
+import base64
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import Any, ClassVar, TypeVar, cast
+
+import flask_smorest  # type: ignore[import-untyped]
+from flask import current_app, g, request
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
+from webargs.flaskparser import FlaskParser
+
+from shared.refusal import Refusal
+from shared.web.auth import Identity
+from shared.web.body import FORM_TYPES, fingerprint, json_body
+from shared.web.problems import BodyTypeNotSupported, language
+from shared.written import Written
+
+View = TypeVar("View", bound=Callable[..., Any])
+Row = TypeVar("Row")
+CursorKey = tuple[str | int | None, ...]
+
+
+class IdempotencyKeyMissing(Refusal):
+    """每个写请求都要带 Idempotency-Key 头
+    Every write needs an Idempotency-Key header"""
+
+    status = 400
+    field = "Idempotency-Key"
+
+
+class IdempotencyKeyMalformed(Refusal):
+    """Idempotency-Key 应为 1 至 100 个可见的 ASCII 字符
+    Idempotency-Key must be 1 to 100 visible ASCII characters"""
+
+    status = 400
+    field = "Idempotency-Key"
+
+
+class IfMatchMalformed(Refusal):
+    """If-Match 应为一个版本，例如 "3"，或者 *
+    If-Match must be one version, e.g. "3", or *"""
+
+    status = 400
+    field = "If-Match"
+
+
+class PositionMalformed(Refusal):
+    """位置应写成 服务名:数字，例如 assignment:1204
+    A position is written service:number, e.g. assignment:1204"""
+
+    status = 422
+    field = "at_least"
+
+
+class NotThereYet(Refusal):
+    """数据还没有更新到所要求的位置 {wanted}，请稍后重试
+    The data has not reached the position {wanted} yet; please try again"""
+
+    status = 503
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+
+
+# --- schemas ---------------------------------------------------------------------------------------------
+
+
+class BaseSchema(Schema):
+    """Unknown fields are refused; the order is that of the class."""
+
+    class Meta:
+        unknown = RAISE
+
+
+_FORBIDDEN = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff"
+_LINES = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff"
+
+
+class Text(fields.String):
+    """A line of text that is not blank, or with ``lines=True`` several lines.
+
+    Refuses control characters, and those that turn the direction of the text round: what an official
+    document shows must be what it says.
+    """
+
+    default_error_messages = {  # noqa: RUF012 - as marshmallow declares it
+        "blank": "不能为空白\nMust not be blank",
+        "control": "含有控制字符\nHolds control characters",
+    }
+
+    def __init__(self, max: int = 200, *, lines: bool = False, **options: Any) -> None:  # noqa: A002
+        forbidden = _LINES if lines else _FORBIDDEN
+        self._forbidden = re.compile(f"[{forbidden}]")
+        # The document's pattern leaves lone surrogates out: they cannot stand in it, nor in JSON that is UTF-8.
+        inside = forbidden.replace(r"\ud800-\udfff", "")
+        pattern = rf"^[^{inside}]*[^{inside}\s][^{inside}]*$"
+        validators = [validate.Length(min=1, max=max), *options.pop("validate", [])]
+        super().__init__(
+            validate=validators, metadata={"pattern": pattern, **options.pop("metadata", {})}, **options
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if self._forbidden.search(text):
+            raise self.make_error("control")
+        if text and not text.strip():
+            raise self.make_error("blank")
+        return text
+
+
+class Moment(fields.DateTime):
+    """An aware moment as RFC 3339 writes it, in UTC from here on. Years 1900–2999, so that no zone overflows."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        pattern = r"[12]\d{3}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?"
+        if not isinstance(value, str) or not re.fullmatch(pattern, value, re.ASCII):
+            raise self.make_error("invalid", obj_type="aware datetime")
+        try:
+            moment = datetime.fromisoformat(value.upper())
+            if moment.tzinfo is None or not 1900 <= moment.year < 3000:
+                raise ValueError
+        except ValueError as error:
+            raise self.make_error("invalid", obj_type="aware datetime") from error
+        return moment.astimezone(UTC)
+
+
+class Day(fields.Date):
+    """A calendar day as ``2021-03-05``. Years 1900–2999."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:
+        if not isinstance(value, str) or not re.fullmatch(r"(19|2\d)\d\d-\d\d-\d\d", value, re.ASCII):
+            raise self.make_error("invalid")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Id(fields.UUID):
+    """A UUID in its one usual form of 36 characters."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> uuid.UUID:
+        if not isinstance(value, str) or not re.fullmatch(
+            r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value
+        ):
+            raise self.make_error("invalid_uuid")
+        return uuid.UUID(value)
+
+
+class Whole(fields.Integer):
+    """A whole number: from JSON a number, from a query its plain digits, never anything else made into one."""
+
+    def __init__(self, low: int = 0, high: int = 2**53, **options: Any) -> None:
+        super().__init__(validate=validate.Range(min=low, max=high), **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        digits = isinstance(data, Mapping) and not isinstance(data, dict) and isinstance(value, str)
+        if digits and re.fullmatch(r"-?[0-9]{1,18}", value):
+            return int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.make_error("invalid")
+        return value
+
+
+class Flag(fields.Boolean):
+    """True or false: from JSON the word, from a query ``true`` or ``false``, never 1, "yes" or "on"."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if isinstance(data, Mapping) and not isinstance(data, dict) and value in ("true", "false"):
+            return bool(value == "true")
+        if not isinstance(value, bool):
+            raise self.make_error("invalid")
+        return value
+
+
+class WrittenSchema(BaseSchema):
+    """What a write answers."""
+
+    id = fields.UUID(required=True)
+    version = fields.Integer(required=True, metadata={"description": "also in the ETag"})
+    position = fields.Integer(
+        required=True, metadata={"description": "of the service's log; ask reads for it"}
+    )
+    state = fields.String(required=True, allow_none=True)
+    number = fields.String(required=True, allow_none=True)
+
+
+# --- lists -----------------------------------------------------------------------------------------------
+
+
+def encode_cursor(key: Sequence[str | int | None], sort: str = "") -> str:
+    """The last row's sort key as one opaque word."""
+    payload = json.dumps([sort, *key], ensure_ascii=False, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(hashlib.sha256(payload).digest()[:6] + payload).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, sort: str = "") -> CursorKey:
+    """The sort key after which to go on; a word we did not write for this ``sort`` is refused (422)."""
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        if hashlib.sha256(raw[6:]).digest()[:6] != raw[:6]:
+            raise ValueError
+        made_for, *key = json.loads(raw[6:])
+        if made_for != sort or not all(part is None or isinstance(part, str | int) for part in key):
+            raise ValueError
+    except (ValueError, TypeError) as error:
+        reason = "不是本列表给出的游标\nThis list did not give that cursor"
+        raise ValidationError({"cursor": [reason]}) from error
+    return tuple(key)
+
+
+def Sort(*names: str) -> fields.String:  # noqa: N802 - reads as the field that it makes
+    """The orders of a list; the first is the default, ``-name`` is descending."""
+    return fields.String(validate=validate.OneOf(names), load_default=names[0])
+
+
+class PageArgs(BaseSchema):
+    """The query of every list; inherit to add filters. Gives ``limit``, ``sort`` and ``after`` (a key or None)."""
+
+    limit = Whole(1, 200, load_default=50)
+    cursor = fields.String(load_default=None, validate=validate.Length(min=1, max=2000))
+    sort = Sort("id")
+
+    @post_load
+    def _open_cursor(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        cursor = data.pop("cursor")
+        return {**data, "after": None if cursor is None else decode_cursor(cursor, data["sort"])}
+
+
+class PageSchema(BaseSchema):
+    """A page of a list."""
+
+    @staticmethod
+    @cache  # one class per item schema, or the document would hold it twice
+    def of(item: type[Schema]) -> type[Schema]:
+        """``{"items": […], "next": cursor or null}`` with items of that schema."""
+        name = item.__name__.removesuffix("Schema") + "PageSchema"
+        members: dict[str, fields.Field[Any]] = {
+            "items": fields.List(fields.Nested(item), required=True),
+            "next": fields.String(required=True, allow_none=True),
+        }
+        return BaseSchema.from_dict(members, name=name)
+
+
+def page(
+    rows: Sequence[Row], args: Mapping[str, Any], key: Callable[[Row], Sequence[str | int | None]]
+) -> dict[str, Any]:
+    """The page of ``rows``, of which the query fetched one more than ``limit``, so as to know if more follow."""
+    shown = list(rows[: args["limit"]])
+    more = len(rows) > len(shown)
+    return {"items": shown, "next": encode_cursor(key(shown[-1]), args["sort"]) if more else None}
+
+
+# --- versions, keys, positions ---------------------------------------------------------------------------
+
+
+def etag(version: int) -> str:
+    """A version as an entity tag."""
+    return f'"{version}"'
+
+
+def expected_version() -> int | None:
+    """The version that the reader has seen (``If-Match``); None if they did not say or said ``*``."""
+    text = request.headers.get("If-Match")
+    if text is None or text.strip() == "*":
+        return None
+    found = re.fullmatch(r'\s*"([0-9]{1,18})"\s*', text)
+    if not found:
+        raise IfMatchMalformed
+    return int(found[1])
+
+
+def idempotency_key() -> str:
+    """The request's own name, under which it is carried out at most once."""
+    text = request.headers.get("Idempotency-Key")
+    if text is None:
+        raise IdempotencyKeyMissing
+    if not re.fullmatch(r"[\x21-\x7e]{1,100}", text):
+        raise IdempotencyKeyMalformed
+    return text
+
+
+def without_idempotency_key(view: View) -> View:
+    """This POST changes nothing, so it needs no key."""
+    view.duban_no_key = True  # type: ignore[attr-defined]
+    return view
+
+
+def wanted_positions() -> dict[str, int]:
+    """How far the read must be: ``?at_least=service:n`` or ``Duban-At-Least``; several, repeated or by commas."""
+    wanted: dict[str, int] = {}
+    for text in [*request.args.getlist("at_least"), *request.headers.getlist("Duban-At-Least")]:
+        for part in text.split(","):
+            found = re.fullmatch(r"\s*([a-z][a-z_]{0,40}):([0-9]{1,18})\s*", part)
+            if not found:
+                raise PositionMalformed
+            wanted[found[1]] = max(int(found[2]), wanted.get(found[1], 0))
+    return wanted
+
+
+def wait_for_positions(
+    wanted: Mapping[str, int],
+    current: Callable[[], Mapping[str, int]],
+    timeout: float,
+    sleep: Callable[[float], None],
+) -> None:
+    """Return when ``current`` has reached all that is wanted; raise :class:`NotThereYet` after ``timeout``."""
+    waited, pause = 0.0, 0.01
+    while wanted:
+        here = current()
+        missing = {source: n for source, n in wanted.items() if here.get(source, 0) < n}
+        if not missing:
+            return
+        if waited >= timeout:
+            raise NotThereYet(wanted=",".join(f"{source}:{n}" for source, n in sorted(missing.items())))
+        pause = min(pause * 1.5, 0.1, timeout - waited)
+        sleep(pause)
+        waited += pause
+
+
+# --- the request and the answer --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RequestContext:
+    """What a use case needs to know about the request, beside its body."""
+
+    identity: Identity
+    request_id: str
+    now: datetime
+    language: str
+    idempotency_key: str | None
+    expected_version: int | None
+    fingerprint: str
+
+
+def context() -> RequestContext:
+    """Who asks, when, and under which key and version. Not for public routes: there nobody is known."""
+    writes = request.method == "POST"
+    return RequestContext(
+        identity=g.identity,
+        request_id=g.request_id,
+        now=current_app.extensions["duban"].clock(),
+        language=language(),
+        idempotency_key=request.headers.get("Idempotency-Key"),
+        expected_version=expected_version(),
+        fingerprint=fingerprint(g.identity.subject) if writes else "",
+    )
+
+
+def answer(written: Written, status: int = 200) -> tuple[Written, int, dict[str, str]]:
+    """A write's answer for a view with ``@blueprint.response(status, WrittenSchema)``."""
+    service: str = current_app.extensions["duban"].service
+    headers = {"ETag": etag(written.version), "Duban-Position": f"{service}:{written.position}"}
+    if written.location:
+        headers["Location"] = written.location
+    if written.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return written, status, headers
+
+
+class _Parser(FlaskParser):
+    # Unknown query parameters are refused once for the whole request (app.py), because a route may take its
+    # query in several schemas; everywhere else a schema's own ``unknown`` holds.
+    DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012 - as webargs declares it
+        **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
+        "form": None,
+        "files": None,
+    }
+
+    def load_json(self, req: Any, schema: Schema) -> Any:
+        return json_body()
+
+    def load_form(self, req: Any, schema: Schema) -> Any:
+        self._require_type("form", "files")
+        return super().load_form(req, schema)
+
+    def load_files(self, req: Any, schema: Schema) -> Any:
+        self._require_type("files")
+        return super().load_files(req, schema)
+
+    def _require_type(self, *locations: str) -> None:
+        expected = [FORM_TYPES[location] for location in locations]
+        if request.mimetype not in expected:
+            raise BodyTypeNotSupported(expected=" / ".join(expected))
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
+    """flask-smorest's blueprint over the strict parser; its decorators typed."""
+
+    ARGUMENTS_PARSER = _Parser()
+
+    def get(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """A read."""
+        return cast("Callable[[View], View]", self.route(rule, methods=["GET"], **options))
+
+    def post(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """A write."""
+        return cast("Callable[[View], View]", self.route(rule, methods=["POST"], **options))
+
+    def arguments(self, schema: Any, **options: Any) -> Callable[[View], View]:
+        """What the view takes, as its first argument; ``location`` is ``json``, ``query``, ``form`` or ``files``."""
+        return cast("Callable[[View], View]", super().arguments(schema, **options))
+
+    def response(self, status: int, schema: Any = None, **options: Any) -> Callable[[View], View]:
+        """What the view answers."""
+        return cast("Callable[[View], View]", super().response(status, schema, **options))

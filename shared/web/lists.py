@@ -1,0 +1,115 @@
+"""Lists: who sees what, filtered, sorted, page by page. One way for every resource of every service."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from time import sleep
+from typing import Any
+
+from flask import current_app, g
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, false, or_, select, true
+
+from shared.application import NoSuchThing
+from shared.views import Row, Views
+from shared.web.auth import Identity, Role
+from shared.web.http import page, wait_for_positions, wanted_positions
+
+ALL_SEEING = frozenset({Role.main_leader, Role.vice_leader, Role.supervision_office})
+"""The leaders and the supervision office see secret items too (domain.md §8)."""
+
+
+def concerned(*units: str | None) -> str:
+    """The units that an item concerns, as its row keeps them in the column ``concerned``."""
+    return "," + "".join(f"{unit}," for unit in sorted({unit for unit in units if unit}))
+
+
+def may_see(identity: Identity, table: Table) -> ColumnElement[bool]:
+    """The rows of ``table`` (columns ``concerned`` and ``secrecy``) that this identity may see; fail closed."""
+    own = table.c.concerned.contains(f",{identity.unit},", autoescape=True)
+    match identity.role:
+        case role if role in ALL_SEEING:
+            return true()
+        case Role.government_office:
+            return or_(table.c.secrecy != "secret", own)
+        case Role.auditor:
+            return table.c.secrecy != "secret"
+        case Role.unit_head | Role.officer | Role.enterprise:
+            return own
+        case Role.overseer:
+            return table.c.secrecy == "public"
+        case _:
+            return false()
+
+
+@contextmanager
+def reading() -> Iterator[tuple[Connection, Views]]:
+    """The read models, at least as far as the request asks (``at_least``), waiting for it within bounds.
+
+    Raises NotThereYet.
+    """
+    runtime = current_app.extensions["runtime"]
+    views: Views = runtime.views
+    wait_for_positions(wanted_positions(), views.positions, runtime.config.read_wait_seconds, sleep)
+    with views.reading() as connection:
+        yield connection, views
+
+
+def one(view: str, id: object, *, kind: str) -> tuple[Row, dict[str, str]]:  # noqa: A002
+    """One row that the caller may see, with its ``ETag``. Raises NoSuchThing, also for what they may not see."""
+    with reading() as (connection, views):
+        table = views.table(connection, view)
+        row = connection.execute(
+            select(table).where(table.c.id == str(id), may_see(g.identity, table))
+        ).first()
+    if row is None:
+        raise NoSuchThing(kind=kind, id=id)
+    return dict(row._mapping), {"ETag": f'"{row.version}"'}
+
+
+def many(
+    view: str, args: Mapping[str, Any], *filters: str, where: Sequence[Any] = (), all_see: bool = False
+) -> dict[str, Any]:
+    """A page of the rows that the caller may see; ``filters`` names the arguments that are columns.
+
+    ``args`` comes from a schema made of PageArgs; ``where`` takes functions of the table that give further
+    conditions. With ``all_see`` the rows are nobody's secret (units, posts, the calendar).
+    """
+    with reading() as (connection, views):
+        table = views.table(connection, view)
+        query = select(table) if all_see else select(table).where(may_see(g.identity, table))
+        for name in filters:
+            if args.get(name) is not None:
+                query = query.where(table.c[name] == args[name])
+        for condition in where:
+            query = query.where(condition(table))
+        descending = args["sort"].startswith("-")
+        column = table.c[args["sort"].removeprefix("-")]
+        query = _after(query, column, table.c.id, args["after"], descending).limit(args["limit"] + 1)
+        rows = [dict(row._mapping) for row in connection.execute(query)]
+    return page(rows, args, lambda row: (_plain(row[column.name]), row["id"]))
+
+
+def _plain(value: Any) -> str | int | None:
+    return value.isoformat() if isinstance(value, date | datetime) else value
+
+
+def _after(
+    query: Select[Any],
+    column: ColumnElement[Any],
+    id_column: ColumnElement[Any],
+    after: Sequence[Any] | None,
+    descending: bool,
+) -> Select[Any]:
+    """Keyset paging: rows strictly after the last one shown; rows without a value come last."""
+    order = (column.desc() if descending else column.asc()).nulls_last()
+    query = query.order_by(order, id_column.asc())
+    if after is None:
+        return query
+    value, last_id = after
+    if value is None:
+        return query.where(column.is_(None), id_column > last_id)
+    kind = column.type.python_type if hasattr(column.type, "python_type") else str
+    if kind is date or kind is datetime:
+        value = kind.fromisoformat(value)
+    beyond = column < value if descending else column > value
+    return query.where(or_(beyond, and_(column == value, id_column > last_id), column.is_(None)))

@@ -1,0 +1,101 @@
+"""The OpenAPI 3.1 document of a service: flask-smorest's, with what holds for every operation written in."""
+
+import copy
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask
+from flask_smorest.spec.plugins import FlaskPlugin  # type: ignore[import-untyped]
+from marshmallow import fields
+
+from shared.web.http import BaseSchema
+from shared.web.problems import MEDIA_TYPE
+
+ERRORS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 500, 503)
+
+
+class FieldProblemSchema(BaseSchema):
+    """One field at fault."""
+
+    field = fields.String(required=True, metadata={"description": "path with dots, e.g. supporters.0.part"})
+    reason = fields.String(required=True)
+
+
+class ProblemSchema(BaseSchema):
+    """A problem (RFC 9457)."""
+
+    type = fields.String(required=True, metadata={"description": "/problems/ and the rule"})
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    instance = fields.String(required=True, metadata={"description": "the request's path"})
+    rule = fields.String(required=True, metadata={"description": "the name of the rule that was not met"})
+    errors = fields.List(fields.Nested(FieldProblemSchema), required=True)
+
+
+def _header(name: str, description: str, required: bool = False, **schema: Any) -> dict[str, Any]:
+    schema = {"type": "string", **schema}
+    return {"in": "header", "name": name, "description": description, "required": required, "schema": schema}
+
+
+LANGUAGE = _header("Accept-Language", "zh or en", examples=["zh", "en"])
+KEY = _header(
+    "Idempotency-Key",
+    "The request's own name; repeated with the same body it answers the same again",
+    required=True,
+    pattern=r"^[\x21-\x7e]{1,100}$",
+    minLength=1,
+    maxLength=100,
+)
+MATCH = _header("If-Match", 'The version that you have seen, e.g. "3"', pattern=r'^("[0-9]{1,18}"|\*)$')
+AT_LEAST = {
+    "in": "query",
+    "name": "at_least",
+    "description": "Wait, a little, until the answer reflects this position: service:number",
+    "required": False,
+    "explode": True,
+    "schema": {"type": "array", "items": {"type": "string", "pattern": "^[a-z][a-z_]{0,40}:[0-9]{1,18}$"}},
+}
+WRITTEN_HEADERS = {
+    "ETag": {"description": "The new version", "schema": {"type": "string"}, "required": True},
+    "Duban-Position": {"description": "service:number", "schema": {"type": "string"}, "required": True},
+    "Location": {"description": "Where the new thing is", "schema": {"type": "string"}},
+    "Idempotency-Replayed": {"description": "true: answered again", "schema": {"type": "string"}},
+}
+
+
+def complete(document: dict[str, Any], app: Flask) -> dict[str, Any]:
+    """The document with operation ids, headers and every error status; same code, same bytes."""
+    document = copy.deepcopy(document)
+    document["components"].setdefault("securitySchemes", {})["bearer"] = {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+    }
+    document["components"].pop("responses", None)
+    problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for rule in app.url_map.iter_rules():
+        for method, operation in document["paths"].get(FlaskPlugin.flaskpath2openapi(rule.rule), {}).items():
+            if method.upper() not in (rule.methods or ()):
+                continue
+            view = app.view_functions[rule.endpoint]
+            operation["operationId"] = rule.endpoint.rpartition(".")[2]
+            extra: list[dict[str, Any]] = [LANGUAGE]
+            if method == "get":
+                extra.append(AT_LEAST)
+            if method == "post" and not hasattr(view, "duban_no_key"):
+                extra += [KEY, MATCH]
+            operation["parameters"] = [*operation.get("parameters", []), *copy.deepcopy(extra)]
+            responses = operation["responses"]
+            responses.pop("default", None)
+            for answer in responses.values():
+                if '"#/components/schemas/Written"' in repr(answer).replace("'", '"'):
+                    answer["headers"] = {**answer.get("headers", {}), **copy.deepcopy(WRITTEN_HEADERS)}
+            for status in ERRORS:
+                described = {"description": HTTPStatus(status).phrase, "content": copy.deepcopy(problem)}
+                responses[str(status)] = described
+            responses["default"] = {"description": "Any other problem", "content": copy.deepcopy(problem)}
+    for part in ("schemas", "securitySchemes"):
+        document["components"][part] = dict(sorted(document["components"][part].items()))
+    document["paths"] = dict(sorted(document["paths"].items()))
+    return document

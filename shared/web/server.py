@@ -1,0 +1,151 @@
+"""gunicorn, started from our own code; and several services' apps behind one port."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import mark_process_dead
+from prometheus_client.registry import Collector
+from werkzeug.exceptions import HTTPException, NotFound
+
+from shared.web.app import Web, create_app
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def dispatch(apps: Mapping[str, Flask]) -> Wsgi:
+    """Several services on one port: the first app that knows the path answers.
+
+    ``/healthz``, ``/readyz`` and ``/metrics``, and what nobody knows, are answered for all of them.
+    """
+    webs: dict[str, Web] = {name: app.extensions["duban"] for name, app in apps.items()}
+    first = next(iter(webs.values()))
+    own = CollectorRegistry()
+    suite = create_app(
+        "suite",
+        config=first.config,
+        clock=first.clock,
+        blueprints=[],
+        title="duban",
+        verify=first.verify,
+        readiness=lambda: [f"{name}: {reason}" for name, web in webs.items() for reason in web.readiness()],
+        registry=own,
+        shown=_merged([own, *(web.registry for web in webs.values())]),
+    )
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        app = next((one for one in (suite, *apps.values()) if _knows(one, environ)), suite)
+        return app.wsgi_app(environ, start_response)
+
+    return answer
+
+
+def _knows(app: Flask, environ: dict[str, Any]) -> bool:
+    try:
+        app.url_map.bind_to_environ(environ).match()
+    except NotFound:
+        return False
+    except HTTPException:
+        return True  # the path is its own, the method is not
+    return True
+
+
+class _Merged(Collector):
+    def __init__(self, registries: list[CollectorRegistry]) -> None:
+        self.registries = registries
+
+    def collect(self) -> Iterator[Metric]:
+        families: dict[str, Metric] = {}
+        for registry in self.registries:
+            for metric in registry.collect():
+                family = Metric(metric.name, metric.documentation, metric.type)
+                families.setdefault(metric.name, family).samples.extend(metric.samples)
+        yield from families.values()
+
+
+def _merged(registries: list[CollectorRegistry]) -> CollectorRegistry:
+    """Several registries as one: a family that stands in more than one is written once."""
+    whole = CollectorRegistry()
+    whole.register(_Merged(registries))
+    return whole
+
+
+class _Logger(Logger):  # type: ignore[misc]
+    """gunicorn's own lines, as JSON with all the others."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    def __init__(self, make: Callable[[], Wsgi], settings: dict[str, Any], drain: float) -> None:
+        self.make, self.settings, self.drain = make, settings, drain
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self.settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Wsgi:
+        # In the worker, after the fork (gunicorn/workers/base.py, load_wsgi): a recorder opened before it
+        # would hang there.
+        return self.make()
+
+    def run(self) -> None:
+        drain = self.drain
+
+        class Draining(Arbiter):  # type: ignore[misc]
+            def handle_term(self) -> None:
+                # gunicorn closes its sockets at once and resets who still waits in their backlog. So go on
+                # serving until the load balancer has noticed.
+                time.sleep(drain)
+                super().handle_term()
+
+        Draining(self).run()
+
+
+def serve(
+    make: Callable[[], Wsgi],
+    *,
+    host: str,
+    port: int,
+    workers: int = 1,
+    threads: int = 4,
+    drain: float = 0.0,
+    graceful: int = 10,
+    log_level: str = "info",
+) -> None:
+    """Serve what ``make`` builds, once in each worker after the fork. Ends the process: 0 after SIGTERM or Ctrl-C.
+
+    ``drain``: seconds to go on after SIGTERM before the port closes (3 or more behind a load balancer).
+    """
+    settings: dict[str, Any] = {
+        "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "workers": workers,
+        "worker_class": "gthread",
+        "threads": threads,
+        "preload_app": False,
+        "graceful_timeout": graceful,
+        "control_socket_disable": True,
+        "loglevel": log_level,
+        "logger_class": _Logger,
+        "child_exit": _forget_worker,
+    }
+    if Path("/dev/shm").is_dir():
+        settings["worker_tmp_dir"] = "/dev/shm"  # a heartbeat file on a slow disk gets workers killed
+    _Server(make, settings, drain).run()
+
+
+def _forget_worker(_server: Any, worker: Any) -> None:
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -1,0 +1,228 @@
+"""The mechanism on a small service of its own: once, in order, in one transaction, and again from the log."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eventsourcing.persistence import IntegrityError
+from sqlalchemy import Column, Integer, String
+
+from shared.aggregate import Act, Aggregate, Change, Creation, stable_id
+from shared.application import IdempotencyKeyReused, VersionIsStale
+from shared.events import assignment
+from shared.events.base import Message
+from shared.reactions import ConsumerStopped, Reactions
+from shared.service import Service, ServiceApplication
+from shared.testing import Opened, StoppedClock, an_act, shanghai
+from shared.views import Rows, View
+from shared.written import Written
+
+NOW = shanghai("2021-01-04 09:00")
+
+
+class Ward(Aggregate):
+    """A unit, much simplified, that may take in another's fact."""
+
+    TOPIC = "test.ward"
+    name: str
+
+    class Registered(assignment.UnitRegistered, Creation):
+        def apply(self, ward: "Ward") -> None:
+            ward.name = self.name
+
+    class Renamed(assignment.UnitRenamed, Change):
+        def apply(self, ward: "Ward") -> None:
+            ward.name = self.name
+
+
+class Wards(ServiceApplication):
+    name = "assignment"
+
+    def register(self, act: Act, unit: str) -> Written:
+        return self.commit(
+            act,
+            Ward.begin(
+                Ward.Registered, act, stable_id("unit", unit), unit=unit, name=unit, kind="department"
+            ),
+        )
+
+    def rename(self, act: Act, unit: str, name: str) -> Written:
+        ward = self.load(Ward, stable_id("unit", unit), act)
+        ward.record(Ward.Renamed, act, unit=unit, name=name)
+        return self.commit(act, ward)
+
+
+class Names(View):
+    name = "names"
+    broken = False
+
+    @classmethod
+    def columns(cls) -> list[Column[Any]]:
+        return [Column("name", String(100)), Column("changes", Integer, default=0)]
+
+    def on_registered(self, rows: Rows, fact: assignment.UnitRegistered, message: Message) -> None:
+        rows.put(fact.unit, name=fact.name)
+
+    def on_renamed(self, rows: Rows, fact: assignment.UnitRenamed, message: Message) -> None:
+        if Names.broken and fact.unit == "bad":
+            raise ValueError("this fold cannot take it")
+        row = rows.get(fact.unit)
+        assert row is not None
+        rows.change(fact.unit, name=fact.name, changes=row["changes"] + 1)
+
+
+class Echo(Reactions[Wards]):
+    broken = False
+
+    def when_a_unit_was_registered_then_call_it_new(
+        self, fact: assignment.UnitRegistered, message: Message
+    ) -> None:
+        if Echo.broken and fact.unit.startswith("bad"):
+            raise ValueError("this reaction cannot take it")
+        self.get(Ward, message.aggregate_id).record(
+            Ward.Renamed, self.act, unit=fact.unit, name=f"new {fact.name}"
+        )
+
+
+SERVICE = Service(
+    name="assignment", title="test", application=Wards, views=[Names], blueprints=[], reactions=Echo
+)
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Opened]:
+    Names.broken = Echo.broken = False
+    with Opened(tmp_path, StoppedClock(NOW), SERVICE) as opened:
+        yield opened
+
+
+def app_of(opened: Opened) -> Any:
+    return opened["assignment"].app
+
+
+def test_a_fact_is_reacted_to_once_and_seen_in_the_view(opened: Opened) -> None:
+    app_of(opened).register(an_act(NOW), "fgw")
+    opened.settle()
+    opened.deliver_again("assignment", "assignment")
+    opened.settle()
+    assert opened.rows("assignment", "names") == {"fgw": {"id": "fgw", "name": "new fgw", "changes": 1}}
+    renamed = opened.of_kind("assignment", assignment.UnitRenamed)
+    assert [fact.because for fact in renamed] == [f"event:assignment/{stable_id('unit', 'fgw')}/1"]
+
+
+def test_the_same_key_gets_the_first_answer_and_writes_nothing_more(opened: Opened) -> None:
+    app = app_of(opened)
+    act = an_act(NOW, key="clerk|1", fingerprint="a")
+    first = app.perform(act, lambda act: app.register(act, "fgw"))
+    again = app.perform(act, lambda act: app.register(act, "fgw"))
+    assert again.replayed
+    assert (again.id, again.version, again.position) == (first.id, first.version, first.position)
+    assert len(opened.log("assignment")) == 1
+    with pytest.raises(IdempotencyKeyReused):
+        app.perform(an_act(NOW, key="clerk|1", fingerprint="b"), lambda act: app.register(act, "czj"))
+
+
+def test_a_command_is_decided_anew_when_somebody_else_wrote_first(opened: Opened) -> None:
+    app = app_of(opened)
+    app.register(an_act(NOW), "fgw")
+    tries = []
+
+    def rename(act: Act) -> Written:
+        ward = app.load(Ward, stable_id("unit", "fgw"), act)
+        if not tries:
+            app.rename(an_act(NOW), "fgw", "the other's")
+        tries.append(ward.name)
+        ward.record(Ward.Renamed, act, unit="fgw", name="mine")
+        return app.commit(act, ward)  # type: ignore[no-any-return]
+
+    app.perform(an_act(NOW), rename)
+    assert tries == ["fgw", "the other's"]
+    with pytest.raises(VersionIsStale):
+        app.rename(an_act(NOW, expected_version=1), "fgw", "too late")
+
+
+def test_a_mark_and_the_events_of_a_reaction_stand_or_fall_together(opened: Opened) -> None:
+    app = app_of(opened)
+    ward = Ward.begin(
+        Ward.Registered, an_act(NOW), stable_id("unit", "a"), unit="a", name="a", kind="town"
+    )
+    app.save_handled([], consumer="react", source="assignment", partition=0, position=7)
+    with pytest.raises(IntegrityError):
+        app.save_handled([ward], consumer="react", source="assignment", partition=0, position=7)
+    assert opened.log("assignment") == []
+
+
+def test_a_message_that_cannot_be_handled_is_parked_with_its_successors_and_healed_in_order(
+    opened: Opened,
+) -> None:
+    app = app_of(opened)
+    Echo.broken = Names.broken = True
+    app.register(an_act(NOW), "bad")
+    app.rename(an_act(NOW), "bad", "worse")
+    app.register(an_act(NOW), "good")
+    opened.settle()
+    parked = app.log.parked()
+    assert [row.reason for row in parked] == ["ValueError: this reaction cannot take it"]
+    assert [row["reason"] for row in opened["assignment"].views.parked()] == [
+        "ValueError: this fold cannot take it"
+    ]
+    assert opened.rows("assignment", "names")["good"]["name"] == "new good"
+
+    Echo.broken = Names.broken = False
+    reactor = opened["assignment"].reactor
+    assert reactor is not None
+    assert reactor.retry_parked() == (1, 0)
+    opened["assignment"].views.retry_parked(opened["assignment"].streams)
+    opened.settle()
+    assert app.log.parked() == []
+    assert opened["assignment"].views.parked() == []
+    assert opened.rows("assignment", "names")["bad"] == {"id": "bad", "name": "new bad", "changes": 2}
+
+
+def test_many_parked_in_a_row_stop_the_consumer(opened: Opened) -> None:
+    Echo.broken = True
+    for n in range(12):
+        app_of(opened).register(an_act(NOW), f"bad{n}")
+    with pytest.raises(ConsumerStopped):
+        opened.settle()
+
+
+def test_a_rebuilt_view_equals_the_live_one_and_takes_its_place(opened: Opened) -> None:
+    for n in range(30):
+        app_of(opened).register(an_act(NOW), f"u{n}")
+    opened.settle()
+    before = opened.rows("assignment", "names")
+    assert opened.rebuild_and_compare("assignment") == []
+    assert opened.rows("assignment", "names") == before
+    app_of(opened).rename(an_act(NOW), "u3", "three")
+    opened.settle()
+    assert opened.rows("assignment", "names")["u3"] == {"id": "u3", "name": "three", "changes": 2}
+
+
+def test_a_new_version_is_built_beside_the_old_and_swapped_when_done(tmp_path: Path) -> None:
+    clock = StoppedClock(NOW)
+    with Opened(tmp_path, clock, SERVICE) as opened:
+        app_of(opened).register(an_act(NOW), "fgw")
+        opened.settle()
+
+    class Names2(Names):
+        version = 2
+
+        def on_registered(self, rows: Rows, fact: assignment.UnitRegistered, message: Message) -> None:
+            rows.put(fact.unit, name=fact.name.upper())
+
+    newer = Service(name="assignment", title="test", application=Wards, views=[Names2], blueprints=[])
+    opened = Opened.__new__(Opened)
+    from shared.config import Config
+    from shared.service import open_service
+
+    runtime = open_service(newer, Config(data=tmp_path), clock)
+    assert runtime.views.being_built() == ["names"]
+    while runtime.settle():
+        pass
+    assert runtime.views.being_built() == []
+    with runtime.views.reading() as connection:
+        rows = connection.execute(runtime.views.table(connection, "names").select()).all()
+    assert [(row.id, row.name) for row in rows] == [("fgw", "new fgw")]
+    runtime.close()
