@@ -1,4 +1,331 @@
-"""placeholder"""
+"""``duban``: the suite's command line and composition root."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast, get_type_hints
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from services.suite import SUITE, open_suite, serve_web, supervise
+from shared import logs
+from shared.aggregate import Act
+from shared.application import Application
+from shared.calendar import Calendar
+from shared.calendar.due import due as due_of
+from shared.clock import SHANGHAI, local_day
+from shared.config import Config, Misconfigured
+from shared.events import supervision
+from shared.events.base import VOCABULARY, Actor, Personal
+from shared.main import settings
+from shared.reference import calendar_of
+from shared.refusal import Refusal
+from shared.rulebook import load_rulebook
+from shared.service import open_log, open_service
+from shared.web.auth import Role, issue_token, load_key
+from shared.wire import Unreadable, cloudevent, decode
+
+Data = click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="数据目录 The data folder (default: DUBAN_DATA, else ./data).",
+)
 
 
-def main() -> None: ...
+def config_of(data: Path | None, **changes: Any) -> Config:
+    """The configuration, with the data folder and others from the command line."""
+    config = settings()
+    if data is not None:
+        changes["data"] = data
+    return replace(config, **changes)
+
+
+class Cli(click.Group):
+    """Shows a refusal as the reader's sentence, never as a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Called by click."""
+        try:
+            return super().invoke(ctx)
+        except Refusal as refusal:
+            english = os.environ.get("DUBAN_LANGUAGE") == "en"
+            raise click.ClickException(refusal.text("en" if english else "zh")) from refusal
+        except Misconfigured as error:
+            click.echo(f"duban: {error}", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=Cli)
+def main() -> None:
+    """督办 duban: 让政府决定落到实处 — makes a government's decisions get carried out."""
+
+
+@main.command()
+@Data
+@click.option("--host", default=None, help="监听地址 Address to listen on (default 127.0.0.1).")
+@click.option("--port", type=int, default=None, help="端口 Port (default 8080).")
+def serve(data: Path | None, host: str | None, port: int | None) -> None:
+    """启动整套系统 Serve the whole suite on one port until Ctrl-C or SIGTERM."""
+    changes: dict[str, Any] = {}
+    if host is not None:
+        changes["host"] = host
+    if port is not None:
+        changes["port"] = port
+    config = config_of(data, **changes)
+    click.echo(f"http://{config.host}:{config.port}/  ({config.data})", err=True)
+    sys.exit(supervise(config))
+
+
+@main.command(hidden=True)
+def web() -> None:
+    """The web process of ``duban serve``."""
+    serve_web(settings())
+
+
+@main.command()
+@Data
+@click.option("--post", required=True, help="岗位编号 Post id, e.g. fgw/head.")
+@click.option("--unit", required=True, help="单位编号 Unit id, e.g. fgw; for an enterprise its credit code.")
+@click.option("--role", required=True, type=click.Choice([role.value for role in Role]), help="角色 Role.")
+@click.option("--hours", type=click.IntRange(1, 24 * 366), default=12, show_default=True, help="有效小时数.")
+def token(data: Path | None, post: str, unit: str, role: str, hours: int) -> None:
+    """签发访问令牌 Make a bearer token with the data folder's own key."""
+    config = config_of(data)
+    config.data.mkdir(parents=True, exist_ok=True)
+    click.echo(
+        issue_token(
+            load_key(config.data),
+            post=post,
+            unit=unit,
+            role=Role(role),
+            now=config.make_clock()(),
+            lifetime=timedelta(hours=hours),
+            issuer=config.token_issuer,
+            audience=config.token_audience,
+        )
+    )
+
+
+class When(click.ParamType[Any]):
+    """A day (2021-02-05), a month (2021-02) or a moment (2021-02-05T16:00, Beijing time unless it says otherwise)."""
+
+    name = "when"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> date | datetime:
+        """Called by click."""
+        try:
+            if len(value) == 7:
+                return date.fromisoformat(value + "-01")
+            if len(value) == 10:
+                return date.fromisoformat(value)
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r}: 2021-02-05, 2021-02, 2021-02-05T16:00", param, ctx)
+        return moment.replace(tzinfo=SHANGHAI) if moment.tzinfo is None else moment
+
+
+def calendar_in(config: Config) -> Calendar:
+    """The calendar in force in a data folder; the base if there is none yet."""
+    if not (config.data / "supervision" / "events.sqlite").exists():
+        return Calendar.base()
+    log = open_log(config, "supervision", config.make_clock())
+    try:
+        rows = log.log.select_notifications(
+            start=None, limit=100_000, topics=[supervision.CalendarReleased.TOPIC]
+        )
+        released = [cast(supervision.CalendarReleased, decode(row.topic, row.state)) for row in rows]
+        return calendar_of(released)
+    finally:
+        log.close()
+
+
+@main.command()
+@Data
+@click.argument("rule")
+@click.argument("when", type=When())
+@click.option("--own-date", type=When(), default=None, help="自定期限 The date of its own, for such clocks.")
+@click.option("--json", "as_json", is_flag=True, help="JSON.")
+def due(data: Path | None, rule: str, when: Any, own_date: Any, as_json: bool) -> None:
+    """计算并解释时限 When the clock RULE that starts at WHEN is due, explained day by day.
+
+    RULE is the first column of the rulebook: arrange, decompose, feedback, contact, resolve_or_confirm, hard_limit, …
+    """
+    config = config_of(data)
+    rulebook = load_rulebook(config.rulebook)
+    found = rulebook.rule(rule)
+    if found.unit == "own_date" and found.length is None and own_date is None:
+        own_date = when if not isinstance(when, datetime) else local_day(when)
+    answer = due_of(found, calendar_in(config), when, own_date=own_date, rulebook_version=rulebook.version)
+    if as_json:
+        click.echo(json.dumps(answer.to_json(), ensure_ascii=False))
+        return
+    for line in answer.explain("en" if config.language == "en" else "zh"):
+        click.echo(line)
+
+
+@main.group()
+def units() -> None:
+    """单位 Units."""
+
+
+def by_command_line(config: Config, key: str) -> Act:
+    """An act of whoever may write in the data folder, in the government office's name."""
+    now = config.make_clock()()
+    key = f"duban/command-line|{key}"
+    return Act(
+        by=Actor(unit="office", post="duban/command-line"),
+        because=f"request:{key}",
+        recorded_at=now,
+        happened_at=now,
+        role=Role.government_office,
+        key=key,
+    )
+
+
+@main.group()
+def views() -> None:
+    """读模型 Read models."""
+
+
+@views.command("rebuild")
+@Data
+@click.argument("name", required=False)
+def rebuild(data: Path | None, name: str | None) -> None:
+    """重建读模型 Rebuild the read model NAME, or all of them, from the logs, and swap it in.
+
+    NAME as ``tasks`` or ``assignment.tasks``. The suite may be running.
+    """
+    config = config_of(data)
+    runtimes = open_suite(config, config.make_clock())
+    wanted = [
+        (service, view)
+        for service, runtime in runtimes.items()
+        for view in runtime.views.views
+        if name in (None, view, f"{service}.{view}")
+    ]
+    if not wanted:
+        raise click.ClickException(f"没有名为 {name} 的读模型 no read model named {name}")
+    with Progress(console=Console(stderr=True)) as progress:
+        for service, view in wanted:
+            runtime = runtimes[service]
+            sources = runtime.views.views[view].sources
+            total = sum(stream.end(0) for stream in runtime.streams if stream.source in sources)
+            bar = progress.add_task(f"{service}.{view}", total=total)
+            runtime.views.rebuild(
+                view, runtime.streams, progress=lambda done, bar=bar: progress.update(bar, completed=done)
+            )
+            progress.update(bar, completed=total)
+    for runtime in runtimes.values():
+        runtime.close()
+
+
+@main.command()
+@Data
+@click.option(
+    "--service", type=click.Choice(list(SUITE)), default=None, help="只看一个服务 One service only."
+)
+@click.option("--follow", is_flag=True, help="持续显示 Go on as events come.")
+def log(data: Path | None, service: str | None, follow: bool) -> None:
+    """查看事件日志 Show the event log as CloudEvents, one JSON object a line; personal data is masked."""
+    config = config_of(data)
+    names = [service] if service else list(SUITE)
+    if not all((config.data / name / "events.sqlite").exists() for name in names):
+        raise click.ClickException(f"{config.data}: 没有事件日志 no event log there")
+    logs_of = {name: open_log(config, name, config.make_clock()) for name in names}
+    marks = dict.fromkeys(names, 0)
+    while True:
+        for line in sorted(_new_lines(logs_of, marks), key=lambda line: (line["time"], line["id"])):
+            click.echo(json.dumps(line, ensure_ascii=False))
+        if not follow:
+            return
+        time.sleep(config.poll_seconds)
+
+
+def _new_lines(logs_of: dict[str, Application], marks: dict[str, int]) -> Iterator[dict[str, Any]]:
+    for name, application in logs_of.items():
+        while batch := application.log.select_notifications(
+            start=marks[name], limit=1000, inclusive_of_start=False
+        ):
+            for row in batch:
+                try:
+                    line = cloudevent(name, row)
+                except Unreadable as error:
+                    raise click.ClickException(f"{name} {row.id}: {error}") from error
+                for field in _personal(row.topic):
+                    line["data"][field] = "***"
+                yield line
+            marks[name] = batch[-1].id
+
+
+def _personal(topic: str) -> Sequence[str]:
+    hints = get_type_hints(VOCABULARY[topic], include_extras=True)
+    return [
+        name
+        for name, hint in hints.items()
+        if any(isinstance(mark, Personal) for mark in getattr(hint, "__metadata__", ()))
+    ]
+
+
+@main.command()
+@Data
+@click.option("--retry", is_flag=True, help="重试 Handle them again, in order.")
+def parked(data: Path | None, retry: bool) -> None:
+    """搁置的消息 Messages that a reaction or a view could not handle, with reasons."""
+    config = config_of(data)
+    left = 0
+    for name, runtime in open_suite(config, config.make_clock()).items():
+        if retry:
+            if runtime.reactor is not None:
+                runtime.reactor.retry_parked()
+            runtime.views.retry_parked(runtime.streams)
+        for row in runtime.app.log.parked():
+            left += 1
+            click.echo(f"{name} {row.consumer} {row.source}:{row.position} {row.reason}")
+        for parked_row in runtime.views.parked():
+            left += 1
+            view = parked_row["table_name"].rpartition("__v")[0]
+            click.echo(
+                f"{name} view {view} {parked_row['source']}:{parked_row['position']} {parked_row['reason']}"
+            )
+        runtime.close()
+    if left:
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), default=None, help="数据目录.")
+def demo(data: Path | None) -> None:
+    """演示 The whole closed loop, told line by line, on a stepped clock (needs no data; takes under a minute)."""
+    from services.demo import tell
+
+    logs.configure("error")
+    sys.exit(tell(data))
+
+
+@main.command()
+@click.option(
+    "--check", is_flag=True, help="只检查是否最新 Only say whether the committed copies are current."
+)
+def docs(check: bool) -> None:
+    """生成接口文档 Regenerate OpenAPI, AsyncAPI, the event map and golden files of new events."""
+    from services.documents import stale, write
+
+    if check:
+        old = stale()
+        for path in old:
+            click.echo(f"not current: {path}")
+        sys.exit(1 if old else 0)
+    for path in write():
+        click.echo(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -77,6 +77,9 @@ class Aggregate(BaseAggregate[UUID]):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        # The library makes a dataclass of a class with annotations, whose __init__ then asks the first event for
+        # every attribute; here annotations only tell types, and ``apply`` of the first event sets them all.
+        cls.__init__ = _attributes_come_from_apply  # type: ignore[method-assign, assignment]
         for member in vars(cls).values():
             if isinstance(member, type) and issubclass(member, CanInitAggregate):
                 member.AGGREGATE = cls.TOPIC  # type: ignore[attr-defined]
@@ -99,6 +102,10 @@ class Aggregate(BaseAggregate[UUID]):
     def number(self) -> str | None:
         """The number by which people know it, if it has one."""
         return None
+
+
+def _attributes_come_from_apply(self: Aggregate) -> None:
+    pass
 
 
 def _stamp(act: Act) -> dict[str, Any]:

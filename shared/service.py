@@ -68,14 +68,14 @@ class Runtime:
     streams: Sequence[Stream]
     reactor: Reactor | None
 
-    def steps(self) -> list[Step]:
-        """What a worker does, again and again."""
-        steps: list[Step] = [lambda: self.views.project(self.streams)]
-        if self.reactor is not None:
-            steps.append(self.reactor.step)
-        if self.service.steps is not None:
-            steps.extend(self.service.steps(self.app))
-        return steps
+    def steps(self, role: str = "worker") -> list[Step]:
+        """What a worker does, again and again: as ``project``, ``react`` or ``tick``, or all of it as ``worker``."""
+        of_role: dict[str, list[Step]] = {
+            "project": [lambda: self.views.project(self.streams)],
+            "react": [] if self.reactor is None else [self.reactor.step],
+            "tick": [] if self.service.steps is None else list(self.service.steps(self.app)),
+        }
+        return sum(of_role.values(), []) if role == "worker" else of_role[role]
 
     def start(self) -> None:
         """What a worker does first."""

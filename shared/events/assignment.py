@@ -202,13 +202,15 @@ class FeedbackGiven(Fact):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskListOpened(Fact):
-    """任务清单: a list of tasks under one leader, dated; usually from one directive."""
+    """任务清单: a list of tasks under one leader, dated; usually from one directive, whose secrecy it has."""
 
     TOPIC = "assignment.task_list_opened"
     title: str
     dated: date
     leader_post: str
     directive_id: UUID | None = None
+    secrecy: Secrecy = "public"
+    secrecy_ground: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

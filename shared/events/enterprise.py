@@ -210,3 +210,25 @@ class WhistleClosed(Fact):
 
     TOPIC = "enterprise.whistle_closed"
     ground: Literal["rated", "unrated", "not_feasible"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhistleRegisterOpened(Fact):
+    """启用吹哨登记簿: the register of one year (Asia/Shanghai), in which whistles are numbered without a gap."""
+
+    TOPIC = "enterprise.whistle_register_opened"
+    year: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhistleNumberIssued(Fact):
+    """吹哨编号: the register gave a whistle the year's next number.
+
+    ``matter`` names what it is about (enterprise, category and title), so that a repeat is recognised.
+    """
+
+    TOPIC = "enterprise.whistle_number_issued"
+    serial: int
+    number: str
+    whistle_id: UUID
+    matter: UUID

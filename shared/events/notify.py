@@ -59,6 +59,7 @@ class NoticeIssued(Fact):
     not_before: Moment
     needs_acknowledgement: bool = False
     reminder: int = 0
+    case_id: UUID | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,8 @@ class NoticeAcknowledged(Fact):
     note: str = ""
     expires_on: date
     expires_at: Moment
+    escalated: bool = False
+    """Whether an open escalation rests with it: only then does the expiry mean anything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,3 +152,26 @@ class ProgressSeen(Fact):
 
     TOPIC = "notify.progress_seen"
     what: str
+    expires_at: Moment | None = None
+    """Until when the acknowledgement holds now that something has moved."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundSetAside(Fact):
+    """督办轮次不计: the round was voided or an objection upheld, so it no longer counts towards the second supervision."""
+
+    TOPIC = "notify.round_set_aside"
+    round: int
+    ground: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamingFollowed(Fact):
+    """纳入通报通知: the notifier knows which case and unit a naming is about, so that lifting it withdraws its notice."""
+
+    TOPIC = "notify.naming_followed"
+    naming_id: UUID
+    case_id: UUID
+    unit: str
+    cycle: int
+    """The last round of the streak: one naming per streak."""

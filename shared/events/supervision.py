@@ -35,6 +35,8 @@ class CalendarReleaseDrafted(Fact):
     title: str
     days: tuple[CalendarDay, ...]
     years: tuple[int, ...] = ()
+    follows: int = 1
+    """The calendar version against which it was drafted and checked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,10 @@ class CaseOpened(Fact):
     leader_post: str | None = None
     secrecy: Secrecy = "public"
     rulebook_version: int
+    duty: str | None = None
+    """For a directive's duty: the rulebook's clock that it is about (``arrange``, ``decompose``, ``feedback``)."""
+    reporter: str | None = None
+    """For a whistle: the enterprise's credit code, so that it sees its own case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,6 +251,9 @@ class RoundIssued(Fact):
     trigger: Literal["deadline_missed", "own_initiative", "slow_round"]
     due_on: date
     due_at: Moment
+    missed_clock: str | None = None
+    """The clock whose miss triggered it, with its cycle: a retracted miss takes the round with it."""
+    missed_cycle: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -347,6 +356,14 @@ class NamingDrafted(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NamingRedrafted(Fact):
+    """通报重新起草: a withdrawn draft is due again, for the same two rounds; it is checked anew."""
+
+    TOPIC = "supervision.naming_redrafted"
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class NamingChecked(Fact):
     """通报核稿: a second person checked the draft; the unit may object until the close of ``objections_until``."""
 
@@ -380,6 +397,15 @@ class NamingApproved(Fact):
 
     TOPIC = "supervision.naming_approved"
     approved_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesOpened(Fact):
+    """编号启用: a series of numbers begins for a year; its first number is 1."""
+
+    TOPIC = "supervision.series_opened"
+    series: str
+    year: int
 
 
 @dataclass(frozen=True, kw_only=True)

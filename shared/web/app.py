@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import flask_smorest  # type: ignore[import-untyped]
+import flask_smorest
 from flask import Flask, Response, g, request
 from marshmallow import ValidationError, fields
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -20,7 +20,7 @@ from shared.config import Config
 from shared.logs import log
 from shared.web import openapi
 from shared.web.auth import RoleMayNot, Verify, allowed_roles, bearer, public, undecided_routes
-from shared.web.body import FORM_TYPES, json_body, unprintable
+from shared.web.body import FORM_TYPES, fingerprint, json_body, unprintable
 from shared.web.http import Blueprint, idempotency_key
 from shared.web.problems import BodyTypeNotSupported, NoSuchPage, problem
 
@@ -152,6 +152,8 @@ def _gate(app: Flask, web: Web) -> Callable[[], None]:
         request.get_data()  # bounded; read even if the view does not, or the connection could not be used again
         if request.method == "POST" and not taken.keys() & {"json", *FORM_TYPES}:
             _refuse_any_body()
+        if request.method == "POST" and "identity" in g:
+            g.fingerprint = fingerprint(g.identity.subject)  # now: a view may read a file to its end
 
     return gate
 

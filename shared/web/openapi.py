@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask
-from flask_smorest.spec.plugins import FlaskPlugin  # type: ignore[import-untyped]
+from flask_smorest.spec.plugins import FlaskPlugin
 from marshmallow import fields
 
 from shared.web.http import BaseSchema
@@ -48,14 +48,10 @@ KEY = _header(
     maxLength=100,
 )
 MATCH = _header("If-Match", 'The version that you have seen, e.g. "3"', pattern=r'^("[0-9]{1,18}"|\*)$')
-AT_LEAST = {
-    "in": "query",
-    "name": "at_least",
-    "description": "Wait, a little, until the answer reflects this position: service:number",
-    "required": False,
-    "explode": True,
-    "schema": {"type": "array", "items": {"type": "string", "pattern": "^[a-z][a-z_]{0,40}:[0-9]{1,18}$"}},
-}
+ABOUT = """Every read takes `?at_least=service:number` (or the header `Duban-At-Least`), repeated or by commas:
+it waits, a little, until its answer reflects these positions, and else answers 503 with `Retry-After`.
+A write gives its position in the header `Duban-Position`."""
+# Not a parameter of each operation: a generated client, or a fuzzer, would ask for positions that never come.
 WRITTEN_HEADERS = {
     "ETag": {"description": "The new version", "schema": {"type": "string"}, "required": True},
     "Duban-Position": {"description": "service:number", "schema": {"type": "string"}, "required": True},
@@ -67,6 +63,7 @@ WRITTEN_HEADERS = {
 def complete(document: dict[str, Any], app: Flask) -> dict[str, Any]:
     """The document with operation ids, headers and every error status; same code, same bytes."""
     document = copy.deepcopy(document)
+    document["info"]["description"] = ABOUT
     document["components"].setdefault("securitySchemes", {})["bearer"] = {
         "type": "http",
         "scheme": "bearer",
@@ -81,8 +78,6 @@ def complete(document: dict[str, Any], app: Flask) -> dict[str, Any]:
             view = app.view_functions[rule.endpoint]
             operation["operationId"] = rule.endpoint.rpartition(".")[2]
             extra: list[dict[str, Any]] = [LANGUAGE]
-            if method == "get":
-                extra.append(AT_LEAST)
             if method == "post" and not hasattr(view, "duban_no_key"):
                 extra += [KEY, MATCH]
             operation["parameters"] = [*operation.get("parameters", []), *copy.deepcopy(extra)]

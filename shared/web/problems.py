@@ -208,8 +208,8 @@ def problem(error: Exception) -> Response:
     refusal, lang = as_refusal(error), language()
     messages: list[tuple[str, str]] = getattr(refusal, "messages", [])
     detail = refusal.text(lang)
-    if refusal.field and not messages:
-        messages = [(refusal.field, detail)]
+    if refusal.at_field and not messages:
+        messages = [(refusal.at_field, detail)]
     document = {
         "type": f"/problems/{refusal.rule}",
         "title": TITLES.get(refusal.status, TITLES[400])[lang == "en"],

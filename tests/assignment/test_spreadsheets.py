@@ -613,12 +613,15 @@ def test_texts_shared_between_cells_as_excel_saves_them_are_read_without_their_r
 
     source, out = zipfile.ZipFile(io.BytesIO(xlsx(HEADER, row(task="替换我")))), io.BytesIO()
     namespace = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    strings = f'<sst xmlns="{namespace}"><si><r><t>修</t></r><r><t>路</t></r><rPh sb="0" eb="1"><t>xiu</t></rPh></si></sst>'
+    strings = "<si><r><t>修</t></r><r><t>路</t></r><rPh sb='0' eb='1'><t>xiu</t></rPh></si>"
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
     with zipfile.ZipFile(out, "w") as package:
         for name in source.namelist():
             content = source.read(name).decode()
             content = content.replace('t="inlineStr"><is><t>替换我</t></is>', 't="s"><v>0</v>')
-            if name != "xl/sharedStrings.xml":
-                package.writestr(name, content)
-        package.writestr("xl/sharedStrings.xml", strings)
+            content = content.replace(
+                "</Types>", f'<Override PartName="/xl/strings.xml" ContentType="{kind}"/></Types>'
+            )
+            package.writestr(name, content)
+        package.writestr("xl/strings.xml", f'<sst xmlns="{namespace}">{strings}</sst>')
     assert only(read(out.getvalue())).task == "修路"

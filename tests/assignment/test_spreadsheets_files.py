@@ -170,6 +170,19 @@ def test_a_part_in_an_encoding_that_could_hide_entities_is_refused(encoding):
         read_tables(repacked(lambda name, old: content if "sheet1" in name else old), "a.xlsx")
 
 
+@pytest.mark.parametrize(
+    "endless",
+    [
+        b"<c " + b'r="A1" ' * 300_000,
+        b'<c r="' + b">" * 2_000_000 + b'"/>',
+        b"<!--" + b"<>" * 900_000 + b"-->",
+    ],
+)
+def test_an_endless_tag_or_comment_is_refused_before_the_parser_spends_its_time_on_it(endless):
+    with pytest.raises(UnsafeMarkup):
+        read_tables(in_sheet(b"<sheetData>", b"<sheetData>" + endless), "a.xlsx")
+
+
 def test_broken_xml_is_refused_as_damaged():
     with pytest.raises(DamagedFile):
         read_tables(in_sheet(b"</sheetData>", b"</sheet"), "a.xlsx")

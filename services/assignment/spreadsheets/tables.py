@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from functools import cached_property
 from pathlib import PurePath
 from typing import Any, ClassVar
 from xml.etree.ElementTree import ParseError
@@ -28,6 +29,9 @@ MAX_PARTS = 2_000
 MAX_SHEETS = 50
 MAX_CELL_ELEMENTS = 2_000_000
 MAX_ROW_ELEMENTS = 200_000
+MAX_TAGS = 3_000_000
+MAX_TOKEN = 131_072
+"""Longer than any cell of Excel; the XML parser's time grows with the square of a single tag or comment."""
 MAX_MERGES = 20_000
 MAX_MERGED_CELLS = 500_000
 MAX_ROWS = 20_000
@@ -113,9 +117,9 @@ class DamagedFile(FileRefusal):
 
 
 class UnsafeMarkup(FileRefusal):
-    """文件里有 XML 实体或文档类型声明，普通表格不会有，因此未打开；请把清单复制到新工作簿，另存为 xlsx。
-    The file declares XML entities or a document type, as no table does, and was not opened; copy the list into a
-    new workbook."""
+    """文件里有普通表格不会有的 XML 内容（实体、文档类型声明或超长标记），因此未打开；请把清单复制到新工作簿后再导入。
+    The file holds XML that no table has (entities, a document type or endless tags) and was not opened; copy the list.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +144,7 @@ class Table:
         """Where the value at a place was written: the first place of its merged cell, or the place itself."""
         return self.merged.get((row, column), (row, column))
 
-    @property
+    @cached_property
     def width(self) -> int:
         """The number of columns."""
         return max((len(cells) for cells in self.rows), default=0)
@@ -263,13 +267,16 @@ def _checked(row: int, values: list[Value]) -> tuple[Value, ...]:
 
 # --- XLSX --------------------------------------------------------------------------------------------------
 
+# Attributes are matched within bounds: a tag that never ends must not cost the square of its length.
 _UNCALCULATED = re.compile(
-    rb'<c\b[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*>\s*<f\b(?:[^>]*/>|[^>]*>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>'
+    rb'<c\b[^<>]{0,200}?\br="([A-Z]{1,3})(\d{1,7})"[^<>]{0,200}>\s{0,9}'
+    rb"<f\b[^<>]{0,200}(?:(?<=/)>|>[^<]{0,9000}</f>)\s{0,9}(?:<v\s?/>|<v>\s{0,9}</v>)?\s{0,9}</c>"
 )
-_MERGE = re.compile(rb'<(?:\w+:)?mergeCell\b[^>]*?\bref="([A-Z0-9:$]{2,30})"')
-_CELL = re.compile(rb"<(?:\w+:)?c[\s/>]")
-_ROW = re.compile(rb"<(?:\w+:)?row[\s/>]")
+_MERGE = re.compile(rb'<(?:\w{1,20}:)?mergeCell\b[^<>]{0,200}?\bref="([A-Z0-9:$]{2,30})"')
+_CELL = re.compile(rb"<(?:\w{1,20}:)?c[\s/>]")
+_ROW = re.compile(rb"<(?:\w{1,20}:)?row[\s/>]")
 _ENCODING = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)""")
+_ENDLESS = re.compile(rb"<[^<]{%d}" % MAX_TOKEN)
 _PICTURE = re.compile(r"xl/media/[^/]+\.(png|jpe?g|gif|bmp|emf|wmf|tiff?|svg)", re.IGNORECASE)
 
 _YEAR_AND_MONTH_IDS = {27, 36, 50, 52, 57}
@@ -321,7 +328,7 @@ def _inspected(data: bytes, filename: str) -> dict[str, _Part]:
             raise ExpandsTooFar
         parts: dict[str, _Part] = {}
         left = MAX_EXPANDED
-        cells = rows = 0
+        cells = rows = tags = 0
         for entry in entries:
             if entry.flag_bits & 0x1:
                 raise OldExcelFile
@@ -337,6 +344,9 @@ def _inspected(data: bytes, filename: str) -> dict[str, _Part]:
             _refuse_unsafe(entry.filename, content)
             if entry.filename == "[Content_Types].xml" and b"macroEnabled" in content:
                 raise MacroWorkbook
+            tags += content.count(b"<")
+            if tags > MAX_TAGS:
+                raise ExpandsTooFar
             cells += sum(1 for _ in _CELL.finditer(content))
             rows += sum(1 for _ in _ROW.finditer(content))
             if cells > MAX_CELL_ELEMENTS or rows > MAX_ROW_ELEMENTS:
@@ -371,6 +381,21 @@ def _refuse_unsafe(name: str, content: bytes) -> None:
         raise UnsafeMarkup
     if name.endswith((".xml", ".rels")) and b"\0" in content:
         raise DamagedFile
+    if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and _has_endless_token(content):
+        raise UnsafeMarkup
+
+
+def _has_endless_token(content: bytes) -> bool:
+    if _ENDLESS.search(content):
+        return True
+    for opening, closing in ((b"<!--", b"-->"), (b"<?", b"?>")):
+        at = content.find(opening)
+        while at >= 0:
+            end = content.find(closing, at, at + MAX_TOKEN)
+            if end < 0:
+                return True
+            at = content.find(opening, end)
+    return False
 
 
 def _column(letters: bytes) -> int:

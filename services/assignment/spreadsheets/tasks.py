@@ -302,7 +302,7 @@ class _ListReader:
 
         number = attempt("number", lambda: self._number(row, _text(cells.get("number", ""))))
         task = attempt("task", lambda: self._required("task", cells["task"]))
-        lead, supporters = attempt("lead", lambda: self._units(row, cells, problems, spoilt)) or ("", ())
+        lead, supporters = self._units(row, cells, problems, spoilt)
         due = attempt("due", lambda: self._due(cells["due"]))
         metric, target, target_unit = attempt("target", lambda: _target(cells)) or ("", None, "")
         weight = attempt("weight", lambda: _weight(_text(cells.get("weight", ""))))
@@ -403,7 +403,7 @@ class _ListReader:
     def _units(
         self, row: int, cells: Mapping[str, str | date], problems: list[_RowRefused], spoilt: set[str]
     ) -> tuple[str, tuple[str, ...]]:
-        written = self._required("lead", cells["lead"])
+        written = _text(cells["lead"])
         supporting = _text(cells.get("supporters", ""))
         column = self.header.columns.get("supporters")
         # One cell merged over both columns is like having one column: the first unit in it leads.
@@ -417,9 +417,13 @@ class _ListReader:
             chosen = [_ROLE_MARK.sub("", name) for name in marked] or lead_names[:1]
             support_names = [name for name in lead_names if name not in chosen]
             lead_names = chosen
-        lead_units = self._lead(written, list(dict.fromkeys(lead_names)))
+        lead = ""
+        try:
+            lead = self._lead(written, list(dict.fromkeys(lead_names))) if "lead" not in spoilt else ""
+        except _RowRefused as problem:
+            problems.append(problem)
         if "supporters" in spoilt:
-            return lead_units, ()
+            return lead, ()
         support_names += [_ROLE_MARK.sub("", name) for name in self._names(supporting)]
         supporters: list[str] = []
         for name in support_names:
@@ -428,7 +432,7 @@ class _ListReader:
             except UnknownUnitName as unknown:
                 field = "supporters" if separate else "lead"
                 problems.append(_RowRefused(field, unknown.written, unknown.reason_zh, unknown.reason_en))
-        return lead_units, tuple(unit for unit in dict.fromkeys(supporters) if unit != lead_units)
+        return lead, tuple(unit for unit in dict.fromkeys(supporters) if unit != lead)
 
     def _names(self, cell: str) -> list[str]:
         return [name for name in self.rules.units.split(cell) if name and not _BLANK.fullmatch(name)]

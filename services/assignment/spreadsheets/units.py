@@ -3,8 +3,10 @@
 import difflib
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from services.assignment.spreadsheets.tables import FileRefusal, read_tables
 
@@ -58,6 +60,7 @@ _AND = re.compile(r"以及|[和及与]")
 _AND_OTHERS = re.compile(r"等(部门|单位|有关部门|相关部门|有关单位|相关单位)?$")
 _WORDS_IN_A_NAME = 4
 _REASONS_KEPT = 5_000
+_LONGEST_LIST = 200
 _MAX_ID, _MAX_NAME = 40, 60
 
 
@@ -104,6 +107,10 @@ class UnitNames:
                 self._note(self._by_short_name, name, unit.id)
                 self._note(self._by_bare_name, _bare(name), unit.id)
                 self._names.setdefault(name, unit.name)
+        self._by_pair: dict[str, dict[str, None]] = {}
+        for name in self._names:
+            for pair in pairwise(name):
+                self._by_pair.setdefault("".join(pair), {})[name] = None
         self._refused: dict[str, tuple[str, str]] = {}
 
     @staticmethod
@@ -153,7 +160,7 @@ class UnitNames:
 
     def _split_at_and(self, name: str) -> list[str]:
         """和 is part of many names (发展和改革); it only separates where both sides are names and the whole is none."""
-        if not self._find(name):
+        if len(name) <= _LONGEST_LIST and not self._find(name):
             for match in _AND.finditer(name):
                 before, after = name[: match.start()], name[match.end() :]
                 if self._find(before) and (rest := self._split_at_and(after)) and all(map(self._find, rest)):
@@ -177,6 +184,11 @@ class UnitNames:
             or []
         )
 
+    def _akin(self, key: str) -> list[str]:
+        """Names that share two neighbouring characters with a key: comparing with every name takes too long."""
+        shared = Counter(name for pair in pairwise(key) for name in self._by_pair.get("".join(pair), ()))
+        return [name for name, _ in shared.most_common(12)]
+
     def _reason(self, written: str, key: str) -> tuple[str, str]:
         several = self._single(key)
         if len(several) > 1:
@@ -192,7 +204,9 @@ class UnitNames:
                 f"“{written}”没有说清是哪些单位，请逐一写明",
                 f'"{written}" leaves units unnamed; name each one',
             )
-        near = difflib.get_close_matches(key, self._names, n=1, cutoff=0.4) if len(key) <= _MAX_NAME else []
+        near = (
+            difflib.get_close_matches(key, self._akin(key), n=1, cutoff=0.4) if len(key) <= _MAX_NAME else []
+        )
         if near:
             meant = self._names[near[0]]
             return (

@@ -275,6 +275,8 @@ def test_a_pause_after_an_extension_was_granted_pushes_its_date_on_and_one_befor
     before = [Pause(date(2021, 6, 8), date(2021, 6, 9))]
     assert of(RESOLVE, date(2021, 6, 7), pauses=after, extensions=[to]).due_on == date(2021, 7, 2)
     assert of(RESOLVE, date(2021, 6, 7), pauses=before, extensions=[to]).due_on == date(2021, 6, 30)
+    same_day = Extension(to=date(2021, 6, 30), granted=date(2021, 6, 22))
+    assert of(RESOLVE, date(2021, 6, 7), pauses=after, extensions=[same_day]).due_on == date(2021, 7, 2)
     bare = Extension(to=date(2021, 6, 30))
     assert of(RESOLVE, date(2021, 6, 7), pauses=after, extensions=[bare]).due_on == date(2021, 6, 30)
 

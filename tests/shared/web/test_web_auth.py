@@ -1,16 +1,18 @@
 """Who is asking, and who may."""
 
 import base64
+import hmac
 import json
-import multiprocessing
 import os
 import stat
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
 from flask import Flask
 from joserfc import jwt
-from joserfc.jwk import OctKey, OKPKey, RSAKey
+from joserfc.jwk import OKPKey
 
 from shared.config import Config, Misconfigured
 from shared.web.app import create_app
@@ -74,16 +76,18 @@ def claims(toy):
     return jwt.decode(toy.token(), toy.key, algorithms=["EdDSA", "Ed25519"]).claims
 
 
+def encoded(raw):
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
 @pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
 def test_other_algorithms_are_refused_even_with_our_own_public_key(toy):
-    payload = claims(toy)
-    secret = OctKey.import_key(toy.key.as_pem(private=False))
-    hmac = jwt.encode({"alg": "HS256"}, payload, secret, algorithms=["HS256"])
-    rsa = jwt.encode({"alg": "RS256"}, payload, RSAKey.generate_key(2048), algorithms=["RS256"])
-    parts = [json.dumps({"alg": "none"}), json.dumps(payload), ""]
-    none = ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts)
-    for token in (hmac, rsa, none):
-        assert rule_for(toy, f"Bearer {token}") == "token-algorithm-refused"
+    payload = encoded(json.dumps(claims(toy)).encode())
+    for algorithm in ("none", "HS256", "RS256", "ES256"):
+        signed = f"{encoded(json.dumps({'alg': algorithm}).encode())}.{payload}"
+        signature = hmac.digest(toy.key.as_pem(private=False), signed.encode(), "sha256")
+        for end in ("", encoded(signature)):
+            assert rule_for(toy, f"Bearer {signed}.{end}") == "token-algorithm-refused"
 
 
 @pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
@@ -138,19 +142,30 @@ def test_a_broken_key_stops_the_start(tmp_path):
         load_key(tmp_path)
 
 
-def _load(args):
-    folder, barrier = args
-    barrier.wait()
-    return load_key(folder).as_pem(private=True)
+START = """
+import sys
+from pathlib import Path
+from shared.web.auth import load_key
+sys.stdout.write("ready\\n")
+sys.stdout.flush()
+sys.stdin.readline()
+print(load_key(Path(sys.argv[1])).as_pem(private=True).hex())
+"""
 
 
 def test_processes_that_start_at_once_end_with_one_key(tmp_path):
-    spawn = multiprocessing.get_context("spawn")
-    with spawn.Manager() as manager, spawn.Pool(4) as pool:
-        for attempt in range(5):
-            folder = tmp_path / str(attempt)
-            barrier = manager.Barrier(4)
-            assert len(set(pool.map(_load, [(folder, barrier)] * 4, chunksize=1))) == 1
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    starting = [subprocess.Popen([sys.executable, "-c", START, str(tmp_path)], **pipes) for _ in range(4)]
+    for process in starting:
+        assert process.stdout.readline() == "ready\n"
+    for process in starting:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    keys = {process.communicate(timeout=30)[0] for process in starting}
+    assert len(keys) == 1
+    assert keys != {""}
+    assert os.listdir(tmp_path / "keys") == ["token.pem"]
 
 
 def test_an_undecided_route_stops_the_start(toy):

@@ -47,7 +47,7 @@ def test_a_replayed_answer_says_so(toy):
 
 
 @pytest.mark.parametrize(
-    ("key", "rule"),
+    ("given", "rule"),
     [
         (None, "idempotency-key-missing"),
         ("", "idempotency-key-malformed"),
@@ -55,10 +55,10 @@ def test_a_replayed_answer_says_so(toy):
         ("x" * 101, "idempotency-key-malformed"),
     ],
 )
-def test_a_write_without_a_proper_key_is_400(toy, key, rule):
+def test_a_write_without_a_proper_key_is_400(toy, given, rule):
     headers = {"Authorization": f"Bearer {toy.token()}"}
-    if key is not None:
-        headers["Idempotency-Key"] = key
+    if given is not None:
+        headers["Idempotency-Key"] = given
     answer = toy.client.post(f"{TASK}/close", headers=headers)
     assert (answer.status_code, answer.json["rule"]) == (400, rule)
 

@@ -1,0 +1,105 @@
+"""Units, posts, portfolios (measure 6)."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from services.assignment.application.known import KnownUnits
+from services.assignment.domain.units import Post, Unit, UnitKindIsFixed
+from services.assignment.spreadsheets import UnitName
+from shared.aggregate import Act
+from shared.application import AlreadyExists
+from shared.events.assignment import PostRole, UnitKind
+from shared.reference import UnknownUnit
+from shared.refusal import Refusal
+from shared.written import Written
+
+
+class NoUnitsGiven(Refusal):
+    """名册里没有单位
+    The list holds no unit"""
+
+    status = 422
+    field = "units"
+
+
+class UnitUseCases(KnownUnits):
+    """What is done with units and posts."""
+
+    def register_unit(
+        self, act: Act, *, unit: str, name: str, kind: UnitKind, short_names: Sequence[str] = ()
+    ) -> Written:
+        """Register a unit under the id that the clerk gives. Raises AlreadyExists, UnitIdMalformed."""
+        if self.find(Unit, Unit.id_of(unit)) is not None:
+            raise AlreadyExists(kind="单位", name=unit, at_field="id")
+        new = Unit.register(act, unit=unit, name=name, short_names=short_names, kind=kind)
+        return self.commit(act, new, location=f"/api/v1/units/{unit}")
+
+    def register_units(self, act: Act, rows: Iterable[UnitName]) -> Written:
+        """Register a whole list, all or nothing: an equal row changes nothing, another name renames the unit.
+
+        Raises NoUnitsGiven, UnitKindIsFixed, and what registering and renaming raise.
+        """
+        units: list[Unit] = []
+        for row in rows:
+            unit = self.find(Unit, Unit.id_of(row.id))
+            if unit is None:
+                unit = Unit.register(
+                    act,
+                    unit=row.id,
+                    name=row.name,
+                    short_names=row.short_names,
+                    kind=row.kind,  # type: ignore[arg-type]  # read_units accepts only the kinds there are
+                )
+            elif unit.kind != row.kind:
+                raise UnitKindIsFixed(unit=row.id, kind=unit.kind)
+            elif not unit.is_named(row.name, row.short_names):
+                unit.rename(act, name=row.name, short_names=row.short_names)
+            units.append(unit)
+        if not units:
+            raise NoUnitsGiven()
+        return self.commit(act, *units, location="/api/v1/units")
+
+    def rename_unit(self, act: Act, unit: str, *, name: str, short_names: Sequence[str] = ()) -> Written:
+        """Give a unit another name; its id stays."""
+        found = self.load(Unit, Unit.id_of(unit), act)
+        found.rename(act, name=name, short_names=short_names)
+        return self.commit(act, found)
+
+    def dissolve_unit(self, act: Act, unit: str, *, successor: str | None = None) -> Written:
+        """Dissolve a unit; its successor, if any, must be another known unit. Raises UnknownUnit."""
+        found = self.load(Unit, Unit.id_of(unit), act)
+        if successor is not None and successor != unit:
+            self._unit(successor, "successor")
+        found.dissolve(act, successor=successor)
+        return self.commit(act, found)
+
+    def create_post(self, act: Act, *, post: str, title: str, role: PostRole) -> Written:
+        """Create a post ``unit/name``. Raises PostIdMalformed, UnknownUnit, AlreadyExists."""
+        if self.find(Post, Post.id_of(post)) is not None:
+            raise AlreadyExists(kind="岗位", name=post, at_field="id")
+        new = Post.create(act, post=post, title=title, role=role)
+        self._unit(new.unit, "id")
+        return self.commit(act, new, location=f"/api/v1/posts/{post}")
+
+    def appoint_holder(self, act: Act, post: str, *, holder: str, since: date) -> Written:
+        """Somebody holds the post since a day. Raises DayIsInTheFuture, AppointedBeforePredecessor."""
+        found = self.load(Post, Post.id_of(post), act)
+        found.appoint(act, holder=holder, since=since)
+        return self.commit(act, found)
+
+    def vacate_post(self, act: Act, post: str, *, on: date) -> Written:
+        """Nobody holds the post from a day on: it takes no new tasks."""
+        found = self.load(Post, Post.id_of(post), act)
+        found.vacate(act, on=on)
+        return self.commit(act, found)
+
+    def assign_portfolio(
+        self, act: Act, post: str, *, units: Sequence[str], fields: Sequence[str] = ()
+    ) -> Written:
+        """Put units in a leader's charge. Raises UnknownUnit, NoLeadersPost."""
+        found = self.load(Post, Post.id_of(post), act)
+        for unit in units:
+            if self.find(Unit, Unit.id_of(unit)) is None:
+                raise UnknownUnit(unit=unit, at_field="units")
+        found.assign_portfolio(act, units=units, fields=fields)
+        return self.commit(act, found)

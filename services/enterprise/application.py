@@ -1,0 +1,281 @@
+"""The use cases of the enterprise service: load, decide, save."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from services.enterprise.domain import Enterprise, Register, Whistle, check_credit_code, clocks_of, matter_of
+from services.enterprise.domain.clocks import rating_until
+from services.enterprise.domain.rates import AsOfInTheFuture, six_rates
+from services.enterprise.domain.refusals import (
+    DeskMustBeAnOffice,
+    NoLeaderInCharge,
+    NotALeader,
+    PostOfAnotherUnit,
+    UnknownEnterprise,
+)
+from services.enterprise.views.whistles import records
+from shared.aggregate import SUITE_UNIT, Act, stable_id
+from shared.application import AlreadyExists, NoSuchThing
+from shared.clock import local_day
+from shared.events.base import Actor
+from shared.service import ServiceApplication
+from shared.written import Written
+
+DESK = "office"
+"""The unit id of the government office, the desk at which whistles arrive unless another one is named."""
+
+DUE_AT_ONCE = 200
+"""So many rating windows are closed in one step of the worker."""
+
+
+class EnterpriseApplication(ServiceApplication):
+    """Enterprises and whistles (measure 13)."""
+
+    name = "enterprise"
+
+    # -- enterprises ----------------------------------------------------------------------------------------------
+
+    def register_enterprise(self, act: Act, *, credit_code: str, **what: Any) -> Written:
+        """企业登记. Raises AlreadyExists and what Enterprise.register refuses."""
+        check_credit_code(credit_code)
+        if self.find(Enterprise, stable_id("enterprise", credit_code)) is not None:
+            raise AlreadyExists(kind="Enterprise", name=credit_code)
+        enterprise = Enterprise.register(act, credit_code=credit_code, **what)
+        return self.commit(act, enterprise, location=f"/api/v1/enterprises/{enterprise.id}")
+
+    # -- whistles -------------------------------------------------------------------------------------------------
+
+    def blow_whistle(
+        self,
+        act: Act,
+        *,
+        credit_code: str | None = None,
+        category: str,
+        title: str,
+        desk_unit: str | None = None,
+        leader_post: str | None = None,
+        repeats: UUID | None = None,
+        **what: Any,
+    ) -> Written:
+        """企业吹哨: numbered in the register of the year in which it is registered, and linked if it is a repeat."""
+        code = check_credit_code(credit_code or act.by.unit)
+        enterprise = self.find(Enterprise, stable_id("enterprise", code))
+        if enterprise is None:
+            raise UnknownEnterprise(credit_code=code)
+        desk = desk_unit or DESK
+        if self.reference.unit(desk, field="desk_unit")["kind"] != "office":
+            raise DeskMustBeAnOffice(unit=desk)
+        leader = self._known_leader(leader_post) if leader_post else self._leaders_of(desk)[0]
+        if repeats is not None:
+            earlier = self.load(Whistle, repeats)
+
+        year = local_day(act.recorded_at).year
+        register = self._register(year) or Register.open(act, year)
+        last_year = self._register(year - 1)
+        matter = matter_of(code, category, title)
+        known = register.last_of.get(matter) or (last_year.last_of.get(matter) if last_year else None)
+        whistle_id = act.new_id("whistle")
+        whistle = Whistle.blow(
+            act,
+            id=whistle_id,
+            number=register.issue(act, whistle_id, matter),
+            enterprise_id=enterprise.id,
+            credit_code=code,
+            enterprise_name=enterprise.name,
+            category=category,
+            title=title,
+            desk_unit=desk,
+            leader_post=leader,
+            repeats=None if repeats is not None else known,
+            **what,
+        )
+        if repeats is not None:
+            whistle.link_repeat(act, earlier)
+        return self.commit(act, whistle, register, location=f"/api/v1/whistles/{whistle.id}")
+
+    def link_repeat(self, act: Act, whistle_id: UUID, *, earlier: UUID) -> Written:
+        """重复诉求关联, named by the clerk."""
+        whistle = self._whistle(act, whistle_id)
+        whistle.link_repeat(act, self.load(Whistle, earlier))
+        return self.commit(act, whistle)
+
+    def route_whistle(
+        self,
+        act: Act,
+        whistle_id: UUID,
+        *,
+        lead_unit: str,
+        post: str | None = None,
+        supporters: Sequence[str] = (),
+    ) -> Written:
+        """派单: without a post it goes to the lead unit's main head."""
+        whistle = self._whistle(act, whistle_id)
+        self.reference.unit(lead_unit, field="lead_unit")
+        for unit in supporters:
+            self.reference.unit(unit, field="supporters")
+        post = post or self.reference.head_of(lead_unit)
+        if self.reference.post(post)["unit"] != lead_unit:
+            raise PostOfAnotherUnit(post=post, unit=lead_unit)
+        whistle.route(
+            act,
+            lead_unit=lead_unit,
+            post=post,
+            supporters=supporters,
+            leaders=self._leaders_of(lead_unit, default=whistle.leader_post),
+        )
+        return self.commit(act, whistle)
+
+    def return_whistle(self, act: Act, whistle_id: UUID, *, reason: str, suggested_unit: str) -> Written:
+        """退单."""
+        whistle = self._whistle(act, whistle_id)
+        self.reference.unit(suggested_unit, field="suggested_unit")
+        whistle.return_it(act, reason=reason, suggested_unit=suggested_unit)
+        return self.commit(act, whistle)
+
+    def contact_enterprise(self, act: Act, whistle_id: UUID, **what: Any) -> Written:
+        """联系企业."""
+        whistle = self._whistle(act, whistle_id)
+        whistle.contact(act, within=self._main(whistle), **what)
+        return self.commit(act, whistle)
+
+    def propose_plan(
+        self, act: Act, whistle_id: UUID, *, plan: str, steps: Sequence[str], promised_on: date
+    ) -> Written:
+        """提出服务方案, at the latest for the 30th working day after the whistle."""
+        whistle = self._whistle(act, whistle_id)
+        clocks = clocks_of(self.rulebook, self.reference.calendar(), whistle.blown_at)
+        whistle.propose_plan(
+            act, plan=plan, steps=steps, promised_on=promised_on, last_day=clocks.hard_limit_due
+        )
+        return self.commit(act, whistle)
+
+    def agree_plan(self, act: Act, whistle_id: UUID) -> Written:
+        """服务确认."""
+        whistle = self._whistle(act, whistle_id)
+        whistle.agree_plan(act)
+        return self.commit(act, whistle)
+
+    def resolve_whistle(self, act: Act, whistle_id: UUID, *, result: str) -> Written:
+        """诉求办结: the enterprise, and every reporter merged into it, may rate from now on."""
+        whistle = self._whistle(act, whistle_id)
+        reporters = self._reporters(whistle)
+        until = rating_until(self.rulebook, self.reference.calendar(), act.recorded_at)
+        whistle.resolve(act, result=result, rating_until=until, reporters=reporters)
+        return self.commit(act, whistle, *reporters)
+
+    def rate_whistle(self, act: Act, whistle_id: UUID, **what: Any) -> Written:
+        """企业评价."""
+        whistle = self._whistle(act, whistle_id)
+        main = self._main(whistle)
+        answering = main or whistle
+        leaders = self._leaders_of(answering.lead or answering.desk_unit, default=answering.leader_post)
+        whistle.rate(act, within=main, leaders=leaders, **what)
+        return self.commit(act, whistle, *([main] if main else []))
+
+    def close_unrated(self, whistle_id: UUID, because: str) -> bool:
+        """未评价归档: whether there was a rating window to close; what was closed or reopened meanwhile is left."""
+        now = self.clock()
+        whistle = self.load(Whistle, whistle_id)
+        over = whistle.rating_is_over
+        if over is None or now < over:
+            return False
+        by = Actor(unit=SUITE_UNIT, post=self.name)
+        act = Act(by=by, because=because, recorded_at=now, happened_at=over, key=f"rating-window|{because}")
+
+        def close(act: Act) -> Written:
+            whistle = self.load(Whistle, whistle_id)
+            whistle.close_unrated(act)
+            return self.commit(act, whistle)
+
+        return not self.perform(act, close).replayed
+
+    def claim_infeasible(self, act: Act, whistle_id: UUID, *, legal_ground: str, explanation: str) -> Written:
+        """申报不可行."""
+        whistle = self._whistle(act, whistle_id)
+        whistle.claim_infeasible(act, legal_ground=legal_ground, explanation=explanation)
+        return self.commit(act, whistle)
+
+    def review_infeasible(self, act: Act, whistle_id: UUID, *, upheld: bool, reason: str) -> Written:
+        """不可行复核."""
+        whistle = self._whistle(act, whistle_id)
+        reporters = self._reporters(whistle)
+        whistle.review_infeasible(act, upheld=upheld, reason=reason, reporters=reporters)
+        return self.commit(act, whistle, *reporters)
+
+    def merge_whistle(self, act: Act, whistle_id: UUID, *, into: UUID) -> Written:
+        """并案."""
+        whistle = self._whistle(act, whistle_id)
+        target = whistle if into == whistle_id else self.load(Whistle, into)
+        whistle.merge(act, target, self._reporters(whistle))
+        return self.commit(act, whistle, target)
+
+    def unmerge_whistle(self, act: Act, whistle_id: UUID, *, reason: str) -> Written:
+        """撤销并案."""
+        whistle = self._whistle(act, whistle_id)
+        whistle.unmerge(act, reason=reason)
+        return self.commit(act, whistle)
+
+    def withdraw_whistle(self, act: Act, whistle_id: UUID, *, reason: str) -> Written:
+        """撤回诉求."""
+        whistle = self._whistle(act, whistle_id)
+        reporters = self._reporters(whistle)
+        whistle.withdraw(act, reason=reason, reporters=reporters)
+        return self.commit(act, whistle, *reporters)
+
+    def rates(self, *, since: date, until: date, as_of: datetime | None) -> dict[str, Any]:
+        """六项指标 of the days from ``since`` to ``until``, as known at ``as_of``. Raises AsOfInTheFuture."""
+        now = self.clock()
+        if as_of is not None and as_of > now:
+            raise AsOfInTheFuture(as_of=as_of.isoformat())
+        found = six_rates(
+            records(self.views),
+            since=since,
+            until=until,
+            as_of=as_of or now,
+            rulebook=self.rulebook,
+            calendar=self.reference.calendar(),
+        )
+        return found.plain()
+
+    # -- what they ask for ----------------------------------------------------------------------------------------
+
+    def _whistle(self, act: Act, whistle_id: UUID) -> Whistle:
+        """The whistle; for an enterprise there is none but its own (domain.md §8)."""
+        whistle = self.load(Whistle, whistle_id)
+        if act.role == "enterprise" and act.by.unit != whistle.credit_code:
+            raise NoSuchThing(kind="Whistle", id=whistle_id)
+        return self.load(Whistle, whistle_id, act)
+
+    def _main(self, whistle: Whistle) -> Whistle | None:
+        return None if whistle.merged_into is None else self.load(Whistle, whistle.merged_into)
+
+    def _reporters(self, whistle: Whistle) -> list[Whistle]:
+        return [self.load(Whistle, reporter) for reporter in whistle.reporters]
+
+    def _register(self, year: int) -> Register | None:
+        return self.find(Register, stable_id("whistle_register", year))
+
+    def _known_leader(self, post: str) -> str:
+        if self.reference.post(post, field="leader_post")["role"] not in ("vice_leader", "main_leader"):
+            raise NotALeader(post=post)
+        return post
+
+    def _leaders_of(self, unit: str, default: str | None = None) -> tuple[str, ...]:
+        """The vice leader in charge of the unit, if there is one, and the main leader. Raises NoLeaderInCharge."""
+        with self.views.reading() as connection:
+            posts = self.views.table(connection, "posts")
+            found = connection.execute(
+                select(posts.c.id, posts.c.role, posts.c.portfolio)
+                .where(posts.c.role.in_(("vice_leader", "main_leader")))
+                .order_by(posts.c.id)
+            ).all()
+        in_charge = [row.id for row in found if row.role == "vice_leader" and unit in (row.portfolio or ())]
+        main = [row.id for row in found if row.role == "main_leader"]
+        leaders = (*in_charge[:1], *main[:1]) or ((default,) if default else ())
+        if not leaders:
+            raise NoLeaderInCharge(unit=unit)
+        return leaders

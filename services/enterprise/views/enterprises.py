@@ -1,0 +1,115 @@
+"""Enterprises, and who is shown their contact data."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import g
+from sqlalchemy import Boolean, Column, ColumnElement, Integer, String, Table, or_, select, true
+
+from shared.application import NoSuchThing
+from shared.events import enterprise
+from shared.events.base import Message
+from shared.views import MomentColumn, Row, Rows, View
+from shared.web.auth import Identity, Role
+from shared.web.lists import concerned, many, may_see, reading
+
+CONTACT = ("contact_name", "contact_phone")
+
+
+class EnterprisesView(View):
+    """企业: every registered enterprise, with its contact data."""
+
+    name = "enterprises"
+
+    @classmethod
+    def columns(cls) -> list[Column[Any]]:
+        """As registered; the contact data are personal."""
+        return [
+            Column("credit_code", String(18), nullable=False, info={"index": True}),
+            Column("name", String(200), nullable=False, info={"index": True}),
+            Column("contact_name", String(80), nullable=False),
+            Column("contact_phone", String(80), nullable=False),
+            Column("key_enterprise", Boolean, nullable=False, info={"index": True}),
+            Column("registered_at", MomentColumn, nullable=False, info={"index": True}),
+            Column("concerned", String(60), nullable=False),
+            Column("secrecy", String(20), nullable=False),
+            Column("version", Integer, nullable=False),
+        ]
+
+    def on_enterprise_registered(
+        self, rows: Rows, fact: enterprise.EnterpriseRegistered, message: Message
+    ) -> None:
+        rows.put(
+            message.aggregate_id,
+            credit_code=fact.credit_code,
+            name=fact.name,
+            contact_name=fact.contact_name,
+            contact_phone=fact.contact_phone,
+            key_enterprise=fact.key_enterprise,
+            registered_at=fact.happened_at,
+            concerned=concerned(fact.credit_code),
+            secrecy="internal",
+            version=message.version,
+        )
+
+
+def _handled(identity: Identity, whistles: Table) -> ColumnElement[bool]:
+    """The open whistles that are in the hands of the caller's unit."""
+    return whistles.c.open & whistles.c.concerned.contains(f",{identity.unit},", autoescape=True)
+
+
+def _visible(identity: Identity, enterprises: Table, whistles: Table) -> ColumnElement[bool]:
+    handled = select(whistles.c.enterprise_id).where(may_see(identity, whistles))
+    return or_(may_see(identity, enterprises), enterprises.c.id.in_(handled))
+
+
+def _shown(row: Mapping[str, Any], identity: Identity, handled: set[str]) -> Row:
+    """The row, with contact data only for the enterprise itself, the desk and the units that handle its whistle."""
+    may = (
+        identity.role == Role.government_office
+        or (identity.role == Role.enterprise and identity.unit == row["credit_code"])
+        or (identity.role in (Role.unit_head, Role.officer) and row["id"] in handled)
+    )
+    return {**row, **({} if may else dict.fromkeys(CONTACT))}
+
+
+def enterprises_for_caller(args: Mapping[str, Any]) -> dict[str, Any]:
+    """A page of the enterprises that the caller may see."""
+    identity: Identity = g.identity
+    with reading() as (connection, views):
+        whistles = views.table(connection, "whistles")
+        handled = set(
+            connection.execute(select(whistles.c.enterprise_id).where(_handled(identity, whistles))).scalars()
+        )
+    found = many(
+        "enterprises",
+        args,
+        "credit_code",
+        "key_enterprise",
+        where=[
+            lambda table: _visible(identity, table, whistles),
+            lambda table: (
+                true() if args["name"] is None else table.c.name.contains(args["name"], autoescape=True)
+            ),
+        ],
+        all_see=True,
+    )
+    return {**found, "items": [_shown(row, identity, handled) for row in found["items"]]}
+
+
+def enterprise_for_caller(enterprise_id: object) -> tuple[Row, dict[str, str]]:
+    """One enterprise that the caller may see, with its ETag. Raises NoSuchThing."""
+    identity: Identity = g.identity
+    with reading() as (connection, views):
+        table, whistles = views.table(connection, "enterprises"), views.table(connection, "whistles")
+        row = connection.execute(
+            select(table).where(table.c.id == str(enterprise_id), _visible(identity, table, whistles))
+        ).first()
+        if row is None:
+            raise NoSuchThing(kind="Enterprise", id=enterprise_id)
+        handled = connection.execute(
+            select(whistles.c.enterprise_id)
+            .where(whistles.c.enterprise_id == row.id, _handled(identity, whistles))
+            .limit(1)
+        ).scalars()
+        return _shown(dict(row._mapping), identity, set(handled)), {"ETag": f'"{row.version}"'}

@@ -1,0 +1,85 @@
+"""Every step of every whistle, in order: the enterprise sees all of its own (measures A13)."""
+
+from dataclasses import fields
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, Column, Integer, String
+
+from shared.events import enterprise
+from shared.events.base import VOCABULARY, Fact, Message
+from shared.views import MomentColumn, Rows, View
+
+_COMMON = {field.name for field in fields(Fact)}
+
+Step = (
+    enterprise.WhistleBlown
+    | enterprise.WhistleRouted
+    | enterprise.WhistleReturned
+    | enterprise.WhistleRaisedALevel
+    | enterprise.EnterpriseContacted
+    | enterprise.ServicePlanProposed
+    | enterprise.ServiceConfirmed
+    | enterprise.WhistleResolved
+    | enterprise.WhistleRated
+    | enterprise.ReworkOrdered
+    | enterprise.InfeasibilityClaimed
+    | enterprise.InfeasibilityReviewed
+    | enterprise.WhistleMerged
+    | enterprise.ReporterJoined
+    | enterprise.WhistleUnmerged
+    | enterprise.RepeatLinked
+    | enterprise.WhistleWithdrawn
+    | enterprise.WhistleClosed
+)
+
+HIDDEN = {"enterprise_id", "credit_code", "enterprise_name"}
+"""Left out of a step: another reporter's identity is none of the enterprise's business, its own it knows."""
+
+
+class WhistleStepsView(View):
+    """办理过程: one row per fact of a whistle."""
+
+    name = "whistle_steps"
+
+    @classmethod
+    def columns(cls) -> list[Column[Any]]:
+        """What happened, when, when it was recorded, by which post, and the details of the fact."""
+        return [
+            Column("whistle_id", String(36), nullable=False, info={"index": True}),
+            Column("version", Integer, nullable=False),
+            Column("kind", String(40), nullable=False),
+            Column("happened_at", MomentColumn, nullable=False, info={"index": True}),
+            Column("recorded_at", MomentColumn, nullable=False),
+            Column("by_unit", String(80), nullable=False),
+            Column("by_post", String(80), nullable=False),
+            Column("details", JSON, nullable=False),
+        ]
+
+    def on_step(self, rows: Rows, fact: Step, message: Message) -> None:
+        rows.put(
+            f"{message.aggregate_id}/{message.version:06d}",
+            whistle_id=str(message.aggregate_id),
+            version=message.version,
+            kind=VOCABULARY[fact.TOPIC].__name__,
+            happened_at=fact.happened_at,
+            recorded_at=fact.timestamp,
+            by_unit=fact.by.unit,
+            by_post=fact.by.post,
+            details={
+                field.name: _plain(getattr(fact, field.name))
+                for field in fields(fact)
+                if field.name not in _COMMON | HIDDEN
+            },
+        )
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case UUID() | date():
+            return str(value)
+        case tuple():
+            return [_plain(one) for one in value]
+        case _:
+            return value

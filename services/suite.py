@@ -1,0 +1,155 @@
+"""The four services together: opened in this process, or served as processes on one port."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.assignment.__main__ import SERVICE as ASSIGNMENT
+from services.enterprise.__main__ import SERVICE as ENTERPRISE
+from services.notify.__main__ import SERVICE as NOTIFY
+from services.supervision.__main__ import SERVICE as SUPERVISION
+from shared import logs
+from shared.clock import Clock
+from shared.config import Config
+from shared.service import Runtime, Service, open_service
+from shared.web.server import dispatch, serve
+
+SUITE: dict[str, Service] = {
+    service.name: service for service in (ASSIGNMENT, SUPERVISION, ENTERPRISE, NOTIFY)
+}
+
+log = logs.log("suite")
+
+GRACE_SECONDS = 15.0
+"""How long a process may take to finish what it has in hand before it is killed."""
+
+
+def open_suite(config: Config, clock: Clock) -> dict[str, Runtime]:
+    """Every service opened in this process."""
+    return {name: open_service(service, config, clock) for name, service in SUITE.items()}
+
+
+def environment(config: Config, **changes: object) -> dict[str, str]:
+    """This process's environment with the configuration spelled out, for a process of the suite."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DUBAN_")}
+    settings = {
+        "DUBAN_DATA": config.data.resolve(),
+        "DUBAN_CLOCK": config.clock,
+        "DUBAN_LANGUAGE": config.language,
+        "DUBAN_POLL_SECONDS": config.poll_seconds,
+        "DUBAN_HOST": config.host,
+        "DUBAN_PORT": config.port,
+        "DUBAN_TOKEN_ISSUER": config.token_issuer,
+        "DUBAN_TOKEN_AUDIENCE": config.token_audience,
+        "DUBAN_RULEBOOK": config.rulebook,
+        "DUBAN_READ_WAIT_SECONDS": config.read_wait_seconds,
+        "DUBAN_LOG_LEVEL": config.log_level,
+        **changes,
+    }
+    return {**kept, **{name: str(value) for name, value in settings.items() if value is not None}}
+
+
+@dataclass
+class Process:
+    """One process of the suite."""
+
+    name: str
+    arguments: list[str]
+    settings: Mapping[str, str]
+    log_file: Path | None = None
+    handle: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
+
+    def start(self) -> None:
+        """Start it (again)."""
+        output = None if self.log_file is None else self.log_file.open("ab")
+        self.handle = subprocess.Popen(
+            [sys.executable, "-m", *self.arguments],
+            env=dict(self.settings),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends its children in order
+        )
+        if output is not None:
+            output.close()
+
+    def ended(self) -> int | None:
+        """Its exit code, or None while it runs."""
+        return None if self.handle is None else self.handle.poll()
+
+    def kill(self) -> None:
+        """``kill -9``: as a power cut would."""
+        if self.handle is not None:
+            self.handle.kill()
+            self.handle.wait()
+
+    def stop(self) -> int:
+        """SIGTERM, wait, and only then kill; its exit code."""
+        if self.handle is None:
+            return 0
+        if self.handle.poll() is None:
+            self.handle.terminate()
+        try:
+            return self.handle.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            log.error("killed_after_grace", process=self.name, seconds=GRACE_SECONDS)
+            self.kill()
+            return 1
+
+
+def worker_of(service: str, config: Config, log_file: Path | None = None) -> Process:
+    """A service's worker process."""
+    return Process(f"{service} worker", [f"services.{service}", "worker"], environment(config), log_file)
+
+
+def web_of(service: str, config: Config, port: int, log_file: Path | None = None) -> Process:
+    """A service's own web process on a port of its own."""
+    return Process(
+        f"{service} web", [f"services.{service}", "web"], environment(config, DUBAN_PORT=port), log_file
+    )
+
+
+def serve_web(config: Config) -> None:
+    """The HTTP face of all four services on one port; ends the process."""
+
+    def make() -> object:
+        suite = open_suite(config, config.make_clock())
+        return dispatch({name: runtime.web() for name, runtime in suite.items()})
+
+    serve(make, host=config.host, port=config.port, log_level=config.log_level)  # type: ignore[arg-type]
+
+
+def supervise(config: Config) -> int:
+    """Run the whole suite until SIGTERM or Ctrl-C; 0 after a clean stop.
+
+    A process that dies is started again; one that dies five times within a minute ends the suite with 1.
+    """
+    stopping: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda got, _: stopping.append(got))
+    processes = [Process("web", ["services", "web"], environment(config))]
+    processes += [worker_of(service, config) for service in SUITE]
+    deaths: dict[str, list[float]] = {process.name: [] for process in processes}
+    for process in processes:
+        process.start()
+    failed = False
+    while not stopping and not failed:
+        time.sleep(0.2)
+        for process in processes:
+            code = process.ended()
+            if code is None or stopping:
+                continue
+            now = time.monotonic()
+            recent = [*(then for then in deaths[process.name] if now - then < 60), now]
+            deaths[process.name] = recent
+            log.error("process_died", process=process.name, exit_code=code, times_in_a_minute=len(recent))
+            if len(recent) >= 5:
+                failed = True
+                break
+            process.start()
+    codes = [process.stop() for process in processes]
+    return 1 if failed or any(codes) else 0

@@ -1,0 +1,10 @@
+"""What supervision decides: the calendar and the rulebook, cases with their clocks and rounds, namings."""
+
+from services.supervision.domain.calendar import CalendarDraft, CalendarVersion
+from services.supervision.domain.case import Case
+from services.supervision.domain.naming import Naming
+from services.supervision.domain.rulebook import RulebookVersion
+from services.supervision.domain.series import Series
+from services.supervision.domain.terms import Terms
+
+__all__ = ["CalendarDraft", "CalendarVersion", "Case", "Naming", "RulebookVersion", "Series", "Terms"]

@@ -1,0 +1,36 @@
+"""``make bench``: each benchmark against its baseline in the same run; writes docs/benchmarks.md."""
+
+import os
+import platform
+import sys
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+ALL = ("write", "rebuild", "sweep")
+
+
+def main(names: list[str]) -> None:
+    """Run these benchmarks, or all of them; the report is written only when all ran."""
+    lines = []
+    for name in names or ALL:
+        for line in import_module(f"tests.bench.{name}").run():
+            print(line, flush=True)
+            lines.append(line)
+    if names:
+        return
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Linux, Python {platform.python_version()}"
+    report = [
+        "# Benchmarks",
+        "",
+        "Written by `make bench`, in one run, each figure beside its baseline: quote the ratios, not the absolute times.",
+        f"Machine: {machine}; eventsourcing {version('eventsourcing')}, Flask {version('Flask')}.",
+        "",
+        *(f"- {line}" for line in lines),
+        "",
+    ]
+    Path(__file__).resolve().parents[2].joinpath("docs", "benchmarks.md").write_text("\n".join(report), "utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

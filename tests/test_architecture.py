@@ -1,0 +1,130 @@
+"""What holds the suite's structure: who imports whom, names for ever, tables that say what the code does."""
+
+import ast
+import inspect
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from services import documents
+from services.suite import SUITE
+from shared.events.base import VOCABULARY, Fact
+from shared.wire import decode, encode
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = sorted((ROOT / "tests" / "golden").glob("*.json"))
+PUBLISHED = {
+    topic: cls for topic, cls in VOCABULARY.items() if cls.__module__.startswith("shared.events.")
+}
+FILES = {
+    "README.md",
+    "__init__.py",
+    "__main__.py",
+    "api",
+    "application",
+    "domain",
+    "reactions",
+    "views",
+    # beside the common names: what only one service has
+    "samples",
+    "spreadsheets",
+}
+
+
+def imports_of(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("service", SUITE)
+def test_a_service_never_imports_another(service: str) -> None:
+    for path in (ROOT / "services" / service).rglob("*.py"):
+        foreign = [
+            name
+            for name in imports_of(path)
+            if name.startswith("services") and not name.startswith(f"services.{service}")
+        ]
+        assert not foreign, f"{path} imports {foreign}"
+
+
+def test_shared_never_imports_services() -> None:
+    for path in (ROOT / "shared").rglob("*.py"):
+        assert not [name for name in imports_of(path) if name.startswith("services")], path
+
+
+@pytest.mark.parametrize("service", SUITE)
+def test_the_same_file_names_in_every_service(service: str) -> None:
+    present = {
+        path.stem if path.suffix == ".py" and not path.stem.startswith("__") else path.name
+        for path in (ROOT / "services" / service).iterdir()
+        if path.name != "__pycache__"
+    }
+    assert present <= FILES
+    assert {"README.md", "__main__.py", "api", "application", "domain", "views"} <= present
+
+
+def test_no_clock_randomness_or_network_inside_a_domain_a_view_or_a_rule() -> None:
+    forbidden = {"random", "time", "secrets", "socket", "requests", "os", "flask"}
+    for name in ("domain", "views"):
+        for path in (ROOT / "services").rglob("*.py"):
+            if name in path.relative_to(ROOT).parts or path.stem == name:
+                assert not imports_of(path) & forbidden, path
+                assert not re.search(r"\b(datetime\.now|date\.today|uuid4)\b", path.read_text("utf-8")), path
+
+
+@pytest.mark.parametrize("topic", PUBLISHED)
+def test_every_event_has_a_pinned_name_a_meaning_and_a_golden_file(topic: str) -> None:
+    published = PUBLISHED[topic]
+    words = re.sub(r"(?<!^)(?=[A-Z])", "_", published.__name__).lower()
+    assert topic == f"{published.__module__.rpartition('.')[2]}.{words}"
+    meaning = inspect.getdoc(published) or ""
+    assert re.match(r"[\u4e00-\u9fff]", meaning), "the docstring begins with the event's Chinese name"
+    assert (ROOT / "tests" / "golden" / f"{topic}.v{published.class_version}.json").exists()
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name)
+def test_every_event_ever_stored_can_still_be_read(path: Path) -> None:
+    topic, _, version = path.stem.rpartition(".v")
+    fact = decode(topic, path.read_bytes())
+    assert isinstance(fact, Fact)
+    if int(version) == type(fact).class_version:
+        stored = json.loads(path.read_text("utf-8"))
+        again = json.loads(encode(fact))
+        assert {name: again[name] for name in stored} == stored
+
+
+def test_the_generated_documents_are_current() -> None:
+    assert documents.stale() == []
+
+
+def test_aggregate_names_and_application_names_are_pinned() -> None:
+    for name, service in SUITE.items():
+        assert service.application.name == name == service.name
+        assert "name" in vars(service.application)
+
+
+@pytest.mark.parametrize("service", SUITE)
+def test_the_readme_tables_say_what_the_code_does(service: str) -> None:
+    text = (ROOT / "services" / service / "README.md").read_text("utf-8")
+    one = SUITE[service]
+    events = {cls.__name__ for topic, cls in PUBLISHED.items() if topic.startswith(f"{service}.")}
+    reactions = {name for names in (one.reactions.handlers.values() if one.reactions else ()) for name in names}
+    views = {view.name for view in one.views}
+    missing = [name for name in sorted(events | reactions | views) if not re.search(rf"\b{name}\b", text)]
+    assert missing == []
+    gone = set(re.findall(r"\bwhen_[a-z0-9_]+\b", text)) - reactions
+    assert not gone
+
+
+@pytest.mark.parametrize("service", SUITE)
+def test_every_view_and_reaction_follows_facts_that_exist(service: str) -> None:
+    one = SUITE[service]
+    for handled in [view.handlers for view in one.views] + ([one.reactions.handlers] if one.reactions else []):
+        assert set(handled) <= set(PUBLISHED)
