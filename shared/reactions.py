@@ -26,6 +26,8 @@ log = logs.log("reactions")
 
 BATCH = 200
 CONSUMER = "react"
+PATIENCE = 30
+"""So many rounds of polling a message may wait for what it needs before it is parked."""
 TOO_MANY_IN_A_ROW = 10
 """So many parked messages one after the other mean that the fault is here, not in the messages."""
 
@@ -104,7 +106,7 @@ class Reactor:
         self.app: Application = reactions.app
         self.streams = [stream for stream in streams if stream.source in reactions.sources]
         self._parked_in_a_row = 0
-        self._waiting: dict[str, int] = {}
+        self._waited: dict[tuple[str, int], int] = {}
 
     def step(self) -> bool:
         """Handle what has come; whether there was anything. Raises ConsumerStopped."""
@@ -113,13 +115,14 @@ class Reactor:
             for partition in stream.partitions:
                 mark = self.app.mark(CONSUMER, stream.source, partition)
                 batch = stream.read(partition, after=mark, limit=BATCH)
-                did = bool(batch) or did
-                if batch:
-                    self.handle(stream.source, partition, batch)
+                did = (bool(batch) and self.handle(stream.source, partition, batch)) or did
         return did
 
-    def handle(self, source: str, partition: int, batch: Sequence[Notification]) -> None:
-        """Handle a batch in order; what was delivered before has no effect. Raises ConsumerStopped."""
+    def handle(self, source: str, partition: int, batch: Sequence[Notification]) -> bool:
+        """Handle a batch in order; what was delivered before has no effect. Whether it got anywhere.
+
+        Raises ConsumerStopped.
+        """
         blocked = {(row.source, row.aggregate_id) for row in self.app.log.parked(CONSUMER)}
         mark = self.app.mark(CONSUMER, source, partition)
         passed: int | None = None
@@ -133,7 +136,14 @@ class Reactor:
             if (source, aggregate_id) in blocked:
                 self._park(source, partition, notification, "an earlier fact of the same aggregate is parked")
                 continue
-            reason = self._handle(source, partition, notification)
+            try:
+                reason = self._handle(source, partition, notification)
+            except NotYet as error:
+                self._waited[source, notification.id] = self._waited.get((source, notification.id), 0) + 1
+                if self._waited[source, notification.id] < PATIENCE:
+                    break
+                reason = f"NotYet: {error}"
+            self._waited.pop((source, notification.id), None)
             passed = None
             if reason is None:
                 self._parked_in_a_row = 0
@@ -145,11 +155,15 @@ class Reactor:
                 raise ConsumerStopped(f"{self.app.name}: {self._parked_in_a_row} in a row, last: {reason}")
         if passed is not None:
             self.app.save_handled([], consumer=CONSUMER, source=source, partition=partition, position=passed)
+        return self.app.mark(CONSUMER, source, partition) > mark
 
     def _handle(
         self, source: str, partition: int, notification: Notification, unpark: Parked | None = None
     ) -> str | None:
-        """Handle one message; why it could not be, or None. Database trouble is raised: it is nobody's fault."""
+        """Handle one message; why it could not be, or None.
+
+        Raises NotYet, and database trouble: that is nobody's fault.
+        """
         position = None if unpark else notification.id
         for _ in range(5):
             try:
@@ -157,7 +171,7 @@ class Reactor:
                 changed = self.reactions.react(message)
             except Unreadable as error:
                 return str(error)
-            except OperationalError:
+            except (OperationalError, NotYet):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a reaction raises, its message is parked with it
                 return f"{type(error).__name__}: {error}"
@@ -212,7 +226,10 @@ class Reactor:
             batch = streams[row.source].read(row.partition, after=row.position - 1, limit=1)
             reason = "the log no longer holds it"
             if batch and batch[0].id == row.position:
-                reason = self._handle(row.source, row.partition, batch[0], unpark=row) or ""
+                try:
+                    reason = self._handle(row.source, row.partition, batch[0], unpark=row) or ""
+                except NotYet as error:
+                    reason = f"NotYet: {error}"
             if reason:
                 failed.add((row.source, row.aggregate_id))
                 self.app.save_handled(

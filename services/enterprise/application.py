@@ -11,17 +11,20 @@ from services.enterprise.domain import Enterprise, Register, Whistle, check_cred
 from services.enterprise.domain.clocks import rating_until
 from services.enterprise.domain.rates import AsOfInTheFuture, six_rates
 from services.enterprise.domain.refusals import (
+    CreditCodeNeeded,
     DeskMustBeAnOffice,
     NoLeaderInCharge,
     NotALeader,
     PostOfAnotherUnit,
     UnknownEnterprise,
+    UnknownWhistle,
 )
 from services.enterprise.views.whistles import records
 from shared.aggregate import SUITE_UNIT, Act, stable_id
 from shared.application import AlreadyExists, NoSuchThing
 from shared.clock import local_day
 from shared.events.base import Actor
+from shared.refusal import Refusal
 from shared.service import ServiceApplication
 from shared.written import Written
 
@@ -62,6 +65,8 @@ class EnterpriseApplication(ServiceApplication):
         **what: Any,
     ) -> Written:
         """企业吹哨: numbered in the register of the year in which it is registered, and linked if it is a repeat."""
+        if credit_code is None and act.role != "enterprise":
+            raise CreditCodeNeeded()
         code = check_credit_code(credit_code or act.by.unit)
         enterprise = self.find(Enterprise, stable_id("enterprise", code))
         if enterprise is None:
@@ -70,14 +75,14 @@ class EnterpriseApplication(ServiceApplication):
         if self.reference.unit(desk, field="desk_unit")["kind"] != "office":
             raise DeskMustBeAnOffice(unit=desk)
         leader = self._known_leader(leader_post) if leader_post else self._leaders_of(desk)[0]
-        if repeats is not None:
-            earlier = self.load(Whistle, repeats)
-
         year = local_day(act.recorded_at).year
         register = self._register(year) or Register.open(act, year)
         last_year = self._register(year - 1)
         matter = matter_of(code, category, title)
         known = register.last_of.get(matter) or (last_year.last_of.get(matter) if last_year else None)
+        earlier = self.load(Whistle, known) if known else None
+        if repeats is not None:
+            earlier = self._named(act, repeats, "repeats")
         whistle_id = act.new_id("whistle")
         whistle = Whistle.blow(
             act,
@@ -90,17 +95,15 @@ class EnterpriseApplication(ServiceApplication):
             title=title,
             desk_unit=desk,
             leader_post=leader,
-            repeats=None if repeats is not None else known,
+            repeats=earlier,
             **what,
         )
-        if repeats is not None:
-            whistle.link_repeat(act, earlier)
         return self.commit(act, whistle, register, location=f"/api/v1/whistles/{whistle.id}")
 
     def link_repeat(self, act: Act, whistle_id: UUID, *, earlier: UUID) -> Written:
         """重复诉求关联, named by the clerk."""
         whistle = self._whistle(act, whistle_id)
-        whistle.link_repeat(act, self.load(Whistle, earlier))
+        whistle.link_repeat(act, self._named(act, earlier, "earlier"))
         return self.commit(act, whistle)
 
     def route_whistle(
@@ -191,7 +194,10 @@ class EnterpriseApplication(ServiceApplication):
             whistle.close_unrated(act)
             return self.commit(act, whistle)
 
-        return not self.perform(act, close).replayed
+        try:
+            return not self.perform(act, close).replayed
+        except Refusal:
+            return False  # somebody was faster, e.g. withdrew it: the window will be gone from the view
 
     def claim_infeasible(self, act: Act, whistle_id: UUID, *, legal_ground: str, explanation: str) -> Written:
         """申报不可行."""
@@ -209,7 +215,7 @@ class EnterpriseApplication(ServiceApplication):
     def merge_whistle(self, act: Act, whistle_id: UUID, *, into: UUID) -> Written:
         """并案."""
         whistle = self._whistle(act, whistle_id)
-        target = whistle if into == whistle_id else self.load(Whistle, into)
+        target = whistle if into == whistle_id else self._named(act, into, "into")
         whistle.merge(act, target, self._reporters(whistle))
         return self.commit(act, whistle, target)
 
@@ -249,6 +255,13 @@ class EnterpriseApplication(ServiceApplication):
         if act.role == "enterprise" and act.by.unit != whistle.credit_code:
             raise NoSuchThing(kind="Whistle", id=whistle_id)
         return self.load(Whistle, whistle_id, act)
+
+    def _named(self, act: Act, whistle_id: UUID, field: str) -> Whistle:
+        """Another whistle that the request names. Raises UnknownWhistle."""
+        found = self.find(Whistle, whistle_id)
+        if found is None or (act.role == "enterprise" and act.by.unit != found.credit_code):
+            raise UnknownWhistle(id=whistle_id, at_field=field)
+        return found
 
     def _main(self, whistle: Whistle) -> Whistle | None:
         return None if whistle.merged_into is None else self.load(Whistle, whistle.merged_into)

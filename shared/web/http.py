@@ -15,6 +15,7 @@ import flask_smorest
 from flask import current_app, g, request
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 from webargs.flaskparser import FlaskParser
+from werkzeug.datastructures import CombinedMultiDict
 
 from shared.refusal import Refusal
 from shared.web.auth import Identity
@@ -377,8 +378,9 @@ class _Parser(FlaskParser):
         return super().load_form(req, schema)
 
     def load_files(self, req: Any, schema: Schema) -> Any:
+        """The whole multipart form, its files and its plain parts: one body, one schema, one documented request."""
         self._require_type("files")
-        return super().load_files(req, schema)
+        return self._makeproxy(CombinedMultiDict([req.files, req.form]), schema)
 
     def _require_type(self, *locations: str) -> None:
         expected = [FORM_TYPES[location] for location in locations]

@@ -19,6 +19,8 @@ class FieldProblemSchema(BaseSchema):
 
     field = fields.String(required=True, metadata={"description": "path with dots, e.g. supporters.0.part"})
     reason = fields.String(required=True)
+    row = fields.Integer(metadata={"description": "of the file that was sent"})
+    value = fields.String(metadata={"description": "what stands there"})
 
 
 class ProblemSchema(BaseSchema):

@@ -217,7 +217,11 @@ def problem(error: Exception) -> Response:
         "detail": detail,
         "instance": quote(request.path, errors="replace"),
         "rule": refusal.rule,
-        "errors": [{"field": field, "reason": _in_language(text, lang)} for field, text in messages],
+        "errors": [
+            # A third part, if any, says where in a file: the row, and the value that stands there.
+            {"field": message[0], "reason": _in_language(message[1], lang), **dict(*message[2:])}
+            for message in messages
+        ],
     }
     # A lone surrogate in a field's name becomes its JSON escape.
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")

@@ -79,20 +79,38 @@ class Elsewhere(ServiceApplication):
 ELSEWHERE = Service(name="assignment", title="test", application=Elsewhere, views=[], blueprints=[])
 
 
+ACTORS = {
+    "coal": ("enterprise", COAL, "legal-person"),
+    "milk": ("enterprise", MILK, "legal-person"),
+    "office": ("government_office", "office", "office/officer"),
+    "inspect": ("supervision_office", "inspect", "inspect/chief"),
+    "leader": ("main_leader", "gov", "gov/main-leader"),
+    "vice": ("vice_leader", "gov", "gov/vice-leader"),
+    "fgw": ("officer", "fgw", "fgw/officer"),
+    "czj": ("unit_head", "czj", "czj/head"),
+    "zrj": ("unit_head", "zrj", "zrj/head"),
+    "impostor": ("enterprise", "fgw", "fgw/officer"),
+}
+
+
 class Town:
     """The actors of a story, who talk HTTP to the enterprise service."""
 
+    coal: Caller
+    milk: Caller
+    office: Caller
+    fgw: Caller
+
     def __init__(self, opened: Opened) -> None:
         self.opened, self.clock = opened, opened.clock
-        self.coal = opened.client("enterprise", "enterprise", COAL, "legal-person")
-        self.milk = opened.client("enterprise", "enterprise", MILK, "legal-person")
-        self.office = opened.client("enterprise", "government_office", "office", "office/officer")
-        self.inspect = opened.client("enterprise", "supervision_office", "inspect", "inspect/chief")
-        self.leader = opened.client("enterprise", "main_leader", "gov", "gov/main-leader")
-        self.vice = opened.client("enterprise", "vice_leader", "gov", "gov/vice-leader")
-        self.fgw = opened.client("enterprise", "officer", "fgw", "fgw/officer")
-        self.czj = opened.client("enterprise", "unit_head", "czj", "czj/head")
-        self.zrj = opened.client("enterprise", "unit_head", "zrj", "zrj/head")
+
+    def __getattr__(self, name: str) -> Caller:
+        """An actor, made when first asked for."""
+        if name not in ACTORS:
+            raise AttributeError(name)
+        caller = self.opened.client("enterprise", *ACTORS[name])
+        setattr(self, name, caller)
+        return caller
 
     def register(self, *, phone: str = "13800000001") -> None:
         """Both enterprises."""
@@ -150,6 +168,8 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
         opened["assignment"].app.tell()  # type: ignore[attr-defined]
         opened.settle()
         yield opened
+        opened.settle()
+        assert opened["enterprise"].views.parked() == []
 
 
 @pytest.fixture

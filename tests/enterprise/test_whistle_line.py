@@ -47,7 +47,7 @@ def test_a_whistle_goes_from_the_blowing_to_the_rating(town: Any) -> None:
     assert [step["kind"] for step in steps] == kinds(of_it)
     assert town.opened.rebuild_and_compare("enterprise") == []
 
-    rates = town.leader.get("/api/v1/rates?from=2021-02-01&until=2021-03-31").json
+    rates = town.leader.get("/api/v1/whistle-rates?from=2021-02-01&until=2021-03-31").json
     assert {rate["id"]: (rate["numerator"], rate["denominator"]) for rate in rates["rates"]} == {
         "contacted": (1, 1),
         "resolved_or_confirmed": (1, 1),

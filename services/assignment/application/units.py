@@ -13,6 +13,13 @@ from shared.reference import UnknownUnit
 from shared.refusal import Refusal
 from shared.written import Written
 
+HEADS: dict[str, tuple[str, str, PostRole]] = {
+    "government": ("main-leader", "政府主要领导", "main_leader"),
+    "": ("head", "主要负责人", "unit_head"),
+}
+"""By kind of unit, else ``""``: the short name, title and role of its head's post."""
+UNNAMED = "（姓名未登记）"
+
 
 class NoUnitsGiven(Refusal):
     """名册里没有单位
@@ -34,12 +41,17 @@ class UnitUseCases(KnownUnits):
         new = Unit.register(act, unit=unit, name=name, short_names=short_names, kind=kind)
         return self.commit(act, new, location=f"/api/v1/units/{unit}")
 
-    def register_units(self, act: Act, rows: Iterable[UnitName]) -> Written:
+    def register_units(
+        self, act: Act, rows: Iterable[UnitName], *, heads_since: date | None = None
+    ) -> Written:
         """Register a whole list, all or nothing: an equal row changes nothing, another name renames the unit.
 
+        With ``heads_since`` a new unit also gets its main head's post (a government its main leader's), held since
+        that day by somebody whose name is not registered: enough to assign tasks to posts before all names are known.
         Raises NoUnitsGiven, UnitKindIsFixed, and what registering and renaming raise.
         """
         units: list[Unit] = []
+        posts: list[Post] = []
         for row in rows:
             unit = self.find(Unit, Unit.id_of(row.id))
             if unit is None:
@@ -50,6 +62,8 @@ class UnitUseCases(KnownUnits):
                     short_names=row.short_names,
                     kind=row.kind,  # type: ignore[arg-type]  # read_units accepts only the kinds there are
                 )
+                if heads_since is not None:
+                    posts += self._head(act, unit, heads_since)
             elif unit.kind != row.kind:
                 raise UnitKindIsFixed(unit=row.id, kind=unit.kind)
             elif not unit.is_named(row.name, row.short_names):
@@ -57,7 +71,16 @@ class UnitUseCases(KnownUnits):
             units.append(unit)
         if not units:
             raise NoUnitsGiven()
-        return self.commit(act, *units, location="/api/v1/units")
+        return self.commit(act, *units, *posts, location="/api/v1/units")
+
+    def _head(self, act: Act, unit: Unit, since: date) -> list[Post]:
+        name, title, role = HEADS.get(unit.kind, HEADS[""])
+        post = f"{unit.unit}/{name}"
+        if self.find(Post, Post.id_of(post)) is not None:
+            return []
+        new = Post.create(act, post=post, title=title, role=role)
+        new.appoint(act, holder=UNNAMED, since=since)
+        return [new]
 
     def rename_unit(self, act: Act, unit: str, *, name: str, short_names: Sequence[str] = ()) -> Written:
         """Give a unit another name; its id stays."""

@@ -20,6 +20,9 @@ ORIGIN = {
 }
 """The level from which a kind of directive comes, unless it is said: else the banner's own."""
 
+SECRECIES = get_args(assignment.Secrecy)
+"""From open to secret."""
+
 assert {*ORIGIN, *DECOMPOSED} <= {*get_args(assignment.DirectiveKind)}
 
 
@@ -29,6 +32,14 @@ class SecrecyNeedsGround(Refusal):
 
     status = 422
     field = "secrecy_ground"
+
+
+class SecrecyBelowItsSource(Refusal):
+    """来源事项的密级为 {source}，由它产生的清单和任务密级不能低于它
+    It comes from something {source} and cannot be less secret"""
+
+    status = 422
+    field = "secrecy"
 
 
 class UnitStandsTwice(Refusal):
@@ -103,6 +114,12 @@ def check_secrecy(secrecy: assignment.Secrecy, ground: str) -> None:
     """A secret item says on what ground. Raises SecrecyNeedsGround."""
     if secrecy == "secret" and not ground.strip():
         raise SecrecyNeedsGround()
+
+
+def check_not_below(secrecy: assignment.Secrecy, source: assignment.Secrecy) -> None:
+    """Nothing is less secret than what it comes from. Raises SecrecyBelowItsSource."""
+    if SECRECIES.index(secrecy) < SECRECIES.index(source):
+        raise SecrecyBelowItsSource(source=source)
 
 
 def none_twice(units: Sequence[str], field: str) -> None:

@@ -3,7 +3,7 @@
 from datetime import date
 from uuid import UUID
 
-from services.assignment.domain.directives import check_secrecy
+from services.assignment.domain.directives import check_not_below, check_secrecy
 from shared.aggregate import Act, Aggregate, Creation, stable_id
 from shared.events import assignment
 
@@ -35,9 +35,11 @@ class TaskList(Aggregate):
         directive_id: UUID | None,
         secrecy: assignment.Secrecy,
         secrecy_ground: str,
+        source: assignment.Secrecy = "public",
     ) -> "TaskList":
-        """Open a list. Raises SecrecyNeedsGround."""
+        """Open a list; ``source`` is its directive's secrecy. Raises SecrecyNeedsGround, SecrecyBelowItsSource."""
         check_secrecy(secrecy, secrecy_ground)
+        check_not_below(secrecy, source)
         return cls.begin(
             cls.Opened,
             act,

@@ -61,14 +61,6 @@ class MilestoneOutside(Refusal):
     field = "milestones"
 
 
-class SecrecyBelowItsSource(Refusal):
-    """来源事项的密级为 {source}，任务的密级不能低于它
-    The task comes from something {source} and cannot be less secret"""
-
-    status = 422
-    field = "secrecy"
-
-
 # -- who and when ----------------------------------------------------------------------------------------------
 
 

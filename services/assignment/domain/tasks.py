@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from services.assignment.domain.directives import check_secrecy, none_twice
+from services.assignment.domain.directives import check_not_below, check_secrecy, none_twice
 from services.assignment.domain.lists import TaskList
 from services.assignment.domain.task_refusals import (
     AcceptedAlready,
@@ -43,7 +43,6 @@ from services.assignment.domain.task_refusals import (
     ReferredToLeader,
     RequiredPartIsOpen,
     RoleDoesNotDecide,
-    SecrecyBelowItsSource,
     SuggestsItself,
     SupersedesItself,
     TaskAlreadyClosed,
@@ -64,9 +63,6 @@ from shared.rulebook import Rule
 
 RETURNS_UNTIL_REFERRED = 3
 """With the third return the leader decides who takes the task (domain.md §3)."""
-
-SECRECIES = ("public", "internal", "secret")
-"""From open to secret."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,8 +186,7 @@ class Task(Aggregate):
             if not task_list.dated <= milestone.on <= plan.due_on:
                 raise MilestoneOutside(on=milestone.on, dated=task_list.dated, due_on=plan.due_on)
         check_secrecy(plan.secrecy, plan.secrecy_ground)
-        if SECRECIES.index(plan.secrecy) < SECRECIES.index(task_list.secrecy):
-            raise SecrecyBelowItsSource(source=task_list.secrecy)
+        check_not_below(plan.secrecy, task_list.secrecy)
         return cls.begin(
             cls.Assigned,
             act,

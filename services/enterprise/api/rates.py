@@ -54,7 +54,7 @@ class SixRatesSchema(BaseSchema):
     units = fields.List(fields.Nested(UnitRatesSchema), required=True)
 
 
-@blueprint.get("/rates")
+@blueprint.get("/whistle-rates")
 @allow(
     Role.main_leader,
     Role.vice_leader,

@@ -256,3 +256,18 @@ class UnknownEnterprise(Refusal):
 
     status = 422
     field = "credit_code"
+
+
+class UnknownWhistle(Refusal):
+    """没有编号为 {id} 的诉求。
+    There is no whistle with the id {id}."""
+
+    status = 422
+
+
+class CreditCodeNeeded(Refusal):
+    """代为登记须写明企业的统一社会信用代码。
+    Whoever registers a whistle on behalf of an enterprise gives its credit code."""
+
+    status = 422
+    field = "credit_code"

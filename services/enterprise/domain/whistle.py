@@ -96,11 +96,12 @@ class Whistle(Aggregate):
         confidential: bool = False,
         desk_unit: str,
         leader_post: str,
-        repeats: UUID | None = None,
+        repeats: "Whistle | None" = None,
     ) -> "Whistle":
         """A new whistle, by the enterprise itself or by a clerk on its behalf, true since ``act.happened_at``.
 
-        Raises BlownForAnotherEnterprise and ChannelDoesNotFit.
+        ``repeats`` is the earlier whistle that it repeats: linked, never blocked.
+        Raises BlownForAnotherEnterprise, ChannelDoesNotFit and, for ``repeats``, RepeatOfAnotherEnterprise.
         """
         itself = act.role == "enterprise"
         if itself and act.by.unit != credit_code:
@@ -108,6 +109,8 @@ class Whistle(Aggregate):
         channel = channel or ("web" if itself else "window")
         if (channel == "web") != itself or not (itself or channel in CHANNELS_OF_A_CLERK):
             raise no.ChannelDoesNotFit(channel=channel)
+        if repeats is not None and repeats.credit_code != credit_code:
+            raise no.RepeatOfAnotherEnterprise(at_field="repeats")
         whistle = cls.begin(
             cls.Blown,
             act,
@@ -126,10 +129,10 @@ class Whistle(Aggregate):
             confidential=confidential,
             desk_unit=desk_unit,
             leader_post=leader_post,
-            repeats=repeats,
+            repeats=None if repeats is None else repeats.id,
         )
         if repeats is not None:
-            whistle.record(cls.LinkedAsRepeat, act, earlier=repeats)
+            whistle.record(cls.LinkedAsRepeat, act, earlier=repeats.id)
         return whistle
 
     class Blown(enterprise.WhistleBlown, Creation):

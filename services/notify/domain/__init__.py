@@ -6,9 +6,9 @@ from services.notify.domain.matter import (
     EscalationAlreadyAcknowledged,
     EscalationIsWithdrawn,
     Matter,
-    NotTheRecipient,
     NoticeAlreadyAcknowledged,
     NoticeIsWithdrawn,
+    NotTheRecipient,
 )
 from services.notify.domain.naming import Naming
 from services.notify.domain.notice import Notice, Recipient

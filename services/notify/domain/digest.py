@@ -3,7 +3,8 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from services.notify.domain.notice import Delivered, Recipient
+from services.notify.domain.matter import Matter
+from services.notify.domain.notice import Recipient
 from shared.aggregate import Act, Aggregate, Creation, stable_id
 from shared.events import notify
 
@@ -45,7 +46,7 @@ class Digest(Aggregate):
     def deliver(self, act: Act, *, reference: str) -> None:
         """Record that it left, once."""
         if self.notice_id not in self.delivered:
-            self.record(Delivered, act, notice_id=self.notice_id, channel="eml", reference=reference)
+            self.record(Matter.Delivered, act, notice_id=self.notice_id, channel="eml", reference=reference)
 
     class Sent(notify.DigestSent, Creation):
         def apply(self, digest: "Digest") -> None:

@@ -1,12 +1,12 @@
 """The matter: one supervision case as the notifier follows it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
-from services.notify.domain.notice import Delivered, Notice, Recipient
+from services.notify.domain.notice import Deliverable, Notice, Recipient
 from shared.aggregate import Act, Aggregate, Change, Creation, stable_id
 from shared.application import NoSuchThing, VersionIsStale
 from shared.events import notify
@@ -24,6 +24,9 @@ OBJECTION = "objection_window"
 
 UNTIL_LIFTED = frozenset({NAMING, CORRECTION})
 """What closing a case does not withdraw: a published naming stands until it is lifted or corrected."""
+
+MAIN_CLOCKS = {"task": "task_due", "duty": "arrange", "whistle": "resolve_or_confirm"}
+"""The clock whose ladder speaks for a matter that is supervised before any of its clocks was missed."""
 
 SECOND = 2
 """Measure 10: unresolved after the second supervision goes to the main leader."""
@@ -83,6 +86,7 @@ class Matter(Aggregate):
     TOPIC = "notify.matter"
     case_id: UUID
     kind: str
+    _number: str
     title: str
     unit: str
     post: str | None
@@ -113,6 +117,16 @@ class Matter(Aggregate):
     def secret(self) -> bool:
         """Whether only the number may be written."""
         return self.secrecy == "secret"
+
+    @property
+    def pressing_clocks(self) -> list[str]:
+        """The clocks whose ladder may speak for a supervision round: those missed, latest first, then the main one."""
+        missed = [
+            notice.clock
+            for notice in self.notices.values()
+            if notice.level == "missed" and notice.clock != ROUND
+        ]
+        return [*reversed(missed), MAIN_CLOCKS[self.kind]]
 
     # -- following -----------------------------------------------------------------------------------------------
 
@@ -213,9 +227,7 @@ class Matter(Aggregate):
             if notice.stands and notice.level != "unresolved" and which(notice):
                 self.record(Matter.NoticeWithdrawn, act, notice_id=notice.notice_id, ground=ground)
 
-    def withdraw_of_clock(
-        self, act: Act, ground: str, clock: str, cycle: int, levels: Collection[notify.Level]
-    ) -> None:
+    def withdraw_of_clock(self, act: Act, ground: str, clock: str, cycle: int, *levels: notify.Level) -> None:
         """Withdraw the standing notices of one clock and cycle at these levels."""
         self.withdraw(
             act,
@@ -233,7 +245,12 @@ class Matter(Aggregate):
     def deliver(self, act: Act, notice_id: UUID, *, reference: str) -> None:
         """Record that a standing notice left, once."""
         if self.notices[notice_id].stands and notice_id not in self.delivered:
-            self.record(Delivered, act, notice_id=notice_id, channel="eml", reference=reference)
+            self.record(Matter.Delivered, act, notice_id=notice_id, channel="eml", reference=reference)
+
+    class Delivered(notify.NoticeDelivered, Change):
+        # A digest records it too: the library knows one class for one event.
+        def apply(self, told: Deliverable) -> None:
+            told.delivered = told.delivered | {self.notice_id}
 
     # -- resolution ----------------------------------------------------------------------------------------------
 
@@ -250,7 +267,7 @@ class Matter(Aggregate):
     def put_on_track(self, act: Act, round: int) -> None:  # noqa: A002 - the published field's name
         """The round ended well enough: its demand is met, and an escalation that rested on it loses its ground."""
         ground = f"第{round}轮督办认定为按序推进"
-        self.withdraw_of_clock(act, ground, ROUND, round, ("round1", "round2"))
+        self.withdraw_of_clock(act, ground, ROUND, round, "round1", "round2")
         if self.escalation is not None and self.escalation.cycle == round:
             self.withdraw_escalation(act, ground)
 
@@ -258,7 +275,7 @@ class Matter(Aggregate):
         """The round neither counts nor resets: its notices go, and an escalation that needed it."""
         if round not in self.set_aside:
             self.record(Matter.RoundSetAside, act, round=round, ground=ground)
-        self.withdraw_of_clock(act, ground, ROUND, round, ("round1", "round2"))
+        self.withdraw_of_clock(act, ground, ROUND, round, "round1", "round2")
         escalation = self.escalation
         if escalation is not None and (escalation.cycle == round or not self.is_second(escalation.cycle)):
             self.withdraw_escalation(act, ground)
@@ -412,9 +429,7 @@ class Matter(Aggregate):
                 escalated=escalated,
             )
 
-    def acknowledge_escalation(
-        self, act: Act, *, note: str, expires_on: date, expires_at: datetime
-    ) -> None:
+    def acknowledge_escalation(self, act: Act, *, note: str, expires_on: date, expires_at: datetime) -> None:
         """The main leader has taken note; reminders rest until it expires.
 
         Raises NoSuchThing, VersionIsStale, NotTheRecipient, EscalationIsWithdrawn, EscalationAlreadyAcknowledged.

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from shared.aggregate import Change
 from shared.events import notify
 
 
@@ -46,10 +45,3 @@ class Deliverable(Protocol):
     """What remembers which of its notices have left."""
 
     delivered: frozenset[UUID]
-
-
-class Delivered(notify.NoticeDelivered, Change):
-    """Recorded by a matter for its notices and by a digest for itself: one event, so one class."""
-
-    def apply(self, told: Deliverable) -> None:  # type: ignore[override]  # both aggregates fit the protocol
-        told.delivered = told.delivered | {self.notice_id}

@@ -80,7 +80,13 @@ def missed(
 
 
 def round_issued(
-    matter: Matter, calendar: Calendar, *, round: int, unit: str, due_on: date, requirement: str  # noqa: A002
+    matter: Matter,
+    calendar: Calendar,
+    *,
+    round: int,  # noqa: A002
+    unit: str,
+    due_on: date,
+    requirement: str,
 ) -> Said:
     """督办通知."""
     colour = "黄" if round == 1 else "红"
@@ -131,7 +137,8 @@ def corrected(matter: Matter, *, unit: str, series: str, year: int, number: int,
     """更正通报."""
     return Said(
         f"【蓝】更正通报：{series}〔{year}〕{number}号",
-        f"就{_kind(matter)}{_called(matter)}对{unit}的通报已予更正（{series}〔{year}〕{number}号）。{_more(matter, text)}",
+        f"就{_kind(matter)}{_called(matter)}对{unit}的通报已予更正（{series}〔{year}〕{number}号）。"
+        f"{_more(matter, text)}",
     )
 
 

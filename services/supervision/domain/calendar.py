@@ -4,7 +4,14 @@ from typing import Self
 from uuid import UUID
 
 from shared.aggregate import Act, Aggregate, Creation, stable_id
-from shared.calendar import Calendar, CalendarRelease, CalendarVersionOutOfOrder, DayRule, Layer, check_release
+from shared.calendar import (
+    Calendar,
+    CalendarRelease,
+    CalendarVersionOutOfOrder,
+    DayRule,
+    Layer,
+    check_release,
+)
 from shared.events import supervision
 from shared.events.supervision import CalendarDay
 from shared.refusal import Refusal
@@ -48,7 +55,9 @@ class CalendarDraft(Aggregate):
             id=act.new_id("calendar-draft"),
             layer=layer,
             title=release.title,
-            days=tuple(CalendarDay(day=rule.day, working=rule.working, name=rule.name) for rule in release.days),
+            days=tuple(
+                CalendarDay(day=rule.day, working=rule.working, name=rule.name) for rule in release.days
+            ),
             years=release.known_years,
             follows=calendar.version,
         )
@@ -89,7 +98,9 @@ class CalendarVersion(Aggregate):
         return str(self.calendar_version)
 
     @classmethod
-    def release(cls, act: Act, draft: CalendarDraft, current: Calendar, later: "CalendarVersion | None") -> Self:
+    def release(
+        cls, act: Act, draft: CalendarDraft, current: Calendar, later: "CalendarVersion | None"
+    ) -> Self:
         """Release the draft; ``later`` is the version that followed the one it was drafted against, if any.
 
         Raises ReleasingOnesOwnDraft, CalendarDraftAlreadyReleased, and CalendarVersionOutOfOrder if another

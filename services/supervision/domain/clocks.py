@@ -72,7 +72,12 @@ class Clock:
     stopped_at: datetime | None = None
     verdict: Timeliness | None = None
     recomputed: Timeliness | None = None
-    cancelled: bool = False
+    cancelled_because: str | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it no longer applies."""
+        return self.cancelled_because is not None
 
     @property
     def key(self) -> Key:
@@ -145,8 +150,7 @@ class Clocks(Aggregate):
         before = self.latest(clock)
         cycle = before.cycle + 1 if before else 1
         start = started_at or act.happened_at
-        due = terms.due(clock, start, own_date=own_date)
-        assert due.due_on is not None and due.due_at is not None, "only a pause takes the due date away"
+        due, due_on, due_at = terms.fixed(clock, start, own_date=own_date)
         self.record(
             self.ClockStarted,
             act,
@@ -155,8 +159,8 @@ class Clocks(Aggregate):
             unit=unit,
             started_at=start,
             own_date=own_date,
-            due_on=due.due_on,
-            due_at=due.due_at,
+            due_on=due_on,
+            due_at=due_at,
             provisional=due.provisional,
             warn_on=terms.warnings(due),
             calendar_version=terms.calendar.version,
@@ -414,7 +418,7 @@ class Clocks(Aggregate):
 
     class ClockCancelled(supervision.ClockCancelled, Change):
         def apply(self, case: "Clocks") -> None:
-            case._set(self.clock, self.cycle, cancelled=True)
+            case._set(self.clock, self.cycle, cancelled_because=self.reason)
 
     class DeadlineApproaching(supervision.DeadlineApproaching, Change):
         def apply(self, case: "Clocks") -> None:

@@ -40,6 +40,15 @@ class Terms:
             rulebook_version=self.rulebook.version,
         )
 
+    def fixed(
+        self, clock: str, start: date | datetime, *, own_date: date | None = None
+    ) -> tuple[Due, date, datetime]:
+        """``due`` of a clock that nothing has paused, with its due day and moment: it has both."""
+        reckoned = self.due(clock, start, own_date=own_date)
+        assert reckoned.due_on is not None
+        assert reckoned.due_at is not None
+        return reckoned, reckoned.due_on, reckoned.due_at
+
     def warnings(self, reckoned: Due) -> tuple[date, ...]:
         """The mornings of the yellow notices; none while the clock is paused."""
         if reckoned.due_on is None:

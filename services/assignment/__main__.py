@@ -1,0 +1,19 @@
+"""Composition root of the assignment service: ``python -m services.assignment web | worker``."""
+
+from services.assignment.api import blueprint
+from services.assignment.application import Assignment
+from services.assignment.views import DirectivesView, TaskHistoryView, TaskListsView, TasksView
+from shared.main import main
+from shared.reference import REFERENCE_VIEWS
+from shared.service import Service
+
+SERVICE = Service(
+    name="assignment",
+    title="交办 assignment: units and posts, directives, task lists and tasks",
+    application=Assignment,
+    views=[TasksView, TaskHistoryView, TaskListsView, DirectivesView, *REFERENCE_VIEWS],
+    blueprints=[blueprint],
+)
+
+if __name__ == "__main__":
+    main(SERVICE)

@@ -1,0 +1,237 @@
+"""/task-lists and what fills them (measure 7)."""
+
+from typing import Any
+from uuid import UUID
+
+from flask_smorest.fields import Upload
+from marshmallow import ValidationError, fields, validate
+from werkzeug.datastructures import FileStorage
+
+from services.assignment.api.common import (
+    LEADERS,
+    READERS,
+    Happened,
+    Quantity,
+    SecrecyField,
+    blueprint,
+    done,
+)
+from shared.service import act, application
+from shared.web.auth import Role, allow
+from shared.web.body import max_body
+from shared.web.http import (
+    BaseSchema,
+    Day,
+    Flag,
+    Id,
+    PageArgs,
+    PageSchema,
+    Sort,
+    Text,
+    Whole,
+    WrittenSchema,
+    answer,
+    context,
+)
+from shared.web.lists import many, one
+
+MAKE_LISTS = (Role.government_office, Role.supervision_office, *LEADERS)
+"""Who chairs the meeting decomposes (domain.md §4.2); the offices write it down."""
+LARGEST_FILE = 10 * 1024 * 1024
+AROUND_A_FILE = 64 * 1024
+"""What the other parts of a form may take beside the file."""
+
+
+class TaskListSchema(BaseSchema):
+    """A task list."""
+
+    id = fields.UUID(required=True)
+    title = fields.String(required=True)
+    dated = fields.Date(required=True)
+    leader_post = fields.String(required=True)
+    directive_id = fields.UUID(required=True, allow_none=True)
+    tasks = fields.Integer(required=True)
+    secrecy = SecrecyField(required=True)
+    secrecy_ground = fields.String(required=True)
+
+
+class TaskListsArgs(PageArgs):
+    """Filters of /task-lists."""
+
+    leader_post = Text(80)
+    directive_id = Id()
+    sort = Sort("dated", "-dated")
+
+
+class NewTaskListSchema(Happened):
+    """A list to be opened; its leader is its directive's, else the main leader, unless named."""
+
+    title = Text(200, required=True)
+    dated = Day(required=True)
+    leader_post = Text(80)
+    directive_id = Id()
+    secrecy = SecrecyField()
+    secrecy_ground = Text(300, load_default="")
+
+
+class TargetSchema(BaseSchema):
+    """How much of what, in which unit of measure."""
+
+    metric = Text(200, required=True)
+    unit = Text(40, required=True)
+    value = Quantity(required=True)
+
+
+class SupportSchema(BaseSchema):
+    """A supporting unit and its own part."""
+
+    unit = Text(40, required=True)
+    part = Text(500, load_default="")
+    required = Flag(load_default=True)
+
+
+class MilestoneSchema(BaseSchema):
+    """A dated step on the way."""
+
+    on = Day(required=True)
+    what = Text(300, required=True)
+    value = Quantity()
+
+
+class NewTaskSchema(Happened):
+    """A task to be assigned; the post is by default the lead's main head, the leader the list's."""
+
+    number = Text(40, required=True)
+    title = Text(1000, lines=True, required=True)
+    category = Text(200, load_default="")
+    lead_unit = Text(40, required=True)
+    post = Text(80)
+    supporters = fields.List(
+        fields.Nested(SupportSchema), load_default=list, validate=validate.Length(max=200)
+    )
+    leader_post = Text(80)
+    target = fields.Nested(TargetSchema, required=True)
+    due_on = Day(required=True)
+    due_text = Text(100, load_default="")
+    milestones = fields.List(
+        fields.Nested(MilestoneSchema), load_default=list, validate=validate.Length(max=50)
+    )
+    weight = Whole(1, 100, load_default=1)
+    secrecy = SecrecyField()
+    secrecy_ground = Text(300, load_default="")
+    key_task = Flag(load_default=False)
+    from_leader_instruction = Flag()
+    remark = Text(1000, lines=True, load_default="")
+
+
+def _is_file(value: object) -> None:
+    """A part of the form without a file name is text, not a file."""
+    if not isinstance(value, FileStorage):
+        raise ValidationError("不是文件\nNot a file")
+
+
+class ImportSchema(BaseSchema):
+    """The list as a file of at most 10 MiB, and what it is."""
+
+    file = Upload(
+        required=True,
+        validate=_is_file,
+        metadata={"type": "string", "format": "binary", "description": "XLSX or CSV, at most 10 MiB"},
+    )
+    title = Text(200, required=True)
+    dated = Day(load_default=None, metadata={"description": "the list's own date; today, unless given"})
+    leader_post = Text(80)
+    directive_id = Id()
+    accept_valid = Flag(load_default=False)
+    dry_run = Flag(load_default=False)
+
+
+class AcceptedRowSchema(BaseSchema):
+    """A row that became a task, would become one, or stood as one."""
+
+    row = fields.Integer(required=True)
+    number = fields.String(required=True)
+    task = fields.String(required=True)
+    task_id = fields.UUID(required=True)
+    lead = fields.String(required=True)
+    supporters = fields.List(fields.String(), required=True)
+    due = fields.Date(required=True)
+    due_text = fields.String(required=True)
+    outcome = fields.String(required=True, validate=validate.OneOf(["assigned", "unchanged"]))
+
+
+class RejectedRowSchema(BaseSchema):
+    """Why a row was refused."""
+
+    row = fields.Integer(required=True)
+    field = fields.String(required=True)
+    value = fields.String(required=True)
+    reason = fields.String(required=True)
+
+
+class ImportedSchema(BaseSchema):
+    """What an import did; with ``dry_run`` what it would do, and there is no list yet."""
+
+    id = fields.UUID(required=True, allow_none=True)
+    version = fields.Integer(required=True, allow_none=True)
+    position = fields.Integer(required=True, allow_none=True)
+    assigned = fields.Integer(required=True)
+    unchanged = fields.Integer(required=True)
+    accepted = fields.List(fields.Nested(AcceptedRowSchema), required=True)
+    rejected = fields.List(fields.Nested(RejectedRowSchema), required=True)
+    ignored_columns = fields.List(fields.String(), required=True)
+
+
+@blueprint.get("/task-lists")
+@allow(*READERS)
+@blueprint.arguments(TaskListsArgs, location="query")
+@blueprint.response(200, PageSchema.of(TaskListSchema))
+def list_task_lists(args: dict[str, Any]) -> Any:
+    """Task lists by their date"""
+    args = {key: str(value) if key == "directive_id" else value for key, value in args.items()}
+    return many("task_lists", args, "leader_post", "directive_id")
+
+
+@blueprint.get("/task-lists/<uuid:list_id>")
+@allow(*READERS)
+@blueprint.response(200, TaskListSchema)
+def get_task_list(list_id: UUID) -> Any:
+    """One task list; its tasks are at /tasks?list_id="""
+    return one("task_lists", list_id, kind="TaskList")
+
+
+@blueprint.post("/task-lists")
+@allow(*MAKE_LISTS)
+@blueprint.arguments(NewTaskListSchema)
+@blueprint.response(201, WrittenSchema)
+def open_task_list(body: dict[str, Any]) -> Any:
+    """Open a task list"""
+    return done(application().open_list, body, status=201)
+
+
+@blueprint.post("/task-lists/<uuid:list_id>/tasks")
+@allow(*MAKE_LISTS)
+@blueprint.arguments(NewTaskSchema)
+@blueprint.response(201, WrittenSchema)
+def assign_task(body: dict[str, Any], list_id: UUID) -> Any:
+    """Assign a task of the list to its lead unit"""
+    return done(application().assign_task, body, list_id, status=201)
+
+
+@blueprint.post("/task-lists/import")
+@allow(*MAKE_LISTS)
+@max_body(LARGEST_FILE + AROUND_A_FILE)
+@blueprint.arguments(ImportSchema, location="files")
+@blueprint.response(200, ImportedSchema)
+def import_task_list(form: dict[str, Any]) -> Any:
+    """Import a list from a spreadsheet, all or nothing unless accept_valid"""
+    file, this = form.pop("file"), act()
+    form["dated"] = form["dated"] or application().today()
+    written, report = application().import_file(this, file.read(), file.filename or "", **form)
+    rejected = [
+        {**vars(problem), "reason": problem.reason(context().language)} for problem in report["rejected"]
+    ]
+    if written is None:
+        return {**report, "rejected": rejected, "id": None, "version": None, "position": None}
+    _, status, headers = answer(written)
+    return {**report, **vars(written), "rejected": rejected}, status, headers

@@ -1,0 +1,547 @@
+"""Task lists: opened and filled one by one, or from the spreadsheets people already have (measure 7)."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Table, select
+
+from services.assignment.application.known import KnownUnits
+from services.assignment.application.matching import PostBook, RowRefused
+from services.assignment.domain.lists import TaskList
+from services.assignment.domain.tasks import Task, TaskPlan
+from services.assignment.spreadsheets import (
+    Progress,
+    ReadTasks,
+    RowProblem,
+    TaskRow,
+    UnitNames,
+    read_tasks,
+    write_tasks,
+)
+from shared.aggregate import Act
+from shared.application import AlreadyExists
+from shared.calendar.periods import read_period
+from shared.clock import local_day
+from shared.events.assignment import Milestone, Secrecy, Support, Target
+from shared.refusal import Refusal
+from shared.views import Row
+from shared.written import Written
+
+DEFAULT_TARGET = Target(metric="任务完成率", unit="%", value=Decimal(100))
+"""What is measured where a sheet has no columns for a target: that the task is done, all of it."""
+
+_FIELDS = {
+    "title": ("task", "工作任务"),
+    "lead_unit": ("lead", "牵头单位"),
+    "supporters": ("supporters", "配合单位"),
+    "due_on": ("due", "完成时限"),
+    "target": ("target", "量化目标"),
+    "post": ("post", "责任岗位"),
+    "leader_post": ("leader", "分管领导"),
+    "category": ("category", "类别"),
+    "weight": ("weight", "权重"),
+    "remark": ("remark", "备注"),
+}
+"""A task's field → the sheet's own name for it, and its heading."""
+
+
+class RowsRefused(Refusal):
+    """有 {count} 处不能导入，什么都没有写入；逐行原因见 errors
+    {count} thing(s) cannot be imported and nothing was written; see errors for each row"""
+
+    status = 422
+
+    def __init__(self, problems: Sequence[RowProblem]) -> None:
+        self.problems = tuple(problems)
+        self.messages = [
+            (
+                problem.field,
+                f"第 {problem.row} 行：{problem.reason('zh')}\nrow {problem.row}: {problem.reason('en')}",
+                {"row": problem.row, "value": problem.value},
+            )
+            for problem in problems
+        ]
+        super().__init__(count=len(problems))
+
+
+@dataclass(kw_only=True)
+class ImportPlan:
+    """What importing some rows would do; nothing is written yet."""
+
+    task_list: TaskList
+    assigned: list[tuple[TaskRow, Task]] = field(default_factory=list)
+    """Rows that become tasks."""
+    unchanged: list[tuple[TaskRow, Task]] = field(default_factory=list)
+    """Rows that stand as tasks already, with the same content."""
+    rejected: list[RowProblem] = field(default_factory=list)
+
+
+class ListUseCases(KnownUnits):
+    """What is done with task lists."""
+
+    def open_list(
+        self,
+        act: Act,
+        *,
+        title: str,
+        dated: date,
+        leader_post: str | None = None,
+        directive_id: UUID | None = None,
+        secrecy: Secrecy | None = None,
+        secrecy_ground: str = "",
+    ) -> Written:
+        """Open a list. Raises AlreadyExists for the same title on the same day, UnknownPost, NoSuchDirective."""
+        if self.find(TaskList, TaskList.id_of(title, dated)) is not None:
+            raise AlreadyExists(kind="任务清单", name=f"{title}（{dated}）", at_field="title")
+        new = self._new_list(act, title, dated, leader_post, directive_id, secrecy, secrecy_ground)
+        return self.commit(act, new, location=f"/api/v1/task-lists/{new.id}")
+
+    def _new_list(
+        self,
+        act: Act,
+        title: str,
+        dated: date,
+        leader_post: str | None,
+        directive_id: UUID | None,
+        secrecy: Secrecy | None = None,
+        secrecy_ground: str = "",
+    ) -> TaskList:
+        """A list under the named leader, else its directive's; as secret as its directive, unless it is said."""
+        directive = self._directive(directive_id)
+        source: Secrecy = directive.secrecy if directive is not None else "public"
+        leader = self._leader(leader_post or (directive.leader_post if directive is not None else None))
+        return TaskList.open(
+            act,
+            title=title,
+            dated=dated,
+            leader_post=leader.post,
+            directive_id=directive_id,
+            secrecy=secrecy or source,
+            secrecy_ground=secrecy_ground or (directive.secrecy_ground if directive is not None else ""),
+            source=source,
+        )
+
+    def assign_task(
+        self,
+        act: Act,
+        list_id: UUID,
+        *,
+        number: str,
+        title: str,
+        lead_unit: str,
+        target: dict[str, Any],
+        due_on: date,
+        post: str | None = None,
+        supporters: Sequence[dict[str, Any]] = (),
+        leader_post: str | None = None,
+        milestones: Sequence[dict[str, Any]] = (),
+        secrecy: Secrecy | None = None,
+        secrecy_ground: str = "",
+        from_leader_instruction: bool | None = None,
+        **more: Any,
+    ) -> Written:
+        """Give one task of a list to its lead unit, by default to its main head's post.
+
+        ``more`` are TaskPlan's plain fields: category, due_text, weight, key_task, remark. Raises AlreadyExists for
+        a number that the list has, UnknownUnit, UnknownPost, UnitHasNoHead, and what ``Task.assign`` raises.
+        """
+        task_list = self.load(TaskList, list_id)
+        if self.find(Task, Task.id_of(list_id, number)) is not None:
+            raise AlreadyExists(kind="任务", name=number, at_field="number")
+        self._unit(lead_unit, "lead_unit")
+        for one in supporters:
+            self._unit(one["unit"], "supporters")
+        plan = TaskPlan(
+            number=number,
+            title=title,
+            lead_unit=lead_unit,
+            target=Target(**target),
+            due_on=due_on,
+            supporters=tuple(Support(**one) for one in supporters),
+            milestones=tuple(Milestone(**one) for one in milestones),
+            secrecy=secrecy or task_list.secrecy,
+            secrecy_ground=secrecy_ground or task_list.secrecy_ground,
+            from_leader_instruction=(
+                self._is_instruction(task_list)
+                if from_leader_instruction is None
+                else from_leader_instruction
+            ),
+            **more,
+        )
+        task = Task.assign(
+            act,
+            task_list,
+            plan,
+            post=self._post(post or self.reference.head_of(lead_unit), "post"),
+            leader_post=self._leader(leader_post or task_list.leader_post).post,
+            calendar=self.reference.calendar(),
+        )
+        return self.commit(act, task, location=f"/api/v1/tasks/{task.id}")
+
+    def _is_instruction(self, task_list: TaskList) -> bool:
+        directive = self._directive(task_list.directive_id)
+        return directive is not None and directive.kind == "leader_instruction"
+
+    # -- from a spreadsheet ------------------------------------------------------------------------------------
+
+    def unit_names(self, *, dissolved: bool = False) -> UnitNames:
+        """The register's names, to read and to write spreadsheets with; with ``dissolved`` for writing old tasks."""
+        return UnitNames(
+            (row["id"], row["name"], row["short_names"], row["kind"])
+            for row in self._rows("units")
+            if dissolved or not row["dissolved"]
+        )
+
+    def read_list(
+        self, data: bytes, filename: str, *, dated: date, progress: Progress | None = None
+    ) -> ReadTasks:
+        """The rows of a file, and why others are none. ``dated`` gives the year of 6月底前 and what counts as past."""
+        calendar = self.reference.calendar()
+        return read_tasks(
+            data,
+            filename,
+            units=self.unit_names(),
+            dated=dated,
+            read_due=lambda text: read_period(text, dated=dated, calendar=calendar),
+            is_working_day=calendar.is_working,
+            progress=progress,
+        )
+
+    def plan_import(
+        self,
+        act: Act,
+        rows: Iterable[TaskRow],
+        *,
+        title: str,
+        dated: date,
+        directive_id: UUID | None = None,
+        leader_post: str | None = None,
+        rejected: Sequence[RowProblem] = (),
+    ) -> ImportPlan:
+        """What importing ``rows`` into the list of this title and day would do; ``rejected`` were so while reading.
+
+        A number that the list has with the same content, and a task that stands in another list with the same
+        number, words, lead and due date, is unchanged. A changed row of a task that exists is rejected.
+        """
+        task_list = self.find(TaskList, TaskList.id_of(title, dated)) or self._new_list(
+            act, title, dated, leader_post, directive_id
+        )
+        plan = ImportPlan(task_list=task_list, rejected=list(rejected))
+        book = PostBook(self._rows("posts"))
+        calendar = self.reference.calendar()
+        elsewhere = self._tasks_elsewhere(task_list.id)
+        instruction = self._is_instruction(task_list)
+        known = _Once(lambda post: self._post(post, "post"))
+        units = _Once(lambda unit: self._unit(unit, "lead_unit"))
+        for row in rows:
+            place = Task.id_of(task_list.id, row.number)
+            found = self.find(Task, place) or self.find(
+                Task, elsewhere.get((row.number, row.task, row.lead, row.due), place)
+            )
+            try:
+                content = _content(row, book, task_list, found)
+                if found is not None:
+                    _refuse_changes(row, content, found)
+                    plan.unchanged.append((row, found))
+                    continue
+                for unit in (row.lead, *row.supporters):
+                    units(unit)
+                task = Task.assign(
+                    act,
+                    task_list,
+                    TaskPlan(
+                        number=row.number,
+                        title=row.task,
+                        lead_unit=row.lead,
+                        target=content["target"],
+                        due_on=row.due,
+                        category=row.category,
+                        supporters=tuple(Support(unit=unit, part="") for unit in row.supporters),
+                        due_text=row.due_text,
+                        weight=content["weight"],
+                        secrecy=task_list.secrecy,
+                        secrecy_ground=task_list.secrecy_ground,
+                        from_leader_instruction=instruction,
+                        remark=row.remark,
+                    ),
+                    post=known(content["post"]),
+                    leader_post=content["leader_post"],
+                    calendar=calendar,
+                )
+                plan.assigned.append((row, task))
+            except RowRefused as problem:
+                plan.rejected.append(problem.of(row))
+            except Refusal as refusal:
+                name = _FIELDS.get(refusal.at_field or "", (refusal.at_field or "task", ""))[0]
+                plan.rejected.append(
+                    RowProblem(
+                        row=row.row,
+                        field=name,
+                        value=_written(row, name),
+                        reason_zh=refusal.text("zh"),
+                        reason_en=refusal.text("en"),
+                    )
+                )
+        plan.rejected.sort(key=lambda problem: problem.row)
+        return plan
+
+    def import_tasks(
+        self,
+        act: Act,
+        rows: Iterable[TaskRow],
+        *,
+        title: str,
+        dated: date,
+        directive_id: UUID | None = None,
+        leader_post: str | None = None,
+        accept_valid: bool = False,
+        rejected: Sequence[RowProblem] = (),
+    ) -> Written:
+        """The list and all its tasks in one transaction; all or nothing, unless ``accept_valid``.
+
+        What stands already with the same content is left alone: importing an export changes nothing.
+        Raises RowsRefused.
+        """
+        plan = self.plan_import(
+            act,
+            rows,
+            title=title,
+            dated=dated,
+            directive_id=directive_id,
+            leader_post=leader_post,
+            rejected=rejected,
+        )
+        return self._write_plan(act, plan, accept_valid=accept_valid)
+
+    def import_file(
+        self,
+        act: Act,
+        data: bytes,
+        filename: str,
+        *,
+        title: str,
+        dated: date,
+        directive_id: UUID | None = None,
+        leader_post: str | None = None,
+        accept_valid: bool = False,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> tuple[Written | None, dict[str, Any]]:
+        """Read a file and import its tasks once; the answer to the write, and what became of each row.
+
+        With ``dry_run`` nothing is written and there is no answer. Raises FileRefusal, RowsRefused.
+        """
+        read = self.read_list(data, filename, dated=dated, progress=progress)
+
+        def planned(act: Act) -> ImportPlan:
+            return self.plan_import(
+                act,
+                read.accepted,
+                title=title,
+                dated=dated,
+                directive_id=directive_id,
+                leader_post=leader_post,
+                rejected=read.rejected,
+            )
+
+        plans: list[ImportPlan] = []
+
+        def use_case(act: Act) -> Written:
+            plans.append(planned(act))
+            return self._write_plan(act, plans[-1], accept_valid=accept_valid)
+
+        written = None if dry_run else self.perform(act, use_case)
+        plan = planned(act) if written is None or written.replayed else plans[-1]
+        return written, {**self.import_report(act, plan), "ignored_columns": read.ignored_columns}
+
+    def _write_plan(self, act: Act, plan: ImportPlan, *, accept_valid: bool) -> Written:
+        nothing = not plan.assigned and not plan.unchanged
+        if plan.rejected and (not accept_valid or nothing):
+            raise RowsRefused(plan.rejected)
+        task_list = plan.task_list
+        if not plan.assigned and task_list.pending_events and plan.unchanged:
+            # Every row stands in another list: no empty list is opened for them.
+            task_list = self.load(TaskList, plan.unchanged[0][1].list_id)
+        tasks = [task for _, task in plan.assigned]
+        return self.commit(act, task_list, *tasks, location=f"/api/v1/task-lists/{task_list.id}")
+
+    def import_report(self, act: Act, plan: ImportPlan) -> dict[str, Any]:
+        """What an import did, or would do, row by row; for a request repeated under its key the same again."""
+        repeated = [(row, task) for row, task in plan.unchanged if task.assigned_because == act.because]
+        assigned = [*plan.assigned, *repeated]
+        stood = [pair for pair in plan.unchanged if pair not in repeated]
+        return {
+            "assigned": len(assigned),
+            "unchanged": len(stood),
+            "accepted": [
+                {
+                    "row": row.row,
+                    "number": row.number,
+                    "task": row.task,
+                    "task_id": task.id,
+                    "lead": row.lead,
+                    "supporters": row.supporters,
+                    "due": row.due,
+                    "due_text": row.due_text,
+                    "outcome": outcome,
+                }
+                for outcome, pairs in (("assigned", assigned), ("unchanged", stood))
+                for row, task in sorted(pairs, key=lambda pair: pair[0].row)
+            ],
+            "rejected": plan.rejected,
+        }
+
+    def _tasks_elsewhere(self, list_id: UUID) -> dict[tuple[str, str, str, date], UUID]:
+        found: dict[tuple[str, str, str, date], UUID] = {}
+        with self.views.reading() as connection:
+            tasks = self.views.table(connection, "tasks")
+            rows = connection.execute(
+                select(
+                    tasks.c.id,
+                    tasks.c.number,
+                    tasks.c.title,
+                    tasks.c.lead_unit,
+                    tasks.c.due_on,
+                    tasks.c.original_due_on,
+                ).where(tasks.c.list_id != str(list_id))
+            )
+            for row in rows:
+                for due in (row.due_on, row.original_due_on):
+                    found[row.number, row.title, row.lead_unit, due] = UUID(row.id)
+        return found
+
+    # -- to a spreadsheet --------------------------------------------------------------------------------------
+
+    def export_tasks(
+        self,
+        file_format: Literal["xlsx", "csv"],
+        *,
+        where: Callable[[Table], ColumnElement[bool]] | None = None,
+    ) -> bytes:
+        """The tasks as a file with the columns that are read. Secret tasks never leave this way (domain.md §8)."""
+        titles = {row["id"]: row["title"] for row in self._rows("posts")}
+        with self.views.reading() as connection:
+            tasks = self.views.table(connection, "tasks")
+            lists = self.views.table(connection, "task_lists")
+            dated = {row.id: (row.dated, row.title) for row in connection.execute(select(lists))}
+            query = select(tasks).where(tasks.c.secrecy != "secret")
+            if where is not None:
+                query = query.where(where(tasks))
+            rows = [dict(row._mapping) for row in connection.execute(query)]
+        rows.sort(key=lambda row: (*dated.get(row["list_id"], (date.max, "")), _natural(row["number"])))
+        return write_tasks(
+            (_exported(n, row, titles) for n, row in enumerate(rows, 2)),
+            self.unit_names(dissolved=True),
+            file_format,
+        )
+
+    def today(self) -> date:
+        """The present day in Asia/Shanghai."""
+        return local_day(self.clock())
+
+    def _rows(self, view: str) -> list[Row]:
+        with self.views.reading() as connection:
+            table = self.views.table(connection, view)
+            return [dict(row._mapping) for row in connection.execute(select(table).order_by(table.c.id))]
+
+
+class _Once:
+    """Asks once for each name: a list of 5,000 rows names forty units."""
+
+    def __init__(self, ask: Callable[[str], Any]) -> None:
+        self._ask, self._known = ask, dict[str, Any]()
+
+    def __call__(self, name: str) -> Any:
+        if name not in self._known:
+            self._known[name] = self._ask(name)
+        return self._known[name]
+
+
+def _content(row: TaskRow, book: PostBook, task_list: TaskList, found: Task | None) -> dict[str, Any]:
+    """What the row says, its words for posts and leader resolved, with what it leaves unsaid filled in."""
+    if row.weight is not None and (row.weight != int(row.weight) or not 1 <= row.weight <= 100):
+        raise RowRefused(
+            "weight",
+            f"{row.weight:f}",
+            "权重须为 1 至 100 的整数",
+            "a weight is a whole number from 1 to 100",
+        )
+    return {
+        "title": row.task,
+        "lead_unit": row.lead,
+        "supporters": row.supporters,
+        "due_on": row.due,
+        "target": DEFAULT_TARGET
+        if row.target is None
+        else Target(metric=row.metric, unit=row.target_unit, value=row.target),
+        "post": book.post(row, found.post if found and found.lead_unit == row.lead else None),
+        "leader_post": book.leader(row, found.leader_post if found else None, task_list.leader_post),
+        "category": row.category,
+        "weight": 1 if row.weight is None else int(row.weight),
+        "remark": row.remark,
+    }
+
+
+def _refuse_changes(row: TaskRow, content: dict[str, Any], found: Task) -> None:
+    stands = {
+        "title": found.plan.title,
+        "lead_unit": found.lead_unit,
+        "supporters": tuple(found.parts),
+        "due_on": row.due if row.due in (found.due_on, found.original_due_on) else found.due_on,
+        "target": found.target,
+        "post": found.post,
+        "leader_post": found.leader_post,
+        "category": found.plan.category,
+        "weight": found.plan.weight,
+        "remark": found.plan.remark,
+    }
+    for name, value in stands.items():
+        if value != content[name]:
+            field_name, heading = _FIELDS[name]
+            how_zh = "；时限只能通过延期申请更改" if name == "due_on" else ""
+            how_en = "; a due date changes only by an extension" if name == "due_on" else ""
+            raise RowRefused(
+                field_name,
+                _written(row, field_name),
+                f"任务 {row.number} 已交办，导入不能更改其{heading}{how_zh}",
+                f"the task {row.number} is assigned already; an import does not change its {field_name}{how_en}",
+            )
+
+
+def _written(row: TaskRow, name: str) -> str:
+    value = row.due_text if name == "due" else getattr(row, name, "")
+    return "、".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
+
+
+def _exported(n: int, row: Row, titles: dict[str, str]) -> TaskRow:
+    return TaskRow(
+        row=n,
+        number=row["number"],
+        task=row["title"],
+        lead=row["lead_unit"],
+        supporters=tuple(row["supporters"]),
+        due=row["due_on"],
+        due_text=row["due_text"],
+        leader=titles[row["leader_post"]],
+        post=titles[row["post"]],
+        metric=row["target_metric"],
+        target=Decimal(row["target_value"]),
+        target_unit=row["target_unit"],
+        category=row["category"],
+        weight=Decimal(row["weight"]),
+        remark=row["remark"],
+    )
+
+
+def _natural(number: str) -> list[tuple[int, str]]:
+    """2 before 10, 3-2 before 3-10."""
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part)
+        for part in re.split(r"(\d{1,18})", number)
+        if part
+    ]

@@ -1,0 +1,75 @@
+"""A task's timeline: one row per fact."""
+
+from typing import Any
+
+from sqlalchemy import Column, Integer, String, Text
+
+from shared.events import assignment
+from shared.events.base import VOCABULARY, Message
+from shared.views import MomentColumn, Rows, View
+
+_WORDS = ("reason", "text", "narrative", "note", "about", "solution", "ruling", "title")
+"""The field that says the most about a fact, the first one that it has."""
+
+
+TaskFact = (
+    assignment.TaskAssigned
+    | assignment.TaskAccepted
+    | assignment.TaskReturned
+    | assignment.TaskReassigned
+    | assignment.TaskBrokenDown
+    | assignment.ProgressReported
+    | assignment.SupportDone
+    | assignment.SupportWaived
+    | assignment.CompletionClaimed
+    | assignment.CompletionAccepted
+    | assignment.CompletionSentBack
+    | assignment.NewInstructionGiven
+    | assignment.TaskClosed
+    | assignment.ExtensionRequested
+    | assignment.ExtensionGranted
+    | assignment.ExtensionRefused
+    | assignment.DisputeRaised
+    | assignment.SolutionProposed
+    | assignment.DisputeRuled
+    | assignment.TaskSuspended
+    | assignment.TaskResumed
+    | assignment.TaskCancelled
+    | assignment.TaskSuperseded
+)
+
+
+class TaskHistoryView(View):
+    """任务动态: what happened to a task, when, by whom. Who may see the task may see its history."""
+
+    name = "task_history"
+
+    @classmethod
+    def columns(cls) -> list[Column[Any]]:
+        """``what`` is the event's published name, ``zh`` its Chinese one; ``text`` the words given with it."""
+        return [
+            Column("task_id", String(36), nullable=False, info={"index": True}),
+            Column("number", Integer, nullable=False),
+            Column("what", String(60), nullable=False),
+            Column("zh", String(60), nullable=False),
+            Column("text", Text, nullable=False),
+            Column("unit", String(80), nullable=False),
+            Column("post", String(80), nullable=False),
+            Column("happened_at", MomentColumn, nullable=False),
+            Column("recorded_at", MomentColumn, nullable=False),
+        ]
+
+    def on_fact_of_a_task(self, rows: Rows, fact: TaskFact, message: Message) -> None:
+        published = VOCABULARY[fact.TOPIC]
+        rows.put(
+            message.id,
+            task_id=str(message.aggregate_id),
+            number=message.version,
+            what=published.__name__,
+            zh=(published.__doc__ or "").partition(":")[0],
+            text=next((getattr(fact, name) for name in _WORDS if hasattr(fact, name)), ""),
+            unit=fact.by.unit,
+            post=fact.by.post,
+            happened_at=fact.happened_at,
+            recorded_at=fact.timestamp,
+        )

@@ -1,0 +1,23 @@
+"""The notify service: ``python -m services.notify web | worker | project | react | tick``."""
+
+from services.notify.api import blueprint
+from services.notify.application import Notifier
+from services.notify.reactions import NotifyReactions
+from services.notify.views import VIEWS
+from shared.reference import REFERENCE_VIEWS
+from shared.service import Service
+
+SERVICE = Service(
+    name="notify",
+    title="督办 · 通知 notify",
+    application=Notifier,
+    views=[*VIEWS, *REFERENCE_VIEWS],
+    blueprints=[blueprint],
+    reactions=NotifyReactions,
+    steps=lambda app: [app.remind_due, app.send_digests, app.deliver_due],
+)
+
+if __name__ == "__main__":
+    from shared.main import main
+
+    main(SERVICE)

@@ -1,0 +1,368 @@
+"""The application: acknowledging, and by the clock reminding, digests, delivery."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from services.notify.application.outbox import Letter, put
+from services.notify.domain import Digest, Matter, Recipient, words
+from services.notify.domain.hours import in_hours, morning, not_before
+from shared import logs
+from shared.aggregate import SUITE_UNIT, Act
+from shared.application import NoSuchThing
+from shared.calendar import Calendar
+from shared.clock import close_of, local_day
+from shared.events.base import Actor, message_id
+from shared.reactions import NotYet
+from shared.reference import UnitHasNoHead, UnknownUnit
+from shared.refusal import Refusal
+from shared.rulebook import Rulebook, parse_rulebook
+from shared.service import ServiceApplication
+from shared.written import Written
+
+log = logs.log("notify")
+
+AT_ONCE = 500
+"""How many due rows one step handles, so that a long backlog does not keep the other steps waiting."""
+
+
+class NoMainLeaderRegistered(Refusal):
+    """没有登记政府主要领导岗位，无法提请。
+    No main leader's post is registered, so nobody can be told."""
+
+
+class NoUnitOfKind(Refusal):
+    """没有登记类别为 {kind} 的单位，无法通知。
+    No unit of the kind {kind} is registered, so nobody can be told."""
+
+
+parsed = lru_cache(maxsize=16)(parse_rulebook)
+
+
+class Notifier(ServiceApplication):
+    """Whom to tell comes from reference data and the rulebook that the case is pinned to."""
+
+    name = "notify"
+
+    _digested: date | None = None
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    def acknowledge_notice(self, act: Act, notice_id: UUID, note: str = "") -> Written:
+        """The recipient has read a notice; of an escalation's notice, the escalation is acknowledged."""
+        with self.views.reading() as connection:
+            notices = self.views.table(connection, "notices")
+            found = connection.execute(
+                select(notices.c.matter).where(notices.c.id == str(notice_id))
+            ).scalar()
+        matter = None if found is None else self.find(Matter, UUID(found))
+        if matter is None:
+            raise NoSuchThing(kind="Notice", id=notice_id)
+        expires_on = self.expires_on(matter, local_day(act.recorded_at))
+        matter.acknowledge(act, notice_id, note=note, expires_on=expires_on, expires_at=close_of(expires_on))
+        return self.commit(act, matter, location=f"/api/v1/notices/{notice_id}")
+
+    def acknowledge_escalation(self, act: Act, escalation_id: UUID, note: str = "") -> Written:
+        """The main leader has taken note of what is unresolved; it expires when nothing moves."""
+        matter = self.load(Matter, escalation_id)
+        expires_on = self.expires_on(matter, local_day(act.recorded_at))
+        matter.acknowledge_escalation(act, note=note, expires_on=expires_on, expires_at=close_of(expires_on))
+        return self.commit(act, matter, location=f"/api/v1/escalations/{escalation_id}")
+
+    # -- by the clock --------------------------------------------------------------------------------------------
+
+    def remind_due(self) -> bool:
+        """Remind, and let acknowledgements expire, where the time has come; the cost follows what is due."""
+        now = self.clock()
+        with self.views.reading() as connection:
+            timers = self.views.table(connection, "timers")
+            due = connection.execute(
+                select(timers.c.id)
+                .where(timers.c.due_at <= now)
+                .order_by(timers.c.due_at, timers.c.id)
+                .limit(AT_ONCE)
+            ).scalars()
+            matters = [UUID(id) for id in due]  # noqa: A001
+        return sum(self._be_on_time(matter) for matter in matters) > 0  # each has its turn
+
+    def _be_on_time(self, matter_id: UUID) -> bool:
+        matter = self.find(Matter, matter_id)
+        now = self.clock()
+        if matter is None or matter.escalation is None or not matter.is_due(now):
+            return False  # the view has not seen yet that it was done
+        cause = message_id(self.name, matter_id, matter.escalation.version)
+        act = self._own_act(f"event:{cause}", key=f"timer|{cause}", now=now)
+
+        def use_case(act: Act) -> Written:
+            matter = self.load(Matter, matter_id)
+            self._expire_or_remind(act, matter)
+            return self.commit(act, matter)
+
+        return not self.perform(act, use_case).replayed
+
+    def _expire_or_remind(self, act: Act, matter: Matter) -> None:
+        escalation, calendar, now = matter.escalation, self.reference.calendar(), act.recorded_at
+        if escalation is None:
+            return
+        shown_at = not_before(calendar, now, escalation.clock)
+        if escalation.state == "acknowledged":
+            matter.expire(act, next_reminder_at=shown_at)
+            return
+        said = words.reminder(
+            matter, unit=self.unit_name(matter.unit), round=escalation.cycle, times=escalation.times + 1
+        )
+        matter.remind(
+            act,
+            subject=said.subject,
+            text=said.text,
+            not_before=shown_at,
+            next_reminder_at=self.next_reminder_at(matter, shown_at),
+        )
+
+    def send_digests(self) -> bool:
+        """In the first step within the working hours of a working day: one digest a unit with something open."""
+        now, calendar = self.clock(), self.reference.calendar()
+        day = local_day(now)
+        if self._digested == day or not in_hours(calendar, now):
+            return False
+        sent = [
+            self._send_digest(unit, day, lines, calendar, now) for unit, lines in self._open_by_unit(calendar)
+        ]
+        self._digested = day
+        return any(sent)
+
+    def _open_by_unit(self, calendar: Calendar) -> Sequence[tuple[str, dict[str, list[str]]]]:
+        with self.views.reading() as connection:
+            cases = self.views.table(connection, "cases")
+            rows = connection.execute(
+                select(cases).where(cases.c.is_open).order_by(cases.c.number, cases.c.id)
+            )
+            found: dict[str, dict[str, list[str]]] = {}
+            for row in rows:
+                for unit, (state, line) in _lines(row, calendar, self._clock_name).items():
+                    found.setdefault(unit, {"missed": [], "approaching": [], "open": []})[state].append(line)
+        return sorted(found.items())
+
+    def _send_digest(
+        self, unit: str, day: date, lines: dict[str, list[str]], calendar: Calendar, now: datetime
+    ) -> bool:
+        if self.find(Digest, Digest.id_of(unit, day)) is not None:
+            return False
+        try:
+            to = Recipient(unit=unit, post=self.reference.head_of(unit))
+        except UnitHasNoHead as refusal:
+            log.warning("digest_without_recipient", unit=unit, reason=str(refusal))
+            return False
+        said = words.digest(self.unit_name(unit), calendar, day, lines)
+        act = self._own_act(f"event:working-day/{day}", key=f"digest|{unit}|{day}", now=now)
+
+        def use_case(act: Act) -> Written:
+            return self.commit(act, Digest.send(act, to=to, day=day, subject=said.subject, text=said.text))
+
+        return not self.perform(act, use_case).replayed
+
+    def deliver_due(self) -> bool:
+        """Let what may be shown by now leave by the channel, once; what was withdrawn before does not leave."""
+        now = self.clock()
+        with self.views.reading() as connection:
+            notices = self.views.table(connection, "notices")
+            due = connection.execute(
+                select(notices.c.id, notices.c.matter, notices.c.level)
+                .where(notices.c.deliver_at <= now)
+                .order_by(notices.c.deliver_at, notices.c.id)
+                .limit(AT_ONCE)
+            ).all()
+        delivered = [
+            self._deliver_digest(UUID(row.matter))
+            if row.level == "digest"
+            else self._deliver(UUID(row.matter), UUID(row.id))
+            for row in due
+        ]
+        return any(delivered)
+
+    def _deliver(self, matter_id: UUID, notice_id: UUID) -> bool:
+        matter = self.find(Matter, matter_id)
+        notice = None if matter is None else matter.notices.get(notice_id)
+        if matter is None or notice is None or not notice.stands or notice_id in matter.delivered:
+            return False
+        reference = put(
+            self.outbox,
+            Letter(
+                notice_id=notice_id,
+                to_post=notice.to.post,
+                subject=notice.subject,
+                text=notice.text,
+                at=notice.not_before,
+                level=notice.level,
+                colour=notice.colour,
+            ),
+        )
+
+        def use_case(act: Act) -> Written:
+            matter = self.load(Matter, matter_id)
+            matter.deliver(act, notice_id, reference=reference)
+            return self.commit(act, matter)
+
+        cause = message_id(self.name, matter_id, notice.version)
+        act = self._own_act(f"event:{cause}", key=f"deliver|{notice_id}", now=self.clock())
+        return not self.perform(act, use_case).replayed
+
+    def _deliver_digest(self, digest_id: UUID) -> bool:
+        digest = self.find(Digest, digest_id)
+        if digest is None or digest.notice_id in digest.delivered:
+            return False
+        reference = put(
+            self.outbox,
+            Letter(
+                notice_id=digest.notice_id,
+                to_post=digest.post,
+                subject=digest.subject,
+                text=digest.text,
+                at=digest.not_before,
+                level="digest",
+                colour="blue",
+            ),
+        )
+
+        def use_case(act: Act) -> Written:
+            digest = self.load(Digest, digest_id)
+            digest.deliver(act, reference=reference)
+            return self.commit(act, digest)
+
+        cause = message_id(self.name, digest_id, digest.version)
+        act = self._own_act(f"event:{cause}", key=f"deliver|{digest_id}", now=self.clock())
+        return not self.perform(act, use_case).replayed
+
+    @property
+    def outbox(self) -> Any:
+        """The folder in which the ``.eml`` files lie, one folder a day."""
+        return self.config.data / self.name / "outbox"
+
+    def _own_act(self, because: str, *, key: str, now: datetime) -> Act:
+        return Act(
+            by=Actor(unit=SUITE_UNIT, post=self.name),
+            because=because,
+            recorded_at=now,
+            happened_at=now,
+            key=key,
+        )
+
+    # -- what reactions and steps ask ----------------------------------------------------------------------------
+
+    def rules(self, version: int) -> Rulebook:
+        """The rulebook of that version: the one this service started with, or as supervision released it.
+
+        Raises NotYet if that release has not arrived.
+        """
+        if version == self.rulebook.version:
+            return self.rulebook
+        with self.views.reading() as connection:
+            released = self.views.table(connection, "rulebooks")
+            text = connection.execute(
+                select(released.c.text).where(released.c.id == f"{version:06d}")
+            ).scalar()
+        if text is None:
+            raise NotYet(f"rulebook version {version} is not released")
+        return parsed(text, f"rulebook version {version}")
+
+    def working_days(self, matter: Matter, rule: str) -> int:
+        """The length of one of the rulebook's clocks, in working days; at least one."""
+        return self.rules(matter.rulebook_version).rule(rule).length or 1
+
+    def next_reminder_at(self, matter: Matter, shown_at: datetime) -> datetime:
+        """The working morning on which to remind of what was shown at ``shown_at`` (rule ``remind_main_leader``)."""
+        days = self.working_days(matter, "remind_main_leader")
+        return morning(self.reference.calendar().working_days_after(local_day(shown_at), days))
+
+    def expires_on(self, matter: Matter, since: date) -> date:
+        """The day at whose close an acknowledgement of ``since`` expires (rule ``acknowledgement_expires``)."""
+        days = self.working_days(matter, "acknowledgement_expires")
+        return self.reference.calendar().working_days_after(since, days)
+
+    def unit_name(self, unit: str) -> str:
+        """What the unit is called; its id while its name is not known or no longer in use."""
+        try:
+            return str(self.reference.unit(unit)["name"])
+        except UnknownUnit:
+            return unit
+
+    def _clock_name(self, version: int, clock: str) -> str:
+        try:
+            return self.rules(version).rule(clock).name_zh
+        except (NotYet, Refusal):
+            return clock  # a digest is not held back for a name
+
+    def recipients(self, roles: Iterable[str], matter: Matter, unit: str) -> list[Recipient]:
+        """The posts that a rung of a ladder tells about ``unit``, each once.
+
+        An officer or a vice leader of whom the case knows no post is left out. Raises UnitHasNoHead,
+        NoMainLeaderRegistered, NoUnitOfKind, UnknownPost: telling nobody in silence would be worse.
+        """
+        found = {to.post: to for role in roles if (to := self._recipient(role, matter, unit)) is not None}
+        return list(found.values())
+
+    def _recipient(self, role: str, matter: Matter, unit: str) -> Recipient | None:
+        if role == "officer":
+            mine = unit == matter.unit and matter.post is not None
+            return Recipient(unit=unit, post=str(matter.post)) if mine else None
+        if role == "unit_head":
+            return Recipient(unit=unit, post=self.reference.head_of(unit))
+        if role == "vice_leader":
+            if matter.leader_post is None:
+                return None
+            return Recipient(unit=self.reference.post(matter.leader_post)["unit"], post=matter.leader_post)
+        if role == "main_leader":
+            leader = self.reference.main_leader()
+            if leader is None:
+                raise NoMainLeaderRegistered()
+            return Recipient(unit=leader["unit"], post=leader["id"])
+        if role in ("government_office", "supervision_office"):
+            return self._head_of_kind("office" if role == "government_office" else "supervision")
+        return None  # an enterprise is not told by post
+
+    def _head_of_kind(self, kind: str) -> Recipient:
+        with self.views.reading() as connection:
+            units = self.views.table(connection, "units")
+            unit = connection.execute(
+                select(units.c.id).where(units.c.kind == kind, ~units.c.dissolved).order_by(units.c.id)
+            ).scalar()
+        if unit is None:
+            raise NoUnitOfKind(kind=kind)
+        return Recipient(unit=unit, post=self.reference.head_of(unit))
+
+    def case_of(self, subject_id: UUID) -> list[UUID]:
+        """The cases about a task, a directive or a whistle, as far as the read model knows."""
+        with self.views.reading() as connection:
+            cases = self.views.table(connection, "cases")
+            found = connection.execute(
+                select(cases.c.id).where(cases.c.subject_id == str(subject_id)).order_by(cases.c.id)
+            ).scalars()
+            return [UUID(id) for id in found]  # noqa: A001
+
+
+ORDER = ("missed", "approaching", "open")
+
+
+def _lines(
+    row: Any, calendar: Calendar, clock_name: Callable[[int, str], str]
+) -> Mapping[str, tuple[str, str]]:
+    """One case's line in the digest of each unit that has it in hand, with the worst state of its clocks."""
+    by_unit: dict[str, list[dict[str, Any]]] = {row.unit: []}
+    for clock in row.clocks.values():
+        if clock["state"] != "stopped":
+            by_unit.setdefault(clock["unit"], []).append(clock)
+    called = words.called(row.number, row.title, secret=row.secrecy == "secret")
+    found: dict[str, tuple[str, str]] = {}
+    for unit, clocks in by_unit.items():
+        state = next((state for state in ORDER if any(clock["state"] == state for clock in clocks)), "open")
+        dates = [
+            f"{clock_name(row.rulebook_version, clock['clock'])}"
+            f"{words.day_words(calendar, date.fromisoformat(clock['due_on']))}"
+            for clock in sorted(clocks, key=lambda clock: (clock["due_on"], clock["clock"]))
+        ]
+        found[unit] = (state, "：".join([called, "；".join(dates)]) if dates else called)
+    return found

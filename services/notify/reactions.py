@@ -1,0 +1,384 @@
+"""What the notify service does about the facts of others: tell, withdraw, escalate."""
+
+from uuid import UUID
+
+from services.notify.application import Notifier
+from services.notify.domain import Matter, Naming, words
+from services.notify.domain.hours import not_before
+from services.notify.domain.matter import CASE, CORRECTION, NAMING, OBJECTION, ROUND, Colour
+from services.notify.domain.words import Said
+from shared.calendar import Calendar
+from shared.clock import close_of, local_day
+from shared.events import assignment, enterprise, notify, supervision
+from shared.events.base import Fact, Message
+from shared.reactions import Reactions
+
+PROGRESS = {
+    "assignment.progress_reported": "报告了进展",
+    "assignment.support_done": "配合单位完成所承担部分",
+    "assignment.completion_claimed": "申报办结",
+    "assignment.completion_accepted": "办结已认定",
+    "enterprise.enterprise_contacted": "已联系企业",
+    "enterprise.service_plan_proposed": "提出服务方案",
+    "enterprise.service_confirmed": "服务方案经企业确认",
+    "enterprise.whistle_resolved": "诉求办结",
+    "supervision.round_answered": "书面答复督办",
+    "supervision.round_signed": "主要负责人签字背书",
+}
+"""What counts as movement, in words."""
+
+
+class NotifyReactions(Reactions[Notifier]):
+    """A matter a case; whom to tell comes from the ladder of the rulebook that the case is pinned to."""
+
+    # -- the matter ----------------------------------------------------------------------------------------------
+
+    def when_a_case_was_opened_then_follow_it_and_tell_the_post(
+        self, fact: supervision.CaseOpened, message: Message
+    ) -> None:
+        matter_id = Matter.id_of(message.aggregate_id)
+        if self.find(Matter, matter_id) is not None:
+            return
+        matter = Matter.begin(
+            Matter.Followed,
+            self.act,
+            matter_id,
+            case_id=message.aggregate_id,
+            kind=fact.kind,
+            number=fact.number,
+            title=fact.title,
+            unit=fact.unit,
+            post=fact.post,
+            supporters=fact.supporters,
+            leader_post=fact.leader_post,
+            secrecy=fact.secrecy,
+            rulebook_version=fact.rulebook_version,
+        )
+        self._tell_the_post(self.add(matter))
+
+    def when_the_lead_changed_then_hand_over_and_tell_the_new_post(
+        self, fact: supervision.CustodyMoved, message: Message
+    ) -> None:
+        if not fact.leads:
+            return  # it lies on another desk; who answers for it is the same
+        matter = self._matter(message)
+        matter.hand_over(self.act, unit=fact.to_unit, post=fact.to_post)
+        self._tell_the_post(matter)
+
+    def when_a_case_was_reopened_then_tell_the_post(
+        self, fact: supervision.CaseReopened, message: Message
+    ) -> None:
+        self._tell_the_post(self._matter(message))
+
+    def when_a_case_was_closed_then_withdraw_everything(
+        self, fact: supervision.CaseClosed, message: Message
+    ) -> None:
+        grounds = {
+            "resolved": "已办结",
+            "cancelled": "已撤销",
+            "superseded": "已被替代",
+            "withdrawn": "已撤回",
+            "merged": "已并案",
+        }
+        self._matter(message).close(self.act, f"督查结案：{grounds[fact.ground]}")
+
+    # -- clocks --------------------------------------------------------------------------------------------------
+
+    def when_a_deadline_approaches_then_tell_the_ladder(
+        self, fact: supervision.DeadlineApproaching, message: Message
+    ) -> None:
+        matter = self._matter(message)
+        said = words.approaching(
+            matter,
+            self._calendar,
+            clock=self._clock_name(matter, fact.clock),
+            unit=self.app.unit_name(fact.unit),
+            due_on=fact.due_on,
+        )
+        rung = self._rung(matter, fact.clock, "approaching")
+        self._tell(matter, rung, fact.unit, fact.clock, fact.cycle, "approaching", "yellow", said)
+
+    def when_a_deadline_was_missed_then_tell_the_ladder(
+        self, fact: supervision.DeadlineMissed, message: Message
+    ) -> None:
+        matter = self._matter(message)
+        matter.withdraw_of_clock(self.act, "时限已过，另发超时通知", fact.clock, fact.cycle, "approaching")
+        said = words.missed(
+            matter,
+            self._calendar,
+            clock=self._clock_name(matter, fact.clock),
+            unit=self.app.unit_name(fact.unit),
+            due_on=fact.due_on,
+            provisional=fact.provisional,
+        )
+        rung = self._rung(matter, fact.clock, "missed")
+        self._tell(matter, rung, fact.unit, fact.clock, fact.cycle, "missed", "red", said)
+
+    def when_a_miss_was_retracted_then_withdraw_its_notices(
+        self, fact: supervision.DeadlineMissRetracted, message: Message
+    ) -> None:
+        grounds = {
+            "fact_arrived_late": "事项按时完成，登记较晚",
+            "calendar": "节假日安排变更，时限重新计算",
+            "extended": "已批准延期",
+            "resumed": "恢复计时，时限重新计算",
+        }
+        self._matter(message).withdraw_of_clock(
+            self.act, f"超时撤回：{grounds[fact.ground]}", fact.clock, fact.cycle, "missed"
+        )
+
+    def when_a_clock_rests_or_moves_then_withdraw_what_said_it_approaches(
+        self,
+        fact: supervision.ClockStopped | supervision.ClockPaused | supervision.ClockRescheduled,
+        message: Message,
+    ) -> None:
+        grounds = {
+            supervision.ClockStopped.TOPIC: "该时限已停止计时",
+            supervision.ClockPaused.TOPIC: "该时限已暂停计时",
+            supervision.ClockRescheduled.TOPIC: "该时限已重新计算",
+        }
+        self._matter(message).withdraw_of_clock(
+            self.act, grounds[fact.TOPIC], fact.clock, fact.cycle, "approaching"
+        )
+
+    def when_a_clock_was_cancelled_then_withdraw_its_notices(
+        self, fact: supervision.ClockCancelled, message: Message
+    ) -> None:
+        self._matter(message).withdraw_of_clock(
+            self.act, "该时限不再适用", fact.clock, fact.cycle, "approaching", "missed"
+        )
+
+    # -- rounds --------------------------------------------------------------------------------------------------
+
+    def when_a_round_was_issued_then_tell_the_unit_and_the_leader_in_charge(
+        self, fact: supervision.RoundIssued, message: Message
+    ) -> None:
+        matter = self._matter(message)
+        said = words.round_issued(
+            matter,
+            self._calendar,
+            round=fact.round,
+            unit=self.app.unit_name(fact.unit),
+            due_on=fact.due_on,
+            requirement=fact.requirement,
+        )
+        # The rung round1 names who learns of a round; round2 who learns that the second left it unresolved.
+        rung = self._round_rung(matter, "round1")
+        first = fact.round == 1
+        self._tell(
+            matter,
+            rung,
+            fact.unit,
+            ROUND,
+            fact.round,
+            "round1" if first else "round2",
+            "yellow" if first else "red",
+            said,
+        )
+
+    def when_unit_still_slow_after_second_round_then_tell_the_main_leader(
+        self, fact: supervision.RoundJudged, message: Message
+    ) -> None:
+        if fact.verdict != "slow":
+            return
+        matter = self._matter(message)
+        if not matter.is_second(fact.round):
+            return
+        said = words.unresolved(
+            matter, round=fact.round, unit=self.app.unit_name(fact.unit), reason=fact.reason
+        )
+        shown_at = not_before(self._calendar, self.act.recorded_at, ROUND)
+        rung = self._round_rung(matter, "round2")
+        for to in self.app.recipients([role for role in rung if role == "main_leader"], matter, fact.unit):
+            matter.escalate(
+                self.act,
+                to,
+                round=fact.round,
+                subject=said.subject,
+                text=said.text,
+                not_before=shown_at,
+                next_reminder_at=self.app.next_reminder_at(matter, shown_at),
+            )
+        others = [role for role in rung if role != "main_leader"]
+        self._tell(matter, others, fact.unit, ROUND, fact.round, "round2", "red", said)
+
+    def when_a_round_was_judged_well_then_withdraw_what_no_longer_holds(
+        self, fact: supervision.RoundJudged, message: Message
+    ) -> None:
+        if fact.verdict == "resolved":
+            self._matter(message).resolve_round(self.act, f"第{fact.round}轮督办认定为已解决")
+        elif fact.verdict == "on_track":
+            matter = self._matter(message)
+            matter.put_on_track(self.act, fact.round)
+            self._see_progress(matter, f"第{fact.round}轮督办认定为按序推进")
+
+    def when_a_round_was_voided_then_withdraw_what_rested_on_it(
+        self, fact: supervision.RoundVoided, message: Message
+    ) -> None:
+        self._matter(message).set_round_aside(self.act, fact.round, f"第{fact.round}轮督办已作废")
+
+    def when_an_objection_was_upheld_then_withdraw_what_rested_on_the_round(
+        self, fact: supervision.ObjectionRuled, message: Message
+    ) -> None:
+        if fact.upheld:
+            self._matter(message).set_round_aside(
+                self.act, fact.round, f"对第{fact.round}轮督办认定的异议成立"
+            )
+
+    # -- namings -------------------------------------------------------------------------------------------------
+
+    def when_a_naming_was_drafted_then_follow_it(
+        self, fact: supervision.NamingDrafted, message: Message
+    ) -> None:
+        self._naming(message.aggregate_id, fact.case_id, fact.unit, max(fact.rounds, default=0))
+
+    def when_a_naming_was_checked_then_tell_the_unit_until_when_it_may_object(
+        self, fact: supervision.NamingChecked, message: Message
+    ) -> None:
+        naming = self.get(Naming, Naming.id_of(message.aggregate_id))
+        matter = self.get(Matter, Matter.id_of(naming.case_id))
+        said = words.objection_window(
+            matter, self._calendar, unit=self.app.unit_name(naming.unit), until=fact.objections_until
+        )
+        rung = self._rung(matter, OBJECTION, "approaching")
+        self._tell(matter, rung, naming.unit, OBJECTION, naming.cycle, "naming", "yellow", said)
+
+    def when_a_naming_was_published_then_tell_the_unit_head(
+        self, fact: supervision.NamingPublished, message: Message
+    ) -> None:
+        matter = self.get(Matter, Matter.id_of(fact.case_id))
+        naming = self._naming(message.aggregate_id, fact.case_id, fact.unit, fact.number)
+        matter.withdraw_of_clock(self.act, "通报已发布", OBJECTION, naming.cycle, "naming")
+        corrects = fact.corrects is not None
+        said = (words.corrected if corrects else words.named)(
+            matter,
+            unit=self.app.unit_name(fact.unit),
+            series=fact.series,
+            year=fact.year,
+            number=fact.number,
+            text=fact.text,
+        )
+        clock: str = CORRECTION if corrects else NAMING
+        colour: Colour = "blue" if corrects else "red"
+        self._tell(matter, ["unit_head"], fact.unit, clock, naming.cycle, "naming", colour, said)
+
+    def when_a_naming_was_lifted_withdrawn_or_corrected_then_withdraw_its_notice(
+        self,
+        fact: supervision.NamingLifted | supervision.NamingWithdrawn | supervision.NamingCorrected,
+        message: Message,
+    ) -> None:
+        naming = self.find(Naming, Naming.id_of(message.aggregate_id))
+        if naming is None:
+            return  # nobody was told
+        grounds = {
+            supervision.NamingLifted.TOPIC: "整改到位，通报已撤销",
+            supervision.NamingWithdrawn.TOPIC: "通报稿已撤回",
+            supervision.NamingCorrected.TOPIC: "通报已更正",
+        }
+        matter = self.get(Matter, Matter.id_of(naming.case_id))
+        for clock in (OBJECTION, NAMING):
+            matter.withdraw_of_clock(self.act, grounds[fact.TOPIC], clock, naming.cycle, "naming")
+
+    def when_a_naming_is_no_longer_due_then_withdraw_the_escalation(
+        self, fact: supervision.NamingNoLongerDue, message: Message
+    ) -> None:
+        matter = self._matter(message)
+        ground = f"不再符合通报条件：{fact.ground}"
+        matter.withdraw_escalation(self.act, ground)
+        naming = self.find(Naming, Naming.id_of(fact.naming_id))
+        if naming is not None:
+            matter.withdraw_of_clock(self.act, ground, OBJECTION, naming.cycle, "naming")
+
+    # -- movement ------------------------------------------------------------------------------------------------
+
+    def when_the_unit_answered_a_round_then_see_progress(
+        self, fact: supervision.RoundAnswered | supervision.RoundSigned, message: Message
+    ) -> None:
+        self._see_progress(self._matter(message), PROGRESS[fact.TOPIC])
+
+    def when_a_task_moved_then_see_progress(
+        self,
+        fact: assignment.ProgressReported
+        | assignment.SupportDone
+        | assignment.CompletionClaimed
+        | assignment.CompletionAccepted,
+        message: Message,
+    ) -> None:
+        self._something_moved(fact, message)
+
+    def when_a_whistle_moved_then_see_progress(
+        self,
+        fact: enterprise.EnterpriseContacted
+        | enterprise.ServicePlanProposed
+        | enterprise.ServiceConfirmed
+        | enterprise.WhistleResolved,
+        message: Message,
+    ) -> None:
+        self._something_moved(fact, message)
+
+    # -- how -----------------------------------------------------------------------------------------------------
+
+    def _something_moved(self, fact: Fact, message: Message) -> None:
+        # The read model may lag behind by a moment; that matters to nobody, because only a matter that was
+        # followed, supervised twice and acknowledged before can have its acknowledgement renewed.
+        for case_id in self.app.case_of(message.aggregate_id):
+            matter = self.find(Matter, Matter.id_of(case_id))
+            if matter is not None:
+                self._see_progress(matter, PROGRESS[fact.TOPIC])
+
+    def _see_progress(self, matter: Matter, what: str) -> None:
+        expires_on = self.app.expires_on(matter, local_day(self.act.happened_at))
+        matter.see_progress(self.act, what, expires_at=close_of(expires_on))
+
+    def _matter(self, message: Message) -> Matter:
+        return self.get(Matter, Matter.id_of(message.aggregate_id))
+
+    def _naming(self, naming_id: UUID, case_id: UUID, unit: str, cycle: int) -> Naming:
+        known = self.find(Naming, Naming.id_of(naming_id))
+        if known is not None:
+            return known
+        return self.add(Naming.follow(self.act, naming_id=naming_id, case_id=case_id, unit=unit, cycle=cycle))
+
+    @property
+    def _calendar(self) -> Calendar:
+        return self.app.reference.calendar()
+
+    def _clock_name(self, matter: Matter, clock: str) -> str:
+        return self.app.rules(matter.rulebook_version).rule(clock).name_zh
+
+    def _rung(self, matter: Matter, clock: str, level: str) -> list[str]:
+        return list(self.app.rules(matter.rulebook_version).rule(clock).ladder.get(level, ()))
+
+    def _round_rung(self, matter: Matter, level: str) -> list[str]:
+        # A round does not say which clock led to it, and the clock round_answer has no rungs for rounds itself.
+        rungs = (self._rung(matter, clock, level) for clock in matter.pressing_clocks)
+        return next((rung for rung in rungs if rung), [])
+
+    def _tell_the_post(self, matter: Matter) -> None:
+        said = words.assigned(matter, self.app.unit_name(matter.unit))
+        self._tell(matter, ["officer"], matter.unit, CASE, 1, "assigned", "blue", said)
+
+    def _tell(
+        self,
+        matter: Matter,
+        roles: list[str],
+        unit: str,
+        clock: str,
+        cycle: int,
+        level: notify.Level,
+        colour: Colour,
+        said: Said,
+    ) -> None:
+        shown_at = not_before(self._calendar, self.act.recorded_at, clock)
+        for to in self.app.recipients(roles, matter, unit):
+            matter.tell(
+                self.act,
+                to,
+                clock=clock,
+                cycle=cycle,
+                level=level,
+                colour=colour,
+                subject=said.subject,
+                text=said.text,
+                not_before=shown_at,
+            )

@@ -1,0 +1,25 @@
+"""The read models of the notify service."""
+
+from services.notify.views.cases import CasesView, RulebooksView
+from services.notify.views.escalations import EscalationsView, TimersView
+from services.notify.views.notices import DigestsView, NoticesView
+from shared.views import View
+
+VIEWS: tuple[type[View], ...] = (
+    NoticesView,
+    DigestsView,
+    EscalationsView,
+    TimersView,
+    CasesView,
+    RulebooksView,
+)
+
+__all__ = [
+    "VIEWS",
+    "CasesView",
+    "DigestsView",
+    "EscalationsView",
+    "NoticesView",
+    "RulebooksView",
+    "TimersView",
+]

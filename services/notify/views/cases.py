@@ -1,0 +1,123 @@
+"""What the notifier keeps of supervision: the open cases with their clocks, and the rulebooks they are pinned to."""
+
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, Column, Date, Integer, String, Text
+
+from shared.events import supervision
+from shared.events.base import Message
+from shared.views import Rows, View
+
+
+class CasesView(View):
+    """在办事项: each case with its running clocks, for the digest, and by what it is about, for progress facts.
+
+    Internal to the service: it is folded from another service's log and has no version to offer.
+    """
+
+    name = "cases"
+
+    @classmethod
+    def columns(cls) -> list[Column[Any]]:
+        """``clocks``: by clock and cycle, its unit, due day and state (open, approaching, missed, stopped)."""
+        return [
+            Column("subject_id", String(36), nullable=False, info={"index": True}),
+            Column("unit", String(80), nullable=False),
+            Column("number", String(200), nullable=False),
+            Column("title", Text, nullable=False),
+            Column("secrecy", String(20), nullable=False),
+            Column("is_open", Boolean, nullable=False, default=True, info={"index": True}),
+            Column("clocks", JSON, nullable=False),
+            Column("rulebook_version", Integer, nullable=False),
+        ]
+
+    def on_case_opened(self, rows: Rows, fact: supervision.CaseOpened, message: Message) -> None:
+        rows.put(
+            message.aggregate_id,
+            subject_id=str(fact.subject_id),
+            unit=fact.unit,
+            number=fact.number,
+            title=fact.title,
+            secrecy=fact.secrecy,
+            clocks={},
+            rulebook_version=fact.rulebook_version,
+        )
+
+    def on_custody_moved(self, rows: Rows, fact: supervision.CustodyMoved, message: Message) -> None:
+        if fact.leads:
+            rows.change(message.aggregate_id, unit=fact.to_unit)
+
+    def on_case_closed(self, rows: Rows, fact: supervision.CaseClosed, message: Message) -> None:
+        rows.change(message.aggregate_id, is_open=False)
+
+    def on_case_reopened(self, rows: Rows, fact: supervision.CaseReopened, message: Message) -> None:
+        rows.change(message.aggregate_id, is_open=True)
+
+    def on_clock_started(self, rows: Rows, fact: supervision.ClockStarted, message: Message) -> None:
+        self._set(
+            rows,
+            message,
+            fact.clock,
+            fact.cycle,
+            clock=fact.clock,
+            unit=fact.unit,
+            due_on=fact.due_on.isoformat(),
+            state="open",
+        )
+
+    def on_clock_rescheduled(self, rows: Rows, fact: supervision.ClockRescheduled, message: Message) -> None:
+        self._change(rows, message, fact.clock, fact.cycle, due_on=fact.due_on.isoformat(), state="open")
+
+    def on_deadline_approaching(
+        self, rows: Rows, fact: supervision.DeadlineApproaching, message: Message
+    ) -> None:
+        self._change(rows, message, fact.clock, fact.cycle, state="approaching")
+
+    def on_deadline_missed(self, rows: Rows, fact: supervision.DeadlineMissed, message: Message) -> None:
+        self._change(rows, message, fact.clock, fact.cycle, state="missed")
+
+    def on_miss_retracted(
+        self, rows: Rows, fact: supervision.DeadlineMissRetracted, message: Message
+    ) -> None:
+        clock = self._clocks(rows, message).get(f"{fact.clock}/{fact.cycle}")
+        if clock is not None and clock["state"] == "missed":
+            self._change(rows, message, fact.clock, fact.cycle, state="open")
+
+    def on_clock_at_rest(
+        self,
+        rows: Rows,
+        fact: supervision.ClockPaused | supervision.ClockStopped | supervision.ClockCancelled,
+        message: Message,
+    ) -> None:
+        self._change(rows, message, fact.clock, fact.cycle, state="stopped")
+
+    def _clocks(self, rows: Rows, message: Message) -> dict[str, dict[str, Any]]:
+        row = rows.get(message.aggregate_id)
+        return {} if row is None else row["clocks"]
+
+    def _change(self, rows: Rows, message: Message, clock: str, cycle: int, **values: Any) -> None:
+        known = self._clocks(rows, message).get(f"{clock}/{cycle}")
+        if known is not None:
+            self._set(rows, message, clock, cycle, **{**known, **values})
+
+    def _set(self, rows: Rows, message: Message, clock: str, cycle: int, /, **values: Any) -> None:
+        clocks = {**self._clocks(rows, message), f"{clock}/{cycle}": values}
+        rows.change(message.aggregate_id, clocks=clocks)
+
+
+class RulebooksView(View):
+    """督办规则: each released rulebook's very text, because a case stays pinned to the version it began with."""
+
+    name = "rulebooks"
+
+    @classmethod
+    def columns(cls) -> list[Column[Any]]:
+        """The text as released."""
+        return [
+            Column("version", Integer, nullable=False),
+            Column("effective", Date, nullable=False),
+            Column("text", Text, nullable=False),
+        ]
+
+    def on_rulebook_released(self, rows: Rows, fact: supervision.RulebookReleased, message: Message) -> None:
+        rows.put(f"{fact.version:06d}", version=fact.version, effective=fact.effective, text=fact.text)

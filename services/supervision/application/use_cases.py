@@ -1,0 +1,467 @@
+"""The supervision service's use cases: load, decide, save."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import IntegrityError
+from sqlalchemy import ColumnElement, and_, or_, select
+
+from services.supervision.domain import (
+    CalendarDraft,
+    CalendarVersion,
+    Case,
+    Naming,
+    RulebookVersion,
+    Series,
+    Terms,
+)
+from services.supervision.domain.naming import NamingAlreadyDrafted
+from services.supervision.domain.rounds import NamingNeedsTwoSlowRounds, RoundKind
+from services.supervision.domain.series import NAMINGS
+from services.supervision.domain.wording import naming_text
+from shared.aggregate import SUITE_UNIT, Act, Aggregate, stable_id
+from shared.calendar import Calendar, CalendarRelease, DayRule, Layer
+from shared.calendar.due import Due
+from shared.clock import Clock, local_day
+from shared.events.base import Actor
+from shared.events.supervision import Verdict
+from shared.reference import UnknownPost, UnknownUnit
+from shared.refusal import Refusal
+from shared.rulebook import Rulebook, parse_rulebook
+from shared.service import ServiceApplication
+from shared.worker import Step
+from shared.written import Written
+
+TICK_BATCH = 500
+"""Timers read at once."""
+
+SAVED_AT_ONCE = 50
+"""Cases saved in one transaction by the tick."""
+
+
+class ReleaseIsNotDrafted(Refusal):
+    """日历第 {version} 版已经在此草案之后发布，请重新起草。
+    Version {version} of the calendar was released after this draft: draft it again."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """An open clock that a release would move."""
+
+    case_id: str
+    number: str
+    clock: str
+    cycle: int
+    unit: str
+    due_on: date | None
+    new_due_on: date | None
+
+
+class Supervision(ServiceApplication):
+    """Clocks, rounds, namings, the calendar and the rulebook."""
+
+    name = "supervision"
+
+    def __init__(self, env: Mapping[str, str], clock: Clock) -> None:
+        super().__init__(env, clock)
+        self._rulebooks: dict[int, Rulebook] = {}
+        self._calendars: dict[int, Calendar] = {}
+        self._recomputed = 0
+        self._examined: set[tuple[str, int]] = set()
+        self._recomputing: tuple[int, int] = (0, 0)
+
+    # -- terms -----------------------------------------------------------------------------------------------
+
+    def calendar(self) -> Calendar:
+        """The calendar in force, also where the read models have not caught up with its last release."""
+        calendar = self.reference.calendar()
+        while True:
+            version = calendar.version + 1
+            if version not in self._calendars:
+                released = self.find(CalendarVersion, stable_id("calendar", version))
+                if released is None:
+                    return calendar
+                self._calendars[version] = calendar.with_release(_as_release(released))
+            calendar = self._calendars[version]
+
+    def calendar_at(self, version: int) -> Calendar:
+        """The calendar as it was at that version."""
+        present = self.calendar()
+        if version >= present.version:
+            return present
+        return Calendar(tuple(release for release in present.releases if release.version <= version))
+
+    def rulebook_at(self, version: int) -> Rulebook:
+        """The rulebook's version from its own text in the log. Raises NoSuchThing."""
+        if version not in self._rulebooks:
+            released = self.load(RulebookVersion, stable_id("rulebook", version))
+            self._rulebooks[version] = parse_rulebook(released.text, f"rulebook {version}")
+        return self._rulebooks[version]
+
+    def terms(self) -> Terms:
+        """The rulebook and calendar for what begins now."""
+        return Terms(self.rulebook, self.calendar())
+
+    def terms_of(self, case: Case, calendar: Calendar | None = None) -> Terms:
+        """The rulebook that the case is pinned to, and the calendar in force."""
+        return Terms(self.rulebook_at(case.rulebook_version), calendar or self.calendar())
+
+    def release_rulebook(self) -> None:
+        """Release the configured rulebook, once per version. Raises RulebookVersionTaken."""
+        released = self.find(RulebookVersion, stable_id("rulebook", self.rulebook.version))
+        if released is None:
+            act = self._own_act(f"rulebook:{self.rulebook.version}")
+            try:
+                self._save([RulebookVersion.release(act, self.rulebook)])
+                return
+            except IntegrityError:  # another worker came first
+                released = self.load(RulebookVersion, stable_id("rulebook", self.rulebook.version))
+        released.must_read(self.rulebook.text)
+
+    # -- calendar --------------------------------------------------------------------------------------------
+
+    def draft_release(self, act: Act, layer: Layer, title: str, days: list[dict[str, Any]]) -> Written:
+        """Draft a release of the calendar."""
+        rules = tuple(DayRule(day["day"], day["working"], day["name"]) for day in days)
+        draft = CalendarDraft.draft(act, self.calendar(), layer, title, rules)
+        return self.commit(act, draft, location=f"/api/v1/calendar-releases/{draft.id}")
+
+    def release_calendar(self, act: Act, draft_id: UUID) -> Written:
+        """Release a draft, by a second person."""
+        draft = self.load(CalendarDraft, draft_id, act)
+        later = self.find(CalendarVersion, stable_id("calendar", draft.follows + 1))
+        return self.commit(act, CalendarVersion.release(act, draft, self.calendar(), later))
+
+    def preview_release(self, draft_id: UUID) -> list[Moved]:
+        """Which open clocks the draft would move; writes nothing. Raises NoSuchThing, ReleaseIsNotDrafted."""
+        draft = self.load(CalendarDraft, draft_id)
+        present = self.calendar()
+        if present.version != draft.follows:
+            raise ReleaseIsNotDrafted(version=present.version)
+        after = present.with_release(draft.as_release())
+        moved: list[Moved] = []
+        for row in self._clocks_touched(present, after, None):
+            if row["state"] != "open":
+                continue
+            case = self.load(Case, UUID(row["case_id"]))
+            clock = case.clock_of(row["clock"], row["cycle"])
+            due = clock.due(self.terms_of(case, after))
+            if due.due_on != clock.due_on or due.provisional != clock.provisional:
+                moved.append(
+                    Moved(
+                        row["case_id"],
+                        case.case_number,
+                        clock.clock,
+                        clock.cycle,
+                        clock.unit,
+                        clock.due_on,
+                        due.due_on,
+                    )
+                )
+        return moved
+
+    # -- clocks ----------------------------------------------------------------------------------------------
+
+    def pause_clock(self, act: Act, case_id: UUID, clock: str, cycle: int, reason: str) -> Written:
+        """Pause a clock that the rulebook lets pause."""
+        case = self.load(Case, case_id, act)
+        case.pause(act, self.terms_of(case), clock, cycle, reason)
+        return self.commit(act, case)
+
+    def resume_clock(self, act: Act, case_id: UUID, clock: str, cycle: int) -> Written:
+        """Let a paused clock run on."""
+        case = self.load(Case, case_id, act)
+        case.resume(act, self.terms_of(case), clock, cycle)
+        return self.commit(act, case)
+
+    def explain(self, case_id: UUID, clock: str, cycle: int) -> Due:
+        """The due date of a clock, able to explain itself: a judged one by the calendar of its judgement."""
+        case = self.load(Case, case_id)
+        found = case.clock_of(clock, cycle)
+        calendar = self.calendar_at(found.calendar_version) if not found.is_open else self.calendar()
+        return found.due(self.terms_of(case, calendar))
+
+    def what_if(self, rule: str, start: date | datetime, own_date: date | None) -> Due:
+        """When a clock that started then would be due. Raises UnknownRule and what the reckoning refuses."""
+        return self.terms().due(rule, start, own_date=own_date)
+
+    # -- rounds ----------------------------------------------------------------------------------------------
+
+    def issue_round(
+        self, act: Act, case_id: UUID, requirement: str, kind: RoundKind, due_on: date | None
+    ) -> Written:
+        """Issue a round on the office's own initiative."""
+        case = self.load(Case, case_id, act)
+        case.issue_round(act, self.terms_of(case), requirement=requirement, kind=kind, due_on=due_on)
+        return self.commit(act, case)
+
+    def answer_round(self, act: Act, case_id: UUID, number: int, text: str) -> Written:
+        """The unit answers."""
+        case = self.load(Case, case_id, act)
+        case.answer_round(act, number, text)
+        return self.commit(act, case)
+
+    def sign_round(self, act: Act, case_id: UUID, number: int) -> Written:
+        """The unit's main head signs."""
+        case = self.load(Case, case_id, act)
+        case.sign_round(act, number, self.reference.head_of(case.round_of(number).unit))
+        return self.commit(act, case)
+
+    def judge_round(self, act: Act, case_id: UUID, number: int, verdict: Verdict, reason: str) -> Written:
+        """The office judges a signed answer."""
+        case = self.load(Case, case_id, act)
+        case.judge_round(act, self.terms_of(case), number, verdict, reason)
+        return self.commit(act, case)
+
+    def void_round(self, act: Act, case_id: UUID, number: int, reason: str) -> Written:
+        """Declare a round void."""
+        case = self.load(Case, case_id, act)
+        case.void_round(act, number, reason)
+        return self.commit(act, case)
+
+    def object_to_round(self, act: Act, case_id: UUID, number: int, text: str) -> Written:
+        """The unit objects to a verdict."""
+        case = self.load(Case, case_id, act)
+        case.object_to_round(act, self.terms_of(case), number, text)
+        return self.commit(act, case)
+
+    def rule_on_round_objection(
+        self, act: Act, case_id: UUID, number: int, upheld: bool, reason: str
+    ) -> Written:
+        """Rule on an objection to a verdict."""
+        case = self.load(Case, case_id, act)
+        case.rule_on_objection(act, number, upheld, reason)
+        return self.commit(act, case)
+
+    # -- namings ---------------------------------------------------------------------------------------------
+
+    def draft_naming(self, act: Act, case_id: UUID) -> Written:
+        """Draft the naming that is due by hand. Raises NamingNeedsTwoSlowRounds, NamingAlreadyDrafted."""
+        case = self.load(Case, case_id, act)
+        naming_id, rounds = case.naming_to_draft()
+        if self.find(Naming, naming_id) is not None:
+            raise NamingAlreadyDrafted()
+        naming = self.new_naming(act, case, naming_id, rounds)
+        return self.commit(act, naming, location=f"/api/v1/namings/{naming.id}")
+
+    def new_naming(self, act: Act, case: Case, naming_id: UUID, rounds: tuple[int, ...]) -> Naming:
+        """The draft for these two slow rounds, with its text."""
+        last = case.round_of(rounds[-1])
+        return Naming.draft(
+            act,
+            naming_id,
+            case_id=case.id,
+            case_number=case.case_number,
+            unit=last.unit,
+            post=last.post,
+            rounds=rounds,
+            text=self.text_for(case, rounds),
+            secrecy=case.secrecy,
+        )
+
+    def text_for(self, case: Case, rounds: tuple[int, ...]) -> str:
+        """The text of a naming for these rounds, with the names that are known by now."""
+        last = case.round_of(rounds[-1])
+        unit_name, title = last.unit, None
+        with suppress(UnknownUnit):  # its registration may not have arrived here yet; then the id names it
+            unit_name = self.reference.unit(last.unit)["name"]
+        try:
+            title = self.reference.post(last.post)["title"] if last.post else None
+        except UnknownPost:
+            title = last.post
+        return naming_text(case, last.unit, unit_name, title, rounds)
+
+    def check_naming(self, act: Act, naming_id: UUID) -> Written:
+        """A second person checks the draft."""
+        naming = self.load(Naming, naming_id, act)
+        naming.check(act, self.terms_of(self.load(Case, naming.case_id)))
+        return self.commit(act, naming)
+
+    def object_to_naming(self, act: Act, naming_id: UUID, text: str) -> Written:
+        """The unit objects to being named."""
+        naming = self.load(Naming, naming_id, act)
+        naming.object(act, text)
+        return self.commit(act, naming)
+
+    def rule_on_naming_objection(self, act: Act, naming_id: UUID, upheld: bool, reason: str) -> Written:
+        """Rule on the unit's objection."""
+        naming = self.load(Naming, naming_id, act)
+        naming.rule_on_objection(act, upheld, reason)
+        return self.commit(act, naming)
+
+    def approve_naming(self, act: Act, naming_id: UUID) -> Written:
+        """A leader approves."""
+        naming = self.load(Naming, naming_id, act)
+        naming.approve(act)
+        return self.commit(act, naming)
+
+    def publish_naming(self, act: Act, naming_id: UUID) -> Written:
+        """Publish under the next number of the year in Shanghai; a correction marks what it corrects."""
+        naming = self.load(Naming, naming_id, act)
+        year = local_day(act.recorded_at).year
+        series = self.find(Series, stable_id("series", NAMINGS, year)) or Series.open(act, NAMINGS, year)
+        naming.publish(act, series)
+        saved: list[Aggregate] = [naming, series]
+        if naming.corrects is None and naming.id not in self.load(Case, naming.case_id).namings_due.values():
+            raise NamingNeedsTwoSlowRounds()
+        if naming.corrects is not None:
+            corrected = self.load(Naming, naming.corrects)
+            corrected.correct(act, naming)
+            saved.append(corrected)
+        return self.commit(act, *saved)
+
+    def lift_naming(self, act: Act, naming_id: UUID, reason: str) -> Written:
+        """Rectified: lift it."""
+        naming = self.load(Naming, naming_id, act)
+        naming.lift(act, reason)
+        return self.commit(act, naming)
+
+    def correct_naming(self, act: Act, naming_id: UUID, text: str) -> Written:
+        """Draft the linked correction of a published naming."""
+        naming = self.load(Naming, naming_id, act)
+        correction = naming.begin_correction(act, text)
+        return self.commit(act, correction, location=f"/api/v1/namings/{correction.id}")
+
+    # -- the worker's own steps ------------------------------------------------------------------------------
+
+    def tick(self) -> bool:
+        """Let every clock speak whose time has come; whether any had something to say.
+
+        Its cost follows what is due: an index on due time is read from its beginning up to now.
+        """
+        now, after, spoke = self.clock(), None, False
+        calendar: Calendar | None = None
+        while True:
+            with self.views.reading() as connection:
+                timers = self.views.table(connection, "timers")
+                query = select(timers.c.id, timers.c.due_at, timers.c.case_id, timers.c.clock, timers.c.cycle)
+                query = query.where(timers.c.due_at <= now)
+                if after is not None:
+                    beyond = and_(timers.c.due_at == after[0], timers.c.id > after[1])
+                    query = query.where(timers.c.due_at >= after[0], or_(timers.c.due_at > after[0], beyond))
+                due = connection.execute(query.order_by(timers.c.due_at, timers.c.id).limit(TICK_BATCH)).all()
+            if not due:
+                return spoke
+            calendar = calendar or self.calendar()
+            fired = [(UUID(row.case_id), row.clock, row.cycle) for row in due]
+            for first in range(0, len(fired), SAVED_AT_ONCE):
+                spoke = self._fire(fired[first : first + SAVED_AT_ONCE], calendar) or spoke
+            if len(due) < TICK_BATCH:
+                return spoke
+            after = (due[-1].due_at, due[-1].id)
+
+    def _fire(self, fired: list[tuple[UUID, str, int]], calendar: Calendar) -> bool:
+        """Decide for several clocks, saved together; whoever was changed meanwhile is decided anew, alone."""
+        cases: dict[UUID, Case] = {}
+        for case_id, clock, cycle in fired:
+            case = cases.get(case_id) or self.find(Case, case_id)
+            if case is None:
+                continue
+            cases[case_id] = case
+            act = self._own_act(f"clock:{case_id}/{clock}/{cycle}")
+            case.tick(act, self.terms_of(case, calendar), clock, cycle)
+        spoke = [case for case in cases.values() if case.pending_events]
+        if not spoke:
+            return False
+        try:
+            self._save(spoke)
+            return True
+        except IntegrityError:
+            if len(fired) == 1:
+                return False  # another tick was quicker; the next one looks again
+            return sum(self._fire([one], calendar) for one in fired) > 0
+
+    def recompute(self) -> bool:
+        """Work through the clocks that an older calendar reckoned; whether there was any.
+
+        Restartable at any point: what is done is recorded in the cases, what is not is found again.
+        """
+        calendar = self.reference.calendar()
+        if calendar.version == self._recomputed:
+            return False
+        if self._recomputing[0] != calendar.version:
+            self._recomputing = (calendar.version, self.log.max_notification_id() or 0)
+            self._examined.clear()
+        worked = False
+        for row in self._clocks_touched(None, calendar, calendar.version):
+            seen = (row["id"], row["version"])
+            if seen in self._examined:
+                continue
+            self._examined.add(seen)
+            worked = True
+            case = self.load(Case, UUID(row["case_id"]))
+            act = self._own_act(f"calendar:{calendar.version}")
+            case.recompute(act, self.terms_of(case, calendar))
+            if case.pending_events:
+                try:
+                    self._save([case])
+                except IntegrityError:
+                    self._examined.discard(seen)  # changed meanwhile: again at the next step
+        if not worked and self.views.positions().get(self.name, 0) >= self._recomputing[1]:
+            self._recomputed = calendar.version
+            self._examined.clear()
+        return worked
+
+    def _clocks_touched(
+        self, before: Calendar | None, after: Calendar, older_than: int | None
+    ) -> list[dict[str, Any]]:
+        """Clocks, not cancelled, whose days a newer calendar counts otherwise, or makes certain."""
+        with self.views.reading() as connection:
+            clocks = self.views.table(connection, "clocks")
+            query = select(clocks).where(clocks.c.state.in_(("open", "stopped")))
+            if older_than is not None:
+                query = query.where(clocks.c.calendar_version < older_than)
+                oldest = connection.execute(
+                    select(clocks.c.calendar_version)
+                    .where(clocks.c.state.in_(("open", "stopped")))
+                    .order_by(clocks.c.calendar_version)
+                    .limit(1)
+                ).scalar()
+                before = self.calendar_at(oldest) if oldest is not None else after
+            assert before is not None
+            touched: list[ColumnElement[bool]] = [clocks.c.provisional.is_(True)]
+            changed = before.changed_days(after)
+            if changed:
+                touched.append(and_(clocks.c.started_on <= changed[-1], clocks.c.reckoned_upto >= changed[0]))
+            query = query.where(or_(*touched)).order_by(clocks.c.id)
+            return [dict(row._mapping) for row in connection.execute(query)]
+
+    def _own_act(self, because: str) -> Act:
+        now = self.clock()
+        return Act(
+            by=Actor(unit=SUITE_UNIT, post=self.name), because=because, recorded_at=now, happened_at=now
+        )
+
+    def _save(self, aggregates: list[Any]) -> None:
+        """Save the suite's own decisions together."""
+        self.events.put([event for aggregate in aggregates for event in aggregate.pending_events])
+        for aggregate in aggregates:
+            aggregate.collect_events()
+
+
+def at_start(app: Supervision) -> None:
+    """What a worker does first: release the rulebook that it was given."""
+    app.release_rulebook()
+
+
+def steps(app: Supervision) -> list[Step]:
+    """What a worker does beside projecting and reacting."""
+    return [app.recompute, app.tick]
+
+
+def _as_release(released: CalendarVersion) -> CalendarRelease:
+    fact = released.fact
+    return CalendarRelease(
+        version=fact.version,
+        title=fact.title,
+        layer=fact.layer,
+        days=tuple(DayRule(day.day, day.working, day.name) for day in fact.days),
+        known_years=tuple(fact.years),
+    )
+
+
+__all__ = ["Supervision", "at_start", "steps"]

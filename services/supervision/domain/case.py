@@ -1,0 +1,208 @@
+"""A case: what supervision follows, with its clocks, its rounds and the hands that it passes through."""
+
+from datetime import date
+from typing import Any, Literal, Self
+from uuid import UUID
+
+from services.supervision.domain.rounds import ANSWER, Rounds
+from services.supervision.domain.terms import Terms
+from shared.aggregate import Act, Change, Creation, stable_id
+from shared.events import supervision
+from shared.events.assignment import Secrecy
+from shared.events.supervision import CaseKind
+
+MERGED = "并案办理"
+"""Why a merged whistle's clocks are cancelled; stands in the events, so it never changes."""
+
+TotalLimits = ("resolve_or_confirm", "hard_limit")
+"""A whistle's clocks that concern the matter; ``contact`` is owed to each reporter apart."""
+
+CloseGround = Literal["resolved", "cancelled", "superseded", "withdrawn", "merged"]
+
+
+class Case(Rounds):
+    """督查事项: a task, a unit's duty from a directive, or a whistle (domain.md §4.7, §5)."""
+
+    TOPIC = "supervision.case"
+    kind: CaseKind
+    subject_id: UUID
+    duty: str | None
+    title: str
+    supporters: tuple[str, ...]
+    leader_post: str | None
+    secrecy: Secrecy
+    rulebook_version: int
+    custodian: str
+    ground: str | None
+
+    @property
+    def state(self) -> str:
+        """Open or closed."""
+        return "closed" if self.closed else "open"
+
+    @property
+    def number(self) -> str:
+        """The number of the task, directive or whistle."""
+        return self.case_number
+
+    @property
+    def merged(self) -> bool:
+        """Whether the whistle goes on within another one."""
+        limit = self.latest("hard_limit")
+        return limit is not None and limit.cancelled_because == MERGED
+
+    @staticmethod
+    def id_of(kind: CaseKind, subject_id: UUID, *parts: str) -> UUID:
+        """The case's id; of a directive's duty, ``parts`` are the duty and the unit."""
+        return stable_id("case", kind, subject_id, *parts)
+
+    @classmethod
+    def open(cls, act: Act, terms: Terms, *parts: str, kind: CaseKind, subject_id: UUID, **what: Any) -> Self:
+        """Follow a task, a duty or a whistle from now on, under this rulebook for ever."""
+        return cls.begin(
+            cls.Opened,
+            act,
+            id=cls.id_of(kind, subject_id, *parts),
+            kind=kind,
+            subject_id=subject_id,
+            rulebook_version=terms.rulebook.version,
+            **what,
+        )
+
+    # -- hands -----------------------------------------------------------------------------------------------
+
+    def move(self, act: Act, to_unit: str, *, to_post: str | None = None, leads: bool = False) -> None:
+        """Another unit has it in hand; no clock moves. With ``leads`` that unit answers for it from now on."""
+        if self.closed or (to_unit == self.custodian and not (leads and to_unit != self.unit)):
+            return
+        self.record(
+            Case.CustodyMoved,
+            act,
+            from_unit=self.custodian,
+            to_unit=to_unit,
+            to_post=to_post,
+            leads=leads,
+        )
+
+    # -- tasks -----------------------------------------------------------------------------------------------
+
+    def accepted(self, act: Act, unit: str) -> None:
+        """A unit accepted the task; the lead's acceptance stops its own clock."""
+        if unit == self.unit:
+            self.stop(act, "acknowledge")
+
+    def returned(self, act: Act, unit: str, to_unit: str, to_post: str | None) -> None:
+        """The lead gave it back: its duty to acknowledge is done, the task's clock runs on."""
+        if unit == self.unit:
+            self.stop(act, "acknowledge")
+        self.move(act, to_unit, to_post=to_post)
+
+    def reassigned(self, act: Act, terms: Terms, unit: str, post: str) -> None:
+        """Another unit leads; it has its own days to acknowledge, and what is left of the task's."""
+        self.stop(act, "acknowledge")
+        self.move(act, unit, to_post=post, leads=True)
+        if not self.closed:
+            self.start(act, terms, "acknowledge", unit)
+
+    def suspend(self, act: Act, terms: Terms, reason: str) -> None:
+        """The task rests, and its clock."""
+        running = self.running("task_due")
+        if running is not None and not running.is_paused:
+            self.pause(act, terms, "task_due", running.cycle, reason)
+
+    def go_on(self, act: Act, terms: Terms) -> None:
+        """The task goes on, and its clock."""
+        running = self.running("task_due")
+        if running is not None and running.is_paused:
+            self.resume(act, terms, "task_due", running.cycle)
+
+    def extended(self, act: Act, terms: Terms, to: date) -> None:
+        """An approved extension: the date moves, and a round that it overtakes neither counts nor resets."""
+        self.extend(act, terms, "task_due", to)
+        self._settle_namings(act, "经批准延期")
+
+    def infeasible(self, act: Act, reason: str) -> None:
+        """A second reviewer confirmed that it cannot be done: the limits for doing it no longer apply."""
+        for clock in TotalLimits:
+            self.cancel(act, clock, f"经复核不可行：{reason}")
+
+    def new_instruction(self, act: Act) -> None:
+        """The leader gave a new instruction: the matter stays open, or is open again."""
+        if self.closed:
+            self.record(Case.Reopened, act, reason="领导有新批示")
+
+    # -- whistles --------------------------------------------------------------------------------------------
+
+    def contacted(self, act: Act) -> None:
+        """The enterprise was contacted; a merged whistle has then had all that it was still owed."""
+        self.stop(act, "contact")
+        if self.merged:
+            self.close(act, "merged")
+
+    def rework(self, act: Act, terms: Terms, times: int) -> None:
+        """The matter came back: the hard limit goes on in its next cycle from the original start."""
+        self.record(Case.Reopened, act, reason=f"第{times}次返工")
+        self._take_up_again(act, terms, "hard_limit")
+
+    def merge(self, act: Act) -> None:
+        """It goes on within another whistle; only its own reporter's contact is still owed."""
+        for clock in TotalLimits:
+            self.cancel(act, clock, MERGED)
+        if self.running("contact") is None:
+            self.close(act, "merged")
+
+    def unmerge(self, act: Act, terms: Terms, reason: str) -> None:
+        """It goes on by itself; its clocks run from its own blowing."""
+        self.record(Case.Reopened, act, reason=reason)
+        for clock in TotalLimits:
+            before = self.latest(clock)
+            if before is not None and before.cancelled:
+                self._take_up_again(act, terms, clock)
+
+    def _take_up_again(self, act: Act, terms: Terms, clock: str) -> None:
+        before = self.latest(clock)
+        if before is not None and not before.is_open:
+            self.start(act, terms, clock, self.unit, started_at=before.started_at)
+
+    # -- the end ---------------------------------------------------------------------------------------------
+
+    def close(self, act: Act, ground: CloseGround) -> None:
+        """Nothing is left to supervise: open clocks are cancelled, a round that is not concluded is void."""
+        if self.closed:
+            return
+        running = self.open_round
+        if running is not None:
+            self._void(act, running, "事项已结案")
+        for clock in self.open_clocks():
+            self.record(self.ClockCancelled, act, clock=clock.clock, cycle=clock.cycle, reason="事项已结案")
+        self.record(Case.Closed, act, ground=ground)
+
+    # -- what happened ---------------------------------------------------------------------------------------
+
+    class Opened(supervision.CaseOpened, Creation):
+        def apply(self, case: "Case") -> None:
+            case.kind, case.subject_id, case.duty = self.kind, self.subject_id, self.duty
+            case.case_number, case.title, case.secrecy = self.number, self.title, self.secrecy
+            case.unit, case.post, case.supporters = self.unit, self.post, self.supporters
+            case.leader_post, case.rulebook_version = self.leader_post, self.rulebook_version
+            case.custodian = self.unit
+            case.closed, case.ground = False, None
+            case.clocks, case.rounds, case.namings_due, case.extended_at = {}, {}, {}, ()
+
+    class CustodyMoved(supervision.CustodyMoved, Change):
+        def apply(self, case: "Case") -> None:
+            case.custodian = self.to_unit
+            if not self.leads:
+                return
+            before, case.unit, case.post = case.unit, self.to_unit, self.to_post
+            for clock in case.open_clocks():
+                if clock.unit == before and clock.clock != ANSWER:
+                    case._set(clock.clock, clock.cycle, unit=self.to_unit)
+
+    class Closed(supervision.CaseClosed, Change):
+        def apply(self, case: "Case") -> None:
+            case.closed, case.ground = True, self.ground
+
+    class Reopened(supervision.CaseReopened, Change):
+        def apply(self, case: "Case") -> None:
+            case.closed, case.ground = False, None

@@ -1,0 +1,27 @@
+"""The text of a naming, from the facts and nothing else: the same facts, the same text."""
+
+from services.supervision.domain.case import Case
+from shared.clock import local_day
+
+
+def naming_text(
+    case: Case, unit: str, unit_name: str, post_title: str | None, rounds: tuple[int, ...]
+) -> str:
+    """The draft in Chinese. Of a secret matter it never gives the title (domain.md §8)."""
+    matter = "有关事项" if case.secrecy == "secret" else f"“{case.title}”"
+    lines = [
+        f"关于{unit_name}督办事项进展缓慢的通报",
+        "",
+        f"{unit_name}承办的{matter}（编号：{case.number}），经连续{len(rounds)}轮督办，均认定为进展缓慢：",
+    ]
+    for number in rounds:
+        one = case.round_of(number)
+        concluded = f"，{local_day(one.judged_at):%Y年%-m月%-d日}认定为缓慢" if one.judged_at else ""
+        unsigned = "（期限内无主要负责人签字的答复）" if one.unsigned else ""
+        lines.append(
+            f"第{number}轮督办：{local_day(one.issued_at):%Y年%-m月%-d日}发出，"
+            f"答复期限{one.due_on:%Y年%-m月%-d日}{concluded}{unsigned}。"
+        )
+    responsible = f"，责任岗位：{post_title}" if post_title else ""
+    lines += ["", f"现对{unit_name}予以公开通报{responsible}。请立即整改，整改到位后申请撤销。"]
+    return "\n".join(lines)

@@ -1,0 +1,21 @@
+"""What supervision shows."""
+
+from services.supervision.views.cases import CasesView, CustodyView
+from services.supervision.views.clocks import ClocksView, TimersView
+from services.supervision.views.namings import NamingsView
+from services.supervision.views.releases import CalendarDraftsView, RulebooksView
+from services.supervision.views.rounds import RoundsView
+from shared.views import View
+
+VIEWS: tuple[type[View], ...] = (
+    CasesView,
+    ClocksView,
+    TimersView,
+    RoundsView,
+    NamingsView,
+    CustodyView,
+    CalendarDraftsView,
+    RulebooksView,
+)
+
+__all__ = ["VIEWS"]

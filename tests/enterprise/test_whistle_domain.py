@@ -1,0 +1,447 @@
+"""The whistle's rules as facts: given these, do, these facts or this refusal; and never a state that cannot be read."""
+
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.enterprise.domain import Whistle, refusals
+from services.enterprise.domain.clocks import clocks_of, rating_until
+from services.enterprise.domain.register import Register, matter_of
+from shared.aggregate import Act, stable_id
+from shared.calendar import Calendar
+from shared.events import enterprise
+from shared.refusal import Refusal
+from shared.rulebook import load_rulebook
+from shared.testing import an_act, facts, kinds, shanghai
+from shared.wire import WireMapper
+
+BLOWN = shanghai("2021-02-05 16:00")
+LAST_DAY = date(2021, 3, 24)
+CODE = "91350100M000100Y43"
+LEADERS = ("gov/vice-leader", "gov/main-leader")
+RULEBOOK, CALENDAR = load_rulebook(), Calendar.base()
+
+
+def act(unit: str, role: str = "officer", at: str = "2021-02-07 10:00", **more: Any) -> Act:
+    return an_act(shanghai(at), unit, f"{unit}/officer", role, **more)
+
+
+def company(at: str = "2021-02-07 10:00") -> Act:
+    return an_act(shanghai(at), CODE, "legal-person", "enterprise")
+
+
+def office(at: str = "2021-02-07 10:00") -> Act:
+    return act("office", "government_office", at)
+
+
+def blown(n: int = 1, **more: Any) -> Whistle:
+    whistle = Whistle.blow(
+        an_act(BLOWN, CODE, "legal-person", "enterprise"),
+        **{
+            "id": UUID(int=n),
+            "number": f"W-2021-{n:04d}",
+            "enterprise_id": stable_id("enterprise", CODE),
+            "credit_code": CODE,
+            "enterprise_name": "煤化工公司",
+            "category": "用地",
+            "title": "手续",
+            "text": "已等三个月。",
+            "desk_unit": "office",
+            "leader_post": "gov/main-leader",
+            **more,
+        },
+    )
+    return saved(whistle)
+
+
+def saved(whistle: Whistle) -> Whistle:
+    """As if saved and loaded: nothing is pending."""
+    whistle.collect_events()
+    return whistle
+
+
+def routed(whistle: Whistle | None = None, lead: str = "fgw", *supporters: str) -> Whistle:
+    whistle = whistle or blown()
+    whistle.route(office(), lead_unit=lead, post=f"{lead}/officer", supporters=supporters, leaders=LEADERS)
+    return saved(whistle)
+
+
+def resolve(whistle: Whistle, at: str = "2021-02-08 10:00", *reporters: Whistle) -> Whistle:
+    whistle.resolve(act("fgw", at=at), result="已办好", rating_until=date(2021, 2, 22), reporters=reporters)
+    return saved(whistle)
+
+
+def rate(whistle: Whistle, good: bool, at: str = "2021-02-09 10:00", **more: Any) -> None:
+    whistle.rate(company(at), solved=good, satisfied=good, score=5 if good else 1, leaders=LEADERS, **more)
+
+
+def refused(refusal: type[Refusal], whistle: Whistle, command: str, *args: Any, **what: Any) -> Refusal:
+    with pytest.raises(refusal) as found:
+        getattr(whistle, command)(*args, **what)
+    assert type(found.value) is refusal
+    assert facts(whistle) == []
+    return found.value
+
+
+def test_a_contact_before_the_whistle_is_refused() -> None:
+    before = act("fgw", happened_at=BLOWN - timedelta(seconds=1))
+    refused(refusals.ContactBeforeWhistle, routed(), "contact", before, how="phone")
+
+
+def test_a_contact_at_the_very_moment_of_the_whistle_counts_for_lead_and_supporter_only() -> None:
+    whistle = routed(blown(), "fgw", "czj")
+    whistle.contact(act("czj", happened_at=BLOWN), how="visit")
+    assert kinds(facts(whistle)) == ["EnterpriseContacted"]
+    saved(whistle)
+    refused(refusals.NotInHand, whistle, "contact", act("zrj"), how="phone")
+    refused(refusals.NotInHand, whistle, "contact", office(), how="phone")
+
+
+def test_the_desk_has_it_in_hand_until_it_is_routed() -> None:
+    whistle = blown()
+    whistle.contact(office(), how="phone")
+    assert kinds(facts(whistle)) == ["EnterpriseContacted"]
+
+
+def test_a_promise_beyond_the_thirtieth_working_day_is_refused_and_told_the_last_possible_day() -> None:
+    plan = {"plan": "分步办理", "steps": ["补件"], "last_day": LAST_DAY}
+    found = refused(
+        refusals.PromiseBeyondHardLimit,
+        routed(),
+        "propose_plan",
+        act("fgw"),
+        promised_on=LAST_DAY + timedelta(days=1),
+        **plan,
+    )
+    assert "2021-03-24" in found.text("zh")
+    assert "2021-03-24" in found.text("en")
+    whistle = routed()
+    whistle.propose_plan(act("fgw"), promised_on=LAST_DAY, **plan)  # type: ignore[arg-type]
+    whistle.agree_plan(company())
+    assert kinds(facts(whistle)) == ["ServicePlanProposed", "ServiceConfirmed"]
+
+
+def test_only_the_enterprise_agrees_and_only_while_the_promise_can_still_be_kept() -> None:
+    whistle = routed()
+    refused(refusals.NoPlanToAgree, whistle, "agree_plan", company())
+    whistle.propose_plan(act("fgw"), plan="办", steps=["办"], promised_on=date(2021, 2, 9), last_day=LAST_DAY)
+    saved(whistle)
+    refused(refusals.OnlyTheEnterprise, whistle, "agree_plan", act("fgw"))
+    refused(refusals.PromiseHasPassed, whistle, "agree_plan", company("2021-02-10 08:00"))
+
+
+def test_a_plan_dies_with_the_lead_that_proposed_it() -> None:
+    whistle = routed()
+    whistle.propose_plan(act("fgw"), plan="办", steps=["办"], promised_on=LAST_DAY, last_day=LAST_DAY)
+    routed(whistle, "czj")
+    refused(refusals.NoPlanToAgree, whistle, "agree_plan", company())
+
+
+@pytest.mark.parametrize(("unit", "role"), [("fgw", "officer"), ("office", "government_office")])
+def test_a_handler_cannot_rate(unit: str, role: str) -> None:
+    whistle = resolve(routed())
+    refused(
+        refusals.RatingByHandlerRefused,
+        whistle,
+        "rate",
+        act(unit, role),
+        solved=True,
+        satisfied=True,
+        score=5,
+    )
+
+
+def test_a_handler_with_an_enterprises_role_but_another_code_cannot_rate() -> None:
+    whistle = resolve(routed())
+    other = an_act(shanghai("2021-02-09 10:00"), "91110000802100433B", "legal-person", "enterprise")
+    refused(refusals.RatingByHandlerRefused, whistle, "rate", other, solved=True, satisfied=True, score=5)
+
+
+@pytest.mark.parametrize(("solved", "satisfied"), [(False, False), (True, False), (False, True)])
+def test_not_satisfied_or_not_solved_is_done_again(solved: bool, satisfied: bool) -> None:
+    whistle = resolve(routed())
+    whistle.rate(company("2021-02-09 10:00"), solved=solved, satisfied=satisfied, score=2)
+    assert kinds(facts(whistle)) == ["WhistleRated", "ReworkOrdered"]
+    assert whistle.state == "rework"
+
+
+def test_three_reworks_go_one_level_up_and_only_once() -> None:
+    whistle = routed()
+    told: list[str] = []
+    for day in range(8, 12):
+        resolve(whistle, f"2021-02-{day:02d} 10:00")
+        rate(whistle, False, f"2021-02-{day:02d} 11:00")
+        told.append(",".join(kinds(facts(whistle))))
+        saved(whistle)
+    again = "WhistleRated,ReworkOrdered"
+    assert told == [again, again, again + ",WhistleRaisedALevel", again]
+    assert (whistle.raised, whistle.raised_to) == (("reworks",), "gov/vice-leader")
+
+
+def test_a_resolution_cannot_be_dated_before_the_rework() -> None:
+    whistle = resolve(routed())
+    rate(whistle, False)
+    saved(whistle)
+    early = act("fgw", at="2021-02-10 10:00", happened_at=shanghai("2021-02-08 12:00"))
+    refused(
+        refusals.ResolvedBeforeRework, whistle, "resolve", early, result="早", rating_until=date(2021, 2, 22)
+    )
+
+
+def test_the_third_change_of_hands_goes_to_the_leader_who_alone_routes_then() -> None:
+    whistle = routed()
+    for lead in ("czj", "zrj"):
+        whistle.return_it(act(str(whistle.lead)), reason="不属本单位", suggested_unit=lead)
+        routed(whistle, lead)
+    assert whistle.transfers == 2
+    whistle.route(office(), lead_unit="gxj", post="gxj/head", supporters=(), leaders=LEADERS)
+    assert kinds(facts(whistle)) == ["WhistleRouted", "WhistleRaisedALevel"]
+    saved(whistle)
+    back = {"lead_unit": "fgw", "post": "fgw/head", "supporters": (), "leaders": LEADERS}
+    refused(refusals.OnlyTheLeaderRoutes, whistle, "route", office(), **back)
+    another = an_act(shanghai("2021-02-07 10:00"), "gov", "gov/another-vice-leader", "vice_leader")
+    refused(refusals.OnlyTheLeaderRoutes, whistle, "route", another, **back)
+    vice = an_act(shanghai("2021-02-07 10:00"), "gov", "gov/vice-leader", "vice_leader")
+    whistle.route(vice, **back)  # type: ignore[arg-type]
+    assert kinds(facts(whistle)) == ["WhistleRouted"]
+    assert whistle.transfers == 4
+
+
+def test_new_supporters_under_the_same_lead_are_no_transfer() -> None:
+    whistle = routed()
+    routed(whistle, "fgw", "czj")
+    assert (whistle.transfers, whistle.in_hands_of) == (0, ("fgw", "czj"))
+    what = {"lead_unit": "fgw", "post": "fgw/officer", "supporters": ("czj",), "leaders": LEADERS}
+    refused(refusals.AlreadyRoutedSo, whistle, "route", office(), **what)
+
+
+def test_unrated_is_closed_after_the_window_and_not_before() -> None:
+    whistle = resolve(routed())
+    suite = an_act(shanghai("2021-02-22 23:59"), "duban", "enterprise", "")
+    refused(refusals.RatingWindowIsOpen, whistle, "close_unrated", suite)
+    refused(
+        refusals.RatingWindowIsOver,
+        whistle,
+        "rate",
+        company("2021-02-23 00:00"),
+        solved=True,
+        satisfied=True,
+        score=5,
+    )
+    whistle.close_unrated(an_act(shanghai("2021-02-23 00:00"), "duban", "enterprise", ""))
+    assert [fact.ground for fact in facts(whistle)] == ["unrated"]  # type: ignore[attr-defined]
+
+
+def test_not_feasible_needs_a_second_reviewer_of_another_unit() -> None:
+    whistle = routed(blown(), "fgw", "czj")
+    refused(refusals.NotTheLead, whistle, "claim_infeasible", act("czj"), legal_ground="x", explanation="x")
+    whistle.claim_infeasible(act("fgw"), legal_ground="土地管理法第四十四条", explanation="占用永久基本农田")
+    saved(whistle)
+    verdict = {"upheld": True, "reason": "属实"}
+    for unit in ("fgw", "czj"):
+        same = act(unit, "supervision_office")
+        refused(refusals.ReviewerNotIndependent, whistle, "review_infeasible", same, **verdict)
+    refused(
+        refusals.WhistleIsUnderReview,
+        whistle,
+        "resolve",
+        act("fgw"),
+        result="x",
+        rating_until=date(2021, 2, 22),
+    )
+    whistle.review_infeasible(act("inspect", "supervision_office"), upheld=False, reason="依据不足")
+    assert (kinds(facts(whistle)), whistle.state) == (["InfeasibilityReviewed"], "routed")
+    saved(whistle)
+    whistle.claim_infeasible(act("fgw"), legal_ground="同上", explanation="同上")
+    whistle.review_infeasible(act("inspect", "supervision_office"), upheld=True, reason="属实")
+    assert kinds(facts(whistle)) == ["InfeasibilityClaimed", "InfeasibilityReviewed", "WhistleClosed"]
+
+
+def test_a_merged_whistle_keeps_its_reporters_contact_and_rating() -> None:
+    main, joined = routed(blown(1), "fgw"), blown(2)
+    joined.merge(office(), main)
+    assert (kinds(facts(joined)), kinds(facts(main))) == (["WhistleMerged"], ["ReporterJoined"])
+    saved(main), saved(joined)
+    refused(
+        refusals.WhistleIsMerged,
+        joined,
+        "route",
+        office(),
+        lead_unit="czj",
+        post="czj/head",
+        supporters=(),
+        leaders=LEADERS,
+    )
+    joined.contact(act("fgw"), how="phone", within=main)
+    main.resolve(act("fgw"), result="一并办好", rating_until=date(2021, 2, 22), reporters=[joined])
+    assert kinds(facts(joined)) == ["EnterpriseContacted", "WhistleResolved"]
+    saved(main), saved(joined)
+    rate(joined, False, within=main)
+    assert (kinds(facts(joined)), kinds(facts(main))) == (["WhistleRated"], ["ReworkOrdered"])
+    saved(main), saved(joined)
+    main.resolve(
+        act("fgw", at="2021-02-10 10:00"), result="再办", rating_until=date(2021, 2, 23), reporters=[joined]
+    )
+    rate(main, True, "2021-02-10 11:00")
+    saved(main), saved(joined)
+    rate(joined, False, "2021-02-10 12:00", within=main)
+    assert kinds(facts(joined)) == ["WhistleRated", "WhistleUnmerged", "ReworkOrdered"]
+    assert (joined.state, joined.merged_into) == ("raised", None)
+
+
+def test_a_withdrawn_main_whistle_lets_its_reporters_go_on() -> None:
+    main, joined = routed(blown(1), "fgw"), routed(blown(2), "czj")
+    joined.merge(office(), main)
+    saved(main), saved(joined)
+    main.withdraw(company(), reason="已自行解决", reporters=[joined])
+    assert (joined.state, joined.lead, main.state) == ("routed", "czj", "withdrawn")
+    saved(main)
+    for command, what in (("contact", {"how": "phone"}), ("withdraw", {"reason": "x"})):
+        refused(refusals.WhistleIsClosed, main, command, company(), **what)
+
+
+@pytest.mark.parametrize(
+    ("received", "contact", "resolve_or_confirm", "hard_limit", "provisional"),
+    [
+        ("2021-02-05 16:00", "2021-02-07", "2021-02-09", "2021-03-24", False),
+        ("2021-12-31 23:59", "2022-01-04", "2022-01-06", "2022-02-17", False),
+        ("2026-11-20 09:00", "2026-11-23", "2026-11-25", "2027-01-01", True),
+    ],
+)
+def test_the_three_clocks_run_from_the_whistle_and_cross_the_year(
+    received: str, contact: str, resolve_or_confirm: str, hard_limit: str, provisional: bool
+) -> None:
+    clocks = clocks_of(RULEBOOK, CALENDAR, shanghai(received))
+    found = (clocks.contact_due, clocks.resolve_or_confirm_due, clocks.hard_limit_due)
+    assert [str(day) for day in found] == [contact, resolve_or_confirm, hard_limit]
+    assert clocks.provisional is provisional
+
+
+def test_the_same_matter_is_recognised_through_width_case_and_punctuation() -> None:
+    one = matter_of(CODE, "用地", "项目Ａ 用地手续！")
+    assert one == matter_of(CODE, "用地", "项目a用地手续")
+    assert one != matter_of(CODE, "用电", "项目a用地手续")
+    assert one != matter_of("91110000802100433B", "用地", "项目a用地手续")
+
+
+def test_the_register_numbers_without_a_gap() -> None:
+    register = Register.open(office(), 2021)
+    numbers = [register.issue(office(), UUID(int=n), UUID(int=0)) for n in range(3)]
+    assert numbers == ["W-2021-0001", "W-2021-0002", "W-2021-0003"]
+
+
+# -- random commands ----------------------------------------------------------------------------------------------
+
+units = st.sampled_from(["office", "fgw", "czj", "inspect", CODE])
+roles = st.sampled_from(["enterprise", "officer", "government_office", "main_leader", "supervision_office"])
+commands = st.sampled_from(
+    [
+        ("route", "fgw"),
+        ("route", "czj"),
+        *((name, "") for name in ("return_it", "contact", "propose_plan", "agree_plan", "resolve")),
+        *((name, "") for name in ("good", "bad", "close_unrated", "claim_infeasible", "uphold", "reject")),
+        *((name, "") for name in ("merge", "unmerge", "withdraw")),
+    ]
+)
+steps = st.lists(st.tuples(st.integers(0, 2), commands, units, roles, st.integers(0, 3)), max_size=40)
+LIKELY = {
+    "office": "government_office",
+    "fgw": "officer",
+    "czj": "officer",
+    "inspect": "supervision_office",
+    CODE: "enterprise",
+}
+
+
+def reloaded(whistle: Whistle, events: list[Any]) -> Whistle:
+    """The whistle as the next load makes it, from what the log holds."""
+    mapper, found = WireMapper(), None
+    for event in events:
+        found = mapper.to_domain_event(mapper.to_stored_event(event)).mutate(found)
+    assert found is not None
+    return found  # type: ignore[no-any-return]
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps)
+def test_random_commands_never_leave_a_state_that_the_next_load_cannot_read(
+    sequence: list[tuple[int, tuple[str, str], str, str, int]],
+) -> None:
+    whistles = [blown(n) for n in (1, 2, 3)]
+    logs: dict[UUID, list[Any]] = {}
+    for whistle in whistles:
+        fresh = Whistle.blow(
+            an_act(BLOWN, CODE, "legal-person", "enterprise"),
+            id=whistle.id,
+            number=whistle.number,
+            enterprise_id=whistle.enterprise_id,
+            credit_code=CODE,
+            enterprise_name="煤化工公司",
+            category="用地",
+            title="手续",
+            text="x",
+            desk_unit="office",
+            leader_post="gov/main-leader",
+        )
+        logs[whistle.id] = list(fresh.collect_events())
+    now = shanghai("2021-02-07 09:00")
+    for n, (which, (command, arg), unit, role, days) in enumerate(sequence):
+        now += timedelta(days=days, minutes=1)
+        whistle = whistles[which]
+        who = an_act(now, unit, f"{unit}/officer", role if n % 5 == 0 else LIKELY[unit])
+        others = [one for one in whistles if one.id in whistle.reporters]
+        within = next((one for one in whistles if one.id == whistle.merged_into), None)
+        today = now.date()
+        try:
+            match command:
+                case "route":
+                    whistle.route(who, lead_unit=arg, post=f"{arg}/x", supporters=(), leaders=LEADERS)
+                case "return_it":
+                    whistle.return_it(who, reason="x", suggested_unit="zrj")
+                case "contact":
+                    whistle.contact(who, how="phone", within=within)
+                case "propose_plan":
+                    whistle.propose_plan(
+                        who, plan="x", steps=["x"], promised_on=today + timedelta(days=9), last_day=LAST_DAY
+                    )
+                case "agree_plan":
+                    whistle.agree_plan(who)
+                case "resolve":
+                    until = rating_until(RULEBOOK, CALENDAR, now)
+                    whistle.resolve(who, result="x", rating_until=until, reporters=others)
+                case "good" | "bad":
+                    good = command == "good"
+                    whistle.rate(who, solved=good, satisfied=good, score=3, leaders=LEADERS, within=within)
+                case "close_unrated":
+                    whistle.close_unrated(who)
+                case "claim_infeasible":
+                    whistle.claim_infeasible(who, legal_ground="x", explanation="x")
+                case "uphold" | "reject":
+                    whistle.review_infeasible(who, upheld=command == "uphold", reason="x", reporters=others)
+                case "merge":
+                    whistle.merge(who, whistles[(which + 1) % 3], others)
+                case "unmerge":
+                    whistle.unmerge(who, reason="x")
+                case "withdraw":
+                    whistle.withdraw(who, reason="x", reporters=others)
+        except Refusal:
+            recorded = [facts(one) for one in whistles]
+            assert recorded == [[], [], []], "a refusal records nothing"
+        for one in whistles:
+            logs[one.id] += one.collect_events()
+    for one in whistles:
+        again = reloaded(one, logs[one.id])
+        assert vars(again).keys() == vars(one).keys()
+        for name in vars(one):
+            if name not in ("_pending_events", "_modified_on", "_created_on"):
+                assert vars(again)[name] == vars(one)[name], name
+        assert (one.stage == "merged") <= (one.merged_into is not None)
+        assert one.reworks == sum(isinstance(fact, enterprise.ReworkOrdered) for fact in logs[one.id])
+        ends = [fact for fact in logs[one.id] if fact.TOPIC.endswith(("whistle_closed", "whistle_withdrawn"))]
+        assert len(ends) == (one.stage in ("closed", "withdrawn"))
+        if ends:
+            assert logs[one.id][-1] is ends[-1]
