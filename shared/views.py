@@ -57,6 +57,11 @@ class MomentColumn(TypeDecorator[datetime]):
     impl = String(32)
     cache_ok = True
 
+    @property
+    def python_type(self) -> type[datetime]:
+        """What a value is on this side, so that a list's cursor is read as a moment and not as its text."""
+        return datetime
+
     def process_bind_param(self, value: datetime | None, dialect: Any) -> str | None:
         """Called by SQLAlchemy for each value written."""
         return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")

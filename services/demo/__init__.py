@@ -33,7 +33,9 @@ def tell(folder: Path | None = None, language: str = "zh") -> int:
         return 1
     finally:
         stage.close()
-    click.echo(f"\n✓ 从日志重建 {rebuilt} 个视图，与在用的逐行一致。 {rebuilt} views rebuilt from the logs equal the live ones.")
+    click.echo(
+        f"\n✓ 从日志重建 {rebuilt} 个视图，与在用的逐行一致。 {rebuilt} views rebuilt from the logs equal the live ones."
+    )
     click.echo(f"✓ {time.monotonic() - started:.0f} s")
     click.echo(how_to_look_further(folder))
     return 0
@@ -45,9 +47,13 @@ def rebuild_and_compare(config: Config) -> int:
     for name, runtime in open_suite(config, config.make_clock()).items():
         for view in runtime.views.views:
             for difference in runtime.views.rebuild(view, runtime.streams, compare=True):
-                raise Deviation(f"{name}.{view} {difference.id}: {difference.live} but rebuilt {difference.rebuilt}")
+                raise Deviation(
+                    f"{name}.{view} {difference.id}: {difference.live} but rebuilt {difference.rebuilt}"
+                )
             number += 1
-        parked = [row.reason for row in runtime.app.log.parked()] + [row["reason"] for row in runtime.views.parked()]
+        parked = [row.reason for row in runtime.app.log.parked()] + [
+            row["reason"] for row in runtime.views.parked()
+        ]
         runtime.close()
         if parked:
             raise Deviation(f"{name} has parked messages: {parked}")

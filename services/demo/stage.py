@@ -65,9 +65,7 @@ class Actor:
 
     def tries(self, service: str, path: str, body: Any = None, *, key: str | None = None) -> Answer:
         """POST, whatever comes of it."""
-        return self._send(
-            service, "POST", path, json.dumps(body or {}).encode(), "application/json", key=key
-        )
+        return self._send(service, "POST", path, json.dumps(body or {}).encode(), "application/json", key=key)
 
     def uploads(self, service: str, path: str, file: Path, **fields: str) -> Answer:
         """POST a file as a form, whatever comes of it."""
@@ -78,7 +76,9 @@ class Actor:
         ]
         parts.append(
             f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="list{file.suffix}"\r\n'
-            "Content-Type: application/octet-stream\r\n\r\n".encode() + file.read_bytes() + b"\r\n"
+            "Content-Type: application/octet-stream\r\n\r\n".encode()
+            + file.read_bytes()
+            + b"\r\n"
         )
         parts.append(f"--{boundary}--\r\n".encode())
         return self._send(service, "POST", path, b"".join(parts), f"multipart/form-data; boundary={boundary}")
@@ -99,11 +99,19 @@ class Actor:
             if found:
                 return found
             if time.monotonic() > until:
-                raise Deviation(f"waited {WAIT_SECONDS:.0f} s in vain for: {what}; GET {path}: {_short(body)}")
+                raise Deviation(
+                    f"waited {WAIT_SECONDS:.0f} s in vain for: {what}; GET {path}: {_short(body)}"
+                )
             time.sleep(0.05)
 
     def _send(
-        self, service: str, method: str, path: str, data: bytes | None = None, kind: str = "", key: str | None = None
+        self,
+        service: str,
+        method: str,
+        path: str,
+        data: bytes | None = None,
+        kind: str = "",
+        key: str | None = None,
     ) -> Answer:
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.stage.ports[service]}/api/v1/{path}", data=data, method=method
@@ -140,7 +148,8 @@ class Stage:
         self.ports = dict(zip(SUITE, free_ports(len(SUITE)), strict=True))
         self.workers = {name: worker_of(name, self.config, folder / f"{name}-worker.log") for name in SUITE}
         self.webs = {
-            name: web_of(name, self.config, port, folder / f"{name}-web.log") for name, port in self.ports.items()
+            name: web_of(name, self.config, port, folder / f"{name}-web.log")
+            for name, port in self.ports.items()
         }
 
     @property

@@ -171,14 +171,20 @@ class Story:
             "already-exists",
         )
         self.tell(f"再登记一次，被拒绝：{reason}", f"Registered again it is refused: {reason}")
-        for when, unit in (("2021-01-04 15:00", "fgw"), ("2021-01-04 17:40", "spj"), ("2021-01-05 20:30", "zrj")):
+        for when, unit in (
+            ("2021-01-04 15:00", "fgw"),
+            ("2021-01-04 17:40", "spj"),
+            ("2021-01-05 20:30", "zrj"),
+        ):
             self.stage.step(when)
             self.heads[unit].does(
                 "assignment",
                 f"directives/{self.directive_id}/report-arrangement",
                 {"text": "已召开会议传达并明确责任科室。"},
             )
-            stopped = self.waits_for_stop(self.waits_for_case(subject_id=self.directive_id, unit=unit), "arrange")
+            stopped = self.waits_for_stop(
+                self.waits_for_case(subject_id=self.directive_id, unit=unit), "arrange"
+            )
             self.check(f"{unit} arranged", stopped["verdict"], "in_time")
             self.tell(f"{self.unit(unit)}报告已布置落实：按时。", f"{unit} reports its arrangement: in time.")
         self.stage.step("2021-01-06 09:00")
@@ -217,7 +223,10 @@ class Story:
         self.check("refused rows", answer.body["rejected"], [])
         self.check("tasks", answer.body["assigned"], 22)
         page = self.office.waits_for(
-            "assignment", "tasks?limit=200", lambda body: body if len(body["items"]) == 22 else None, "22 tasks"
+            "assignment",
+            "tasks?limit=200",
+            lambda body: body if len(body["items"]) == 22 else None,
+            "22 tasks",
         )
         self.tasks = {task["number"]: task for task in page["items"]}
         self.tell(
@@ -294,11 +303,16 @@ class Story:
             {"ruling": "先裁定再说。"},
             "dispute-without-solution",
         )
-        self.tell(f"没有解决方案就请领导裁定，被拒绝：{reason}", f"Ruling without a solution is refused: {reason}")
+        self.tell(
+            f"没有解决方案就请领导裁定，被拒绝：{reason}", f"Ruling without a solution is refused: {reason}"
+        )
         self.heads["spj"].does(
             "assignment",
             f"tasks/{disputed['id']}/propose-solution",
-            {"coordination": "1月7日召开协调会，意见未统一。", "solution": "审批局统一受理，自然资源局限时办理。"},
+            {
+                "coordination": "1月7日召开协调会，意见未统一。",
+                "solution": "审批局统一受理，自然资源局限时办理。",
+            },
         )
         self.vice.does(
             "assignment",
@@ -338,7 +352,9 @@ class Story:
             },
         )
         self.check("decomposed", self.waits_for_stop(case, "decompose")["verdict"], "in_time")
-        self.feedback = {unit: self.waits_for_case(subject_id=self.visit_id, unit=unit) for unit in ("slj", "jtj")}
+        self.feedback = {
+            unit: self.waits_for_case(subject_id=self.visit_id, unit=unit) for unit in ("slj", "jtj")
+        }
         due = {self.clock(one, "feedback")["due_on"] for one in self.feedback.values()}
         self.check("feedback due", due, {"2021-01-13"})
         self.tell(
@@ -394,7 +410,12 @@ class Story:
             self.office.does(
                 "enterprise",
                 "enterprises",
-                {"credit_code": code, "name": name, "contact_name": "企业联络员", "contact_phone": "0477-0000000"},
+                {
+                    "credit_code": code,
+                    "name": name,
+                    "contact_name": "企业联络员",
+                    "contact_phone": "0477-0000000",
+                },
             )
         one, other = (self.stage.actor(code, "enterprise", Role.enterprise) for code in CODES)
         self.stage.step("2021-02-05 16:00")
@@ -405,7 +426,9 @@ class Story:
         )
         self.office.does("enterprise", f"whistles/{whistle['id']}/route", {"lead_unit": "spj"})
         case = self.waits_for_case(subject_id=whistle["id"])
-        dates = {name: self.clock(case, name)["due_on"] for name in ("contact", "resolve_or_confirm", "hard_limit")}
+        dates = {
+            name: self.clock(case, name)["due_on"] for name in ("contact", "resolve_or_confirm", "hard_limit")
+        }
         self.check("contact due", dates["contact"], "2021-02-07")
         self.check("hard limit", dates["hard_limit"], "2021-03-24")
         self.tell(
@@ -444,7 +467,9 @@ class Story:
         self.stage.step("2021-02-07 10:00")
         self.heads["spj"].does("enterprise", f"whistles/{whistle['id']}/contact", {"how": "visit"})
         self.check("contact", self.waits_for_stop(case, "contact")["verdict"], "in_time")
-        self.tell("周日上午，审批局上门联系企业：按时。", "On that Sunday spj visits the enterprise: in time.")
+        self.tell(
+            "周日上午，审批局上门联系企业：按时。", "On that Sunday spj visits the enterprise: in time."
+        )
 
         self.stage.step("2021-02-08 08:35")
         missed = self.waits_for_miss(bounced_case, "contact")
@@ -467,7 +492,9 @@ class Story:
             {"how": "phone", "happened_at": moment("2021-02-05 09:00").isoformat()},
             "contact-before-whistle",
         )
-        self.tell(f"把联系时间填在吹哨之前，被拒绝：{reason}", f"A contact before the whistle is refused: {reason}")
+        self.tell(
+            f"把联系时间填在吹哨之前，被拒绝：{reason}", f"A contact before the whistle is refused: {reason}"
+        )
         self.heads["nmj"].does(
             "enterprise", f"whistles/{bounced['id']}/contact", {"how": "phone", "happened_at": early}
         )
@@ -489,7 +516,10 @@ class Story:
             {"plan": "慢慢办", "steps": ["研究"], "promised_on": "2021-03-25"},
             "promise-beyond-hard-limit",
         )
-        self.tell(f"承诺日期超过30个工作日，被拒绝：{reason}", f"A promise beyond 30 working days is refused: {reason}")
+        self.tell(
+            f"承诺日期超过30个工作日，被拒绝：{reason}",
+            f"A promise beyond 30 working days is refused: {reason}",
+        )
         for actor, owner, item, promised in (
             (self.heads["spj"], one, whistle, "2021-02-26"),
             (self.heads["nmj"], other, bounced, "2021-03-01"),
@@ -497,13 +527,23 @@ class Story:
             actor.does(
                 "enterprise",
                 f"whistles/{item['id']}/propose-plan",
-                {"plan": "容缺受理，并联审批。", "steps": ["受理", "现场核查", "发证"], "promised_on": promised},
+                {
+                    "plan": "容缺受理，并联审批。",
+                    "steps": ["受理", "现场核查", "发证"],
+                    "promised_on": promised,
+                },
             )
             owner.does("enterprise", f"whistles/{item['id']}/agree-plan")
         for one_case in (case, bounced_case):
             self.check("confirmed", self.waits_for_stop(one_case, "resolve_or_confirm")["verdict"], "in_time")
-        self.tell("两家企业同意服务方案：3个工作日内服务确认。", "Both enterprises agree to a plan within 3 working days.")
-        self.raised = ((whistle, case, self.heads["spj"], one), (bounced, bounced_case, self.heads["nmj"], other))
+        self.tell(
+            "两家企业同意服务方案：3个工作日内服务确认。",
+            "Both enterprises agree to a plan within 3 working days.",
+        )
+        self.raised = (
+            (whistle, case, self.heads["spj"], one),
+            (bounced, bounced_case, self.heads["nmj"], other),
+        )
 
     def slow_twice(self) -> None:
         """A task is missed, round 1 unsigned, round 2 slow."""
@@ -534,7 +574,10 @@ class Story:
             {"requirement": "请再次说明。"},
             "round-not-concluded",
         )
-        self.tell(f"第1轮未认定就发第2轮，被拒绝：{reason}", f"Round 2 before round 1 is concluded is refused: {reason}")
+        self.tell(
+            f"第1轮未认定就发第2轮，被拒绝：{reason}",
+            f"Round 2 before round 1 is concluded is refused: {reason}",
+        )
         self.heads["yjj"].does(
             "supervision", f"cases/{self.case}/rounds/1/answer", {"text": "流程修订初稿正在征求意见。"}
         )
@@ -578,7 +621,10 @@ class Story:
             lambda body: next((one for one in body["items"] if one["state"] == "open"), None),
             "the escalation to the main leader",
         )
-        self.tell("两次督办后仍未解决：提请政府主要领导。", "Unresolved after the second supervision: the main leader is told.")
+        self.tell(
+            "两次督办后仍未解决：提请政府主要领导。",
+            "Unresolved after the second supervision: the main leader is told.",
+        )
 
     def named(self) -> None:
         """Second person, window, number 1 of 2021; reminded, acknowledged."""
@@ -593,20 +639,30 @@ class Story:
             lambda body: next((one for one in body["items"] if one["reminders"] >= 1), None),
             "the first reminder",
         )
-        self.tell(f"主要领导未批阅，第{reminded['reminders']}次提醒。", "Not acknowledged: the main leader is reminded.")
+        self.tell(
+            f"主要领导未批阅，第{reminded['reminders']}次提醒。",
+            "Not acknowledged: the main leader is reminded.",
+        )
         self.stage.step("2021-02-24 09:30")
         self.second.does("supervision", f"{path}/check")
         naming = self.inspector.waits_for(
-            "supervision", path, lambda body: body if body["state"] == "checked" else None, "the checked draft"
+            "supervision",
+            path,
+            lambda body: body if body["state"] == "checked" else None,
+            "the checked draft",
         )
         self.check("window", naming["objections_until"], "2021-03-01")
         self.tell(
             f"第二人核稿；异议期至 {naming['objections_until']}。",
             f"A second person checks it; objections until {naming['objections_until']}.",
         )
-        reason = self.refused(self.leader, "supervision", f"{path}/approve", {}, "objection-window-still-open")
+        reason = self.refused(
+            self.leader, "supervision", f"{path}/approve", {}, "objection-window-still-open"
+        )
         self.tell(f"异议期内批准，被拒绝：{reason}", f"Approving within the window is refused: {reason}")
-        self.leader.does("notify", f"escalations/{self.escalation['id']}/acknowledge", {"note": "请分管领导督促。"})
+        self.leader.does(
+            "notify", f"escalations/{self.escalation['id']}/acknowledge", {"note": "请分管领导督促。"}
+        )
         self.tell("主要领导批阅：请分管领导督促。", "The main leader acknowledges.")
 
         self.stage.step("2021-02-24 15:00")
@@ -637,7 +693,10 @@ class Story:
         self.leader.does("supervision", f"{path}/approve")
         self.second.does("supervision", f"{path}/publish")
         naming = self.inspector.waits_for(
-            "supervision", path, lambda body: body if body["state"] == "published" else None, "the published naming"
+            "supervision",
+            path,
+            lambda body: body if body["state"] == "published" else None,
+            "the published naming",
         )
         self.check("number", (naming["year"], naming["number"]), (2021, 1))
         self.tell(
@@ -655,13 +714,20 @@ class Story:
             head.does("enterprise", f"whistles/{whistle['id']}/resolve", {"result": "已办结发证。"})
             self.check("resolved", self.waits_for_stop(case, "hard_limit")["verdict"], "in_time")
             answer = head.tries(
-                "enterprise", f"whistles/{whistle['id']}/rate", {"solved": True, "satisfied": True, "score": 5}
+                "enterprise",
+                f"whistles/{whistle['id']}/rate",
+                {"solved": True, "satisfied": True, "score": 5},
             )
             self.check("rating by the handler", answer.status, 403)
             owner.does(
-                "enterprise", f"whistles/{whistle['id']}/rate", {"solved": True, "satisfied": True, "score": 5}
+                "enterprise",
+                f"whistles/{whistle['id']}/rate",
+                {"solved": True, "satisfied": True, "score": 5},
             )
-        self.tell("两件诉求30个工作日内办结；承办单位不能自评，由企业评价满意。", "Both whistles are resolved; only the enterprises rate them.")
+        self.tell(
+            "两件诉求30个工作日内办结；承办单位不能自评，由企业评价满意。",
+            "Both whistles are resolved; only the enterprises rate them.",
+        )
         self.complete("12", "2021-03-03 10:00")
         self.second.does(
             "supervision", f"namings/{self.naming['id']}/lift", {"reason": "三项流程已全部修订印发。"}
@@ -672,7 +738,10 @@ class Story:
             lambda body: all(one["state"] == "withdrawn" for one in body["items"]) and body["items"],
             "the withdrawn escalation",
         )
-        self.tell("应急管理局整改到位：第12项办结，通报撤销，对主要领导的提请撤回。", "yjj is done: accepted, lifted, the escalation withdrawn.")
+        self.tell(
+            "应急管理局整改到位：第12项办结，通报撤销，对主要领导的提请撤回。",
+            "yjj is done: accepted, lifted, the escalation withdrawn.",
+        )
 
     def boards(self) -> None:
         """What the boards show."""
@@ -687,7 +756,9 @@ class Story:
         self.check("misses that stand", sum(clock["missed"] for clock in clocks), 5)
         rates = self.inspector.sees("enterprise", "whistle-rates?from=2021-02-01&until=2021-03-02")
         shown = {rate["id"]: (rate["numerator"], rate["denominator"]) for rate in rates["rates"]}
-        self.say("  诉求 whistles: " + ", ".join(f"{name} {over}/{under}" for name, (over, under) in shown.items()))
+        self.say(
+            "  诉求 whistles: " + ", ".join(f"{name} {over}/{under}" for name, (over, under) in shown.items())
+        )
         namings = self.inspector.sees("supervision", "namings")["items"]
         self.check("namings", [(one["number"], one["state"]) for one in namings], [(1, "lifted")])
         self.say(f"  通报 namings: {len(namings)}（{namings[0]['state']}）")

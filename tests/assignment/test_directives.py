@@ -88,7 +88,9 @@ def test_each_unit_that_received_it_arranges_it_once_for_itself(banner: Banner) 
     assert app.report_arrangement(banner.act("czj"), directive, text="已布置").state == "arranged"
 
 
-def test_what_was_put_on_a_visit_is_decomposed_by_the_office_and_fed_back_by_the_units(banner: Banner) -> None:
+def test_what_was_put_on_a_visit_is_decomposed_by_the_office_and_fed_back_by_the_units(
+    banner: Banner,
+) -> None:
     directive, app = register(banner, VISIT), banner.app
     pieces = [{"unit": "fgw", "what": "查清"}, {"unit": "zrj", "what": "整改"}]
     banner.refuses(
@@ -105,9 +107,7 @@ def test_what_was_put_on_a_visit_is_decomposed_by_the_office_and_fed_back_by_the
         UnitStandsTwice,
         lambda: app.decompose_directive(banner.act("office"), directive, dispatches=[pieces[0], pieces[0]]),
     )
-    banner.refuses(
-        NothingWasDispatched, lambda: app.give_feedback(banner.act("fgw"), directive, text="早了")
-    )
+    banner.refuses(NothingWasDispatched, lambda: app.give_feedback(banner.act("fgw"), directive, text="早了"))
     assert app.decompose_directive(banner.act("office"), directive, dispatches=pieces).state == "dispatched"
     banner.refuses(
         DecomposedAlready,

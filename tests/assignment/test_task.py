@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -129,8 +129,10 @@ def test_a_task_is_at_least_as_secret_as_what_it_comes_from(banner: Banner) -> N
         secrecy="secret",
         secrecy_ground="依据",
     )
-    banner.refuses(SecrecyBelowItsSource, lambda: banner.new_list(directive_id=directive.id, secrecy="public"))
-    tasks = banner.new_list(directive_id=directive.id)
+    banner.refuses(
+        SecrecyBelowItsSource, lambda: banner.new_list(directive_id=UUID(directive.id), secrecy="public")
+    )
+    tasks = banner.new_list(directive_id=UUID(directive.id))
     banner.refuses(SecrecyBelowItsSource, lambda: banner.new_task(tasks, secrecy="internal"))
     assert banner.load(banner.new_task(tasks)).plan.secrecy == "secret"
 

@@ -55,7 +55,9 @@ def test_a_unit_is_registered_once_and_renamed_to_something_else(banner: Banner)
     )
     banner.refuses(
         NameStandsTwice,
-        lambda: app.register_unit(act(), unit="slj", name="水利局", short_names=["水利局"], kind="department"),
+        lambda: app.register_unit(
+            act(), unit="slj", name="水利局", short_names=["水利局"], kind="department"
+        ),
     )
     banner.refuses(UnitIsNamedSo, lambda: app.rename_unit(act(), "fgw", name=UNITS["fgw"][0]))
     banner.refuses(NoSuchThing, lambda: app.rename_unit(act(), "nobody", name="谁"))

@@ -44,6 +44,7 @@ class World:
     def __init__(self, opened: Opened, clock: StoppedClock) -> None:
         self.opened, self.clock = opened, clock
         self._versions: Counter[UUID] = Counter()
+        self._callers: dict[str, Caller] = {}
         self._logs = {
             source: open_log(opened.config, source, clock)
             for source in ("assignment", "supervision", "enterprise")
@@ -232,11 +233,14 @@ class World:
     def eml(self) -> list[Path]:
         return sorted((self.opened.config.data / "notify" / "outbox").rglob("*.eml"))
 
-    def client(self, post: str, role: str | None = None) -> Caller:
-        unit = post.partition("/")[0]
-        known = {"inspect": "supervision_office", "office": "government_office"}
-        role = role or known.get(unit) or POSTS[unit][post]
-        return self.opened.client("notify", role, unit, post)
+    def client(self, post: str) -> Caller:
+        """Somebody at this post, with the role that goes with it."""
+        if post not in self._callers:
+            unit = post.partition("/")[0]
+            known = {"inspect": "supervision_office", "office": "government_office"}
+            role = known.get(unit) or POSTS[unit][post]
+            self._callers[post] = self.opened.client("notify", role, unit, post)
+        return self._callers[post]
 
 
 @pytest.fixture

@@ -124,7 +124,7 @@ def test_only_after_the_second_supervision_the_main_leader_is_told(
         world.round(case, number)
         world.judged(case, number)
     assert ("EscalationOpened" in world.kinds(case)) is escalated
-    told = [row for row in world.notices(level="unresolved")]
+    told = world.notices(level="unresolved")
     assert [(row["to_post"], row["needs_acknowledgement"]) for row in told] == [
         ("gov/main-leader", True)
     ] * escalated

@@ -21,6 +21,18 @@ SEE_HOLDERS = frozenset({*LEADERS, *OFFICES})
 """Who sees by name who holds a post: it is personal data (domain.md §8)."""
 
 
+IN_PATH = {
+    name: {
+        "in": "path",
+        "name": name,
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[a-z][a-z0-9-]{0,40}$"},
+        "description": meaning,
+    }
+    for name, meaning in (("unit", "the unit's id"), ("name", "what follows the unit in the post's id"))
+}
+
+
 class UnitSchema(BaseSchema):
     """A unit."""
 
@@ -120,7 +132,7 @@ def list_units(args: dict[str, Any]) -> Any:
     return many("units", args, "kind", "dissolved", all_see=True)
 
 
-@blueprint.get("/units/<unit>")
+@blueprint.get("/units/<unit>", parameters=[IN_PATH["unit"]])
 @allow(*EVERYBODY)
 @blueprint.response(200, UnitSchema)
 def get_unit(unit: str) -> Any:
@@ -137,7 +149,7 @@ def register_unit(body: dict[str, Any]) -> Any:
     return done(application().register_unit, body, status=201)
 
 
-@blueprint.post("/units/<unit>/rename")
+@blueprint.post("/units/<unit>/rename", parameters=[IN_PATH["unit"]])
 @allow(*CLERKS)
 @blueprint.arguments(NamesSchema)
 @blueprint.response(200, WrittenSchema)
@@ -146,7 +158,7 @@ def rename_unit(body: dict[str, Any], unit: str) -> Any:
     return done(application().rename_unit, body, unit)
 
 
-@blueprint.post("/units/<unit>/dissolve")
+@blueprint.post("/units/<unit>/dissolve", parameters=[IN_PATH["unit"]])
 @allow(*CLERKS)
 @blueprint.arguments(DissolveSchema)
 @blueprint.response(200, WrittenSchema)
@@ -165,7 +177,7 @@ def list_posts(args: dict[str, Any]) -> Any:
     return {**page, "items": [_shown(row) for row in page["items"]]}
 
 
-@blueprint.get("/posts/<unit>/<name>")
+@blueprint.get("/posts/<unit>/<name>", parameters=[IN_PATH["unit"], IN_PATH["name"]])
 @allow(*EVERYBODY)
 @blueprint.response(200, PostSchema)
 def get_post(unit: str, name: str) -> Any:
@@ -183,7 +195,7 @@ def create_post(body: dict[str, Any]) -> Any:
     return done(application().create_post, body, status=201)
 
 
-@blueprint.post("/posts/<unit>/<name>/appoint-holder")
+@blueprint.post("/posts/<unit>/<name>/appoint-holder", parameters=[IN_PATH["unit"], IN_PATH["name"]])
 @allow(*CLERKS)
 @blueprint.arguments(AppointSchema)
 @blueprint.response(200, WrittenSchema)
@@ -192,7 +204,7 @@ def appoint_holder(body: dict[str, Any], unit: str, name: str) -> Any:
     return done(application().appoint_holder, body, f"{unit}/{name}")
 
 
-@blueprint.post("/posts/<unit>/<name>/vacate")
+@blueprint.post("/posts/<unit>/<name>/vacate", parameters=[IN_PATH["unit"], IN_PATH["name"]])
 @allow(*CLERKS)
 @blueprint.arguments(VacateSchema)
 @blueprint.response(200, WrittenSchema)
@@ -201,7 +213,7 @@ def vacate_post(body: dict[str, Any], unit: str, name: str) -> Any:
     return done(application().vacate_post, body, f"{unit}/{name}")
 
 
-@blueprint.post("/posts/<unit>/<name>/assign-portfolio")
+@blueprint.post("/posts/<unit>/<name>/assign-portfolio", parameters=[IN_PATH["unit"], IN_PATH["name"]])
 @allow(*CLERKS)
 @blueprint.arguments(PortfolioSchema)
 @blueprint.response(200, WrittenSchema)

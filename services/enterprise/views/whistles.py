@@ -100,7 +100,7 @@ class WhistlesView(View):
             reporters=[],
             history=[],
             concerned=concerned(fact.credit_code, fact.desk_unit),
-            secrecy="internal",
+            secrecy="secret" if fact.confidential else "internal",
             version=message.version,
         )
 

@@ -182,7 +182,7 @@ class Supervision(ServiceApplication):
         """The due date of a clock, able to explain itself: a judged one by the calendar of its judgement."""
         case = self.load(Case, case_id)
         found = case.clock_of(clock, cycle)
-        calendar = self.calendar_at(found.calendar_version) if not found.is_open else self.calendar()
+        calendar = self.calendar_at(found.judged_with) if found.judged_with else self.calendar()
         return found.due(self.terms_of(case, calendar))
 
     def what_if(self, rule: str, start: date | datetime, own_date: date | None) -> Due:

@@ -71,6 +71,8 @@ class Clock:
     missed: bool = False
     stopped_at: datetime | None = None
     verdict: Timeliness | None = None
+    judged_with: int | None = None
+    """The calendar version of the verdict."""
     recomputed: Timeliness | None = None
     cancelled_because: str | None = None
 
@@ -414,7 +416,13 @@ class Clocks(Aggregate):
 
     class ClockStopped(supervision.ClockStopped, Change):
         def apply(self, case: "Clocks") -> None:
-            case._set(self.clock, self.cycle, stopped_at=self.stopped_at, verdict=self.verdict)
+            case._set(
+                self.clock,
+                self.cycle,
+                stopped_at=self.stopped_at,
+                verdict=self.verdict,
+                judged_with=self.calendar_version,
+            )
 
     class ClockCancelled(supervision.ClockCancelled, Change):
         def apply(self, case: "Clocks") -> None:
