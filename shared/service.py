@@ -152,7 +152,7 @@ def _alone(data: Path) -> Iterator[None]:
 def open_service(service: Service, config: Config, clock: Clock) -> Runtime:
     """Open a service in the data folder, making what is missing."""
     with _alone(config.data):
-        for name in SERVICES:
+        for name in {*SERVICES, service.name}:
             (config.data / name).mkdir(exist_ok=True)
             path = config.data / name / "events.sqlite"
             if not path.exists():

@@ -15,9 +15,7 @@ from shared.wire import decode, encode
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*.json"))
-PUBLISHED = {
-    topic: cls for topic, cls in VOCABULARY.items() if cls.__module__.startswith("shared.events.")
-}
+PUBLISHED = {topic: cls for topic, cls in VOCABULARY.items() if cls.__module__.startswith("shared.events.")}
 FILES = {
     "README.md",
     "__init__.py",
@@ -115,7 +113,9 @@ def test_the_readme_tables_say_what_the_code_does(service: str) -> None:
     text = (ROOT / "services" / service / "README.md").read_text("utf-8")
     one = SUITE[service]
     events = {cls.__name__ for topic, cls in PUBLISHED.items() if topic.startswith(f"{service}.")}
-    reactions = {name for names in (one.reactions.handlers.values() if one.reactions else ()) for name in names}
+    reactions = {
+        name for names in (one.reactions.handlers.values() if one.reactions else ()) for name in names
+    }
     views = {view.name for view in one.views}
     missing = [name for name in sorted(events | reactions | views) if not re.search(rf"\b{name}\b", text)]
     assert missing == []
@@ -126,5 +126,7 @@ def test_the_readme_tables_say_what_the_code_does(service: str) -> None:
 @pytest.mark.parametrize("service", SUITE)
 def test_every_view_and_reaction_follows_facts_that_exist(service: str) -> None:
     one = SUITE[service]
-    for handled in [view.handlers for view in one.views] + ([one.reactions.handlers] if one.reactions else []):
+    for handled in [view.handlers for view in one.views] + (
+        [one.reactions.handlers] if one.reactions else []
+    ):
         assert set(handled) <= set(PUBLISHED)

@@ -123,9 +123,12 @@ class NotifyReactions(Reactions[Notifier]):
             "extended": "已批准延期",
             "resumed": "恢复计时，时限重新计算",
         }
-        self._matter(message).withdraw_of_clock(
-            self.act, f"超时撤回：{grounds[fact.ground]}", fact.clock, fact.cycle, "missed"
-        )
+        matter, ground = self._matter(message), f"超时撤回：{grounds[fact.ground]}"
+        matter.withdraw_of_clock(self.act, ground, fact.clock, fact.cycle, "missed")
+        escalation = matter.escalation
+        if escalation is not None and (fact.clock, fact.cycle) == (escalation.clock, escalation.cycle):
+            # A round is found slow for want of a signature at the miss itself: without the miss no verdict.
+            matter.withdraw_escalation(self.act, ground)
 
     def when_a_clock_rests_or_moves_then_withdraw_what_said_it_approaches(
         self,
@@ -163,7 +166,7 @@ class NotifyReactions(Reactions[Notifier]):
             requirement=fact.requirement,
         )
         # The rung round1 names who learns of a round; round2 who learns that the second left it unresolved.
-        rung = self._round_rung(matter, "round1")
+        rung = self._round_rung(matter, "round1", fact.missed_clock)
         first = fact.round == 1
         self._tell(
             matter,
@@ -349,9 +352,10 @@ class NotifyReactions(Reactions[Notifier]):
     def _rung(self, matter: Matter, clock: str, level: str) -> list[str]:
         return list(self.app.rules(matter.rulebook_version).rule(clock).ladder.get(level, ()))
 
-    def _round_rung(self, matter: Matter, level: str) -> list[str]:
-        # A round does not say which clock led to it, and the clock round_answer has no rungs for rounds itself.
-        rungs = (self._rung(matter, clock, level) for clock in matter.pressing_clocks)
+    def _round_rung(self, matter: Matter, level: str, missed_clock: str | None = None) -> list[str]:
+        # The clock round_answer has no rungs for rounds: the clock that pressed for the round speaks.
+        clocks = [*filter(None, [missed_clock]), *matter.pressing_clocks]
+        rungs = (self._rung(matter, clock, level) for clock in clocks)
         return next((rung for rung in rungs if rung), [])
 
     def _tell_the_post(self, matter: Matter) -> None:

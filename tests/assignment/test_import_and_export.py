@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
 from services.assignment.application.lists import DEFAULT_TARGET, RowsRefused
@@ -31,7 +32,7 @@ def csv(*rows: str) -> bytes:
 def send(banner: Banner, data: bytes, name: str = "list.csv", who: str = "office", **form: Any) -> Any:
     caller = banner.client(who)
     key = form.pop("key", f"import-{len(banner.log())}-{len(data)}")
-    parts = {"file": (io.BytesIO(data), name), "title": "任务清单", "dated": "2021-01-04", **form}
+    parts = {"file": FileStorage(io.BytesIO(data), name), "title": "任务清单", "dated": "2021-01-04", **form}
     boundary, body = encode_multipart(parts)  # bytes: the client would leave a large file's spool open
     return caller._client.post(
         "/api/v1/task-lists/import",

@@ -397,8 +397,15 @@ def test_a_task_that_rested_may_ask_until_its_moved_due_day(banner: Banner) -> N
     banner.do("inspect", "suspend_task", task, reason="待上级文件")
     banner.refuses(TaskIsSuspended, lambda: ask(banner, task, date(2021, 1, 29)))
     banner.clock.set("2021-01-12 09:00")
-    banner.do("inspect", "resume_task", task)
+    banner.do("inspect", "resume_task", task)  # two days were left: due on the 13th
+    banner.do("inspect", "suspend_task", task, reason="再待上级文件")
+    banner.clock.set("2021-01-19 09:00")
+    banner.do("inspect", "resume_task", task)  # and again: due on the 20th
+    banner.clock.set("2021-01-20 23:59")
     ask(banner, task, date(2021, 1, 29))
+    banner.do("vice_leader", "refuse_extension", task, reason="按期办")
+    banner.clock.set("2021-01-21 00:00")
+    banner.refuses(ExtensionAfterDue, lambda: ask(banner, task, date(2021, 1, 29)))
 
 
 # -- disputes --------------------------------------------------------------------------------------------------

@@ -215,6 +215,27 @@ def test_a_retracted_miss_withdraws_its_notice_and_a_later_miss_is_told_anew(wor
     world.nothing_new_when_delivered_again()
 
 
+def test_a_signature_that_was_in_time_after_all_withdraws_the_escalation_of_its_round(world: Any) -> None:
+    case = world.case()
+    world.round(case, 1)
+    world.judged(case, 1, "on_track")
+    world.round(case, 2)
+    world.missed(case, "round_answer", 2)
+    world.judged(case, 2, unsigned=True)
+    assert world.escalation(case)["state"] == "open"
+    world.told(
+        supervision.DeadlineMissRetracted,
+        case,
+        clock="round_answer",
+        cycle=2,
+        unit="fgw",
+        ground="fact_arrived_late",
+    )
+    assert world.escalation(case)["state"] == "withdrawn"
+    assert world.standing(level="missed") == world.standing(level="unresolved") == []
+    world.nothing_new_when_delivered_again()
+
+
 @pytest.mark.parametrize("how", ["stopped", "paused", "rescheduled", "cancelled"])
 def test_a_clock_at_rest_withdraws_its_warning_but_not_its_miss(world: Any, how: str) -> None:
     case = world.case()

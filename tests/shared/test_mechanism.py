@@ -1,6 +1,7 @@
 """The mechanism on a small service of its own: once, in order, in one transaction, and again from the log."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,7 @@ from sqlalchemy import Column, Integer, String
 
 from shared.aggregate import Act, Aggregate, Change, Creation, stable_id
 from shared.application import IdempotencyKeyReused, VersionIsStale
-from shared.events import assignment
-from shared.events.base import Message
+from shared.events.base import Fact, Message
 from shared.reactions import ConsumerStopped, Reactions
 from shared.service import Service, ServiceApplication
 from shared.testing import Opened, StoppedClock, an_act, shanghai
@@ -21,30 +21,46 @@ from shared.written import Written
 NOW = shanghai("2021-01-04 09:00")
 
 
+@dataclass(frozen=True, kw_only=True)
+class WardOpened(Fact):
+    """病区开设: an event of a service that exists in this test only."""
+
+    TOPIC = "ward.ward_opened"
+    unit: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WardRenamed(Fact):
+    """病区更名."""
+
+    TOPIC = "ward.ward_renamed"
+    unit: str
+    name: str
+
+
 class Ward(Aggregate):
-    """A unit, much simplified, that may take in another's fact."""
+    """What the test's own service keeps."""
 
     TOPIC = "test.ward"
     name: str
 
-    class Registered(assignment.UnitRegistered, Creation):
+    class Registered(WardOpened, Creation):
         def apply(self, ward: "Ward") -> None:
             ward.name = self.name
 
-    class Renamed(assignment.UnitRenamed, Change):
+    class Renamed(WardRenamed, Change):
         def apply(self, ward: "Ward") -> None:
             ward.name = self.name
 
 
 class Wards(ServiceApplication):
-    name = "assignment"
+    name = "ward"
 
     def register(self, act: Act, unit: str) -> Written:
         return self.commit(
             act,
-            Ward.begin(
-                Ward.Registered, act, stable_id("unit", unit), unit=unit, name=unit, kind="department"
-            ),
+            Ward.begin(Ward.Registered, act, stable_id("unit", unit), unit=unit, name=unit),
         )
 
     def rename(self, act: Act, unit: str, name: str) -> Written:
@@ -61,10 +77,10 @@ class Names(View):
     def columns(cls) -> list[Column[Any]]:
         return [Column("name", String(100)), Column("changes", Integer, default=0)]
 
-    def on_registered(self, rows: Rows, fact: assignment.UnitRegistered, message: Message) -> None:
+    def on_registered(self, rows: Rows, fact: WardOpened, message: Message) -> None:
         rows.put(fact.unit, name=fact.name)
 
-    def on_renamed(self, rows: Rows, fact: assignment.UnitRenamed, message: Message) -> None:
+    def on_renamed(self, rows: Rows, fact: WardRenamed, message: Message) -> None:
         if Names.broken and fact.unit == "bad":
             raise ValueError("this fold cannot take it")
         row = rows.get(fact.unit)
@@ -75,9 +91,7 @@ class Names(View):
 class Echo(Reactions[Wards]):
     broken = False
 
-    def when_a_unit_was_registered_then_call_it_new(
-        self, fact: assignment.UnitRegistered, message: Message
-    ) -> None:
+    def when_a_unit_was_registered_then_call_it_new(self, fact: WardOpened, message: Message) -> None:
         if Echo.broken and fact.unit.startswith("bad"):
             raise ValueError("this reaction cannot take it")
         self.get(Ward, message.aggregate_id).record(
@@ -85,9 +99,7 @@ class Echo(Reactions[Wards]):
         )
 
 
-SERVICE = Service(
-    name="assignment", title="test", application=Wards, views=[Names], blueprints=[], reactions=Echo
-)
+SERVICE = Service(name="ward", title="test", application=Wards, views=[Names], blueprints=[], reactions=Echo)
 
 
 @pytest.fixture
@@ -98,17 +110,17 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
 
 
 def app_of(opened: Opened) -> Any:
-    return opened["assignment"].app
+    return opened["ward"].app
 
 
 def test_a_fact_is_reacted_to_once_and_seen_in_the_view(opened: Opened) -> None:
     app_of(opened).register(an_act(NOW), "fgw")
     opened.settle()
-    opened.deliver_again("assignment", "assignment")
+    opened.deliver_again("ward", "ward")
     opened.settle()
-    assert opened.rows("assignment", "names") == {"fgw": {"id": "fgw", "name": "new fgw", "changes": 1}}
-    renamed = opened.of_kind("assignment", assignment.UnitRenamed)
-    assert [fact.because for fact in renamed] == [f"event:assignment/{stable_id('unit', 'fgw')}/1"]
+    assert opened.rows("ward", "names") == {"fgw": {"id": "fgw", "name": "new fgw", "changes": 1}}
+    renamed = opened.of_kind("ward", WardRenamed)
+    assert [fact.because for fact in renamed] == [f"event:ward/{stable_id('unit', 'fgw')}/1"]
 
 
 def test_the_same_key_gets_the_first_answer_and_writes_nothing_more(opened: Opened) -> None:
@@ -118,7 +130,7 @@ def test_the_same_key_gets_the_first_answer_and_writes_nothing_more(opened: Open
     again = app.perform(act, lambda act: app.register(act, "fgw"))
     assert again.replayed
     assert (again.id, again.version, again.position) == (first.id, first.version, first.position)
-    assert len(opened.log("assignment")) == 1
+    assert len(opened.log("ward")) == 1
     with pytest.raises(IdempotencyKeyReused):
         app.perform(an_act(NOW, key="clerk|1", fingerprint="b"), lambda act: app.register(act, "czj"))
 
@@ -144,13 +156,11 @@ def test_a_command_is_decided_anew_when_somebody_else_wrote_first(opened: Opened
 
 def test_a_mark_and_the_events_of_a_reaction_stand_or_fall_together(opened: Opened) -> None:
     app = app_of(opened)
-    ward = Ward.begin(
-        Ward.Registered, an_act(NOW), stable_id("unit", "a"), unit="a", name="a", kind="town"
-    )
-    app.save_handled([], consumer="react", source="assignment", partition=0, position=7)
+    ward = Ward.begin(Ward.Registered, an_act(NOW), stable_id("unit", "a"), unit="a", name="a")
+    app.save_handled([], consumer="react", source="ward", partition=0, position=7)
     with pytest.raises(IntegrityError):
-        app.save_handled([ward], consumer="react", source="assignment", partition=0, position=7)
-    assert opened.log("assignment") == []
+        app.save_handled([ward], consumer="react", source="ward", partition=0, position=7)
+    assert opened.log("ward") == []
 
 
 def test_a_message_that_cannot_be_handled_is_parked_with_its_successors_and_healed_in_order(
@@ -164,20 +174,20 @@ def test_a_message_that_cannot_be_handled_is_parked_with_its_successors_and_heal
     opened.settle()
     parked = app.log.parked()
     assert [row.reason for row in parked] == ["ValueError: this reaction cannot take it"]
-    assert [row["reason"] for row in opened["assignment"].views.parked()] == [
+    assert [row["reason"] for row in opened["ward"].views.parked()] == [
         "ValueError: this fold cannot take it"
     ]
-    assert opened.rows("assignment", "names")["good"]["name"] == "new good"
+    assert opened.rows("ward", "names")["good"]["name"] == "new good"
 
     Echo.broken = Names.broken = False
-    reactor = opened["assignment"].reactor
+    reactor = opened["ward"].reactor
     assert reactor is not None
     assert reactor.retry_parked() == (1, 0)
-    opened["assignment"].views.retry_parked(opened["assignment"].streams)
+    opened["ward"].views.retry_parked(opened["ward"].streams)
     opened.settle()
     assert app.log.parked() == []
-    assert opened["assignment"].views.parked() == []
-    assert opened.rows("assignment", "names")["bad"] == {"id": "bad", "name": "new bad", "changes": 2}
+    assert opened["ward"].views.parked() == []
+    assert opened.rows("ward", "names")["bad"] == {"id": "bad", "name": "new bad", "changes": 2}
 
 
 def test_many_parked_in_a_row_stop_the_consumer(opened: Opened) -> None:
@@ -192,12 +202,12 @@ def test_a_rebuilt_view_equals_the_live_one_and_takes_its_place(opened: Opened) 
     for n in range(30):
         app_of(opened).register(an_act(NOW), f"u{n}")
     opened.settle()
-    before = opened.rows("assignment", "names")
-    assert opened.rebuild_and_compare("assignment") == []
-    assert opened.rows("assignment", "names") == before
+    before = opened.rows("ward", "names")
+    assert opened.rebuild_and_compare("ward") == []
+    assert opened.rows("ward", "names") == before
     app_of(opened).rename(an_act(NOW), "u3", "three")
     opened.settle()
-    assert opened.rows("assignment", "names")["u3"] == {"id": "u3", "name": "three", "changes": 2}
+    assert opened.rows("ward", "names")["u3"] == {"id": "u3", "name": "three", "changes": 2}
 
 
 def test_a_new_version_is_built_beside_the_old_and_swapped_when_done(tmp_path: Path) -> None:
@@ -209,10 +219,10 @@ def test_a_new_version_is_built_beside_the_old_and_swapped_when_done(tmp_path: P
     class Names2(Names):
         version = 2
 
-        def on_registered(self, rows: Rows, fact: assignment.UnitRegistered, message: Message) -> None:
+        def on_registered(self, rows: Rows, fact: WardOpened, message: Message) -> None:
             rows.put(fact.unit, name=fact.name.upper())
 
-    newer = Service(name="assignment", title="test", application=Wards, views=[Names2], blueprints=[])
+    newer = Service(name="ward", title="test", application=Wards, views=[Names2], blueprints=[])
     opened = Opened.__new__(Opened)
     from shared.config import Config
     from shared.service import open_service

@@ -43,8 +43,10 @@ class PostBook:
             return present
         posts = self._of_unit.get(row.lead, [])
         found = [post for post in posts if row.post and post["title"] == row.post]
-        if not found and row.post in HEAD_WORDS:
-            found = [post for post in posts if post["role"] == "unit_head"]
+        heads = [post for post in posts if post["role"] == "unit_head"]
+        if not found and (row.post in HEAD_WORDS or posts == heads):
+            # Of a unit whose posts are not registered yet, its main head answers for every row (措施6 第一责任人).
+            found = heads
         if not found:
             raise RowRefused(
                 "post",
@@ -69,6 +71,8 @@ class PostBook:
                 found = vice if len(vice) == 1 else []
             if not found:
                 return of_list
+        elif not found and all(post["role"] == "main_leader" for post in self._leaders):
+            return of_list  # no vice leader's post is registered yet that the words could name
         if len(found) != 1:
             raise RowRefused(
                 "leader",

@@ -1,0 +1,258 @@
+"""The command line as a clerk, an operator and an auditor use it, in processes of its own."""
+
+import csv
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import Workbook
+
+from services.assignment.samples.build import TASK_LIST, UNITS
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def duban(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DUBAN_")}
+    return subprocess.run(
+        [sys.executable, "-m", "services", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**kept, **env},
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("data")
+    done = duban("units", "import", str(UNITS), "--data", str(data))
+    assert done.returncode == 0, done.stderr
+    return data
+
+
+def test_every_command_has_a_help_text() -> None:
+    listed = duban("--help")
+    assert listed.returncode == 0
+    for command in ("serve", "demo", "token", "due", "units", "import", "export", "views", "log", "parked"):
+        assert command in listed.stdout
+        assert duban(command, "--help").returncode == 0
+
+
+def test_due_explains_itself_as_json(folder: Path) -> None:
+    done = duban("due", "contact", "2021-02-05", "--json", "--data", str(folder))
+    answer = json.loads(done.stdout)
+    assert (answer["rule"], answer["start"], answer["due"], answer["provisional"]) == (
+        "contact",
+        "2021-02-05",
+        "2021-02-07",
+        False,
+    )
+    assert [(day["date"], day["counted"]) for day in answer["days"]] == [
+        ("2021-02-06", False),
+        ("2021-02-07", True),
+    ]
+    assert all(day["why"] for day in answer["days"])
+
+
+def test_due_past_the_known_years_is_provisional() -> None:
+    answer = json.loads(duban("due", "hard_limit", "2026-11-24", "--json").stdout)
+    assert answer["provisional"] is True
+    assert answer["due"].startswith("2027-01")
+
+
+def test_an_unknown_rule_fails_with_the_known_ones() -> None:
+    done = duban("due", "nonsense", "2021-02-05")
+    assert done.returncode == 1
+    assert "resolve_or_confirm" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_misconfigured_variable_stops_the_start_and_is_named(tmp_path: Path) -> None:
+    assert duban("token", "--post", "a/b", "--unit", "a", "--role", "officer", DUBAN_PORT="x").returncode == 2
+    done = duban("due", "contact", "2021-02-05", DUBAN_POL_SECONDS="1")
+    assert done.returncode == 2
+    assert "DUBAN_POL_SECONDS" in done.stderr
+    bad = tmp_path / "rulebook.csv"
+    bad.write_text("# version: 1\n# effective: 2021-01-01\nid,measure\narrange,8\n", "utf-8")
+    done = duban("due", "contact", "2021-02-05", DUBAN_RULEBOOK=str(bad))
+    assert done.returncode == 2
+    assert f"{bad}" in done.stderr
+    assert "3" in done.stderr
+
+
+def test_a_token_is_made_with_a_key_that_only_its_owner_reads(tmp_path: Path) -> None:
+    done = duban(
+        "token", "--data", str(tmp_path), "--post", "fgw/head", "--unit", "fgw", "--role", "unit_head"
+    )
+    assert done.stdout.count(".") == 2
+    key = tmp_path / "keys" / "token.pem"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    key.chmod(0o644)
+    refused = duban(
+        "token", "--data", str(tmp_path), "--post", "fgw/head", "--unit", "fgw", "--role", "unit_head"
+    )
+    assert refused.returncode == 2
+    assert "0600" in refused.stderr
+
+
+def test_a_dry_run_says_what_would_happen_and_writes_nothing(folder: Path) -> None:
+    before = duban("log", "--data", str(folder)).stdout
+    done = duban(
+        "import", str(TASK_LIST), "--data", str(folder), "--dated", "2021-01-01", "--dry-run", "--json"
+    )
+    report = json.loads(done.stdout)
+    assert report["rejected"] == []
+    assert len(report["accepted"]) == 22
+    first = next(row for row in report["accepted"] if row["number"] == "12")
+    assert first["lead"] == "旗应急管理局"
+    assert "昂素镇人民政府" in first["supporters"]
+    assert first["due"] == "2021-02-07"
+    assert duban("log", "--data", str(folder)).stdout == before
+
+
+def test_a_list_with_a_bad_row_is_refused_whole_with_row_field_value_and_reason(
+    folder: Path, tmp_path: Path
+) -> None:
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["序号", "工作任务", "牵头单位", "配合单位", "完成时限"])
+    sheet.append(["1", "修路10公里", "交通局", "财政局", "2021年6月30日"])
+    sheet.append(["2", "种树100亩", "林草局", "不存在的局", "6月底前"])
+    sheet.append(["3", "持续推进", "林草局", "", "长期坚持"])
+    path = tmp_path / "list.xlsx"
+    book.save(path)
+    before = duban("log", "--data", str(folder)).stdout
+    done = duban("import", str(path), "--data", str(folder), "--dated", "2021-01-01", "--json")
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert {(one["row"], one["field"]) for one in report["rejected"]} == {(3, "supporters"), (4, "due")}
+    assert all(one["value"] and one["reason"] for one in report["rejected"])
+    assert duban("log", "--data", str(folder)).stdout == before
+
+
+def test_an_export_imported_again_changes_nothing(folder: Path, tmp_path: Path) -> None:
+    first = duban("import", str(TASK_LIST), "--data", str(folder), "--dated", "2021-01-01", "--title", "清单")
+    assert first.returncode == 0, first.stderr
+    assert "22 assigned" in first.stdout
+    for name in ("tasks.xlsx", "tasks.csv"):
+        exported = duban("export", "tasks", str(tmp_path / name), "--data", str(folder))
+        assert exported.returncode == 0, exported.stderr
+        before = duban("log", "--data", str(folder)).stdout
+        again = duban(
+            "import", str(tmp_path / name), "--data", str(folder), "--dated", "2021-01-01", "--title", "清单"
+        )
+        assert "0 assigned, 22 unchanged, 0 refused" in again.stdout, again.stdout + again.stderr
+        assert duban("log", "--data", str(folder)).stdout == before
+
+
+def test_views_are_rebuilt_by_name_and_an_unknown_name_is_refused(folder: Path) -> None:
+    assert duban("views", "rebuild", "units", "--data", str(folder)).returncode == 0
+    assert duban("views", "rebuild", "--data", str(folder)).returncode == 0
+    assert duban("views", "rebuild", "nonsense", "--data", str(folder)).returncode == 1
+
+
+def test_the_log_is_cloudevents_with_personal_data_masked(folder: Path) -> None:
+    lines = [
+        json.loads(line)
+        for line in duban("log", "--data", str(folder), "--service", "assignment").stdout.splitlines()
+    ]
+    assert {line["specversion"] for line in lines} == {"1.0"}
+    assert len({line["id"] for line in lines}) == len(lines)
+    holders = [line["data"]["holder"] for line in lines if line["type"] == "assignment.post_holder_appointed"]
+    assert holders
+    assert set(holders) == {"***"}
+
+
+def test_a_damaged_file_is_a_sentence_not_a_traceback(folder: Path, tmp_path: Path) -> None:
+    whole = TASK_LIST.read_bytes()
+    for name, content in (
+        ("cut.xlsx", whole[: len(whole) // 2]),
+        ("empty.xlsx", b""),
+        ("text.xlsx", b"hello"),
+    ):
+        path = tmp_path / name
+        path.write_bytes(content)
+        done = duban("import", str(path), "--data", str(folder), "--dry-run")
+        assert done.returncode == 1, name
+        assert "Traceback" not in done.stderr
+
+
+def get(port: int, path: str, token: str = "") -> tuple[int, Any]:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}", headers={"Authorization": f"Bearer {token}"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return answer.status, answer.read()
+
+
+def test_the_whole_suite_is_served_on_one_port_and_stops_cleanly(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data = str(tmp_path / "data")
+    assert duban("units", "import", str(UNITS), "--data", data).returncode == 0
+    token = duban(
+        "token",
+        "--data",
+        data,
+        "--post",
+        "inspect/chief",
+        "--unit",
+        "inspect",
+        "--role",
+        "supervision_office",
+    ).stdout.strip()
+    log = (tmp_path / "serve.log").open("wb")
+    suite = subprocess.Popen(
+        [sys.executable, "-m", "services", "serve", "--data", data, "--port", str(port)],
+        cwd=ROOT,
+        stdout=log,
+        stderr=log,
+    )
+    try:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            try:
+                if get(port, "/readyz")[0] == 200:
+                    break
+            except OSError:
+                time.sleep(0.2)
+        for path in (
+            "units",
+            "cases",
+            "whistles",
+            "notices",
+            "whistle-rates?from=2021-01-01&until=2021-01-31",
+        ):
+            assert get(port, f"/api/v1/{path}", token)[0] == 200, path
+        assert b"duban_" in get(port, "/metrics")[1]
+    finally:
+        suite.send_signal(signal.SIGTERM)
+        code = suite.wait(60)
+        log.close()
+    assert code == 0, (tmp_path / "serve.log").read_text("utf-8")
+
+
+def test_the_sample_units_are_the_projects_own_copy() -> None:
+    with UNITS.open(encoding="utf-8-sig", newline="") as file:
+        assert {row["kind"] for row in csv.DictReader(file)} == {
+            "government",
+            "office",
+            "supervision",
+            "zone",
+            "town",
+            "department",
+        }
