@@ -29,7 +29,9 @@ def main(names: list[str]) -> None:
         *(f"- {line}" for line in lines),
         "",
     ]
-    Path(__file__).resolve().parents[2].joinpath("docs", "benchmarks.md").write_text("\n".join(report), "utf-8")
+    Path(__file__).resolve().parents[2].joinpath("docs", "benchmarks.md").write_text(
+        "\n".join(report), "utf-8"
+    )
 
 
 if __name__ == "__main__":

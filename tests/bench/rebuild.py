@@ -77,7 +77,9 @@ def run() -> list[str]:
 
 def _ours() -> float:
     with tempfile.TemporaryDirectory() as folder:
-        service = Service(name="assignment", title="bench", application=_Log, views=[UnitsView], blueprints=[])
+        service = Service(
+            name="assignment", title="bench", application=_Log, views=[UnitsView], blueprints=[]
+        )
         runtime = open_service(service, Config(data=Path(folder)), lambda: NOW)
         for start in range(0, UNITS, 100):
             runtime.app.log.insert_events(
@@ -106,11 +108,10 @@ def _history(number: int) -> list[StoredEvent]:
         assignment.UnitRegistered(unit=f"u{number}", name=f"单位{number}", kind="department", **stamp)
     ]
     found += [
-        assignment.UnitRenamed(unit=f"u{number}", name=f"单位{number}-{change}", **stamp) for change in range(CHANGES)
+        assignment.UnitRenamed(unit=f"u{number}", name=f"单位{number}-{change}", **stamp)
+        for change in range(CHANGES)
     ]
-    return [
-        StoredEvent(id, version, fact.TOPIC, encode(fact)) for version, fact in enumerate(found, start=1)
-    ]
+    return [StoredEvent(id, version, fact.TOPIC, encode(fact)) for version, fact in enumerate(found, start=1)]
 
 
 def _library() -> float:

@@ -27,9 +27,12 @@ def run() -> list[str]:
         config.data.mkdir()
         bare_port, our_port = free_ports(2)
         processes = [
-            subprocess.Popen([sys.executable, "-m", "tests.bench.bare", str(bare_port), f"{folder}/bare.sqlite"]),
             subprocess.Popen(
-                [sys.executable, "-m", "services.assignment", "web"], env=environment(config, DUBAN_PORT=our_port)
+                [sys.executable, "-m", "tests.bench.bare", str(bare_port), f"{folder}/bare.sqlite"]
+            ),
+            subprocess.Popen(
+                [sys.executable, "-m", "services.assignment", "web"],
+                env=environment(config, DUBAN_PORT=our_port),
             ),
         ]
         try:
@@ -53,7 +56,12 @@ def run() -> list[str]:
                         our_port,
                         lambda n, t=turn: (
                             "/api/v1/units",
-                            {"unit": f"u{t}-{n}", "name": f"单位{t}-{n}", "short_names": [], "kind": "department"},
+                            {
+                                "unit": f"u{t}-{n}",
+                                "name": f"单位{t}-{n}",
+                                "short_names": [],
+                                "kind": "department",
+                            },
                             {"Authorization": f"Bearer {token}", "Idempotency-Key": f"k{t}-{n}"},
                         ),
                     ),
@@ -80,9 +88,7 @@ def _rate(port: int, make: Callable[[int], Request]) -> float:
     started = time.perf_counter()
     for number in range(WRITES):
         path, body, headers = make(number)
-        connection.request(
-            "POST", path, json.dumps(body), {"Content-Type": "application/json", **headers}
-        )
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", **headers})
         answer = connection.getresponse()
         text = answer.read()
         if answer.status != 201:

@@ -318,3 +318,20 @@ def test_a_digest_goes_by_what_was_retracted_stopped_and_moved(world: Any) -> No
     assert "超时0、临近0、其他在办1" in digest["subject"]
     assert "2021年4月1日（星期四）" in digest["text"]
     assert local_day(digest["not_before"]) == date(2021, 3, 9)
+
+
+def test_a_reminder_that_lost_its_ground_meanwhile_writes_nothing(world: Any) -> None:
+    """The read model lags: the timer is still there, the escalation is not."""
+    case = world.escalated()
+    world.clock.set("2021-03-09 09:00")
+    world.say(supervision.CaseClosed, case, ground="resolved")
+    app, reactor = world.opened["notify"].app, world.opened["notify"].reactor
+    reactor.step()
+    before = world.size()
+    assert app.remind_due() is False
+    assert app.deliver_due() is False
+    assert world.size() == before
+    matter = app.find(Matter, Matter.id_of(case))
+    written = app.commit(app._own_act("event:test", key="nothing", now=world.clock()), matter)
+    assert written.position == 0
+    assert world.size() == before

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import g
 from sqlalchemy import Boolean, Column, ColumnElement, Integer, String, Table, or_, select, true
 
 from shared.application import NoSuchThing
@@ -11,6 +10,7 @@ from shared.events import enterprise
 from shared.events.base import Message
 from shared.views import MomentColumn, Row, Rows, View
 from shared.web.auth import Identity, Role
+from shared.web.http import context
 from shared.web.lists import concerned, many, may_see, reading
 
 CONTACT = ("contact_name", "contact_phone")
@@ -75,7 +75,7 @@ def _shown(row: Mapping[str, Any], identity: Identity, handled: set[str]) -> Row
 
 def enterprises_for_caller(args: Mapping[str, Any]) -> dict[str, Any]:
     """A page of the enterprises that the caller may see."""
-    identity: Identity = g.identity
+    identity: Identity = context().identity
     with reading() as (connection, views):
         whistles = views.table(connection, "whistles")
         handled = set(
@@ -99,7 +99,7 @@ def enterprises_for_caller(args: Mapping[str, Any]) -> dict[str, Any]:
 
 def enterprise_for_caller(enterprise_id: object) -> tuple[Row, dict[str, str]]:
     """One enterprise that the caller may see, with its ETag. Raises NoSuchThing."""
-    identity: Identity = g.identity
+    identity: Identity = context().identity
     with reading() as (connection, views):
         table, whistles = views.table(connection, "enterprises"), views.table(connection, "whistles")
         row = connection.execute(
