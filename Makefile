@@ -22,7 +22,7 @@ demo: setup ## Run the whole closed loop and tell its story
 	$(BIN)/duban demo
 
 test: setup ## Run every test
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 check: setup ## Format, lint, types
 	$(BIN)/ruff format --check .

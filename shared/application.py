@@ -142,16 +142,15 @@ class Application(EventSourcedApplication[UUID]):
         first, and whatever the use case refuses.
         """
         for _ in range(ATTEMPTS):
-            before = self._answer_of(act)
-            if before is not None:
-                return before
             try:
                 return use_case(act)
-            except IntegrityError:
-                continue  # somebody wrote first, or our own lost commit did: look for the key, decide anew
-        before = self._answer_of(act)
-        if before is not None:
-            return before
+            except (IntegrityError, Refusal) as error:
+                # Done before under this key (the answer's row then refuses a second one), or somebody wrote first.
+                before = self._answer_of(act)
+                if before is not None:
+                    return before
+                if isinstance(error, Refusal):
+                    raise
         raise ChangedMeanwhile()
 
     def _answer_of(self, act: Act) -> Written | None:

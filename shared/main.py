@@ -60,7 +60,9 @@ def run(service: Service, role: str, config: Config) -> None:
 def main(service: Service) -> None:
     """Entry point of ``python -m services.<name>``."""
 
-    @click.command(help=f"{service.title}\n\nROLE: {' | '.join(ROLES)}. Settings come from DUBAN_* variables.")
+    @click.command(
+        help=f"{service.title}\n\nROLE: {' | '.join(ROLES)}. Settings come from DUBAN_* variables."
+    )
     @click.argument("role", type=click.Choice(ROLES))
     def command(role: str) -> None:
         run(service, role, settings())

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ class Runtime:
             "react": [] if self.reactor is None else [self.reactor.step],
             "tick": [] if self.service.steps is None else list(self.service.steps(self.app)),
         }
-        return sum(of_role.values(), []) if role == "worker" else of_role[role]
+        return [*chain.from_iterable(of_role.values())] if role == "worker" else of_role[role]
 
     def start(self) -> None:
         """What a worker does first."""

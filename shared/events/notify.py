@@ -158,7 +158,7 @@ class ProgressSeen(Fact):
 
 @dataclass(frozen=True, kw_only=True)
 class RoundSetAside(Fact):
-    """督办轮次不计: the round was voided or an objection upheld, so it no longer counts towards the second supervision."""
+    """督办轮次不计: the round was voided or an objection upheld: it counts no more towards the second supervision."""
 
     TOPIC = "notify.round_set_aside"
     round: int
@@ -167,7 +167,7 @@ class RoundSetAside(Fact):
 
 @dataclass(frozen=True, kw_only=True)
 class NamingFollowed(Fact):
-    """纳入通报通知: the notifier knows which case and unit a naming is about, so that lifting it withdraws its notice."""
+    """纳入通报通知: the notifier knows the case and unit of a naming, so that lifting it withdraws its notice."""
 
     TOPIC = "notify.naming_followed"
     naming_id: UUID

@@ -57,7 +57,7 @@ def run() -> list[str]:
                         lambda n, t=turn: (
                             "/api/v1/units",
                             {
-                                "unit": f"u{t}-{n}",
+                                "id": f"u{t}-{n}",
                                 "name": f"单位{t}-{n}",
                                 "short_names": [],
                                 "kind": "department",
@@ -75,8 +75,8 @@ def run() -> list[str]:
                 process.wait()
     ratio = statistics.median(a / b for a, b in zip(ours, bare, strict=True))
     return [
-        f"write over HTTP, SQLite: {statistics.median(ours):.0f}/s against {statistics.median(bare):.0f}/s of bare Flask "
-        f"with a bare save: ratio {ratio:.2f} (median of {ROUNDS} pairs; aim ≥ 0.8)"
+        f"write over HTTP, SQLite: {statistics.median(ours):.0f}/s against {statistics.median(bare):.0f}/s of bare "
+        f"Flask with a bare save: ratio {ratio:.2f} (median of {ROUNDS} pairs; aim ≥ 0.8)"
     ]
 
 
