@@ -63,9 +63,11 @@ class Process:
     settings: Mapping[str, str]
     log_file: Path | None = None
     handle: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
+    asked_to_stop: bool = field(default=False, init=False)
 
     def start(self) -> None:
         """Start it (again)."""
+        self.asked_to_stop = False
         output = None if self.log_file is None else self.log_file.open("ab")
         self.handle = subprocess.Popen(
             [sys.executable, "-m", *self.arguments],
@@ -87,12 +89,17 @@ class Process:
             self.handle.kill()
             self.handle.wait()
 
+    def ask_to_stop(self) -> None:
+        """SIGTERM, once: a second one would cut short what it still has in hand."""
+        if self.handle is not None and self.handle.poll() is None and not self.asked_to_stop:
+            self.asked_to_stop = True
+            self.handle.terminate()
+
     def stop(self) -> int:
         """SIGTERM, wait, and only then kill; its exit code."""
         if self.handle is None:
             return 0
-        if self.handle.poll() is None:
-            self.handle.terminate()
+        self.ask_to_stop()
         try:
             return self.handle.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -151,5 +158,7 @@ def supervise(config: Config) -> int:
                 failed = True
                 break
             process.start()
+    for process in processes:
+        process.ask_to_stop()
     codes = [process.stop() for process in processes]
     return 1 if failed or any(codes) else 0

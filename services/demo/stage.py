@@ -182,9 +182,9 @@ class Stage:
     def close(self) -> list[str]:
         """Stop everything in order; the processes that did not end cleanly."""
         for process in self.processes:
-            if process.handle is not None and process.ended() is None:
-                process.handle.terminate()
-        return [process.name for process in self.processes if process.stop() != 0]
+            process.ask_to_stop()
+        codes = {process.name: process.stop() for process in self.processes}
+        return [f"{name} (exit code {code})" for name, code in codes.items() if code != 0]
 
     def step(self, text: str) -> None:
         """Move the suite's clock to this moment, Beijing time."""

@@ -152,6 +152,9 @@ class Round:
     unsigned: bool = False
     judged_by: Actor | None = None
     judged_at: datetime | None = None
+    """When the verdict was recorded: the unit's time to object runs from then."""
+    concluded_at: datetime | None = None
+    """When it became true: of an unsigned round its due moment, however late that was noticed."""
     voided: bool = False
     objected_by: str | None = None
     objection_upheld: bool | None = None
@@ -194,7 +197,7 @@ class Rounds(Clocks):
                 verdict=one.verdict,
                 voided=one.voided,
                 objection_upheld=one.objection_upheld is True,
-                overtaken=any(one.issued_at <= at < (one.judged_at or at) for at in self.extended_at),
+                overtaken=any(one.issued_at <= at < (one.concluded_at or at) for at in self.extended_at),
             )
             for one in self.rounds.values()
             if one.verdict is not None
@@ -524,6 +527,7 @@ class Rounds(Clocks):
                 unsigned=False,
                 judged_by=None,
                 judged_at=None,
+                concluded_at=None,
                 objected_by=None,
                 objection_upheld=None,
             )
@@ -536,6 +540,7 @@ class Rounds(Clocks):
                 unsigned=self.unsigned,
                 judged_by=None if self.unsigned else self.by,
                 judged_at=self.timestamp,
+                concluded_at=self.happened_at,
             )
 
     class RoundVoided(supervision.RoundVoided, Change):
