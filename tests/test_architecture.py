@@ -11,6 +11,7 @@ import pytest
 from services import documents
 from services.suite import SUITE
 from shared.events.base import VOCABULARY, Fact
+from shared.rulebook import load_rulebook
 from shared.wire import decode, encode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -130,3 +131,10 @@ def test_every_view_and_reaction_follows_facts_that_exist(service: str) -> None:
         [one.reactions.handlers] if one.reactions else []
     ):
         assert set(handled) <= set(PUBLISHED)
+
+
+def test_the_rulebook_names_events_that_exist() -> None:
+    known = {cls.__name__ for cls in PUBLISHED.values()}
+    for rule in load_rulebook():
+        if rule.measure in (7, 8, 10, 13):
+            assert {rule.starts_at, *rule.stops_at} <= known, rule.id
