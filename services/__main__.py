@@ -321,7 +321,7 @@ def import_(
             f"新增 {report['assigned']} 项，未变 {report['unchanged']} 项，退回 {len(refused)} 处{would}  "
             f"{report['assigned']} assigned, {report['unchanged']} unchanged, {len(refused)} refused"
         )
-    if refused and not accept_valid:
+    if refused and not accept_valid and not dry_run:
         sys.exit(1)
 
 
@@ -476,6 +476,7 @@ def docs(check: bool) -> None:
     """生成接口文档 Regenerate OpenAPI, AsyncAPI, the event map and golden files of new events."""
     from services.documents import stale, write
 
+    logs.configure("error")
     if check:
         old = stale()
         for path in old:

@@ -16,6 +16,7 @@ from services.supervision.__main__ import SERVICE as SUPERVISION
 from shared import logs
 from shared.clock import Clock
 from shared.config import Config
+from shared.main import MISCONFIGURED
 from shared.service import Runtime, Service, open_service
 from shared.web.server import dispatch, serve
 
@@ -133,7 +134,8 @@ def serve_web(config: Config) -> None:
 def supervise(config: Config) -> int:
     """Run the whole suite until SIGTERM or Ctrl-C; 0 after a clean stop.
 
-    A process that dies is started again; one that dies five times within a minute ends the suite with 1.
+    A process that dies is started again; one that dies five times within a minute, or that says it is misconfigured,
+    ends the suite with 1.
     """
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -154,7 +156,7 @@ def supervise(config: Config) -> int:
             recent = [*(then for then in deaths[process.name] if now - then < 60), now]
             deaths[process.name] = recent
             log.error("process_died", process=process.name, exit_code=code, times_in_a_minute=len(recent))
-            if len(recent) >= 5:
+            if code == MISCONFIGURED or len(recent) >= 5:
                 failed = True
                 break
             process.start()

@@ -9,10 +9,14 @@ import click
 
 from shared import logs
 from shared.config import Config, Misconfigured
+from shared.refusal import Refusal
 from shared.rulebook import BadRulebook, load_rulebook
-from shared.service import Service, open_service
+from shared.service import Runtime, Service, open_service
 from shared.web.server import serve
 from shared.worker import work
+
+MISCONFIGURED = 2
+"""The exit code of a process that does not start because of its settings: starting it again would not help."""
 
 ROLES = ("web", "worker", "project", "react", "tick")
 
@@ -32,7 +36,7 @@ def settings() -> Config:
         load_rulebook(config.rulebook)
     except (Misconfigured, BadRulebook) as error:
         click.echo(f"duban: {error}", err=True)
-        sys.exit(2)
+        sys.exit(MISCONFIGURED)
     logs.configure(config.log_level)
     return config
 
@@ -51,10 +55,19 @@ def run(service: Service, role: str, config: Config) -> None:
     runtime = open_service(service, config, config.make_clock())
     try:
         if role in ("worker", "tick"):
-            runtime.start()
+            start(runtime)
         work(runtime.steps(role), stop, config.poll_seconds)
     finally:
         runtime.close()
+
+
+def start(runtime: Runtime) -> None:
+    """The worker's first acts; what they refuse (a rulebook changed without a new version) ends it with exit code 2."""
+    try:
+        runtime.start()
+    except Refusal as refusal:
+        click.echo(f"duban: {refusal.text('zh')}\n{refusal.text('en')}", err=True)
+        sys.exit(MISCONFIGURED)
 
 
 def main(service: Service) -> None:

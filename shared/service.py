@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import structlog
 from flask import Flask, current_app
 from flask_smorest import Blueprint
 
@@ -194,6 +195,7 @@ def act() -> Act:
     asked = context()
     by = asked.identity
     key = f"{by.subject}|{asked.idempotency_key}"
+    structlog.contextvars.bind_contextvars(because=f"request:{key}")
     return Act(
         by=Actor(unit=by.unit, post=by.post),
         because=f"request:{key}",

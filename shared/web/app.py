@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import flask_smorest
+import structlog
 from flask import Flask, Response, g, request
 from marshmallow import ValidationError, fields
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -213,6 +214,7 @@ def _observe(app: Flask, web: Web) -> None:
     logger = log("http")
 
     def arrive() -> None:
+        structlog.contextvars.clear_contextvars()  # a thread serves one request after the other
         given = request.headers.get("X-Request-ID", "")
         sane = re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given)
         g.request_id = given if sane else secrets.token_hex(16)
@@ -226,7 +228,7 @@ def _observe(app: Flask, web: Web) -> None:
         counter.labels(web.service, method, route, answer.status_code).inc()
         seconds.labels(web.service, method, route).observe(taken)
         identity = g.get("identity")
-        logger.info(
+        logger.info(  # with ``because``, the causation id, if a command was carried out
             "request",
             service=web.service,
             request_id=g.request_id,

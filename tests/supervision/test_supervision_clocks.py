@@ -383,7 +383,7 @@ def test_a_case_stays_with_the_rulebook_under_which_it_was_opened(world: Any) ->
     text = world.app.rulebook.text
     first = world.case_of(world.directive("1", "fgw"), "duty", "arrange", "fgw")
     newer = text.replace("# version: 1", "# version: 2").replace(
-        "DirectiveReceived,ArrangementReported,2,", "DirectiveReceived,ArrangementReported,5,"
+        "DirectiveRegistered,ArrangementReported,2,", "DirectiveRegistered,ArrangementReported,5,"
     )
     world.app.rulebook = parse_rulebook(newer, "newer")
     world.app.release_rulebook()
