@@ -155,10 +155,10 @@ def read_tables(data: bytes, filename: str) -> list[Table]:
 
     What the file is, is told by its content; the name only decides what is refused with which advice.
     """
-    if not data.strip(b"\0 \t\r\n\xef\xbb\xbf"):
-        raise EmptyFile
     if len(data) > MAX_BYTES:
         raise FileTooLarge(megabytes=-(-len(data) // 1024**2), limit=MAX_BYTES // 1024**2)
+    if not data.strip(b"\0 \t\r\n\xef\xbb\xbf"):
+        raise EmptyFile
     suffix = PurePath(filename).suffix.lower()
     if data.startswith(b"\xd0\xcf\x11\xe0"):
         raise OldExcelFile
