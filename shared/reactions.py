@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
-from eventsourcing.persistence import IntegrityError, Notification, OperationalError
+from eventsourcing.persistence import IntegrityError, Notification
+from eventsourcing.persistence import OperationalError as LogTrouble
+from sqlalchemy.exc import OperationalError as ViewTrouble
 
 from shared import logs
 from shared.aggregate import SUITE_UNIT, Act, Aggregate
@@ -16,6 +18,7 @@ from shared.application import Application
 from shared.events.base import Actor, Message
 from shared.handlers import handlers_of, sources_of
 from shared.recorder import Parked
+from shared.refusal import Refusal
 from shared.transport import Stream
 from shared.wire import Unreadable, read
 
@@ -37,7 +40,7 @@ class ConsumerStopped(Exception):
 
 
 class NotYet(Exception):
-    """A reaction needs something that has not arrived; the message is tried again before it is parked."""
+    """A reaction needs something that has not arrived; like a refusal, it is tried again before it is parked."""
 
 
 class Reactions(Generic[App]):
@@ -108,6 +111,11 @@ class Reactor:
         self._parked_in_a_row = 0
         self._waited: dict[tuple[str, int], int] = {}
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a message waits for what it needs, to be tried again at the next step."""
+        return bool(self._waited)
+
     def step(self) -> bool:
         """Handle what has come; whether there was anything. Raises ConsumerStopped."""
         did = False
@@ -138,11 +146,12 @@ class Reactor:
                 continue
             try:
                 reason = self._handle(source, partition, notification)
-            except NotYet as error:
+            except (NotYet, Refusal) as error:
+                # Reference data (a unit's head, a calendar) come by another log and may be on their way still.
                 self._waited[source, notification.id] = self._waited.get((source, notification.id), 0) + 1
                 if self._waited[source, notification.id] < PATIENCE:
                     break
-                reason = f"NotYet: {error}"
+                reason = f"{type(error).__name__}: {error}"
             self._waited.pop((source, notification.id), None)
             passed = None
             if reason is None:
@@ -162,7 +171,7 @@ class Reactor:
     ) -> str | None:
         """Handle one message; why it could not be, or None.
 
-        Raises NotYet, and database trouble: that is nobody's fault.
+        Raises NotYet and Refusal, which may pass, and database trouble, which is nobody's fault.
         """
         position = None if unpark else notification.id
         for _ in range(5):
@@ -171,7 +180,7 @@ class Reactor:
                 changed = self.reactions.react(message)
             except Unreadable as error:
                 return str(error)
-            except (OperationalError, NotYet):
+            except (LogTrouble, ViewTrouble, NotYet, Refusal):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a reaction raises, its message is parked with it
                 return f"{type(error).__name__}: {error}"
@@ -228,8 +237,8 @@ class Reactor:
             if batch and batch[0].id == row.position:
                 try:
                     reason = self._handle(row.source, row.partition, batch[0], unpark=row) or ""
-                except NotYet as error:
-                    reason = f"NotYet: {error}"
+                except (NotYet, Refusal) as error:
+                    reason = f"{type(error).__name__}: {error}"
             if reason:
                 failed.add((row.source, row.aggregate_id))
                 self.app.save_handled(

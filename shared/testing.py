@@ -98,7 +98,8 @@ class Opened(AbstractContextManager["Opened"]):
     def settle(self) -> None:
         """Let every worker run until none has anything to do."""
         for _ in range(1000):
-            if not sum(runtime.settle() for runtime in self.runtimes.values()):
+            moved = sum(runtime.settle() for runtime in self.runtimes.values())
+            if not moved and not any(r.reactor and r.reactor.waiting for r in self.runtimes.values()):
                 return
         raise AssertionError("the services never came to rest")
 

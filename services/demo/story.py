@@ -120,19 +120,13 @@ class Story:
             if unit["id"] != "gov":
                 post = headed.get(unit["id"], f"{unit['id']}/head")
                 self.heads[unit["id"]] = self.stage.actor(unit["id"], post, Role.unit_head)
-        for service in ("assignment", "supervision", "enterprise", "notify"):
-            self._wait_for_posts(service, len(posts))
+        self.office.waits_for(
+            "assignment", "posts?limit=200", lambda body: len(body["items"]) == len(posts), "the posts"
+        )
         self.tell(
             f"登记了{len(units)}个单位、{len(posts)}个岗位；责任落到岗位，不落空岗。",
             f"{len(units)} units and {len(posts)} posts are registered; responsibility is held by posts.",
         )
-
-    def _wait_for_posts(self, service: str, number: int) -> None:
-        # The others fold the same facts; nobody is asked for a head that is not known yet.
-        if service == "assignment":
-            self.office.waits_for(
-                service, "posts?limit=200", lambda body: len(body["items"]) == number, "the posts"
-            )
 
     def directive(self) -> None:
         """The notice is received on a holiday, arranged by some, late by one."""

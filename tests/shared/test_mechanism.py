@@ -12,7 +12,7 @@ from sqlalchemy import Column, Integer, String
 from shared.aggregate import Act, Aggregate, Change, Creation, stable_id
 from shared.application import IdempotencyKeyReused, VersionIsStale
 from shared.events.base import Fact, Message
-from shared.reactions import ConsumerStopped, Reactions
+from shared.reactions import ConsumerStopped, NotYet, Reactions
 from shared.service import Service, ServiceApplication
 from shared.testing import Opened, StoppedClock, an_act, shanghai
 from shared.views import Rows, View
@@ -90,8 +90,12 @@ class Names(View):
 
 class Echo(Reactions[Wards]):
     broken = False
+    misses = 0
 
     def when_a_unit_was_registered_then_call_it_new(self, fact: WardOpened, message: Message) -> None:
+        if Echo.misses:
+            Echo.misses -= 1
+            raise NotYet("not here yet")
         if Echo.broken and fact.unit.startswith("bad"):
             raise ValueError("this reaction cannot take it")
         self.get(Ward, message.aggregate_id).record(
@@ -105,6 +109,7 @@ SERVICE = Service(name="ward", title="test", application=Wards, views=[Names], b
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Opened]:
     Names.broken = Echo.broken = False
+    Echo.misses = 0
     with Opened(tmp_path, StoppedClock(NOW), SERVICE) as opened:
         yield opened
 
@@ -188,6 +193,24 @@ def test_a_message_that_cannot_be_handled_is_parked_with_its_successors_and_heal
     assert app.log.parked() == []
     assert opened["ward"].views.parked() == []
     assert opened.rows("ward", "names")["bad"] == {"id": "bad", "name": "new bad", "changes": 2}
+
+
+def test_a_message_that_needs_what_is_on_its_way_waits_for_it_and_is_parked_only_in_the_end(
+    opened: Opened,
+) -> None:
+    reactor = opened["ward"].reactor
+    assert reactor is not None
+    app_of(opened).register(an_act(NOW), "early")
+    Echo.misses = 3
+    for _ in range(3):
+        assert not reactor.step()
+        assert reactor.waiting
+    assert reactor.step()
+    assert not reactor.waiting
+    app_of(opened).register(an_act(NOW), "never")
+    Echo.misses = 1_000
+    opened.settle()
+    assert [row.reason for row in app_of(opened).log.parked()] == ["NotYet: not here yet"]
 
 
 def test_many_parked_in_a_row_stop_the_consumer(opened: Opened) -> None:
