@@ -160,7 +160,7 @@ def list_notices(args: dict[str, Any]) -> dict[str, Any]:
         lambda table: table.c.to_post == g.identity.post,
         lambda table: table.c.not_before <= context().now,
     ]
-    return many("notices", _plain(args), "level", "state", "matter", "case_id", where=mine, all_see=True)
+    return many("notices", args, "level", "state", "matter", "case_id", where=mine, all_see=True)
 
 
 @blueprint.get("/notices/<uuid:notice_id>")
@@ -187,7 +187,7 @@ def acknowledge_notice(body: dict[str, Any], notice_id: UUID) -> Any:
 def list_escalations(args: dict[str, Any]) -> dict[str, Any]:
     """What is or was before the main leader."""
     escalated = [lambda table: table.c.state.is_not(None)]
-    return many("escalations", _plain(args), "state", "unit", "case_id", where=escalated)
+    return many("escalations", args, "state", "unit", "case_id", where=escalated)
 
 
 @blueprint.post("/escalations/<uuid:escalation_id>/acknowledge")
@@ -206,8 +206,3 @@ def acknowledge_escalation(body: dict[str, Any], escalation_id: UUID) -> Any:
 def list_digests(args: dict[str, Any]) -> dict[str, Any]:
     """The digests of the caller's unit; the leaders and the two offices see all."""
     return many("digests", args, "unit", "day")
-
-
-def _plain(args: dict[str, Any]) -> dict[str, Any]:
-    """Ids as the read models keep them."""
-    return {name: str(value) if isinstance(value, UUID) else value for name, value in args.items()}

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from time import sleep
 from typing import Any
+from uuid import UUID
 
 from flask import current_app, g
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, false, or_, select, true
@@ -78,8 +79,9 @@ def many(
         table = views.table(connection, view)
         query = select(table) if all_see else select(table).where(may_see(g.identity, table))
         for name in filters:
-            if args.get(name) is not None:
-                query = query.where(table.c[name] == args[name])
+            value = args.get(name)
+            if value is not None:  # rows keep ids as text
+                query = query.where(table.c[name] == (str(value) if isinstance(value, UUID) else value))
         for condition in where:
             query = query.where(condition(table))
         descending = args["sort"].startswith("-")

@@ -188,7 +188,6 @@ class ImportedSchema(BaseSchema):
 @blueprint.response(200, PageSchema.of(TaskListSchema))
 def list_task_lists(args: dict[str, Any]) -> Any:
     """Task lists by their date"""
-    args = {key: str(value) if key == "directive_id" else value for key, value in args.items()}
     return many("task_lists", args, "leader_post", "directive_id")
 
 

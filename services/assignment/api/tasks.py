@@ -308,9 +308,8 @@ def list_tasks(args: dict[str, Any]) -> Any:
         where.append(lambda table: overdue(table, today) == args["overdue"])
     if "due_before" in args:
         where.append(lambda table: table.c.due_on < args["due_before"])
-    plain = {name: str(value) if isinstance(value, UUID) else value for name, value in args.items()}
     columns = ("list_id", "directive_id", "state", "lead_unit", "leader_post", "key_task")
-    page = many("tasks", plain, *columns, where=where)
+    page = many("tasks", args, *columns, where=where)
     return {**page, "items": [_shown(row, today) for row in page["items"]]}
 
 

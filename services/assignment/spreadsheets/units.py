@@ -133,10 +133,6 @@ class UnitNames:
             self._refused[written] = self._reason(written.strip(), _key(written))
         raise UnknownUnitName(written.strip(), *self._refused[written])
 
-    def is_group(self, written: str) -> bool:
-        """Whether a name means a group rather than one unit by its own name."""
-        return not self._single(_key(written)) and _key(written) in GROUPS
-
     def split(self, cell: str) -> list[str]:
         """The names in a cell, in order: cut at 、，；/ and line breaks, and at blanks where a name does not go on."""
         if self._find(cell):

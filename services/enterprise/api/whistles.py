@@ -370,8 +370,6 @@ def withdraw_whistle(body: dict[str, Any], whistle_id: UUID) -> Any:
 @blueprint.response(200, PageSchema.of(WhistleSchema))
 def list_whistles(args: dict[str, Any]) -> Any:
     """诉求清单: List the whistles that the caller may see."""
-    for name in ("enterprise_id", "merged_into"):
-        args[name] = args[name] and str(args[name])
     return many(
         "whistles",
         args,

@@ -93,8 +93,6 @@ class CaseFilters(PageArgs):
 @blueprint.response(200, PageSchema.of(CaseSchema))
 def list_cases(args: dict[str, Any]) -> Any:
     """The cases that the caller may see."""
-    if "subject_id" in args:
-        args["subject_id"] = str(args["subject_id"])
     filters = ("kind", "duty", "unit", "custodian", "leader_post", "state", "number", "subject_id")
     return many("cases", args, *filters)
 
@@ -149,8 +147,6 @@ class CustodyFilters(PageArgs):
 @blueprint.response(200, PageSchema.of(CustodySchema))
 def list_custody(args: dict[str, Any]) -> Any:
     """How long which unit had what in hand, in working days: a slow router is not charged to the next unit."""
-    if "case_id" in args:
-        args["case_id"] = str(args["case_id"])
     found = many("custody", args, "case_id", "unit", "stay")
     return custody_days(found, application().calendar(), context().now)
 

@@ -199,8 +199,6 @@ def list_clocks(args: dict[str, Any]) -> Any:
     """The clocks that the caller may see."""
     now = context().now
     where: list[Any] = [lambda clocks: clocks.c.clock != ""]
-    if "case_id" in args:
-        args["case_id"] = str(args["case_id"])
     if "overdue" in args:
         late = args["overdue"]
         where.append(

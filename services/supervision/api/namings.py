@@ -93,8 +93,6 @@ class CorrectionSchema(BaseSchema):
 @blueprint.response(200, PageSchema.of(NamingSchema))
 def list_namings(args: dict[str, Any]) -> Any:
     """The namings that the caller may see; to overseers only those that were published."""
-    if "case_id" in args:
-        args["case_id"] = str(args["case_id"])
     return many("namings", args, "case_id", "unit", "state", "year", "needs_correction", where=_shown())
 
 

@@ -121,8 +121,6 @@ class RulingSchema(BaseSchema):
 @blueprint.response(200, PageSchema.of(RoundSchema))
 def list_rounds(args: dict[str, Any]) -> Any:
     """The rounds that the caller may see."""
-    if "case_id" in args:
-        args["case_id"] = str(args["case_id"])
     filters = ("case_id", "unit", "round", "state", "verdict", "trigger")
     return many("rounds", args, *filters, where=[lambda rounds: rounds.c.round > 0])
 
