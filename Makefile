@@ -2,10 +2,10 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test check format run bench docs clean
+.PHONY: help setup lock demo demo-cluster test check format run stack stack-stop bench docs clean
 
 help: ## Show this help
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 setup: .venv/.ready ## Make .venv with every package at its locked version
 
@@ -21,6 +21,9 @@ lock: ## Recompute requirements.lock from pyproject.toml (needs pip-tools)
 demo: setup ## Run the whole closed loop and tell its story
 	$(BIN)/duban demo
 
+demo-cluster: setup ## The same on a real broker and database, every role a process
+	$(BIN)/python -m deploy.stack run sh -c '$(BIN)/duban migrate && $(BIN)/duban topics apply && $(BIN)/duban demo --cluster'
+
 test: setup ## Run every test
 	$(BIN)/pytest -n auto
 
@@ -35,6 +38,12 @@ format: setup ## Reformat and fix what can be fixed
 
 run: setup ## Serve the whole suite on one port, data in ./data
 	$(BIN)/duban serve --data data
+
+stack: setup ## Start a real PostgreSQL and Kafka broker in .stack, which run on until stack-stop
+	$(BIN)/python -m deploy.stack start
+
+stack-stop: setup ## Stop them; their data stays
+	$(BIN)/python -m deploy.stack stop
 
 bench: setup ## Run the benchmarks; prints ratios against baselines of the same run
 	$(BIN)/python -m tests.bench

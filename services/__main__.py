@@ -33,7 +33,8 @@ from shared.main import settings
 from shared.reference import calendar_of
 from shared.refusal import Refusal
 from shared.rulebook import load_rulebook
-from shared.service import open_log, open_service
+from shared.service import migrate, open_log, open_service
+from shared.trouble import TROUBLE
 from shared.web.auth import Role, issue_token, load_key
 from shared.wire import Unreadable, cloudevent, decode
 
@@ -63,6 +64,8 @@ class Cli(click.Group):
         except Refusal as refusal:
             english = os.environ.get("DUBAN_LANGUAGE") == "en"
             raise click.ClickException(refusal.text("en" if english else "zh")) from refusal
+        except TROUBLE as error:
+            raise click.ClickException(f"{type(error).__name__}: {error}") from error
         except Misconfigured as error:
             click.echo(f"duban: {error}", err=True)
             sys.exit(2)
@@ -231,8 +234,7 @@ def offline(config: Config) -> Iterator[Any]:
 
 def catch_up(runtime: Any) -> None:
     """Let the read models have all that is in the logs."""
-    while runtime.views.project(runtime.streams):
-        pass
+    runtime.catch_up()
 
 
 @main.command("import")
@@ -357,25 +359,30 @@ def rebuild(data: Path | None, name: str | None) -> None:
     NAME as ``tasks`` or ``assignment.tasks``. The suite may be running.
     """
     config = config_of(data)
-    runtimes = open_suite(config, config.make_clock())
-    wanted = [
-        (service, view)
-        for service, runtime in runtimes.items()
-        for view in runtime.views.views
-        if name in (None, view, f"{service}.{view}")
-    ]
-    if not wanted:
+    wanted = {
+        service.name: [
+            view.name for view in service.views if name in (None, view.name, f"{service.name}.{view.name}")
+        ]
+        for service in SUITE.values()
+    }
+    if not any(wanted.values()):
         raise click.ClickException(f"没有名为 {name} 的读模型 no read model named {name}")
     with Progress(console=Console(stderr=True)) as progress:
-        for service, view in wanted:
-            runtime = runtimes[service]
-            sources = runtime.views.views[view].sources
-            total = sum(stream.end(0) for stream in runtime.streams if stream.source in sources)
-            bar = progress.add_task(f"{service}.{view}", total=total)
-            runtime.views.rebuild(view, runtime.streams, progress=partial(_advance, progress, bar))
-            progress.update(bar, completed=total)
-    for runtime in runtimes.values():
-        runtime.close()
+        for service, names in wanted.items():
+            if names:
+                runtime = open_service(SUITE[service], config, config.make_clock(), patience=COMMAND_PATIENCE)
+                bar = progress.add_task(f"{service}: {', '.join(names)}", total=None)
+                runtime.views.rebuild(names, runtime.follower, progress=partial(_advance, progress, bar))
+                time.sleep(READERS_GRACE)
+                runtime.views.retire()
+                progress.update(bar, total=progress.tasks[bar].completed)
+                runtime.close()
+
+
+COMMAND_PATIENCE = 300.0
+"""Seconds that one wait for the database may last in a command that goes over much data."""
+READERS_GRACE = 1.0
+"""Seconds that the old tables stand after a swap, for who has just looked them up."""
 
 
 def _advance(progress: Progress, bar: TaskID, done: int) -> None:
@@ -392,7 +399,7 @@ def log(data: Path | None, service: str | None, follow: bool) -> None:
     """查看事件日志 Show the event log as CloudEvents, one JSON object a line; personal data is masked."""
     config = config_of(data)
     names = [service] if service else list(SUITE)
-    if not all((config.data / name / "events.sqlite").exists() for name in names):
+    if not config.database and not all((config.data / name / "events.sqlite").exists() for name in names):
         raise click.ClickException(f"{config.data}: 没有事件日志 no event log there")
     logs_of = {name: open_log(config, name, config.make_clock()) for name in names}
     marks = dict.fromkeys(names, 0)
@@ -438,21 +445,83 @@ def parked(data: Path | None, retry: bool) -> None:
     left = 0
     for name, runtime in open_suite(config, config.make_clock()).items():
         if retry:
-            if runtime.reactor is not None:
-                runtime.reactor.retry_parked()
-            runtime.views.retry_parked(runtime.streams)
-        for row in runtime.app.log.parked():
+            runtime.retry_parked()
+        for consumer, row in runtime.parked():
             left += 1
-            click.echo(f"{name} {row.consumer} {row.source}:{row.position} {row.reason}")
-        for parked_row in runtime.views.parked():
-            left += 1
-            view = parked_row["table_name"].rpartition("__v")[0]
-            click.echo(
-                f"{name} view {view} {parked_row['source']}:{parked_row['position']} {parked_row['reason']}"
-            )
+            view = f" view {row.handler}" if row.handler else ""
+            click.echo(f"{name} {consumer}{view} {row.source}:{row.position} {row.kind}: {row.reason}")
         runtime.close()
     if left:
         sys.exit(1)
+
+
+@main.command("migrate")
+def migrate_() -> None:
+    """建表与升级 Make or upgrade the tables of every service in the databases that DUBAN_DATABASE names.
+
+    Harmless when they are right already. Processes of the suite wait, unready, until this has run.
+    """
+    config = settings()
+    if not config.database:
+        raise click.ClickException(
+            "DUBAN_DATABASE 未设置：SQLite 文件会自动建好 not set: SQLite files make themselves"
+        )
+    for service in SUITE.values():
+        click.echo(migrate(service, config, config.make_clock()))
+
+
+@main.group()
+def topics() -> None:
+    """Kafka 主题 The topics on the broker."""
+
+
+@topics.command("apply")
+def topics_apply() -> None:
+    """建主题与授权 Make the topics that are missing, with their settings and rights.
+
+    Where the broker has an authorizer, a service (user of its name) may write only its own topic and read only those
+    it follows.
+    """
+    from shared.transport.kafka import apply_topics
+
+    config = _with_broker()
+    for line in apply_topics(config, {name: service.sources() for name, service in SUITE.items()}):
+        click.echo(line)
+
+
+def _with_broker() -> Config:
+    config = settings()
+    if not config.kafka:
+        raise Misconfigured("DUBAN_KAFKA: not set")
+    return config
+
+
+@main.group()
+def relay() -> None:
+    """事件发布 The relays, which publish each service's log."""
+
+
+@relay.command("republish")
+@click.option("--service", "name", type=click.Choice(list(SUITE)), required=True, help="服务 Whose log.")
+@click.option(
+    "--from", "start", type=click.IntRange(1), required=True, help="起始位置 From this position on."
+)
+def relay_republish(name: str, start: int) -> None:
+    """重新发布 Publish a service's log again from a position on, after a topic has lost messages.
+
+    Consumers take what they have missed; what they had already has no effect.
+    """
+    from shared.relay import republish
+
+    config = _with_broker()
+    log_of = open_log(config, name, config.make_clock())
+    try:
+        republish(name, log_of.log, config.database_of(name), start)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        log_of.close()
+    click.echo(f"{name}: {start} …")
 
 
 @main.command()
@@ -460,12 +529,21 @@ def parked(data: Path | None, retry: bool) -> None:
 @click.option(
     "--language", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="语言 Language."
 )
-def demo(data: Path | None, language: str) -> None:
-    """演示 The whole closed loop, told line by line, on a stepped clock (needs no data; takes under a minute)."""
+@click.option(
+    "--cluster",
+    is_flag=True,
+    help="每个角色一个进程 On DUBAN_KAFKA and DUBAN_DATABASE, each role a process of its own.",
+)
+def demo(data: Path | None, language: str, cluster: bool) -> None:
+    """演示 The whole closed loop, told line by line, on a stepped clock (needs no data; takes under a minute).
+
+    With --cluster the databases and topics must be there and empty: duban migrate, duban topics apply.
+    """
     from services.demo import tell
 
+    config = _with_broker() if cluster else None
     logs.configure("error")
-    sys.exit(tell(data, language))
+    sys.exit(tell(data, language, config))
 
 
 @main.command()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from services.assignment.__main__ import SERVICE as ASSIGNMENT
@@ -38,20 +38,9 @@ def open_suite(config: Config, clock: Clock) -> dict[str, Runtime]:
 def environment(config: Config, **changes: object) -> dict[str, str]:
     """This process's environment with the configuration spelled out, for a process of the suite."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DUBAN_")}
-    settings = {
-        "DUBAN_DATA": config.data.resolve(),
-        "DUBAN_CLOCK": config.clock,
-        "DUBAN_LANGUAGE": config.language,
-        "DUBAN_POLL_SECONDS": config.poll_seconds,
-        "DUBAN_HOST": config.host,
-        "DUBAN_PORT": config.port,
-        "DUBAN_TOKEN_ISSUER": config.token_issuer,
-        "DUBAN_TOKEN_AUDIENCE": config.token_audience,
-        "DUBAN_RULEBOOK": config.rulebook,
-        "DUBAN_READ_WAIT_SECONDS": config.read_wait_seconds,
-        "DUBAN_LOG_LEVEL": config.log_level,
-        **changes,
-    }
+    settings = {f"DUBAN_{one.name.upper()}": getattr(config, one.name) for one in fields(config)}
+    settings["DUBAN_DATA"] = config.data.resolve()
+    settings |= changes
     return {**kept, **{name: str(value) for name, value in settings.items() if value is not None}}
 
 
@@ -109,9 +98,9 @@ class Process:
             return 1
 
 
-def worker_of(service: str, config: Config, log_file: Path | None = None) -> Process:
-    """A service's worker process."""
-    return Process(f"{service} worker", [f"services.{service}", "worker"], environment(config), log_file)
+def worker_of(service: str, config: Config, log_file: Path | None = None, role: str = "worker") -> Process:
+    """A worker process of a service, in one role or in all."""
+    return Process(f"{service} {role}", [f"services.{service}", role], environment(config), log_file)
 
 
 def web_of(service: str, config: Config, port: int, log_file: Path | None = None) -> Process:

@@ -8,11 +8,11 @@ from uuid import UUID
 import msgspec
 from eventsourcing.application import AggregateNotFoundError
 from eventsourcing.application import Application as EventSourcedApplication
-from eventsourcing.persistence import IntegrityError, Tracking
+from eventsourcing.persistence import ApplicationRecorder, IntegrityError
 
 from shared.aggregate import Act, Aggregate
 from shared.clock import Clock
-from shared.recorder import Answered, LogRecorder, Parked
+from shared.recorder import Answered, First, LogRecorder
 from shared.refusal import Refusal
 from shared.wire import WireMapper
 from shared.written import Written
@@ -74,11 +74,11 @@ class Application(EventSourcedApplication[UUID]):
         """Called by the library: the typed codec."""
         return WireMapper()
 
-    def construct_recorder(self) -> LogRecorder:
-        """Called by the library: a recorder that writes marks and answers with the events."""
-        recorder = self.factory.process_recorder()
+    def construct_recorder(self) -> ApplicationRecorder:
+        """Called by the library: a recorder that keeps answers and the inbox with the events."""
+        recorder = self.factory.application_recorder()
         if not isinstance(recorder, LogRecorder):
-            raise TypeError(f"{recorder!r} does not keep marks and answers together with events")
+            raise TypeError(f"{recorder!r} does not keep answers and the inbox together with events")
         return recorder
 
     @property
@@ -161,40 +161,11 @@ class Application(EventSourcedApplication[UUID]):
             raise IdempotencyKeyReused()
         return replace(msgspec.json.decode(row.answer, type=Written), replayed=True)
 
-    # -- what the reaction engine needs ------------------------------------------------------------------------
+    def save_with(self, first: First, aggregates: Sequence[Aggregate] = ()) -> None:
+        """Save a reaction's new events and what ``first`` writes (the inbox) in one transaction.
 
-    def mark(self, consumer: str, source: str, partition: int) -> int:
-        """The last position of ``source`` that ``consumer`` has handled; 0 at the beginning."""
-        return self.log.max_tracking_id(mark_name(consumer, source, partition)) or 0
-
-    def save_handled(
-        self,
-        aggregates: Sequence[Aggregate],
-        *,
-        consumer: str,
-        source: str,
-        partition: int,
-        position: int | None,
-        park: Parked | None = None,
-        unpark: Parked | None = None,
-    ) -> None:
-        """Save a reaction's new events and its mark in one transaction.
-
-        Raises IntegrityError if the mark is there already (redelivered) or an aggregate was changed meanwhile.
+        Raises IntegrityError if an aggregate was changed meanwhile, Overtaken if the message was handled meanwhile.
         """
-        changed = [event for aggregate in aggregates for event in aggregate.pending_events]
-        kwargs: dict[str, Any] = {}
-        if position is not None:
-            kwargs["tracking"] = Tracking(mark_name(consumer, source, partition), position)
-        if park is not None:
-            kwargs["park"] = park
-        if unpark is not None:
-            kwargs["unpark"] = unpark
-        self.events.put(changed, **kwargs)
+        self.events.put([event for one in aggregates for event in one.pending_events], first=first)
         for aggregate in aggregates:
             aggregate.collect_events()
-
-
-def mark_name(consumer: str, source: str, partition: int) -> str:
-    """The name under which a mark is kept: one per consumer, source and partition."""
-    return f"{consumer}:{source}:{partition}"

@@ -33,6 +33,26 @@ class Config:
     rulebook: Path | None = None
     read_wait_seconds: float = 2.0
     log_level: str = "info"
+    database: str = ""
+    """``postgresql://user:password@host:port/duban_{service}``; empty: SQLite files in the data folder."""
+    kafka: str = ""
+    """The brokers, ``host:port,host:port``; empty: the services follow each other's logs directly."""
+    kafka_security: str = "PLAINTEXT"
+    kafka_user: str = ""
+    kafka_password: str = ""
+    kafka_ca: Path | None = None
+    kafka_certificate: Path | None = None
+    kafka_key: Path | None = None
+    kafka_partitions: int = 6
+    kafka_replication: int = 1
+    kafka_session_seconds: float = 10.0
+    """Seconds after which a consumer that gives no sign loses its partitions."""
+    health_port: int = 0
+    """Where a worker answers /healthz, /readyz and /metrics; 0: nowhere."""
+    drain_seconds: float = 0.0
+    """Seconds that a web process goes on serving after SIGTERM, until the load balancer has noticed."""
+    web_workers: int = 1
+    web_threads: int = 4
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> "Config":
@@ -47,7 +67,16 @@ class Config:
                     values[variable.removeprefix("DUBAN_").lower()] = reader(env[variable])
                 except ValueError as error:
                     raise Misconfigured(f"{variable}: {error}") from error
-        return cls(**values)  # type: ignore[arg-type]
+        config = cls(**values)  # type: ignore[arg-type]
+        if config.kafka and not config.database:
+            raise Misconfigured("DUBAN_KAFKA: needs DUBAN_DATABASE: a relay's lock is one of PostgreSQL's")
+        if config.kafka_security.startswith("SASL") and not (config.kafka_user and config.kafka_password):
+            raise Misconfigured("DUBAN_KAFKA_SECURITY: SASL needs DUBAN_KAFKA_USER and DUBAN_KAFKA_PASSWORD")
+        return config
+
+    def database_of(self, service: str) -> str:
+        """The URL of a service's database."""
+        return self.database.replace("{service}", service)
 
     def make_clock(self) -> Clock:
         """The clock that ``DUBAN_CLOCK`` names."""
@@ -115,5 +144,24 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "DUBAN_RULEBOOK": _file,
     "DUBAN_READ_WAIT_SECONDS": _number(float, 0, 10),
     "DUBAN_LOG_LEVEL": _text("debug|info|warning|error", "debug, info, warning or error"),
+    "DUBAN_DATABASE": _text(
+        r"|postgresql://[^\s/]+/[^\s/{}]*\{service\}[^\s/{}]*", "postgresql://user@host:port/name_{service}"
+    ),
+    "DUBAN_KAFKA": _text(r"|[\w.-]+:\d+(,[\w.-]+:\d+)*", "host:port,host:port"),
+    "DUBAN_KAFKA_SECURITY": _text(
+        "PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+    ),
+    "DUBAN_KAFKA_USER": _text(r"[\x21-\x7e]*", "a word of visible ASCII"),
+    "DUBAN_KAFKA_PASSWORD": _text(r"[\x20-\x7e]*", "visible ASCII"),
+    "DUBAN_KAFKA_CA": _file,
+    "DUBAN_KAFKA_CERTIFICATE": _file,
+    "DUBAN_KAFKA_KEY": _file,
+    "DUBAN_KAFKA_PARTITIONS": _number(int, 1, 1000),
+    "DUBAN_KAFKA_REPLICATION": _number(int, 1, 9),
+    "DUBAN_KAFKA_SESSION_SECONDS": _number(float, 6, 300),
+    "DUBAN_HEALTH_PORT": _number(int, 0, 65535),
+    "DUBAN_DRAIN_SECONDS": _number(float, 0, 60),
+    "DUBAN_WEB_WORKERS": _number(int, 1, 64),
+    "DUBAN_WEB_THREADS": _number(int, 1, 64),
 }
 """One line a setting: the variable, and how its text becomes the field of :class:`Config` of that name."""

@@ -35,6 +35,7 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger("kafka").setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
 
 
 def log(name: str) -> Any:

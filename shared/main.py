@@ -1,24 +1,33 @@
-"""The command line of one service: ``python -m services.<name> web | worker | project | react | tick``."""
+"""The command line of one service: ``python -m services.<name> web | relay | project | react | tick | worker``."""
 
 import os
 import signal
 import sys
 import threading
+from contextlib import nullcontext
+from functools import partial
+from typing import get_args
 
 import click
+from flask import Flask
 
 from shared import logs
 from shared.config import Config, Misconfigured
+from shared.inbox import Kind
+from shared.metrics import REGISTRY
 from shared.refusal import Refusal
 from shared.rulebook import BadRulebook, load_rulebook
-from shared.service import Runtime, Service, open_service
+from shared.service import Runtime, Service, open_service, schema_problem
+from shared.trouble import TROUBLE
+from shared.web.app import create_app
+from shared.web.auth import Identity, NotAuthenticated
 from shared.web.server import serve
-from shared.worker import work
+from shared.worker import Asked, Gauges, Step, Worker, answering
+
+log = logs.log("worker")
 
 MISCONFIGURED = 2
 """The exit code of a process that does not start because of its settings: starting it again would not help."""
-
-ROLES = ("web", "worker", "project", "react", "tick")
 
 
 def stop_on_signals() -> threading.Event:
@@ -41,6 +50,10 @@ def settings() -> Config:
     return config
 
 
+WORKER_PATIENCE = 5.0
+"""Seconds that one wait for the database may last in a worker."""
+
+
 def run(service: Service, role: str, config: Config) -> None:
     """Be one role of one service until told to stop."""
     if role == "web":
@@ -48,23 +61,113 @@ def run(service: Service, role: str, config: Config) -> None:
             lambda: open_service(service, config, config.make_clock()).web(),
             host=config.host,
             port=config.port,
+            workers=config.web_workers,
+            threads=config.web_threads,
+            drain=config.drain_seconds,
             log_level=config.log_level,
         )
         return
     stop = stop_on_signals()
-    runtime = open_service(service, config, config.make_clock())
+    # A role that only waits for Kafka waits in its poll; one that has more to do must not.
+    waits = bool(config.kafka) and role in ("project", "react")
+    runtime = open_service(
+        service,
+        config,
+        config.make_clock(),
+        patience=WORKER_PATIENCE,
+        wait=config.poll_seconds if waits else 0.0,
+    )
+    worker = Worker(stop)
+
+    def begin() -> list[Step]:
+        while not stop.is_set() and (problem := schema_problem(runtime)):
+            worker.trouble = problem
+            stop.wait(1)
+        if not stop.is_set():
+            start(runtime, role)
+        return runtime.steps(role)
+
+    health = (
+        answering(
+            health_of(runtime, worker), config.host, config.health_port, Gauges(partial(gauges, runtime))
+        )
+        if config.health_port
+        else nullcontext()
+    )
     try:
-        if role in ("worker", "tick"):
-            start(runtime)
-        work(runtime.steps(role), stop, config.poll_seconds)
+        with health:
+            worker.run(begin, 0.0 if waits else config.poll_seconds)
     finally:
         runtime.close()
 
 
-def start(runtime: Runtime) -> None:
+def health_of(runtime: Runtime, worker: Worker) -> Flask:
+    """The worker's own HTTP face."""
+    return create_app(
+        runtime.service.name,
+        config=runtime.config,
+        clock=runtime.clock,
+        blueprints=[],
+        title=runtime.service.title,
+        verify=refuse_every_token,
+        readiness=lambda: [*([worker.trouble] if worker.trouble else []), *runtime.unready()],
+        shown=REGISTRY,
+    )
+
+
+def refuse_every_token(token: str) -> Identity:
+    """A worker serves nobody."""
+    raise NotAuthenticated
+
+
+def gauges(runtime: Runtime) -> Asked:
+    """What can be measured at this moment; while the database is away only that it is."""
+    service = ("service", runtime.service.name)
+    lag: dict[tuple[tuple[str, str], ...], float] = {
+        (service, ("consumer", consumer), ("source", source), ("partition", str(partition))): float(behind)
+        for consumer, follower in runtime.followers.items()
+        for (source, partition), behind in follower.lag().items()
+    }
+    asked: Asked = {
+        ("duban_lag_messages", "Messages on the way that the consumer has not handled"): lag,
+        ("duban_database_up", "Whether the database answers"): {(service,): 1.0},
+    }
+    try:
+        parked = runtime.parked()
+        asked["duban_parked_messages", "Messages that could not be handled yet"] = {
+            (service, ("consumer", consumer), ("kind", kind)): float(
+                sum(1 for of, row in parked if (of, row.kind) == (consumer, kind))
+            )
+            for consumer in runtime.followers
+            for kind in get_args(Kind)
+        }
+        now = runtime.clock()
+        asked["duban_parked_oldest_seconds", "Age of the oldest message that could not be handled"] = {
+            (service,): max([(now - row.since).total_seconds() for _, row in parked], default=0.0)
+        }
+        asked[
+            "duban_missing_messages", "Stretches of a log that have not been received though later ones have"
+        ] = {(service,): float(len(runtime.holes()))}
+        if runtime.relay is not None:
+            asked["duban_relay_active", "Whether this process publishes"] = {
+                (service,): float(runtime.relay.active)
+            }
+            asked["duban_relay_unsent", "Positions of the log that the broker has not acknowledged"] = {
+                (service,): float(runtime.relay.lag())
+            }
+            asked[
+                "duban_relay_topic_behind", "Partitions of the topic that hold less than was acknowledged"
+            ] = {(service,): float(len(runtime.relay.topic_behind))}
+    except TROUBLE as error:
+        log.warning("not_measured", reason=str(error))
+        asked["duban_database_up", "Whether the database answers"] = {(service,): 0.0}
+    return asked
+
+
+def start(runtime: Runtime, role: str = "worker") -> None:
     """The worker's first acts; what they refuse (a rulebook changed without a new version) ends it with exit code 2."""
     try:
-        runtime.start()
+        runtime.start(role)
     except Refusal as refusal:
         click.echo(f"duban: {refusal.text('zh')}\n{refusal.text('en')}", err=True)
         sys.exit(MISCONFIGURED)
@@ -72,11 +175,12 @@ def start(runtime: Runtime) -> None:
 
 def main(service: Service) -> None:
     """Entry point of ``python -m services.<name>``."""
+    roles = ("web", *service.roles)
 
     @click.command(
-        help=f"{service.title}\n\nROLE: {' | '.join(ROLES)}. Settings come from DUBAN_* variables."
+        help=f"{service.title}\n\nROLE: {' | '.join(roles)}. Settings come from DUBAN_* variables."
     )
-    @click.argument("role", type=click.Choice(ROLES))
+    @click.argument("role", type=click.Choice(roles))
     def command(role: str) -> None:
         run(service, role, settings())
 

@@ -4,43 +4,50 @@ A reaction is a sentence, ``when_…_then_…``, and never replays. Its new even
 transaction, so that a crash repeats a message but never its effect.
 """
 
-from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, Notification
-from eventsourcing.persistence import OperationalError as LogTrouble
-from sqlalchemy.exc import OperationalError as ViewTrouble
 
-from shared import logs
+from shared import inbox
 from shared.aggregate import SUITE_UNIT, Act, Aggregate
 from shared.application import Application
-from shared.events.base import Actor, Message
+from shared.events.base import VOCABULARY, Actor, Message
 from shared.handlers import handlers_of, sources_of
-from shared.recorder import Parked
+from shared.inbox import (
+    TOO_MANY_IN_A_ROW,
+    Backoff,
+    Batch,
+    ConsumerStopped,
+    Execute,
+    Kind,
+    Mark,
+    Overtaken,
+    Parked,
+    Receipt,
+    parked_from,
+)
+from shared.metrics import DUPLICATES, HANDLED
+from shared.recorder import First
 from shared.refusal import Refusal
-from shared.transport import Stream
-from shared.wire import Unreadable, read
+from shared.transport import Follower
+from shared.trouble import TROUBLE
+from shared.wire import read
 
 A = TypeVar("A", bound=Aggregate)
 App = TypeVar("App", bound=Application)
 
-log = logs.log("reactions")
-
-BATCH = 200
 CONSUMER = "react"
-PATIENCE = 30
-"""So many rounds of polling a message may wait for what it needs before it is parked."""
-TOO_MANY_IN_A_ROW = 10
-"""So many parked messages one after the other mean that the fault is here, not in the messages."""
-
-
-class ConsumerStopped(Exception):
-    """The consumer stopped loudly: too many messages in a row could not be handled."""
+RETRY_SECONDS = 0.1
+"""Seconds after which parked messages are tried again at first: most wait for what is on its way in another log."""
+CONFLICTS = 5
+"""How often a reaction is decided anew when somebody else wrote first."""
 
 
 class NotYet(Exception):
-    """A reaction needs something that has not arrived; like a refusal, it is tried again before it is parked."""
+    """A reaction needs something that has not arrived; like a refusal, it is tried again and again."""
 
 
 class Reactions(Generic[App]):
@@ -102,153 +109,140 @@ class Reactions(Generic[App]):
 
 
 class Reactor:
-    """Follows the streams that a service reacts to."""
+    """Follows the logs that a service reacts to."""
 
-    def __init__(self, reactions: Reactions[Any], streams: Sequence[Stream]) -> None:
-        self.reactions = reactions
+    def __init__(self, reactions: Reactions[Any], follower: Follower) -> None:
+        self.reactions, self.follower = reactions, follower
         self.app: Application = reactions.app
-        self.streams = [stream for stream in streams if stream.source in reactions.sources]
-        self._parked_in_a_row = 0
-        self._waited: dict[tuple[str, int], int] = {}
+        self._faults_in_a_row = 0
+        self._retry = Backoff(RETRY_SECONDS)
 
-    @property
-    def waiting(self) -> bool:
-        """Whether a message waits for what it needs, to be tried again at the next step."""
-        return bool(self._waited)
+    def mark_of(self, source: str, partition: int) -> Mark:
+        """How far the reactions have come."""
+        with self.app.log.reading() as execute:
+            return inbox.mark_of(execute, CONSUMER, source, partition)
+
+    def parked(self) -> list[Parked]:
+        """Messages that could not be handled yet, with reasons."""
+        with self.app.log.reading() as execute:
+            return inbox.parked(execute, CONSUMER)
+
+    def holes(self) -> list[tuple[str, int, int, int]]:
+        """Positions that have not been received though later ones have: see inbox.holes."""
+        with self.app.log.reading() as execute:
+            return inbox.holes(execute, CONSUMER)
 
     def step(self) -> bool:
         """Handle what has come; whether there was anything. Raises ConsumerStopped."""
-        did = False
-        for stream in self.streams:
-            for partition in stream.partitions:
-                mark = self.app.mark(CONSUMER, stream.source, partition)
-                batch = stream.read(partition, after=mark, limit=BATCH)
-                did = (bool(batch) and self.handle(stream.source, partition, batch)) or did
-        return did
+        try:
+            batches = self.follower.poll(self.mark_of)
+            for batch in batches:
+                self.handle(batch)
+                self.follower.handled(batch)
+        except Overtaken:
+            self.follower.rewind()
+            return True
+        except BaseException:
+            self.follower.rewind()
+            raise
+        if self._retry.due():
+            self._retry.tried(*self.retry_parked())
+        return bool(batches)
 
-    def handle(self, source: str, partition: int, batch: Sequence[Notification]) -> bool:
-        """Handle a batch in order; what was delivered before has no effect. Whether it got anywhere.
+    def handle(self, batch: Batch) -> None:
+        """Handle a batch in order; what was delivered before has no effect.
 
-        Raises ConsumerStopped.
+        Raises Overtaken if another worker handles it, ConsumerStopped.
         """
-        blocked = {(row.source, row.aggregate_id) for row in self.app.log.parked(CONSUMER)}
-        mark = self.app.mark(CONSUMER, source, partition)
-        passed: int | None = None
-        for notification in batch:
-            if notification.id <= mark:
-                continue  # delivered before
-            if notification.topic not in self.reactions.handlers:
-                passed = notification.id
+        with self.app.log.reading() as execute:
+            receipt = inbox.receive(execute, CONSUMER, batch, self.app.clock())
+        for message in receipt.accept():
+            if message.topic in VOCABULARY and message.topic not in self.reactions.handlers:
                 continue
-            aggregate_id = UUID(str(notification.originator_id))
-            if (source, aggregate_id) in blocked:
-                self._park(source, partition, notification, "an earlier fact of the same aggregate is parked")
+            if str(message.originator_id) in receipt.blocked():
+                self._park(receipt, message, "behind", "an earlier fact of the same aggregate is parked")
                 continue
-            try:
-                reason = self._handle(source, partition, notification)
-            except (NotYet, Refusal) as error:
-                # Reference data (a unit's head, a calendar) come by another log and may be on their way still.
-                self._waited[source, notification.id] = self._waited.get((source, notification.id), 0) + 1
-                if self._waited[source, notification.id] < PATIENCE:
-                    break
-                reason = f"{type(error).__name__}: {error}"
-            self._waited.pop((source, notification.id), None)
-            passed = None
-            if reason is None:
-                self._parked_in_a_row = 0
+            failed = self._handle(receipt, message)
+            if failed is None:
+                self._faults_in_a_row = 0
                 continue
-            self._park(source, partition, notification, reason)
-            blocked.add((source, aggregate_id))
-            self._parked_in_a_row += 1
-            if self._parked_in_a_row >= TOO_MANY_IN_A_ROW:
-                raise ConsumerStopped(f"{self.app.name}: {self._parked_in_a_row} in a row, last: {reason}")
-        if passed is not None:
-            self.app.save_handled([], consumer=CONSUMER, source=source, partition=partition, position=passed)
-        return self.app.mark(CONSUMER, source, partition) > mark
-
-    def _handle(
-        self, source: str, partition: int, notification: Notification, unpark: Parked | None = None
-    ) -> str | None:
-        """Handle one message; why it could not be, or None.
-
-        Raises NotYet and Refusal, which may pass, and database trouble, which is nobody's fault.
-        """
-        position = None if unpark else notification.id
-        for _ in range(5):
-            try:
-                message = read(source, partition, notification)
-                changed = self.reactions.react(message)
-            except Unreadable as error:
-                return str(error)
-            except (LogTrouble, ViewTrouble, NotYet, Refusal):
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever a reaction raises, its message is parked with it
-                return f"{type(error).__name__}: {error}"
-            try:
-                self.app.save_handled(
-                    changed,
-                    consumer=CONSUMER,
-                    source=source,
-                    partition=partition,
-                    position=position,
-                    unpark=unpark,
+            self._park(receipt, message, *failed)
+            if failed[0] == "fault":
+                self._faults_in_a_row += 1
+            if self._faults_in_a_row >= TOO_MANY_IN_A_ROW:
+                raise ConsumerStopped(
+                    f"{self.app.name}: {self._faults_in_a_row} messages in a row, last: {failed[1]}"
                 )
-                return None
-            except IntegrityError:
-                if position is not None and self.app.mark(CONSUMER, source, partition) >= position:
-                    return None  # delivered before
-        return "an aggregate kept being changed by others"
+        if receipt.changed:
+            self.app.save_with(receipt.save)
+            receipt.saved()
+        if receipt.parked:
+            self._retry.wanted()
+        DUPLICATES.labels(CONSUMER, batch.source).inc(receipt.duplicates)
+        HANDLED.labels(CONSUMER, batch.source).inc(len(batch.rows) - receipt.duplicates)
 
-    def _park(self, source: str, partition: int, notification: Notification, reason: str) -> None:
-        parked = Parked(
-            consumer=CONSUMER,
-            source=source,
-            partition=partition,
-            position=notification.id,
-            aggregate_id=UUID(str(notification.originator_id)),
-            reason=reason,
-            since=self.app.clock(),
-        )
-        log.error(
-            "message_parked", service=self.app.name, source=source, position=notification.id, reason=reason
-        )
-        self.app.save_handled(
-            [],
-            consumer=CONSUMER,
-            source=source,
-            partition=partition,
-            position=notification.id,
-            park=parked,
-        )
+    def _park(self, receipt: Receipt, message: Notification, kind: Kind, reason: str) -> None:
+        receipt.park(parked_from(receipt.origin, message, kind, reason, self.app.clock()))
+        self.app.save_with(receipt.save)
+        receipt.saved()
+
+    def _handle(self, receipt: Receipt, message: Notification) -> tuple[Kind, str] | None:
+        """Handle one message; why it could not be, or None. Raises Overtaken, and database trouble: nobody's fault."""
+        aggregate = str(message.originator_id)
+
+        def first(execute: Execute) -> None:
+            receipt.save(execute, handled=aggregate)
+
+        failed = self._react(receipt.origin, message, first)
+        if failed is None:
+            receipt.saved()
+        return failed
+
+    def _react(self, origin: tuple[str, int], message: Notification, first: First) -> tuple[Kind, str] | None:
+        for _ in range(CONFLICTS):
+            try:
+                changed = self.reactions.react(read(*origin, message))
+            except TROUBLE:
+                raise
+            except (NotYet, Refusal) as error:
+                return "waiting", f"{type(error).__name__}: {error}"
+            except Exception as error:  # noqa: BLE001 - whatever a reaction raises, its message is parked with it
+                return "fault", f"{type(error).__name__}: {error}"
+            try:
+                self.app.save_with(first, changed)
+                return None
+            except Overtaken:
+                raise
+            except IntegrityError:
+                continue  # one of the aggregates was changed meanwhile: decide anew
+        return "waiting", "an aggregate kept being changed by others"
 
     def retry_parked(self) -> tuple[int, int]:
         """Handle parked messages again, in order; how many are healed and how many remain.
 
-        The first that fails again keeps the rest of its aggregate parked.
+        The first that fails again keeps the rest of its aggregate parked. Missing facts are not made up for here.
         """
-        healed, failed = 0, set[tuple[str, UUID]]()
-        rows = self.app.log.parked(CONSUMER)
-        streams = {stream.source: stream for stream in self.streams}
+        healed, failed = 0, set[tuple[str, str]]()
+        rows = self.parked()
         for row in rows:
-            if (row.source, row.aggregate_id) in failed:
+            if row.kind == "gap" or row.position < 0 or (row.source, row.aggregate_id) in failed:
                 continue
-            batch = streams[row.source].read(row.partition, after=row.position - 1, limit=1)
-            reason = "the log no longer holds it"
-            if batch and batch[0].id == row.position:
-                try:
-                    reason = self._handle(row.source, row.partition, batch[0], unpark=row) or ""
-                except (NotYet, Refusal) as error:
-                    reason = f"{type(error).__name__}: {error}"
-            if reason:
-                failed.add((row.source, row.aggregate_id))
-                self.app.save_handled(
-                    [],
-                    consumer=CONSUMER,
-                    source=row.source,
-                    partition=row.partition,
-                    position=None,
-                    park=Parked(**{**vars(row), "reason": reason}),
-                )
-            else:
+            try:
+                reason = self._react((row.source, row.partition), row.notification, partial(_unpark, row))
+            except Overtaken:
+                continue  # another worker has handled it
+            if reason is None:
                 healed += 1
+                continue
+            failed.add((row.source, row.aggregate_id))
+            if reason != (row.kind, row.reason):
+                self.app.save_with(partial(_keep, replace(row, kind=reason[0], reason=reason[1])))
         return healed, len(rows) - healed
+
+
+def _unpark(row: Parked, execute: Execute) -> None:
+    inbox.remove(execute, CONSUMER, row)
+
+
+def _keep(row: Parked, execute: Execute) -> None:
+    inbox.keep(execute, CONSUMER, row)

@@ -1,17 +1,20 @@
-"""The embedded log's recorder: the library's own, which also keeps answers, marks and parked messages.
+"""A service's event log: the library's own recorder, which also keeps what must be true together with new events.
 
-Everything that must be true together with new events is written in their transaction: the answer to the request
-that caused them, the mark of the message that caused them, a message that could not be handled.
+That is the answer to the request that caused them and the inbox of the message that caused them, both written in
+their transaction. The two recorders differ in their database only.
 """
 
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-from eventsourcing.persistence import StoredEvent, Tracking
-from eventsourcing.sqlite import SQLiteCursor, SQLiteProcessRecorder
+from eventsourcing.persistence import ApplicationRecorder, StoredEvent
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor
+
+from shared import inbox
+from shared.inbox import Execute
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,102 +26,80 @@ class Answered:
     answer: bytes
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parked:
-    """A message that could not be handled (搁置), kept with its reason until somebody retries it."""
-
-    consumer: str
-    source: str
-    partition: int
-    position: int
-    aggregate_id: UUID
-    reason: str
-    since: datetime
-
-
 Answer = Callable[[Sequence[int]], Answered]
+"""Makes the answer from the new events' positions."""
+First = Callable[[Execute], None]
+"""Writes what goes before the new events: the inbox of the message that caused them."""
 
 
-class LogRecorder(SQLiteProcessRecorder):
-    """One service's event log with the tables that move with it."""
+def tables(binary: str) -> list[str]:
+    """The tables beside the events; ``binary`` is the database's type for bytes."""
+    return [
+        "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, "
+        f"answer {binary} NOT NULL)",
+        "CREATE TABLE IF NOT EXISTS relay_marks (service TEXT PRIMARY KEY, position BIGINT NOT NULL, "
+        "sent TEXT NOT NULL)",
+        *inbox.tables(binary),
+    ]
+
+
+def write_answer(execute: Execute, answer: Answer, positions: Sequence[int]) -> None:
+    """Keep the answer. Raises the database's IntegrityError if the request has one already."""
+    row = answer(positions)
+    execute("INSERT INTO answers VALUES (?,?,?)", (row.key, row.fingerprint, row.answer))
+
+
+class LogRecorder(ApplicationRecorder):
+    """One service's event log with the tables that move with it.
+
+    ``insert_events`` takes the keywords ``first`` (:data:`First`) and ``answer`` (:data:`Answer`).
+    """
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Execute]:
+        """Statements that read the log's own tables."""
+
+    def answered(self, key: str) -> Answered | None:
+        """The request that was carried out under ``key``, if any."""
+        with self.reading() as execute:
+            rows = execute("SELECT key, fingerprint, answer FROM answers WHERE key=?", (key,))
+        return Answered(key=rows[0][0], fingerprint=rows[0][1], answer=bytes(rows[0][2])) if rows else None
+
+
+class SQLiteLog(SQLiteApplicationRecorder, LogRecorder):
+    """The log in a SQLite file."""
 
     def construct_create_table_statements(self) -> list[str]:
         """Called by the library when tables are made."""
-        return [
-            *super().construct_create_table_statements(),
-            "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, "
-            "answer BLOB NOT NULL) WITHOUT ROWID",
-            "CREATE TABLE IF NOT EXISTS parked (consumer TEXT, source TEXT, partition INTEGER, position INTEGER, "
-            "aggregate_id TEXT NOT NULL, reason TEXT NOT NULL, since TEXT NOT NULL, "
-            "PRIMARY KEY (consumer, source, partition, position)) WITHOUT ROWID",
-        ]
-
-    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
-        """New events and all that moves with them, in one transaction.
-
-        Keywords: ``tracking`` (mark), ``answer`` (made from the new positions), ``park``, ``unpark``.
-        """
-        return super().insert_events(stored_events, **kwargs)
+        return [*super().construct_create_table_statements(), *tables("BLOB")]
 
     def _insert_events(
         self,
         c: SQLiteCursor,
         stored_events: Sequence[StoredEvent],
         *,
-        tracking: Tracking | None = None,
+        first: First | None = None,
         answer: Answer | None = None,
-        park: Parked | None = None,
-        unpark: Parked | None = None,
         **kwargs: Any,
     ) -> Sequence[int] | None:
-        positions = super()._insert_events(c, stored_events, tracking=tracking, **kwargs)
+        if first is not None:
+            first(_execute(c))  # a transaction that read before it wrote could fail for another writer
+        positions = super()._insert_events(c, stored_events, **kwargs)
         if answer is not None:
-            row = answer(positions or [])
-            c.execute("INSERT INTO answers VALUES (?,?,?)", (row.key, row.fingerprint, row.answer))
-        if park is not None:
-            c.execute(
-                "INSERT OR REPLACE INTO parked VALUES (?,?,?,?,?,?,?)",
-                (
-                    park.consumer,
-                    park.source,
-                    park.partition,
-                    park.position,
-                    park.aggregate_id.hex,
-                    park.reason,
-                    park.since.isoformat(),
-                ),
-            )
-        if unpark is not None:
-            c.execute(
-                "DELETE FROM parked WHERE consumer=? AND source=? AND partition=? AND position=?",
-                (unpark.consumer, unpark.source, unpark.partition, unpark.position),
-            )
+            write_answer(_execute(c), answer, positions or [])
         return positions
 
-    def answered(self, key: str) -> Answered | None:
-        """The request that was carried out under ``key``, if any."""
+    @contextmanager
+    def reading(self) -> Iterator[Execute]:
+        """See LogRecorder."""
         with self.datastore.transaction(commit=False) as c:
-            c.execute("SELECT key, fingerprint, answer FROM answers WHERE key=?", (key,))
-            row = c.fetchone()
-        return None if row is None else Answered(key=row[0], fingerprint=row[1], answer=row[2])
+            yield _execute(c)
 
-    def parked(self, consumer: str | None = None) -> list[Parked]:
-        """Parked messages in log order."""
-        with self.datastore.transaction(commit=False) as c:
-            c.execute(
-                "SELECT * FROM parked WHERE ?1 IS NULL OR consumer=?1 ORDER BY consumer, source, position",
-                (consumer,),
-            )
-            rows = c.fetchall()
-        return [
-            Parked(
-                consumer=row["consumer"],
-                source=row["source"],
-                partition=row["partition"],
-                position=row["position"],
-                aggregate_id=UUID(row["aggregate_id"]),
-                reason=row["reason"],
-                since=datetime.fromisoformat(row["since"]),
-            )
-            for row in rows
-        ]
+
+def _execute(c: SQLiteCursor) -> Execute:
+    def execute(statement: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        c.execute(statement, tuple(parameters))
+        rows: Sequence[Sequence[Any]] = c.fetchall()
+        return rows
+
+    return execute

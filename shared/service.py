@@ -1,34 +1,44 @@
 """What a service is made of, and how it is opened: the part of the composition that all four share."""
 
 import fcntl
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import structlog
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 from flask_smorest import Blueprint
 
+from shared import postgres
 from shared.aggregate import Act
 from shared.application import Application, UseCase
 from shared.clock import Clock
 from shared.config import Config
 from shared.events.base import Actor
+from shared.handlers import sources_of
+from shared.inbox import Parked
+from shared.postgres import PATIENCE
 from shared.reactions import Reactions, Reactor
+from shared.recorder import LogRecorder
 from shared.reference import Reference
 from shared.rulebook import Rulebook, load_rulebook
-from shared.transport import Stream
-from shared.transport.embedded import EmbeddedStream
+from shared.transport import Follower
+from shared.transport.embedded import EmbeddedFollower
+from shared.trouble import TROUBLE
 from shared.views import View, Views
 from shared.web.app import create_app
 from shared.web.auth import load_key, verifier
 from shared.web.http import context
-from shared.worker import Step, work
+from shared.web.problems import StoreUnavailable
+from shared.worker import Step
 from shared.written import Written
+
+if TYPE_CHECKING:
+    from shared.relay import Relay
 
 SERVICES = ("assignment", "supervision", "enterprise", "notify")
 
@@ -53,50 +63,117 @@ class Service:
     blueprints: Sequence[Blueprint]
     reactions: type[Reactions[Any]] | None = None
     at_start: Callable[[Any], None] | None = None
-    """Called once by the worker with the application before its first step."""
+    """Called once with the application before its own role's first step."""
     steps: Callable[[Any], Sequence[Step]] | None = None
-    """Further steps of the worker beside projecting and reacting: the clocks' tick, the delivery of notices."""
+    """The steps of the service's own role: the clocks' tick, the delivery of notices."""
+    own_role: str = "tick"
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What a worker process of this service can be; ``worker`` is all of them in one."""
+        own = () if self.steps is None else (self.own_role,)
+        return ("relay", "project", *(("react",) if self.reactions else ()), *own, "worker")
+
+    def sources(self) -> tuple[str, ...]:
+        """The services whose events it follows."""
+        of_views = {source for view in self.views for source in view().sources}
+        of_reactions = sources_of(self.reactions.handlers) if self.reactions else ()
+        return tuple(sorted(of_views.union(of_reactions)))
 
 
 @dataclass
 class Runtime:
-    """An opened service: its log, its read models, the logs that it follows."""
+    """An opened service: its log, its read models, and how it follows the others."""
 
     service: Service
     config: Config
     clock: Clock
     app: ServiceApplication
     views: Views
-    streams: Sequence[Stream]
+    follower: Follower
+    """Of the read models."""
     reactor: Reactor | None
+    relay: "Relay | None"
+    logs: Sequence[Application]
+    """Other services' logs that it reads."""
 
     def steps(self, role: str = "worker") -> list[Step]:
-        """What a worker does, again and again: as ``project``, ``react`` or ``tick``, or all of it as ``worker``."""
+        """What a worker does, again and again, as one role or as all of them."""
         of_role: dict[str, list[Step]] = {
-            "project": [lambda: self.views.project(self.streams)],
+            "relay": [] if self.relay is None else [self.relay.step],
+            "project": [lambda: self.views.project(self.follower)],
             "react": [] if self.reactor is None else [self.reactor.step],
-            "tick": [] if self.service.steps is None else list(self.service.steps(self.app)),
+            self.service.own_role: [] if self.service.steps is None else list(self.service.steps(self.app)),
         }
         return [*chain.from_iterable(of_role.values())] if role == "worker" else of_role[role]
 
-    def start(self) -> None:
-        """What a worker does first."""
-        self.views.project(self.streams)
-        if self.service.at_start is not None:
+    def start(self, role: str = "worker") -> None:
+        """What a worker does first. Raises what its first acts refuse."""
+        if role in ("worker", "project"):
+            self.views.build_missing(self.follower)
+        if role == "worker":
+            self.views.project(self.follower)
+        if role in ("worker", self.service.own_role) and self.service.at_start is not None:
             self.service.at_start(self.app)
-
-    def work(self, stop: threading.Event) -> None:
-        """Be this service's worker until ``stop`` is set."""
-        self.start()
-        work(self.steps(), stop, self.config.poll_seconds)
 
     def settle(self) -> bool:
         """Do what there is to do, once round; whether there was anything (for tests and offline commands)."""
         return sum(step() for step in self.steps()) > 0
 
+    def catch_up(self) -> None:
+        """Wait until the read models have everything that is in the service's own log.
+
+        Raises TimeoutError if those who project are not at work.
+        """
+        if not self.config.kafka:
+            while self.views.project(self.follower):
+                pass
+            return
+        end = self.app.log.max_notification_id() or 0
+        for _ in range(600):
+            if self.views.reached(self.service.name, end) or end == 0:
+                return
+            time.sleep(0.05)
+        raise TimeoutError(
+            f"the read models of {self.service.name} have not reached {self.service.name}:{end}"
+        )
+
+    def unready(self) -> list[str]:
+        """Why it cannot do its work, if it cannot: database away, tables of another release, views being built."""
+        try:
+            problem = schema_problem(self)
+            return (
+                [problem] if problem else [f"view {name} is being built" for name in self.views.being_built()]
+            )
+        except TROUBLE as error:
+            return [f"the database is away: {error}"]
+
+    @property
+    def followers(self) -> dict[str, Follower]:
+        """How each consumer follows the logs."""
+        return {"project": self.follower, **({"react": self.reactor.follower} if self.reactor else {})}
+
+    def parked(self) -> list[tuple[str, Parked]]:
+        """Messages that could not be handled yet, with their consumer."""
+        of_reactions = self.reactor.parked() if self.reactor else []
+        return [("react", row) for row in of_reactions] + [("project", row) for row in self.views.parked()]
+
+    def retry_parked(self) -> None:
+        """Handle parked messages again, in order."""
+        if self.reactor is not None:
+            self.reactor.retry_parked()
+        self.views.retry_parked()
+
+    def holes(self) -> list[tuple[str, str, int, int, int]]:
+        """Consumer, source, partition, and the positions after which and up to which nothing was received."""
+        of_reactions = self.reactor.holes() if self.reactor else []
+        return [("react", *hole) for hole in of_reactions] + [
+            ("project", *hole) for hole in self.views.holes()
+        ]
+
     def web(self) -> Flask:
-        """The service's HTTP face."""
-        return create_app(
+        """The service's HTTP face; 503 while the tables are not those of this release."""
+        app = create_app(
             self.service.name,
             config=self.config,
             clock=self.clock,
@@ -108,81 +185,197 @@ class Runtime:
                 issuer=self.config.token_issuer,
                 audience=self.config.token_audience,
             ),
-            readiness=lambda: [f"view {name} is being built" for name in self.views.being_built()],
+            readiness=self.unready,
             extras={"runtime": self},
         )
 
+        def gate() -> None:
+            if request.path.startswith("/api/") and schema_problem(self):
+                raise StoreUnavailable
+
+        app.before_request(gate)
+        return app
+
     def close(self) -> None:
         """Let go of files and connections."""
+        if self.relay is not None:
+            self.relay.close()
+        self.follower.close()
+        if self.reactor is not None:
+            self.reactor.follower.close()
         self.app.close()
         self.views.close()
-        for stream in self.streams:
-            stream.close()
+        for other in self.logs:
+            other.close()
 
 
-def log_settings(path: Path, *, create: bool = False) -> dict[str, str]:
-    """How the library opens a service's log on SQLite."""
+# --- opening ---------------------------------------------------------------------------------------------
+
+
+def log_settings(
+    config: Config, service: str, *, patience: float = PATIENCE, pool_size: int = 2, create: bool = False
+) -> Mapping[str, str]:
+    """How the library opens a service's log."""
+    if config.database:
+        return postgres.log_settings(
+            config.database_of(service), patience=patience, pool_size=pool_size, create=create
+        )
     return {
         "PERSISTENCE_MODULE": "eventsourcing.sqlite",
-        "PROCESS_RECORDER_TOPIC": "shared.recorder:LogRecorder",
-        "SQLITE_DBNAME": str(path),
+        "APPLICATION_RECORDER_TOPIC": "shared.recorder:SQLiteLog",
+        "SQLITE_DBNAME": str(config.data / service / "events.sqlite"),
         "SQLITE_LOCK_TIMEOUT": "10",
         "CREATE_TABLE": "yes" if create else "no",
     }
 
 
-class _LogOf(Application):
-    """Another service's log, opened to be followed."""
+def open_log(config: Config, service: str, clock: Clock, *, create: bool = False) -> Application:
+    """A service's log; the composition root's own way to look at it."""
+    return _log_class(service)(log_settings(config, service, create=create), clock)
 
 
-def open_log(config: Config, service: str, clock: Clock) -> Application:
-    """A service's log for reading; the composition root's own way to look at it."""
-    app = _LogOf(log_settings(config.data / service / "events.sqlite"), clock)
-    app.name = service
-    return app
+@cache
+def _log_class(service: str) -> type[Application]:
+    return type("LogOf", (Application,), {"name": service})  # the library names the table after it
 
 
-@contextmanager
-def _alone(data: Path) -> Iterator[None]:
-    """Tables are made by one process at a time (architecture.md, eventsourcing 9)."""
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / ".prepare.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def open_service(
+    service: Service,
+    config: Config,
+    clock: Clock,
+    *,
+    patience: float = PATIENCE,
+    wait: float = 0.0,
+) -> Runtime:
+    """Open a service, also while its database is away. On SQLite what is missing in the data folder is made.
 
-
-def open_service(service: Service, config: Config, clock: Clock) -> Runtime:
-    """Open a service in the data folder, making what is missing."""
-    with _alone(config.data):
-        for name in {*SERVICES, service.name}:
-            (config.data / name).mkdir(exist_ok=True)
-            path = config.data / name / "events.sqlite"
-            if not path.exists():
-                _LogOf(log_settings(path, create=True), clock).close()
-        kinds = service.views
-        views = Views(
-            f"sqlite:///{config.data / service.name / 'views.sqlite'}", [kind() for kind in kinds], clock
-        )
-        views.create()
-    app = service.application(log_settings(config.data / service.name / "events.sqlite"), clock)
+    ``patience``: seconds that one wait for the database may last; ``wait``: seconds that a poll waits for something
+    to come.
+    """
+    config.data.mkdir(parents=True, exist_ok=True)
+    pool_size = config.web_threads + 1
+    views = Views(
+        config.database_of(service.name)
+        if config.database
+        else f"sqlite:///{config.data / service.name / 'views.sqlite'}",
+        [kind() for kind in service.views],
+        clock,
+        patience=patience,
+        pool_size=pool_size,
+    )
+    if not config.database:
+        migrate_files(service, config, views, clock)
+    app = service.application(
+        log_settings(config, service.name, patience=patience, pool_size=pool_size), clock
+    )
     app.views, app.reference, app.config = views, Reference(views), config
     app.rulebook = load_rulebook(config.rulebook)
     reactions = service.reactions(app) if service.reactions else None
-    followed = {source for view in views.views.values() for source in view.sources}
-    followed |= set(reactions.sources) if reactions else set()
-    streams = [
-        EmbeddedStream(source, app if source == service.name else open_log(config, source, clock))
-        for source in sorted(followed)
-    ]
+    sources = service.sources()
+    logs: dict[str, Application] = {service.name: app}
+    follow: Callable[[str, Sequence[str]], Follower]
+    relay = None
+    if config.kafka:
+        from shared.relay import Relay
+        from shared.transport import kafka
+
+        def follow(consumer: str, sources: Sequence[str]) -> Follower:
+            return kafka.KafkaFollower(config, service.name, consumer, sources, wait)
+
+        relay = Relay(
+            service.name,
+            app.log,
+            config.database_of(service.name),
+            lambda: kafka.KafkaPublisher(config, service.name),
+            lambda partitions: kafka.last_positions(config, service.name, partitions),
+        )
+    else:
+        logs |= {source: open_log(config, source, clock) for source in sources if source != service.name}
+
+        def follow(consumer: str, sources: Sequence[str]) -> Follower:
+            return EmbeddedFollower({source: logs[source].log for source in sources})
+
     return Runtime(
         service=service,
         config=config,
         clock=clock,
         app=app,
         views=views,
-        streams=streams,
-        reactor=Reactor(reactions, streams) if reactions else None,
+        follower=follow(
+            "project", sorted({source for view in views.views.values() for source in view.sources})
+        ),
+        reactor=Reactor(reactions, follow("react", reactions.sources)) if reactions else None,
+        relay=relay,
+        logs=[log for name, log in logs.items() if name != service.name],
     )
+
+
+# --- tables ----------------------------------------------------------------------------------------------
+
+SCHEMA_VERSION = 2
+"""Of the tables beside the events: 1 had the library's tracking and a mark for every view, 2 has the inbox."""
+
+
+def migrate(service: Service, config: Config, clock: Clock) -> str:
+    """Make or upgrade a service's tables in its PostgreSQL database, one process at a time; what was done.
+
+    Raises TROUBLE.
+    """
+    url = config.database_of(service.name)
+    with postgres.connect(url, MIGRATION_PATIENCE, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+        connection.execute("CREATE TABLE IF NOT EXISTS duban_schema (version INTEGER PRIMARY KEY)")
+        before = connection.execute("SELECT max(version) FROM duban_schema").fetchone()[0]  # type: ignore[index]
+        if before is not None and before > SCHEMA_VERSION:
+            raise SchemaIsNewer(
+                f"{service.name}: schema {before} is newer than this release's {SCHEMA_VERSION}"
+            )
+        open_log(config, service.name, clock, create=True).close()
+        views = Views(url, [kind() for kind in service.views], clock, patience=MIGRATION_PATIENCE)
+        views.create()
+        views.close()
+        connection.execute("INSERT INTO duban_schema VALUES (%s) ON CONFLICT DO NOTHING", (SCHEMA_VERSION,))
+    return f"{service.name}: schema {SCHEMA_VERSION}" + (
+        " there already" if before == SCHEMA_VERSION else f", was {before or 'empty'}"
+    )
+
+
+class SchemaIsNewer(Exception):
+    """The tables belong to a later release."""
+
+
+MIGRATION_PATIENCE = 300.0
+MIGRATION_LOCK = 0x6475_6261_6E02
+
+
+def schema_problem(runtime: Runtime) -> str | None:
+    """Why this release cannot work with the tables that are there. Raises TROUBLE."""
+    if not runtime.config.database or runtime.app.log in _FOUND_RIGHT:
+        return None
+    with runtime.app.log.reading() as execute:
+        known = execute("SELECT to_regclass('duban_schema') IS NOT NULL", ())[0][0]
+        version = execute("SELECT max(version) FROM duban_schema", ())[0][0] if known else None
+    if version == SCHEMA_VERSION:
+        _FOUND_RIGHT.add(runtime.app.log)
+        return None
+    return f"the tables are at schema {version or 'none'}, this release needs {SCHEMA_VERSION}: run duban migrate"
+
+
+_FOUND_RIGHT: "WeakSet[LogRecorder]" = WeakSet()
+
+
+def migrate_files(service: Service, config: Config, views: Views, clock: Clock) -> None:
+    """Make what is missing in the data folder, one process at a time (architecture.md, eventsourcing 9)."""
+    with (config.data / ".prepare.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for name in {*SERVICES, service.name}:
+            (config.data / name).mkdir(exist_ok=True)
+            if not (config.data / name / "events.sqlite").exists():
+                open_log(config, name, clock, create=True).close()
+        views.create()
+
+
+# --- the present request ---------------------------------------------------------------------------------
 
 
 def application() -> Any:

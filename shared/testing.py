@@ -14,7 +14,7 @@ from shared.aggregate import Act, Aggregate
 from shared.clock import SHANGHAI
 from shared.config import Config
 from shared.events.base import VOCABULARY, Actor, Fact
-from shared.service import Runtime, Service, open_service
+from shared.service import Runtime, Service, migrate, open_service
 from shared.web.auth import Role, issue_token, load_key
 
 F = TypeVar("F", bound=Fact)
@@ -82,6 +82,9 @@ class Opened(AbstractContextManager["Opened"]):
     def __init__(self, folder: Path, clock: StoppedClock, *services: Service, **settings: Any) -> None:
         self.config = Config(data=folder, poll_seconds=0.01, **settings)
         self.clock = clock
+        if self.config.database:
+            for service in services:
+                migrate(service, self.config, clock)
         self.runtimes: dict[str, Runtime] = {
             service.name: open_service(service, self.config, clock) for service in services
         }
@@ -96,10 +99,11 @@ class Opened(AbstractContextManager["Opened"]):
         return self.runtimes[service]
 
     def settle(self) -> None:
-        """Let every worker run until none has anything to do."""
+        """Let every worker run until none has anything to do, and no parked message can be handled."""
+        reactors = [runtime.reactor for runtime in self.runtimes.values() if runtime.reactor]
         for _ in range(1000):
             moved = sum(runtime.settle() for runtime in self.runtimes.values())
-            if not moved and not any(r.reactor and r.reactor.waiting for r in self.runtimes.values()):
+            if not moved and not sum(reactor.retry_parked()[0] for reactor in reactors):
                 return
         raise AssertionError("the services never came to rest")
 
@@ -123,19 +127,18 @@ class Opened(AbstractContextManager["Opened"]):
     def rebuild_and_compare(self, service: str) -> list[Any]:
         """Rebuild every view of a service from the logs; what came out otherwise than the live one."""
         runtime = self[service]
-        return [
-            difference
-            for name in runtime.views.views
-            for difference in runtime.views.rebuild(name, runtime.streams, compare=True)
-        ]
+        differences = runtime.views.rebuild(list(runtime.views.views), runtime.follower, compare=True)
+        runtime.views.retire()
+        return list(differences)
 
     def deliver_again(self, service: str, source: str) -> None:
         """Hand every fact of ``source`` to the service's reactions once more, with the marks as they are."""
         reactor = self[service].reactor
         assert reactor is not None
-        for stream in reactor.streams:
-            if stream.source == source:
-                reactor.handle(source, 0, stream.read(0, after=0, limit=1_000_000))
+        replay = reactor.follower.replay(source)
+        for batch in replay.up_to({0: 1_000_000_000}):
+            reactor.handle(batch)
+        replay.close()
 
     def client(self, service: str, role: str, unit: str, post: str) -> "Caller":
         """Somebody who talks HTTP to a service."""

@@ -5,24 +5,23 @@ reactions never run in it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, TypeVar
 
 from eventsourcing.persistence import Notification
 from sqlalchemy import (
     Boolean,
     Column,
     Connection,
-    DateTime,
     Engine,
     Index,
     Integer,
     MetaData,
     String,
     Table,
-    Text,
     TypeDecorator,
     create_engine,
     delete,
@@ -35,16 +34,33 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 
-from shared import logs
+from shared import inbox, logs, postgres
 from shared.clock import Clock
-from shared.events.base import Message
+from shared.events.base import VOCABULARY, Message
 from shared.handlers import handlers_of, sources_of
+from shared.inbox import (
+    TOO_MANY_IN_A_ROW,
+    Backoff,
+    Batch,
+    ConsumerStopped,
+    Mark,
+    Parked,
+    Receipt,
+    parked_from,
+)
+from shared.metrics import DUPLICATES, HANDLED
+from shared.postgres import PATIENCE
 from shared.refusal import Refusal
-from shared.transport import Stream
+from shared.transport import Follower, LogIncomplete, Replay
 from shared.wire import read
 
-BATCH = 1000
+T = TypeVar("T")
+
 CONSUMER = "project"
+RETRY_SECONDS = 5.0
+"""Seconds after which parked messages are tried again at first."""
+CONFLICTS = 20
+"""How often a batch is folded anew when another worker folded into the same rows."""
 
 Row = dict[str, Any]
 
@@ -80,6 +96,7 @@ class Rows:
         self._connection, self._table = connection, table
         self._known, self._complete = known, complete
         self._touched: set[str] = set()
+        self._undo: dict[str, Row | None] | None = None
         self._blank: Row = {
             column.name: column.default.arg if column.default is not None else None  # type: ignore[attr-defined]
             for column in table.columns
@@ -98,9 +115,7 @@ class Rows:
     def put(self, id: object, **values: Any) -> None:  # noqa: A002
         """Write a whole row: columns not named take their defaults."""
         self._check(values)
-        key = str(id)
-        self._known[key] = {**self._blank, **values, "id": key}
-        self._touched.add(key)
+        self._set(str(id), {**self._blank, **values, "id": str(id)})
 
     def change(self, id: object, **values: Any) -> bool:  # noqa: A002
         """Change some columns of a row; False (and nothing happens) if there is no such row."""
@@ -108,16 +123,28 @@ class Rows:
         row = self.get(id)
         if row is None:
             return False
-        key = str(id)
-        self._known[key] = {**row, **values}
-        self._touched.add(key)
+        self._set(str(id), {**row, **values})
         return True
 
     def drop(self, id: object) -> None:  # noqa: A002
         """Remove a row."""
-        key = str(id)
-        self._known[key] = None
+        self._set(str(id), None)
+
+    def _set(self, key: str, row: Row | None) -> None:
+        if self._undo is not None and key not in self._undo:
+            self._undo[key] = self.get(key)
+        self._known[key] = row
         self._touched.add(key)
+
+    def begin(self) -> None:
+        """From here on changes can be undone."""
+        self._undo = {}
+
+    def undo(self) -> None:
+        """Take back what was changed since ``begin``."""
+        for key, row in (self._undo or {}).items():
+            self._known[key] = row
+            self._touched.add(key)
 
     def where(self, **equal: Any) -> list[Row]:
         """The rows whose columns equal these values, in order of id. Writes what is pending first: use it rarely."""
@@ -192,25 +219,6 @@ _generations = Table(
     Column("generation", Integer, primary_key=True),
     Column("live", Boolean, nullable=False),
 )
-_marks = Table(
-    "view_marks",
-    _meta,
-    Column("table_name", String(120), primary_key=True),
-    Column("source", String(80), primary_key=True),
-    Column("partition", Integer, primary_key=True),
-    Column("position", Integer, nullable=False),
-)
-_parked = Table(
-    "view_parked",
-    _meta,
-    Column("table_name", String(120), primary_key=True),
-    Column("source", String(80), primary_key=True),
-    Column("partition", Integer, primary_key=True),
-    Column("position", Integer, primary_key=True),
-    Column("aggregate_id", String(36), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("since", DateTime(timezone=True), nullable=False),
-)
 
 
 @dataclass(frozen=True)
@@ -231,27 +239,45 @@ class ViewIsBeingBuilt(Refusal):
 
 
 class Views:
-    """A service's read models in one database."""
+    """A service's read models in one database.
 
-    def __init__(self, url: str, views: Sequence[View], clock: Clock) -> None:
+    ``patience``: seconds that one wait for a PostgreSQL server may last.
+    """
+
+    def __init__(
+        self, url: str, views: Sequence[View], clock: Clock, *, patience: float = PATIENCE, pool_size: int = 5
+    ) -> None:
         self.views = {view.name: view for view in views}
         self.clock = clock
-        self._engine = _engine(url)
-        self._writer = self._engine.execution_options(writes=True)
+        self._engine = _engine(url, patience, pool_size)
+        self._postgres = self._engine.dialect.name == "postgresql"
+        self._reader = (
+            self._engine.execution_options(isolation_level="REPEATABLE READ")
+            if self._postgres
+            else self._engine
+        )
+        # Two workers may fold into the same row: of two transactions that cannot be put in an order, one begins again.
+        self._writer = self._engine.execution_options(
+            **({"isolation_level": "SERIALIZABLE"} if self._postgres else {"writes": True})
+        )
+        self._builder = self._engine.execution_options(**({} if self._postgres else {"writes": True}))
         self._tables: dict[str, Table] = {}
-        self._complete: dict[str, dict[str, Row | None]] = {}
+        self._faults_in_a_row = 0
+        self._retry = Backoff(RETRY_SECONDS)
+
+    # -- tables --------------------------------------------------------------------------------------------------
 
     def create(self) -> None:
-        """Make the tables that are missing. The first version of a view is live at once; a later one when built."""
+        """Make the tables that are missing. In an empty database every view is live at once."""
         with self._writer.begin() as connection:
+            for statement in inbox.tables("BYTEA" if self._postgres else "BLOB"):
+                connection.exec_driver_sql(statement)
             _meta.create_all(connection)
+            empty = not inbox.marks(_execute_on(connection), CONSUMER)
+            known = {(row.name, row.version) for row in connection.execute(select(_generations))}
             for view in self.views.values():
-                known = connection.execute(
-                    select(_generations.c.version).where(_generations.c.name == view.name)
-                )
-                versions = set(known.scalars())
-                if view.version not in versions:
-                    self._new_generation(connection, view, 1, live=not versions)
+                if (view.name, view.version) not in known and empty:
+                    self._new_generation(connection, view, 1, live=True)
 
     def _new_generation(self, connection: Connection, view: View, generation: int, *, live: bool) -> Table:
         connection.execute(
@@ -262,8 +288,6 @@ class Views:
         table = self._table_of(view, generation)
         table.drop(connection, checkfirst=True)
         table.create(connection)
-        if not live:
-            self._complete[table.name] = {}  # nobody else writes it while it is built
         return table
 
     def _table_of(self, view: View, generation: int) -> Table:
@@ -279,262 +303,448 @@ class Views:
 
     def table(self, connection: Connection, view: str) -> Table:
         """The live table of a view, to be queried in this connection. Raises ViewIsBeingBuilt."""
-        table, live = self._current(connection, self.views[view])
-        if not live:
-            raise ViewIsBeingBuilt(view=view)
-        return table
+        return self._live(connection, self.views[view])
 
-    def _current(self, connection: Connection, view: View) -> tuple[Table, bool]:
-        """The generation that is kept up to date: the live one, or the one that will be."""
-        row = connection.execute(
-            select(_generations.c.generation, _generations.c.live)
-            .where(_generations.c.name == view.name, _generations.c.version == view.version)
-            .order_by(_generations.c.live.desc(), _generations.c.generation.desc())
-        ).first()
-        if row is None:
+    def _live(self, connection: Connection, view: View) -> Table:
+        generation = connection.execute(
+            select(_generations.c.generation).where(
+                _generations.c.name == view.name, _generations.c.version == view.version, _generations.c.live
+            )
+        ).scalar()
+        if generation is None:
             raise ViewIsBeingBuilt(view=view.name)
-        return self._table_of(view, row.generation), row.live
+        return self._table_of(view, generation)
+
+    def _all_live(self, connection: Connection) -> dict[str, Table]:
+        rows = connection.execute(select(_generations).where(_generations.c.live))
+        return {
+            row.name: self._table_of(self.views[row.name], row.generation)
+            for row in rows
+            if row.name in self.views and self.views[row.name].version == row.version
+        }
 
     def being_built(self) -> list[str]:
         """Views that cannot be read yet."""
         with self.reading() as connection:
             if not inspect(connection).has_table(_generations.name):
                 return list(self.views)
-            found = []
-            for view in self.views.values():
-                try:
-                    self.table(connection, view.name)
-                except ViewIsBeingBuilt:
-                    found.append(view.name)
-            return found
+            live = self._all_live(connection)
+        return [name for name in self.views if name not in live]
+
+    # -- reading -------------------------------------------------------------------------------------------------
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection to query with; everything read in it is of one moment."""
-        with self._engine.connect() as connection:
+        with self._reader.connect() as connection:
             yield connection
 
     def close(self) -> None:
         """Let go of connections."""
         self._engine.dispose()
 
-    def positions(self) -> dict[str, int]:
-        """How far every view has come, by source: what a reader may rely on."""
-        found: dict[str, int] = {}
+    def reached(self, source: str, position: int) -> bool:
+        """Whether all facts of a source up to this position have been received: what a reader may rely on."""
         with self.reading() as connection:
-            for view in self.views.values():
-                table = self.table(connection, view.name)
-                marks = self._marks_of(connection, table)
-                for source in view.sources:
-                    position = marks.get((source, 0), 0)
-                    found[source] = min(found.get(source, position), position)
-        return found
+            return inbox.reached(_execute_on(connection), CONSUMER, source, position)
 
-    @staticmethod
-    def _marks_of(connection: Connection, table: Table) -> dict[tuple[str, int], int]:
-        rows = connection.execute(
-            select(_marks.c.source, _marks.c.partition, _marks.c.position).where(
-                _marks.c.table_name == table.name
-            )
-        )
-        return {(source, partition): position for source, partition, position in rows}
-
-    def parked(self) -> list[Row]:
-        """Messages that a view could not fold, with reasons."""
+    def mark_of(self, source: str, partition: int) -> Mark:
+        """How far the views have come."""
         with self.reading() as connection:
-            return [dict(row._mapping) for row in connection.execute(select(_parked))]
+            return inbox.mark_of(_execute_on(connection), CONSUMER, source, partition)
+
+    def parked(self) -> list[Parked]:
+        """Messages that could not be folded, with reasons."""
+        with self.reading() as connection:
+            return inbox.parked(_execute_on(connection), CONSUMER)
+
+    def holes(self) -> list[tuple[str, int, int, int]]:
+        """Positions that have not been received though later ones have: see inbox.holes."""
+        with self.reading() as connection:
+            return inbox.holes(_execute_on(connection), CONSUMER)
 
     # -- folding -------------------------------------------------------------------------------------------------
 
-    def project(self, streams: Sequence[Stream]) -> bool:
-        """Fold what has come into the views; whether there was anything. A finished new version goes live."""
-        did = False
-        for view in self.views.values():
-            with self.reading() as connection:
-                table, live = self._current(connection, view)
-            moved = self._advance(view, table, streams)
-            did = moved or did
-            if not live and not moved:
-                with self._writer.begin() as connection:
-                    connection.execute(
-                        update(_generations)
-                        .where(_generations.c.name == view.name, _generations.c.version == view.version)
-                        .values(live=True)
-                    )
-                    self._retire_older_versions(connection)
-        return did
-
-    def _advance(self, view: View, table: Table, streams: Sequence[Stream]) -> bool:
-        did = False
-        for stream in streams:
-            if stream.source not in view.sources:
-                continue
-            for partition in stream.partitions:
-                with self.reading() as connection:
-                    mark = self._marks_of(connection, table).get((stream.source, partition), 0)
-                batch = stream.read(partition, after=mark, limit=BATCH)
-                if batch:
-                    self._fold_batch(view, table, stream.source, partition, batch)
-                    did = True
-        return did
-
-    def _fold_batch(
-        self, view: View, table: Table, source: str, partition: int, batch: Sequence[Notification]
-    ) -> None:
+    def project(self, follower: Follower) -> bool:
+        """Fold what has come into the views; whether there was anything. Raises ConsumerStopped."""
         try:
-            self._write_batch(view, table, source, partition, batch, [])
-        except OperationalError:
+            batches = follower.poll(self.mark_of)
+            for batch in batches:
+                self.fold(batch)
+                follower.handled(batch)
+        except BaseException:
+            follower.rewind()
+            raise
+        if self._retry.due():
+            healed, remaining = self.retry_parked()
+            self._retry.tried(healed, remaining)
+        return bool(batches)
+
+    def fold(self, batch: Batch) -> None:
+        """Fold a batch: rows, received versions and mark in one transaction."""
+        try:
+            self._in_transaction(lambda connection: self._fold(connection, batch, self._fold_quickly))
+        except (OperationalError, ConsumerStopped):
             raise  # the database's trouble, not the batch's: the worker tries again
-        except Exception as error:  # noqa: BLE001 - whatever a fold raises is parked with its message below
-            self._complete.pop(table.name, None)
-            if len(batch) > 1:
-                for notification in batch:
-                    self._fold_batch(view, table, source, partition, [notification])
-                return
-            reason = f"{type(error).__name__}: {error}"
-            log.error("message_parked", view=view.name, source=source, position=batch[0].id, reason=reason)
-            self._write_batch(view, table, source, partition, [], [(batch[0], reason)])
+        except Exception:  # noqa: BLE001 - whatever a fold raises is found and parked with its message
+            self._in_transaction(lambda connection: self._fold(connection, batch, self._fold_one_by_one))
+        if self._faults_in_a_row >= TOO_MANY_IN_A_ROW:
+            raise ConsumerStopped(f"{self._faults_in_a_row} messages in a row could not be folded")
 
-    def _write_batch(
+    def _in_transaction(self, work: Callable[[Connection], T]) -> T:
+        for attempt in range(CONFLICTS):
+            try:
+                with self._writer.begin() as connection:
+                    if self._postgres:
+                        connection.exec_driver_sql(
+                            "LOCK TABLE views IN ROW SHARE MODE"
+                        )  # a swap waits for us
+                    return work(connection)
+            except OperationalError as error:
+                if attempt == CONFLICTS - 1 or getattr(error.orig, "sqlstate", None) not in (
+                    "40001",
+                    "40P01",
+                ):
+                    raise
+        raise AssertionError("unreachable")
+
+    def _fold(self, connection: Connection, batch: Batch, how: "Folding") -> None:
+        receipt = inbox.receive(_execute_on(connection), CONSUMER, batch, self.clock())
+        accepted = []
+        for message in receipt.accept():
+            if message.topic in VOCABULARY:
+                accepted.append(message)
+            else:
+                receipt.park(parked_from(receipt.origin, message, "fault", "unknown event", self.clock()))
+        tables = self._all_live(connection)
+        views = [view for name, view in self.views.items() if name in tables and batch.source in view.sources]
+        how(connection, receipt, accepted, {view.name: tables[view.name] for view in views})
+        receipt.save(_execute_on(connection))
+        DUPLICATES.labels(CONSUMER, batch.source).inc(receipt.duplicates)
+        HANDLED.labels(CONSUMER, batch.source).inc(len(accepted))
+        if receipt.parked:
+            self._retry.wanted()
+
+    def _fold_quickly(
         self,
-        view: View,
-        table: Table,
-        source: str,
-        partition: int,
-        batch: Sequence[Notification],
-        parking: list[tuple[Notification, str]],
+        connection: Connection,
+        receipt: Receipt,
+        accepted: Sequence[Notification],
+        tables: Mapping[str, Table],
     ) -> None:
-        complete = self._complete.get(table.name)
-        with self._writer.begin() as connection:
-            mark = self._marks_of(connection, table).get((source, partition), 0)
-            known = {} if complete is None else complete
-            rows = Rows(connection, table, known, complete is not None)
-            blocked = self._blocked(connection, table, source)
-            for notification in batch:
-                if notification.id <= mark or notification.topic not in view.handlers:
+        """The whole batch in memory, then its rows; any exception undoes it all."""
+        read_once: dict[int, Message] = {}
+        for name, table in tables.items():
+            view = self.views[name]
+            rows = Rows(connection, table, {}, complete=False)
+            blocked = receipt.blocked(name)
+            for message in accepted:
+                if message.topic not in view.handlers:
                     continue
-                if str(notification.originator_id) in blocked:
-                    parking.append((notification, "an earlier fact of the same aggregate is parked"))
+                if str(message.originator_id) in blocked:
+                    receipt.park(_behind(receipt, message, name, self.clock()))
                     continue
-                view.fold(rows, read(source, partition, notification))
+                if message.id not in read_once:
+                    read_once[message.id] = read(*receipt.origin, message)
+                view.fold(rows, read_once[message.id])
             rows.flush()
-            for notification, reason in parking:
-                _upsert(
-                    connection,
-                    _parked,
-                    [
-                        {
-                            "table_name": table.name,
-                            "source": source,
-                            "partition": partition,
-                            "position": notification.id,
-                            "aggregate_id": str(notification.originator_id),
-                            "reason": reason,
-                            "since": self.clock(),
-                        }
-                    ],
-                    ("table_name", "source", "partition", "position"),
-                )
-            last = max([n.id for n in batch] + [n.id for n, _ in parking])
-            if last > mark:
-                _upsert(
-                    connection,
-                    _marks,
-                    [
-                        {
-                            "table_name": table.name,
-                            "source": source,
-                            "partition": partition,
-                            "position": last,
-                        }
-                    ],
-                    ("table_name", "source", "partition"),
-                )
+        if read_once:
+            self._faults_in_a_row = 0
 
-    @staticmethod
-    def _blocked(connection: Connection, table: Table, source: str) -> set[str]:
-        return set(
-            connection.execute(
-                select(_parked.c.aggregate_id).where(
-                    _parked.c.table_name == table.name, _parked.c.source == source
-                )
-            ).scalars()
-        )
+    def _fold_one_by_one(
+        self,
+        connection: Connection,
+        receipt: Receipt,
+        accepted: Sequence[Notification],
+        tables: Mapping[str, Table],
+    ) -> None:
+        """Message by message and view by view, so that what cannot be folded is parked and nothing else."""
+        for message in accepted:
+            for name, table in tables.items():
+                if message.topic not in self.views[name].handlers:
+                    continue
+                if str(message.originator_id) in receipt.blocked(name):
+                    receipt.park(_behind(receipt, message, name, self.clock()))
+                    continue
+                reason = self._fold_one(connection, self.views[name], table, receipt.origin, message)
+                if reason is None:
+                    self._faults_in_a_row = 0
+                    continue
+                self._faults_in_a_row += 1
+                receipt.park(parked_from(receipt.origin, message, "fault", reason, self.clock(), name))
 
-    # -- rebuilding ----------------------------------------------------------------------------------------------
+    def _fold_one(
+        self, connection: Connection, view: View, table: Table, origin: tuple[str, int], message: Notification
+    ) -> str | None:
+        """Fold one message into one view; why it cannot be, or None."""
+        try:
+            with connection.begin_nested():
+                rows = Rows(connection, table, {}, complete=False)
+                view.fold(rows, read(*origin, message))
+                rows.flush()
+        except OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a fold raises, its message is parked with it
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    def retry_parked(self) -> tuple[int, int]:
+        """Fold parked messages again, in order; how many are healed and how many remain.
+
+        The first that fails again keeps the rest of its aggregate parked. Missing facts are not made up for here.
+        """
+        failed: set[tuple[str, str, str]] = set()
+        healed = 0
+        rows = self.parked()
+        for row in sorted(rows, key=lambda row: (row.source, row.partition, row.position)):
+            names = [row.handler] if row.handler else list(self.views)
+            of_it = {(row.source, row.aggregate_id, name) for name in names}
+            if row.kind == "gap" or row.position < 0 or of_it & failed:
+                continue
+            if self._in_transaction(partial(self._heal, row)):
+                healed += 1
+            else:
+                failed |= of_it
+        return healed, len(rows) - healed
+
+    def _heal(self, row: Parked, connection: Connection) -> bool:
+        tables = self._all_live(connection)
+        reason = None if row.topic in VOCABULARY else "unknown event"
+        for name in [row.handler] if row.handler else tables:
+            if reason is None and name in tables and row.topic in self.views[name].handlers:
+                origin = (row.source, row.partition)
+                reason = self._fold_one(connection, self.views[name], tables[name], origin, row.notification)
+        execute = _execute_on(connection)
+        if reason is None:
+            inbox.remove(execute, CONSUMER, row)
+        elif reason != row.reason:
+            inbox.keep(execute, CONSUMER, replace(row, reason=reason))
+        return reason is None
+
+    # -- building ------------------------------------------------------------------------------------------------
+
+    def build_missing(self, follower: Follower) -> None:
+        """Build every view whose present version is not live yet, from all that was ever said."""
+        missing = self.being_built()
+        if missing:
+            log.info("views_are_built", views=missing)
+            self.rebuild(missing, follower)
+        self.retire()
 
     def rebuild(
         self,
-        name: str,
-        streams: Sequence[Stream],
+        names: Sequence[str],
+        follower: Follower,
         *,
         progress: Callable[[int], None] | None = None,
         compare: bool = False,
     ) -> list[Difference]:
-        """Build the view beside the live one from the whole log, then swap it in.
+        """Build views beside the live ones from the beginning, then swap them in at the live ones' very marks.
 
-        ``progress`` gets the number of positions passed so far. With ``compare``, the rows that came out otherwise
-        than the live ones, read at the same positions. A message that cannot be folded is parked as ever.
+        ``progress`` gets the number of facts passed so far. With ``compare``, the rows that came out otherwise than
+        the live ones. A message that cannot be folded is parked as ever. The old tables stand until ``retire``, for
+        who has just looked one up. Raises LogIncomplete.
         """
-        view = self.views[name]
-        with self._writer.begin() as connection:
-            live = self.table(connection, name)
-            last = connection.execute(
-                select(func.max(_generations.c.generation)).where(
-                    _generations.c.name == name, _generations.c.version == view.version
-                )
-            ).scalar_one()
-            beside = self._new_generation(connection, view, last + 1, live=False)
-        while self._advance(view, beside, streams):
-            if progress is not None:
-                with self.reading() as connection:
-                    progress(sum(self._marks_of(connection, beside).values()))
-        with self._writer.begin() as connection:
-            differences: list[Difference] = []
-            if compare and self._marks_of(connection, live) == self._marks_of(connection, beside):
-                differences = list(_compare(connection, view, live, beside))
-            connection.execute(
-                update(_generations)
-                .where(
-                    _generations.c.name == name,
-                    _generations.c.version == view.version,
-                    _generations.c.generation == last + 1,
-                )
-                .values(live=True)
-            )
-            connection.execute(
-                delete(_generations).where(
-                    _generations.c.name == name,
-                    _generations.c.version == view.version,
-                    _generations.c.generation <= last,
-                )
-            )
-            for bookkeeping in (_marks, _parked):
-                connection.execute(delete(bookkeeping).where(bookkeeping.c.table_name == live.name))
-            live.drop(connection)
-        self._complete.pop(beside.name, None)
+        building = Building(self.clock, follower, progress)
+        generations: dict[str, int] = {}
+        try:
+            with self._builder.begin() as connection:
+                for name in names:
+                    view = self.views[name]
+                    generations[name] = self._next_generation(connection, view)
+                    table = self._new_generation(connection, view, generations[name], live=False)
+                    building.add(view, table)
+            while building.fold(self._builder.begin) > inbox.CHUNK:
+                pass  # the live views have moved on meanwhile
+            with self._builder.begin() as connection:
+                if self._postgres:
+                    connection.exec_driver_sql("LOCK TABLE views IN EXCLUSIVE MODE")
+                building.fold(lambda: nullcontext(connection))
+                building.complete(connection)
+                live = self._all_live(connection)
+                differences: list[Difference] = []
+                for name in names:
+                    view = self.views[name]
+                    if compare and name in live:
+                        beside = self._table_of(view, generations[name])
+                        differences += _compare(connection, view, live[name], beside)
+                    self._swap(connection, view, generations[name])
+                building.hand_over(connection)
+        finally:
+            building.close()
         return differences
 
-    def _retire_older_versions(self, connection: Connection) -> None:
-        for row in connection.execute(select(_generations)).all():
-            view = self.views.get(row.name)
-            if view is None or row.version >= view.version:
+    @staticmethod
+    def _next_generation(connection: Connection, view: View) -> int:
+        last = connection.execute(
+            select(func.max(_generations.c.generation)).where(
+                _generations.c.name == view.name, _generations.c.version == view.version
+            )
+        ).scalar()
+        return (last or 0) + 1
+
+    @staticmethod
+    def _swap(connection: Connection, view: View, generation: int) -> None:
+        of_view = _generations.c.name == view.name
+        connection.execute(update(_generations).where(of_view).values(live=False))
+        connection.execute(
+            update(_generations)
+            .where(of_view, _generations.c.version == view.version, _generations.c.generation == generation)
+            .values(live=True)
+        )
+
+    def retire(self) -> None:
+        """Drop the tables that no reader can find any more: older generations and versions of live views."""
+        with self._builder.begin() as connection:
+            self._retire(connection)
+
+    @staticmethod
+    def _retire(connection: Connection) -> None:
+        rows = connection.execute(select(_generations)).all()
+        live = {row.name: (row.version, row.generation) for row in rows if row.live}
+        for row in rows:
+            if (row.version, row.generation) >= live.get(row.name, (0, 0)):
                 continue
-            old = f"{row.name}__v{row.version}_{row.generation}"
-            connection.exec_driver_sql(f'DROP TABLE IF EXISTS "{old}"')
-            for bookkeeping in (_marks, _parked):
-                connection.execute(delete(bookkeeping).where(bookkeeping.c.table_name == old))
+            connection.exec_driver_sql(f'DROP TABLE IF EXISTS "{row.name}__v{row.version}_{row.generation}"')
             connection.execute(
                 delete(_generations).where(
-                    _generations.c.name == row.name, _generations.c.version == row.version
+                    _generations.c.name == row.name,
+                    _generations.c.version == row.version,
+                    _generations.c.generation == row.generation,
                 )
             )
 
-    def retry_parked(self, streams: Sequence[Stream]) -> list[Difference]:
-        """Rebuild each view that has parked messages: what can be folded now, is."""
-        with self.reading() as connection:
-            names = {row.table_name.rpartition("__v")[0] for row in connection.execute(select(_parked))}
-        return [difference for name in sorted(names) for difference in self.rebuild(name, streams)]
+
+Folding = Callable[[Connection, Receipt, Sequence[Notification], Mapping[str, Table]], None]
+
+
+@dataclass
+class _Beside:
+    view: View
+    table: Table
+    rows: dict[str, Row | None]
+    """All its rows: nobody else writes them while it is built."""
+
+
+class Building:
+    """Views on their way from the beginning to the live views' marks; their inbox is kept in memory."""
+
+    def __init__(self, clock: Clock, follower: Follower, progress: Callable[[int], None] | None) -> None:
+        self.clock, self.progress, self._follower = clock, progress, follower
+        self.passed = 0
+        self._views: list[_Beside] = []
+        self._replays: dict[str, Replay] = {}
+        self._marks: dict[tuple[str, int], Mark] = {}
+        self._holes: dict[tuple[str, int], dict[int, int]] = {}
+        self._versions: dict[str, dict[str, int]] = {}
+        self._parked: dict[str, list[Parked]] = {}
+
+    def add(self, view: View, table: Table) -> None:
+        """Build this view too."""
+        self._views.append(_Beside(view, table, {}))
+        for source in view.sources:
+            if source not in self._replays:
+                self._replays[source] = self._follower.replay(source)
+                self._versions[source], self._parked[source] = {}, []
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        for replay in self._replays.values():
+            replay.close()
+
+    def fold(self, transaction: Callable[[], AbstractContextManager[Connection]]) -> int:
+        """Fold everything up to the marks of the live views, a batch a transaction; how many facts that were."""
+        before = self.passed
+        with transaction() as connection:
+            execute = _execute_on(connection)
+            marks = inbox.marks(execute, CONSUMER)
+            waiting = {
+                (row.source, row.aggregate_id)
+                for row in inbox.parked(execute, CONSUMER)
+                if not row.handler and row.kind != "gap"
+            }
+        for source, replay in self._replays.items():
+            own = {partition: mark.position for (of, partition), mark in marks.items() if of == source}
+            for batch in replay.up_to(own):
+                with transaction() as connection:
+                    self._fold_batch(connection, batch, waiting)
+                if self.progress is not None:
+                    self.progress(self.passed)
+        return self.passed - before
+
+    def _fold_batch(self, connection: Connection, batch: Batch, waiting: set[tuple[str, str]]) -> None:
+        here = batch.source, batch.partition
+        receipt = Receipt(
+            consumer=CONSUMER,
+            batch=batch,
+            now=self.clock(),
+            mark=self._marks.get(here, Mark()),
+            versions=self._versions[batch.source],
+            holes=self._holes.get(here, {}),
+            parked=self._parked[batch.source],
+        )
+        accepted = [message for message in receipt.accept() if message.topic in VOCABULARY]
+        read_once: dict[int, Message] = {}
+        for one in self._views:
+            rows = Rows(connection, one.table, one.rows, complete=True)
+            for message in accepted:
+                if message.topic not in one.view.handlers:
+                    continue
+                key = str(message.originator_id)
+                if (batch.source, key) in waiting or key in receipt.blocked(one.view.name):
+                    receipt.park(_behind(receipt, message, one.view.name, self.clock()))
+                    continue
+                try:
+                    rows.begin()
+                    if message.id not in read_once:
+                        read_once[message.id] = read(*here, message)
+                    one.view.fold(rows, read_once[message.id])
+                except OperationalError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - whatever a fold raises, its message is parked with it
+                    rows.undo()
+                    reason = f"{type(error).__name__}: {error}"
+                    receipt.park(parked_from(here, message, "fault", reason, self.clock(), one.view.name))
+            rows.flush()
+        receipt.saved()
+        self._marks[here], self._holes[here] = receipt.mark, receipt.holes
+        self.passed += len(batch.rows)
+
+    def complete(self, connection: Connection) -> None:
+        """Raises LogIncomplete if not everything up to the marks was there, here or for the live views."""
+        execute = _execute_on(connection)
+        missing = [hole for hole in inbox.holes(execute, CONSUMER) if hole[0] in self._replays]
+        missing += [
+            (*here, after, until) for here, holes in self._holes.items() for after, until in holes.items()
+        ]
+        for (source, partition), mark in inbox.marks(execute, CONSUMER).items():
+            at = self._marks.get((source, partition), Mark()).position
+            if source in self._replays and at < mark.position:
+                missing.append((source, partition, at, mark.position))
+        for source, partition, after, until in missing:
+            raise LogIncomplete(
+                f"{source}, partition {partition}: positions after {after} up to {until} are missing; "
+                f"publish them again: duban relay republish --service {source} --from {after + 1}"
+            )
+        gaps = [row for row in inbox.parked(execute, CONSUMER) if row.source in self._replays]
+        for row in [*gaps, *(row for rows in self._parked.values() for row in rows)]:
+            if row.kind == "gap":
+                raise LogIncomplete(f"{row.source}, aggregate {row.aggregate_id}: {row.reason}")
+
+    def hand_over(self, connection: Connection) -> None:
+        """What these views could not fold takes the place of what the old ones could not."""
+        execute = _execute_on(connection)
+        for one in self._views:
+            execute("DELETE FROM inbox_parked WHERE consumer=? AND handler=?", (CONSUMER, one.view.name))
+        for rows in self._parked.values():
+            for row in rows:
+                inbox.keep(execute, CONSUMER, row)
+
+
+def _behind(receipt: Receipt, message: Notification, handler: str, now: datetime) -> Parked:
+    return parked_from(
+        receipt.origin, message, "behind", "an earlier fact of the same aggregate is parked", now, handler
+    )
 
 
 def _compare(connection: Connection, view: View, live: Table, beside: Table) -> Iterator[Difference]:
@@ -545,21 +755,41 @@ def _compare(connection: Connection, view: View, live: Table, beside: Table) -> 
             yield Difference(view.name, id, one.get(id), other.get(id))
 
 
-def _engine(url: str) -> Engine:
-    engine = create_engine(url, pool_pre_ping=True)
-    if engine.dialect.name == "sqlite":
+def _execute_on(connection: Connection) -> inbox.Execute:
+    """The connection as the inbox uses it."""
+    postgres = connection.dialect.name == "postgresql"
 
-        @event.listens_for(engine, "connect")
-        def _connect(connection: Any, _: Any) -> None:
-            connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute("PRAGMA busy_timeout=10000")
+    def execute(statement: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        text = statement.replace("?", "%s") if postgres else statement
+        result = connection.exec_driver_sql(text, tuple(parameters))
+        return result.all() if result.returns_rows else []
 
-        @event.listens_for(engine, "begin")
-        def _begin(connection: Connection) -> None:
-            # A writer that reads its mark first must hold the write lock from the start (architecture.md, 11).
-            writes = connection.get_execution_options().get("writes")
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    return execute
+
+
+def _engine(url: str, patience: float, pool_size: int) -> Engine:
+    if url.startswith("postgresql:"):
+        return create_engine(
+            url.replace("postgresql:", "postgresql+psycopg:", 1),
+            creator=lambda: postgres.connect(url, patience),
+            pool_pre_ping=True,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=patience,
+        )
+    engine = create_engine(url)
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA busy_timeout=10000")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A writer that reads its mark first must hold the write lock from the start (architecture.md, 11).
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine

@@ -31,8 +31,7 @@ def test_a_killed_worker_opens_every_case_once(tmp_path: Path) -> None:
     units = [f"u{number}" for number in range(UNITS)]
     for unit in units:
         app.register_unit(an_act(START, **act), unit=unit, name=f"{unit}局", kind="department")  # type: ignore[attr-defined]
-    while office.views.project(office.streams):
-        pass
+    office.catch_up()
     worker = worker_of("supervision", config, tmp_path / "worker.log")
     worker.start()
     kills_at = set(chance.sample(range(DIRECTIVES), KILLS))
@@ -67,7 +66,7 @@ def test_a_killed_worker_opens_every_case_once(tmp_path: Path) -> None:
         assert Counter((case.subject_id, case.unit) for case in cases).most_common(1)[0][1] == 1
         assert len(cases) == wanted
         assert len(opened.of_kind("supervision", supervision.ClockStarted)) == wanted
-        assert opened["supervision"].app.log.parked() == []
+        assert opened["supervision"].reactor.parked() == []
         assert opened.rebuild_and_compare("supervision") == []
         versions = Counter(str(fact.originator_id) for fact in opened.log("supervision"))  # type: ignore[attr-defined]
         last = {

@@ -5,19 +5,20 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from services.suite import SUITE, Process, web_of, worker_of
 from shared.clock import SHANGHAI, SteppedClock
 from shared.config import Config
+from shared.service import Service
 from shared.web.auth import Role, issue_token, load_key
 
-WAIT_SECONDS = 15.0
+WAIT_SECONDS = 60.0
 """How long something may take that the suite does by itself."""
 
 
@@ -131,31 +132,57 @@ class Actor:
 
 
 class Stage:
-    """The suite on free ports with its data in ``folder``, standing at ``start``."""
+    """The suite on free ports with its data in ``folder``, standing at ``start``.
 
-    def __init__(self, folder: Path, start: datetime, language: str = "zh") -> None:
+    On a database and a broker, if ``config`` names them, every role of every service is a process of its own.
+    """
+
+    def __init__(
+        self, folder: Path, start: datetime, language: str = "zh", config: Config | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.clock = SteppedClock(folder / "clock")
         self.clock.set(start)
         self.language = language
         self.keys = count(1)
-        self.config = Config(
+        self.config = replace(
+            config or Config(),
             data=folder,
             clock=f"file:{(folder / 'clock').resolve()}",
             poll_seconds=0.03,
             log_level="warning",
+            kafka_session_seconds=6.0,
         )
         self.ports = dict(zip(SUITE, free_ports(len(SUITE)), strict=True))
-        self.workers = {name: worker_of(name, self.config, folder / f"{name}-worker.log") for name in SUITE}
+        self.workers = {
+            name: [
+                worker_of(name, self.config, folder / f"{name}-{role}.log", role)
+                for role in self._roles(service)
+            ]
+            for name, service in SUITE.items()
+        }
         self.webs = {
             name: web_of(name, self.config, port, folder / f"{name}-web.log")
             for name, port in self.ports.items()
         }
 
+    def _roles(self, service: Service) -> Sequence[str]:
+        return [role for role in service.roles if role != "worker"] if self.config.kafka else ["worker"]
+
     @property
     def processes(self) -> list[Process]:
         """Everything that runs."""
-        return [*self.webs.values(), *self.workers.values()]
+        return [*self.webs.values(), *chain.from_iterable(self.workers.values())]
+
+    def kill_workers(self, service: str) -> None:
+        """``kill -9`` for everything of a service but its web process."""
+        for process in self.workers[service]:
+            process.kill()
+
+    def start_workers(self, service: str) -> None:
+        """Start them again."""
+        for process in self.workers[service]:
+            process.start()
 
     def open(self) -> None:
         """Start everything and wait until every port answers that it is ready."""

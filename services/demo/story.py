@@ -236,6 +236,7 @@ class Story:
             directive_id=self.directive_id,
             leader_post="gov/main-leader",
         )
+        self.check("imported again", again.status, answer.status)
         self.check("unchanged", (again.body["assigned"], again.body["unchanged"]), (0, 22))
         self.tell("同一份清单再导入一次：没有任何变化。", "The same list imported again changes nothing.")
         list_id = answer.body["id"]
@@ -360,11 +361,11 @@ class Story:
         """The supervision workers are killed for three days."""
         self.chapter("督查服务停机三天再恢复", "Supervision's worker is killed for three days")
         self.stage.step("2021-01-13 17:00")
-        self.stage.workers["supervision"].kill()
+        self.stage.kill_workers("supervision")
         self.tell("督查服务的后台进程被强行终止（kill -9）。", "kill -9 for the supervision worker.")
         self.complete("7", "2021-01-14 15:00")
         self.stage.step("2021-01-16 17:00")
-        self.stage.workers["supervision"].start()
+        self.stage.start_workers("supervision")
         for unit, case in self.feedback.items():
             missed = self.waits_for_miss(case, "feedback")
             self.check(f"{unit} due", missed["due_on"], "2021-01-13")
@@ -372,8 +373,8 @@ class Story:
                 f"恢复运行：{self.unit(unit)}反馈超时，时限 {missed['due_on']}，发现于 {self.local(missed['missed_detected_at'])}。",
                 f"Up again: {unit} missed its feedback of {missed['due_on']}, detected {self.local(missed['missed_detected_at'])}.",
             )
-        self.stage.workers["supervision"].kill()
-        self.stage.workers["supervision"].start()
+        self.stage.kill_workers("supervision")
+        self.stage.start_workers("supervision")
         self.stage.step("2021-01-18 08:40")
         for unit, case in self.feedback.items():
             shown = self.inspector.sees("supervision", f"cases/{case}")

@@ -15,6 +15,7 @@ SERVICE = Service(
     blueprints=[blueprint],
     reactions=NotifyReactions,
     steps=lambda app: [app.remind_due, app.send_digests, app.deliver_due],
+    own_role="deliver",
 )
 
 if __name__ == "__main__":

@@ -1,29 +1,82 @@
-"""The embedded transport: a service reads its neighbour's log where it stands."""
+"""The embedded transport: a service reads its neighbours' logs where they stand."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from eventsourcing.persistence import Notification
 
-from shared.application import Application
+from shared.inbox import Batch
+from shared.recorder import LogRecorder
+from shared.transport import MarkOf
+
+LIMIT = 1000
 
 
-class EmbeddedStream:
-    """One service's log as a stream with a single partition, read by polling."""
+class EmbeddedFollower:
+    """Logs with a single partition each, followed by polling."""
 
-    partitions: Sequence[int] = (0,)
+    def __init__(self, logs: Mapping[str, LogRecorder]) -> None:
+        self._logs = logs
+        self._at: dict[str, int] = {}
 
-    def __init__(self, source: str, log_of: Application) -> None:
-        self.source = source
-        self._log_of = log_of
+    def poll(self, mark_of: MarkOf) -> list[Batch]:
+        """See Follower."""
+        batches = []
+        for source, log in self._logs.items():
+            if source not in self._at:
+                self._at[source] = mark_of(source, 0).position
+            batch = _read(log, source, self._at[source], None)
+            if batch is not None:
+                self._at[source] = batch.rows[-1].id
+                batches.append(batch)
+        return batches
 
-    def read(self, partition: int, *, after: int, limit: int) -> Sequence[Notification]:
-        """See Stream."""
-        return self._log_of.log.select_notifications(start=after, limit=limit, inclusive_of_start=False)
+    def handled(self, batch: Batch) -> None:
+        """See Follower."""
 
-    def end(self, partition: int) -> int:
-        """See Stream."""
-        return self._log_of.log.max_notification_id() or 0
+    def rewind(self) -> None:
+        """See Follower."""
+        self._at.clear()
+
+    def lag(self) -> Mapping[tuple[str, int], int]:
+        """See Follower."""
+        return {
+            (source, 0): (self._logs[source].max_notification_id() or 0) - at
+            for source, at in self._at.items()
+        }
+
+    def replay(self, source: str) -> "EmbeddedReplay":
+        """See Follower."""
+        return EmbeddedReplay(source, self._logs[source])
 
     def close(self) -> None:
-        """See Stream."""
-        self._log_of.close()
+        """See Follower."""
+
+
+class EmbeddedReplay:
+    """A log from its beginning."""
+
+    def __init__(self, source: str, log: LogRecorder) -> None:
+        self._source, self._log, self._at = source, log, 0
+
+    def up_to(self, marks: Mapping[int, int]) -> Iterator[Batch]:
+        """See Replay. A log holds everything."""
+        until = marks.get(0, 0)
+        while self._at < until:
+            batch = _read(self._log, self._source, self._at, until)
+            if batch is None:
+                return
+            self._at = batch.rows[-1].id
+            yield batch
+
+    def close(self) -> None:
+        """See Replay."""
+
+
+def _read(log: LogRecorder, source: str, after: int, until: int | None) -> Batch | None:
+    rows: Sequence[Notification] = log.select_notifications(
+        start=after, stop=until, limit=LIMIT, inclusive_of_start=False
+    )
+    if not rows:
+        return None
+    places = [row.id for row in rows]
+    return Batch(source, 0, rows, places, [str(before) for before in [after, *places[:-1]]])

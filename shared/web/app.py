@@ -10,7 +10,8 @@ from typing import Any
 
 import flask_smorest
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
+from flask.globals import app_ctx, request_ctx
 from marshmallow import ValidationError, fields
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -134,27 +135,30 @@ def _gate(app: Flask, web: Web) -> Callable[[], None]:
     arguments = {endpoint: _arguments(view) for endpoint, view in app.view_functions.items()}
 
     def gate() -> None:
-        if request.url_rule is None:
+        asked = request_ctx.request  # itself: each use of Flask's proxy costs more than what is asked of it
+        if asked.url_rule is None:
             return  # 404 and 405 are raised right after
-        endpoint = request.url_rule.endpoint
+        endpoint = asked.url_rule.endpoint
         view = app.view_functions[endpoint]
         roles = allowed_roles(view)
+        identity = None
         if roles:
-            g.identity = web.verify(bearer(request.headers.get("Authorization")))
-            if g.identity.role not in roles:
-                raise RoleMayNot(role=str(g.identity.role), allowed="、".join(sorted(roles)))
-        if any(unprintable(str(value)) for value in (request.view_args or {}).values()):
+            g.identity = identity = web.verify(bearer(asked.headers.get("Authorization")))
+            if identity.role not in roles:
+                raise RoleMayNot(role=str(identity.role), allowed="、".join(sorted(roles)))
+        if asked.view_args and any(unprintable(str(value)) for value in asked.view_args.values()):
             raise NoSuchPage
-        request.max_content_length = getattr(view, "duban_max_body", None)
-        if request.method == "POST" and not hasattr(view, "duban_no_key"):
-            idempotency_key()
+        asked.max_content_length = getattr(view, "duban_max_body", None)
+        if asked.method == "POST" and not hasattr(view, "duban_no_key"):
+            idempotency_key(asked)
         taken = arguments[endpoint]
-        _refuse_unknown_query(taken.get("query", {}))
-        request.get_data()  # bounded; read even if the view does not, or the connection could not be used again
-        if request.method == "POST" and not taken.keys() & {"json", *FORM_TYPES}:
-            _refuse_any_body()
-        if request.method == "POST" and "identity" in g:
-            g.fingerprint = fingerprint(g.identity.subject)  # now: a view may read a file to its end
+        if asked.args:
+            _refuse_unknown_query(asked, taken.get("query", {}))
+        asked.get_data()  # bounded; read even if the view does not, or the connection could not be used again
+        if asked.method == "POST" and not taken.keys() & {"json", *FORM_TYPES}:
+            _refuse_any_body(asked)
+        if asked.method == "POST" and identity:
+            g.fingerprint = fingerprint(asked, identity.subject)  # now: a view may read a file to its end
 
     return gate
 
@@ -171,10 +175,10 @@ def _arguments(view: Any) -> dict[str, dict[str, fields.Field[Any]]]:
     return taken
 
 
-def _refuse_unknown_query(known: Mapping[str, fields.Field[Any]]) -> None:
+def _refuse_unknown_query(asked: Request, known: Mapping[str, fields.Field[Any]]) -> None:
     errors: dict[str, list[str]] = {}
-    for name, values in request.args.lists():
-        if name not in known and not (name == "at_least" and request.method in ("GET", "HEAD")):
+    for name, values in asked.args.lists():
+        if name not in known and not (name == "at_least" and asked.method in ("GET", "HEAD")):
             errors[name] = ["Unknown field."]
         elif any(unprintable(value) for value in values):
             errors[name] = ["含有不能保存的字符\nHolds characters that cannot be stored"]
@@ -184,11 +188,11 @@ def _refuse_unknown_query(known: Mapping[str, fields.Field[Any]]) -> None:
         raise ValidationError(errors)
 
 
-def _refuse_any_body() -> None:
+def _refuse_any_body(asked: Request) -> None:
     """Nothing is lost quietly: what is sent to a route without a body is refused, not ignored."""
-    if not request.get_data():
+    if not asked.get_data():
         return
-    if request.mimetype != "application/json":
+    if asked.mimetype != "application/json":
         raise BodyTypeNotSupported(expected="application/json")
     body = json_body()
     if body != {}:
@@ -221,17 +225,18 @@ def _observe(app: Flask, web: Web) -> None:
         g.arrived = time.perf_counter()
 
     def leave(answer: Response) -> Response:
-        answer.headers["X-Request-ID"] = g.request_id
-        route = request.url_rule.rule if request.url_rule else "(none)"
-        method = request.method if request.method in METHODS else "(other)"
-        taken = time.perf_counter() - g.arrived
+        asked, known = request_ctx.request, app_ctx.g
+        answer.headers["X-Request-ID"] = known.request_id
+        route = asked.url_rule.rule if asked.url_rule else "(none)"
+        method = asked.method if asked.method in METHODS else "(other)"
+        taken = time.perf_counter() - known.arrived
         counter.labels(web.service, method, route, answer.status_code).inc()
         seconds.labels(web.service, method, route).observe(taken)
-        identity = g.get("identity")
+        identity = known.get("identity")
         logger.info(  # with ``because``, the causation id, if a command was carried out
             "request",
             service=web.service,
-            request_id=g.request_id,
+            request_id=known.request_id,
             method=method,
             route=route,
             status=answer.status_code,

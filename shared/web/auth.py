@@ -204,7 +204,25 @@ def _signed_claims(token: str, key: OKPKey) -> Mapping[str, Any]:
         raise TokenIsMalformed(reason=type(error).__name__) from error
 
 
-def _check_claims(claims: Mapping[str, Any], *, now: datetime, issuer: str, audience: str) -> Identity:
+@dataclass(frozen=True)
+class _Token:
+    """A token whose signature and claims are in order, at the moments from ``nbf`` to before ``exp``."""
+
+    identity: Identity
+    nbf: float
+    exp: float
+
+    def at(self, now: datetime) -> Identity:
+        """Who it is. Raises TokenHasExpired, TokenIsNotYetValid."""
+        moment = now.timestamp()
+        if moment >= self.exp:
+            raise TokenHasExpired(at=datetime.fromtimestamp(self.exp, now.tzinfo).isoformat())
+        if moment < self.nbf:
+            raise TokenIsNotYetValid(at=datetime.fromtimestamp(self.nbf, now.tzinfo).isoformat())
+        return self.identity
+
+
+def _checked(claims: Mapping[str, Any], *, issuer: str, audience: str) -> _Token:
     for name in ("iss", "sub", "post", "unit", "role"):
         if not isinstance(claims.get(name), str) or not claims[name]:
             raise TokenIsMalformed(reason=name)
@@ -218,28 +236,23 @@ def _check_claims(claims: Mapping[str, Any], *, now: datetime, issuer: str, audi
     audiences = claims.get("aud")
     if audience not in (audiences if isinstance(audiences, list) else [audiences]):
         raise TokenAudienceIsWrong(expected=audience)
-    if now.timestamp() >= claims["exp"]:
-        raise TokenHasExpired(at=datetime.fromtimestamp(claims["exp"], now.tzinfo).isoformat())
-    if now.timestamp() < claims["nbf"]:
-        raise TokenIsNotYetValid(at=datetime.fromtimestamp(claims["nbf"], now.tzinfo).isoformat())
     if claims["role"] not in Role.__members__:
         raise TokenIsMalformed(reason="role")
-    return Identity(claims["sub"], claims["post"], claims["unit"], Role(claims["role"]))
-
-
-def verify_token(token: str, key: OKPKey, *, now: datetime, issuer: str, audience: str) -> Identity:
-    """Who the token is for, or the named reason why it is not accepted."""
-    return _check_claims(_signed_claims(token, key), now=now, issuer=issuer, audience=audience)
+    identity = Identity(claims["sub"], claims["post"], claims["unit"], Role(claims["role"]))
+    return _Token(identity, claims["nbf"], claims["exp"])
 
 
 def verifier(key: OKPKey, *, clock: Clock, issuer: str, audience: str) -> Verify:
-    """:func:`verify_token` for many requests: a signature is checked once, the time at each request."""
-    signed = lru_cache(maxsize=1024)(lambda token: _signed_claims(token, key))
+    """Who a token is for, or the named reason why it is not accepted.
 
-    def verify(token: str) -> Identity:
-        return _check_claims(signed(token), now=clock(), issuer=issuer, audience=audience)
+    What the token says is checked once, for as long as it is among the last thousand; the time at each request.
+    """
 
-    return verify
+    @lru_cache(maxsize=1024)
+    def read(token: str) -> _Token:
+        return _checked(_signed_claims(token, key), issuer=issuer, audience=audience)
+
+    return lambda token: read(token).at(clock())
 
 
 def bearer(header: str | None) -> str:

@@ -3,10 +3,12 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import g, request
+import msgspec
+from flask import Request, g, request
 from marshmallow import ValidationError
 
 from shared.web.problems import BodyIsMalformed, BodyTypeNotSupported
@@ -43,9 +45,7 @@ def _read() -> Any:
     if request.mimetype != "application/json":
         raise BodyTypeNotSupported(expected="application/json")
     try:
-        value = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant, parse_float=_float
-        )
+        value = _DECODER.decode(data.decode("utf-8"))
     except RecursionError as error:
         raise ValidationError(
             f"嵌套太深，至多 {MAX_DEPTH} 层\nNested too deeply; at most {MAX_DEPTH}"
@@ -73,51 +73,54 @@ def _float(text: str) -> float:
     return value
 
 
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+_UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
+
+
 def unprintable(text: str) -> bool:
     """Whether ``text`` holds what no database or file can keep: NUL, or half of a surrogate pair."""
-    return "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text)
+    return _UNPRINTABLE.search(text) is not None
 
 
 def _check(value: Any) -> None:
-    count = 0
+    count = 1
     rest: list[tuple[Any, tuple[Any, ...], int]] = [(value, (), 1)]  # not recursion: depth must cost no stack
     while rest:
         item, path, depth = rest.pop()
-        count += 1
-        members: list[tuple[Any, Any]] = []
-        if isinstance(item, dict):
-            members = list(item.items())
-        elif isinstance(item, list):
-            members = list(enumerate(item))
         reason = None
-        if count > MAX_ITEMS:
-            path, reason = (), f"项目太多，至多 {MAX_ITEMS} 个\nToo many items; at most {MAX_ITEMS}"
-        elif members and depth > MAX_DEPTH:
-            path, reason = (), f"嵌套太深，至多 {MAX_DEPTH} 层\nNested too deeply; at most {MAX_DEPTH}"
+        if isinstance(item, str):
+            if unprintable(item):
+                reason = "含有不能保存的字符\nHolds characters that cannot be stored"
+        elif isinstance(item, (dict, list)):
+            count += len(item)
+            if count > MAX_ITEMS:
+                path, reason = (), f"项目太多，至多 {MAX_ITEMS} 个\nToo many items; at most {MAX_ITEMS}"
+            elif item and depth > MAX_DEPTH:
+                path, reason = (), f"嵌套太深，至多 {MAX_DEPTH} 层\nNested too deeply; at most {MAX_DEPTH}"
+            elif isinstance(item, dict) and any(map(unprintable, item)):
+                reason = "字段名含有不能保存的字符\nA field's name holds characters that cannot be stored"
+            else:
+                members = item.items() if isinstance(item, dict) else enumerate(item)
+                rest.extend((member, (*path, name), depth + 1) for name, member in members)
         elif isinstance(item, int) and abs(item) > MAX_INTEGER:
             reason = "Number too large."
-        elif isinstance(item, str) and unprintable(item):
-            reason = "含有不能保存的字符\nHolds characters that cannot be stored"
-        elif isinstance(item, dict) and any(unprintable(name) for name in item):
-            reason = "字段名含有不能保存的字符\nA field's name holds characters that cannot be stored"
         if reason:
             raise ValidationError({".".join(map(str, path)): [reason]} if path else [reason])
-        rest.extend((member, (*path, name), depth + 1) for name, member in members)
 
 
-def fingerprint(subject: str) -> str:
+def fingerprint(asked: Request, subject: str) -> str:
     """What was asked and by whom, so that the same Idempotency-Key with anything else is refused."""
-    if request.mimetype == FORM_TYPES["files"]:
+    if asked.mimetype == FORM_TYPES["files"]:
         # Not the raw bytes: the boundary between the parts differs at each sending.
-        parts = [(name, value) for name, value in request.form.items(multi=True)]
-        for name, file in request.files.items(multi=True):
+        parts = [(name, value) for name, value in asked.form.items(multi=True)]
+        for name, file in asked.files.items(multi=True):
             parts.append((f"{name}/{file.filename}", hashlib.sha256(file.read()).hexdigest()))
             file.seek(0)
         content: Any = sorted(parts)
-    elif request.mimetype == "application/json":
+    elif asked.mimetype == "application/json":
         content = json_body()
     else:
-        content = hashlib.sha256(request.get_data()).hexdigest()
-    query = sorted(request.args.items(multi=True))
-    whole = json.dumps([subject, request.method, request.path, query, content], sort_keys=True)
-    return hashlib.sha256(whole.encode()).hexdigest()
+        content = hashlib.sha256(asked.get_data()).hexdigest()
+    query = sorted(asked.args.items(multi=True))
+    whole = [subject, asked.method, asked.path, query, content]
+    return hashlib.sha256(msgspec.json.encode(whole, order="sorted")).hexdigest()

@@ -12,7 +12,8 @@ from functools import cache
 from typing import Any, ClassVar, TypeVar, cast
 
 import flask_smorest
-from flask import current_app, g, request
+import msgspec
+from flask import Request, Response, current_app, g, request
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import CombinedMultiDict
@@ -273,9 +274,9 @@ def expected_version() -> int | None:
     return int(found[1])
 
 
-def idempotency_key() -> str:
+def idempotency_key(asked: Request) -> str:
     """The request's own name, under which it is carried out at most once."""
-    text = request.headers.get("Idempotency-Key")
+    text = asked.headers.get("Idempotency-Key")
     if text is None:
         raise IdempotencyKeyMissing
     if not re.fullmatch(r"[\x21-\x7e]{1,100}", text):
@@ -303,15 +304,14 @@ def wanted_positions() -> dict[str, int]:
 
 def wait_for_positions(
     wanted: Mapping[str, int],
-    current: Callable[[], Mapping[str, int]],
+    reached: Callable[[str, int], bool],
     timeout: float,
     sleep: Callable[[float], None],
 ) -> None:
-    """Return when ``current`` has reached all that is wanted; raise :class:`NotThereYet` after ``timeout``."""
+    """Return when all that is wanted is ``reached``; raise :class:`NotThereYet` after ``timeout``."""
     waited, pause = 0.0, 0.01
     while wanted:
-        here = current()
-        missing = {source: n for source, n in wanted.items() if here.get(source, 0) < n}
+        missing = {source: n for source, n in wanted.items() if not reached(source, n)}
         if not missing:
             return
         if waited >= timeout:
@@ -331,10 +331,14 @@ class RequestContext:
     identity: Identity
     request_id: str
     now: datetime
-    language: str
     idempotency_key: str | None
     expected_version: int | None
     fingerprint: str
+
+    @property
+    def language(self) -> str:
+        """``zh`` or ``en``, as the reader asked; found only if somebody wants to know."""
+        return language()
 
 
 def context() -> RequestContext:
@@ -343,14 +347,13 @@ def context() -> RequestContext:
         identity=g.identity,
         request_id=g.request_id,
         now=current_app.extensions["duban"].clock(),
-        language=language(),
         idempotency_key=request.headers.get("Idempotency-Key"),
         expected_version=expected_version(),
         fingerprint=g.get("fingerprint", ""),
     )
 
 
-def answer(written: Written, status: int = 200) -> tuple[Written, int, dict[str, str]]:
+def answer(written: Written, status: int = 200) -> tuple[Any, int, dict[str, str]]:
     """A write's answer for a view with ``@blueprint.response(status, WrittenSchema)``."""
     service: str = current_app.extensions["duban"].service
     headers = {"ETag": etag(written.version), "Duban-Position": f"{service}:{written.position}"}
@@ -358,7 +361,9 @@ def answer(written: Written, status: int = 200) -> tuple[Written, int, dict[str,
         headers["Location"] = written.location
     if written.replayed:
         headers["Idempotency-Replayed"] = "true"
-    return written, status, headers
+    # Finished here: these values are JSON already, so the schema only documents them.
+    body = {name: getattr(written, name) for name in ("id", "version", "position", "state", "number")}
+    return Response(msgspec.json.encode(body), mimetype="application/json"), status, headers
 
 
 class _Parser(FlaskParser):

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from eventsourcing import persistence
 from flask import Response, current_app, g, request
 from marshmallow import ValidationError
-from sqlalchemy import exc as sql
 from werkzeug import exceptions as http
 
 from shared.logs import log
 from shared.refusal import Refusal
+from shared.trouble import TROUBLE
 
 MEDIA_TYPE = "application/problem+json"
 MESSAGES: list[tuple[str, str]] = [
@@ -189,13 +188,7 @@ def as_refusal(error: Exception) -> Refusal:
             return ContentNotAcceptable([*error.data["messages"].values()])
         case http.HTTPException() if error.code is not None and 400 <= error.code < 500:
             return RequestIsMalformed(reason=error.name)
-        case (
-            persistence.OperationalError()
-            | persistence.InterfaceError()
-            | sql.OperationalError()
-            | sql.InterfaceError()
-            | sql.TimeoutError()
-        ):
+        case _ if isinstance(error, TROUBLE):
             log("web").error("store unavailable", exc_info=error)
             return StoreUnavailable()
         case _:

@@ -87,7 +87,7 @@ def _ours() -> float:
                 [stored for number in range(start, start + 100) for stored in _history(number)]
             )
         started = time.perf_counter()
-        runtime.views.rebuild("units", runtime.streams)
+        runtime.views.rebuild(["units"], runtime.follower)
         seconds = time.perf_counter() - started
         with runtime.views.reading() as connection:
             rows = connection.execute(runtime.views.table(connection, "units").select()).all()

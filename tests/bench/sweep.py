@@ -107,7 +107,7 @@ def _catch_up() -> str:
             if len(cases) == 500:
                 app.events.put([event for one in cases for event in one.collect_events()])
                 cases = []
-        while runtime.views.project(runtime.streams):
+        while runtime.views.project(runtime.follower):
             pass
         clock.set("2021-02-10 09:00")  # after the miss, before a round's answer is due
         started = time.perf_counter()

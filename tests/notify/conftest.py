@@ -228,7 +228,7 @@ class World:
         self.opened.settle()
         assert self.opened.log("notify") == before
         assert self.opened.rebuild_and_compare("notify") == []
-        assert self.opened["notify"].app.log.parked() == []
+        assert self.opened["notify"].reactor.parked() == []
 
     def eml(self) -> list[Path]:
         return sorted((self.opened.config.data / "notify" / "outbox").rglob("*.eml"))

@@ -179,7 +179,7 @@ class World:
         self.opened.settle()
         assert self.opened.log("supervision") == before
         assert self.opened.rebuild_and_compare("supervision") == []
-        assert self.app.log.parked() == []
+        assert self.opened["supervision"].reactor.parked() == []
         assert self.opened["supervision"].views.parked() == []
 
     def client(self, post: str, role: str | None = None) -> Caller:

@@ -401,7 +401,7 @@ class Supervision(ServiceApplication):
                     self._save([case])
                 except IntegrityError:
                     self._examined.discard(seen)  # changed meanwhile: again at the next step
-        if not worked and self.views.positions().get(self.name, 0) >= self._recomputing[1]:
+        if not worked and self.views.reached(self.name, self._recomputing[1]):
             self._recomputed = calendar.version
             self._examined.clear()
         return worked

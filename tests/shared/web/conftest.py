@@ -116,7 +116,12 @@ def toy_blueprint() -> Blueprint:
     @blueprint.response(200, PageSchema.of(TaskSchema))
     def list_tasks(args: dict[str, Any]) -> Any:
         """The tasks."""
-        wait_for_positions(wanted_positions(), lambda: {"toy": 7}, 0.02, lambda _: None)
+        wait_for_positions(
+            wanted_positions(),
+            lambda source, position: source == "toy" and position <= 7,
+            0.02,
+            lambda _: None,
+        )
         rows = [{"id": UUID(int=n), "title": f"{n:03}"} for n in range(5)]
         if args["after"]:
             rows = [row for row in rows if row["title"] > args["after"][0]]

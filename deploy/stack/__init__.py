@@ -1,0 +1,17 @@
+"""A real PostgreSQL and a real Apache Kafka broker as processes of this machine, for tests and for development."""
+
+from deploy.stack.broker import USERS, Broker, password_of
+from deploy.stack.install import ensure_programs
+from deploy.stack.postgres import Postgres
+from deploy.stack.program import free_port
+from deploy.stack.programs import ComponentMissing
+
+__all__ = [
+    "USERS",
+    "Broker",
+    "ComponentMissing",
+    "Postgres",
+    "ensure_programs",
+    "free_port",
+    "password_of",
+]

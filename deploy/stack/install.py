@@ -1,0 +1,102 @@
+"""How the programs of the stack come to this machine."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.stack.broker import JVM, Broker
+from deploy.stack.programs import (
+    CLASSES,
+    LIBS,
+    POM,
+    ComponentMissing,
+    jars_are_current,
+    java,
+    postgres_programs,
+)
+
+
+def ensure_programs() -> None:
+    """Install what is missing of PostgreSQL, Java and the broker's jars; safe in several processes at once.
+
+    Raises ComponentMissing for what cannot be had here.
+    """
+    with _one_at_a_time():
+        _ensure_installed("PostgreSQL", postgres_programs, "postgresql")
+        _ensure_installed("Java", java, "default-jre-headless")
+        if not jars_are_current():
+            _ensure_installed("Maven", _maven, "maven")
+            _fetch_jars()
+        if not CLASSES.exists():
+            _keep_classes()
+
+
+def _maven() -> str:
+    program = shutil.which("mvn")
+    if program is None:
+        raise ComponentMissing("Maven: no mvn in PATH")
+    return program
+
+
+def _fetch_jars() -> None:
+    with tempfile.TemporaryDirectory(dir=LIBS.parent, prefix="fetching-") as folder:
+        new = Path(folder) / "libs"
+        goal = ["dependency:copy-dependencies", f"-DoutputDirectory={new}"]
+        _run(
+            "the broker's jars",
+            [_maven(), "-q", "-B", "-Dstyle.color=never", "--strict-checksums", "-f", str(POM), *goal],
+        )
+        shutil.copy(POM, new)
+        shutil.rmtree(LIBS, ignore_errors=True)
+        new.rename(LIBS)
+
+
+def _keep_classes() -> None:
+    new = CLASSES.with_suffix(".new")
+    with tempfile.TemporaryDirectory(dir=LIBS.parent, prefix="starting-") as folder:
+        broker = Broker(Path(folder))
+        broker.jvm = (*JVM, f"-XX:ArchiveClassesAtExit={new}")
+        with broker:
+            pass
+    new.rename(CLASSES)
+
+
+def _ensure_installed(what: str, find: Callable[[], object], package: str) -> None:
+    try:
+        find()
+    except ComponentMissing as missing:
+        apt = shutil.which("apt-get")
+        if apt is None or os.geteuid() != 0:
+            raise ComponentMissing(f"{missing}; only root can install Debian's {package}") from None
+        _run(what, [apt, "-q", "update"])
+        _run(what, [apt, "-q", "install", "-y", "--no-install-recommends", package])
+        find()
+
+
+def _run(what: str, command: list[str]) -> None:
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+    )
+    if done.returncode != 0:
+        said = done.stdout.strip().splitlines()
+        errors = [line for line in said if line.startswith(("[ERROR]", "E:"))]  # as Maven and apt write them
+        raise ComponentMissing(f"{what}: `{' '.join(command)}` failed: {' '.join((errors or said)[:2])}")
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    LIBS.parent.mkdir(parents=True, exist_ok=True)
+    with (LIBS.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
+        yield

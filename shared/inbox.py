@@ -1,0 +1,482 @@
+"""The inbox of a consumer: which facts it has received, which it awaits, which it could not handle.
+
+At least once in, exactly once in effect. A fact counts as received by its aggregate's version, so that redelivery
+and re-publication are harmless; every fact also says what its partition held before it, so that one that is gone from
+the broker is noticed. All of it is written in the transaction that writes the effect.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from eventsourcing.persistence import IntegrityError, Notification
+
+from shared import logs
+
+log = logs.log("inbox")
+
+Execute = Callable[[str, Sequence[Any]], Sequence[Sequence[Any]]]
+"""Runs one SQL statement (``?`` placeholders) in the transaction at hand; its rows, if it gives any."""
+
+Kind = Literal["gap", "waiting", "fault", "behind"]
+"""Why a message is parked: earlier facts of its aggregate are missing; it needs what has not arrived yet; it cannot be
+handled; or an earlier fact of its aggregate is parked."""
+
+
+def tables(binary: str) -> list[str]:
+    """The inbox's tables; ``binary`` is the database's type for bytes."""
+    return [
+        "CREATE TABLE IF NOT EXISTS inbox_marks (consumer TEXT, source TEXT, partition INTEGER, "
+        "position BIGINT NOT NULL, place BIGINT NOT NULL, sent TEXT NOT NULL, "
+        "PRIMARY KEY (consumer, source, partition))",
+        "CREATE TABLE IF NOT EXISTS inbox_versions (consumer TEXT, source TEXT, aggregate_id TEXT, "
+        "version BIGINT NOT NULL, PRIMARY KEY (consumer, source, aggregate_id))",
+        "CREATE TABLE IF NOT EXISTS inbox_holes (consumer TEXT, source TEXT, partition INTEGER, "
+        "after BIGINT, before BIGINT NOT NULL, PRIMARY KEY (consumer, source, partition, after))",
+        "CREATE TABLE IF NOT EXISTS inbox_parked (consumer TEXT, handler TEXT, source TEXT, partition INTEGER, "
+        "position BIGINT, aggregate_id TEXT NOT NULL, version BIGINT NOT NULL, topic TEXT NOT NULL, "
+        f"state {binary} NOT NULL, kind TEXT NOT NULL, reason TEXT NOT NULL, since TEXT NOT NULL, "
+        "PRIMARY KEY (consumer, handler, source, partition, position))",
+    ]
+
+
+TOO_MANY_IN_A_ROW = 10
+"""So many messages one after the other that cannot be handled mean that the fault is here, not in the messages."""
+
+
+class ConsumerStopped(Exception):
+    """The consumer stopped loudly: too many messages in a row could not be handled."""
+
+
+class Backoff:
+    """When parked messages are tried again: soon at first, then ever more rarely, at most once a minute.
+
+    ``first``: seconds. It runs on the machine's monotonic clock: it paces work and decides nothing.
+    """
+
+    LONGEST = 60.0
+
+    def __init__(self, first: float) -> None:
+        self._first = self._pause = first
+        self._next: float | None = 0.0  # a new process tries at once: it may be the repaired one
+
+    def due(self) -> bool:
+        """Whether to try now."""
+        return self._next is not None and time.monotonic() >= self._next
+
+    def wanted(self) -> None:
+        """Something is parked."""
+        if self._next is None:
+            self._pause = self._first
+            self._next = time.monotonic() + self._pause
+
+    def tried(self, healed: int, remaining: int) -> None:
+        """What came of it."""
+        self._pause = self._first if healed else min(self._pause * 2, self.LONGEST)
+        self._next = time.monotonic() + self._pause if remaining else None
+
+
+class Overtaken(IntegrityError):
+    """Another worker has handled this meanwhile: nothing was written, begin again at the marks."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Facts of one source and partition, in the order in which the transport holds them."""
+
+    source: str
+    partition: int
+    rows: Sequence[Notification]
+    """A record that is none of ours has a negative position."""
+    places: Sequence[int]
+    """Where the transport holds each of them: the offset on Kafka, the position in a log."""
+    sent: Sequence[str]
+    """For each the sender's last position in every partition before it: ``"12 0 33"``."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far a consumer has come in one partition."""
+
+    position: int = 0
+    """The highest log position received."""
+    place: int = -1
+    """Where the transport held it."""
+    sent: str = ""
+    """What the sender had sent to every partition before it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parked:
+    """A message that could not be handled (搁置), kept whole with its reason until it is."""
+
+    handler: str
+    """The view that could not fold it; empty: the whole consumer."""
+    source: str
+    partition: int
+    position: int
+    aggregate_id: str
+    version: int
+    topic: str
+    state: bytes
+    kind: Kind
+    reason: str
+    since: datetime
+
+    @property
+    def notification(self) -> Notification:
+        """The message as it came."""
+        return Notification(
+            id=self.position,
+            originator_id=self.aggregate_id,
+            originator_version=self.version,
+            topic=self.topic,
+            state=self.state,
+        )
+
+
+def parked_from(
+    batch_of: tuple[str, int],
+    message: Notification,
+    kind: Kind,
+    reason: str,
+    since: datetime,
+    handler: str = "",
+) -> Parked:
+    """The message, to be parked; ``batch_of`` is its source and partition."""
+    source, partition = batch_of
+    return Parked(
+        handler=handler,
+        source=source,
+        partition=partition,
+        position=message.id,
+        aggregate_id=str(message.originator_id),
+        version=message.originator_version,
+        topic=message.topic,
+        state=message.state,
+        kind=kind,
+        reason=reason,
+        since=since,
+    )
+
+
+@dataclass
+class Receipt:
+    """A batch against the inbox: what is new in it; and what has to be written when that is handled.
+
+    ``accept`` gives the facts to handle. ``save`` writes what was accepted since the last ``saved``.
+    """
+
+    consumer: str
+    batch: Batch
+    now: datetime
+    mark: Mark
+    versions: dict[str, int]
+    holes: dict[int, int]
+    """after → before: positions of this partition in between have not been received."""
+    parked: list[Parked]
+    """Parked messages of the batch's source, of all handlers."""
+    duplicates: int = 0
+    _mark: Mark = field(init=False)
+    _versions: dict[str, int] = field(init=False, default_factory=dict)
+    _holes: dict[int, int] = field(init=False)
+    _park: list[Parked] = field(init=False, default_factory=list)
+    _unpark: list[Parked] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._mark, self._holes = self.mark, dict(self.holes)
+        self._gaps = {(row.aggregate_id, row.version): row for row in self.parked if row.kind == "gap"}
+
+    @property
+    def origin(self) -> tuple[str, int]:
+        """Source and partition."""
+        return self.batch.source, self.batch.partition
+
+    def blocked(self, handler: str = "") -> set[str]:
+        """Aggregates of which ``handler`` has a received fact parked: their later facts wait behind it."""
+        return {row.aggregate_id for row in self.parked if row.handler == handler and row.kind != "gap"}
+
+    def accept(self) -> Iterator[Notification]:
+        """The facts to be handled now, each once and in the order of its aggregate's versions.
+
+        A fact whose predecessors are missing is parked; it follows by itself when they have come.
+        """
+        partition = self.batch.partition
+        for message, place, sent in zip(self.batch.rows, self.batch.places, self.batch.sent, strict=True):
+            if message.id < 0:
+                row = parked_from(self.origin, message, "fault", "not an event of this suite", self.now)
+                self._mark = Mark(self._mark.position, place, self._mark.sent)
+                self.park(row)
+                continue
+            self._move_mark(message.id, place, sent, partition)
+            key = str(message.originator_id)
+            known = self.versions.get(key, 0)
+            if message.originator_version <= known:
+                self.duplicates += 1
+            elif message.originator_version > known + 1:
+                self._miss(message, known)
+            else:
+                self._received(key, message.originator_version)
+                yield message
+                yield from self._gap_closed(key)
+
+    def _move_mark(self, position: int, place: int, sent: str, partition: int) -> None:
+        before = int(sent.split(" ")[partition])
+        if position > self._mark.position:
+            if before > self._mark.position:
+                self._holes[self._mark.position] = before
+                log.error(
+                    "messages_missing",
+                    consumer=self.consumer,
+                    source=self.batch.source,
+                    partition=partition,
+                    after=self._mark.position,
+                    until=before,
+                )
+            self._mark = Mark(position, place, sent)
+            return
+        self._mark = Mark(self._mark.position, place, self._mark.sent)
+        for after, until in list(self._holes.items()):
+            if before <= after < position <= until:
+                del self._holes[after]
+                if position < until:
+                    self._holes[position] = until
+
+    def _received(self, key: str, version: int) -> None:
+        self.versions[key] = self._versions[key] = version
+
+    def _miss(self, message: Notification, known: int) -> None:
+        reason = f"facts {known + 1} to {message.originator_version - 1} of this aggregate are missing"
+        row = parked_from(self.origin, message, "gap", reason, self.now)
+        if (row.aggregate_id, row.version) not in self._gaps:
+            self._gaps[row.aggregate_id, row.version] = row
+            self.park(row)
+
+    def _gap_closed(self, key: str) -> Iterator[Notification]:
+        while (row := self._gaps.pop((key, self.versions[key] + 1), None)) is not None:
+            self.unpark(row)
+            self._received(key, row.version)
+            yield row.notification
+
+    def park(self, row: Parked) -> None:
+        """Keep a message that cannot be handled now."""
+        if row.kind not in ("behind", "waiting"):
+            log.error(
+                "message_parked",
+                consumer=self.consumer,
+                handler=row.handler,
+                source=row.source,
+                partition=row.partition,
+                position=row.position,
+                kind=row.kind,
+                reason=row.reason,
+            )
+        self.parked.append(row)
+        self._park.append(row)
+
+    def unpark(self, row: Parked) -> None:
+        """A parked message that is handled now."""
+        self.parked.remove(row)
+        if row in self._park:
+            self._park.remove(row)
+        else:
+            self._unpark.append(row)
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to save."""
+        return self._mark != self.mark or bool(self._versions or self._park or self._unpark)
+
+    def save(self, execute: Execute, handled: str | None = None) -> None:
+        """Write what was accepted. Call it in the transaction that writes the effect, before the effect.
+
+        ``handled``: the aggregate whose fact has the effect, if transactions are not serializable. Raises Overtaken.
+        """
+        here = (self.consumer, self.batch.source, self.batch.partition)
+        if self._mark != self.mark:
+            after = (self._mark.position, self._mark.place, self._mark.sent)
+            moved = execute(
+                "INSERT INTO inbox_marks VALUES (?,?,?,?,?,?) ON CONFLICT (consumer, source, partition) DO UPDATE "
+                "SET position=excluded.position, place=excluded.place, sent=excluded.sent "
+                "WHERE inbox_marks.position=? RETURNING 1",
+                (*here, *after, self.mark.position),
+            )
+            if not moved:
+                raise Overtaken(f"the mark of {here} is no longer at {self.mark.position}")
+        for key, version in sorted(self._versions.items()):
+            moved = execute(
+                "INSERT INTO inbox_versions VALUES (?,?,?,?) ON CONFLICT (consumer, source, aggregate_id) DO UPDATE "
+                "SET version=excluded.version WHERE inbox_versions.version<excluded.version RETURNING 1",
+                (self.consumer, self.batch.source, key, version),
+            )
+            if not moved and key == handled:
+                raise Overtaken(f"version {version} of {key} has been received")
+        for after_ in self.holes.keys() - self._holes.keys():
+            execute(
+                "DELETE FROM inbox_holes WHERE consumer=? AND source=? AND partition=? AND after=?",
+                (*here, after_),
+            )
+        for after_ in self._holes.keys() - self.holes.keys():
+            execute("INSERT INTO inbox_holes VALUES (?,?,?,?,?)", (*here, after_, self._holes[after_]))
+        for row in self._unpark:
+            remove(execute, self.consumer, row)
+        for row in self._park:
+            keep(execute, self.consumer, row)
+
+    def saved(self) -> None:
+        """What ``save`` wrote is committed."""
+        self.mark, self.holes = self._mark, dict(self._holes)
+        self._versions.clear()
+        self._park.clear()
+        self._unpark.clear()
+
+
+def receive(execute: Execute, consumer: str, batch: Batch, now: datetime, *, checked: bool = True) -> Receipt:
+    """Hold a batch against the inbox."""
+    here = (consumer, batch.source, batch.partition)
+    keys = {str(row.originator_id) for row in batch.rows}
+    return Receipt(
+        consumer=consumer,
+        batch=batch,
+        now=now,
+        mark=mark_of(execute, consumer, batch.source, batch.partition),
+        versions=_versions(execute, consumer, batch.source, keys),
+        holes={row[0]: row[1] for row in _own_holes(execute, here)},
+        parked=parked(execute, consumer, batch.source),
+    )
+
+
+def _own_holes(execute: Execute, here: tuple[str, str, int]) -> Sequence[Sequence[Any]]:
+    return execute(
+        "SELECT after, before FROM inbox_holes WHERE consumer=? AND source=? AND partition=?", here
+    )
+
+
+def mark_of(execute: Execute, consumer: str, source: str, partition: int) -> Mark:
+    """How far the consumer has come."""
+    rows = execute(
+        "SELECT position, place, sent FROM inbox_marks WHERE consumer=? AND source=? AND partition=?",
+        (consumer, source, partition),
+    )
+    return Mark(*rows[0]) if rows else Mark()
+
+
+def marks(execute: Execute, consumer: str) -> dict[tuple[str, int], Mark]:
+    """How far the consumer has come in every partition it has received anything from."""
+    rows = execute(
+        "SELECT source, partition, position, place, sent FROM inbox_marks WHERE consumer=?", (consumer,)
+    )
+    return {(source, partition): Mark(*rest) for source, partition, *rest in rows}
+
+
+def holes(execute: Execute, consumer: str) -> list[tuple[str, int, int, int]]:
+    """Source, partition, and the positions after which and up to which facts have not been received."""
+    return [
+        tuple(row)
+        for row in execute(
+            "SELECT source, partition, after, before FROM inbox_holes WHERE consumer=? ORDER BY 1, 2, 3",
+            (consumer,),
+        )
+    ]
+
+
+def reached(execute: Execute, consumer: str, source: str, position: int) -> bool:
+    """Whether *all* facts of ``source`` up to ``position`` have been received, in every partition.
+
+    A partition that has nothing to bring stands still; that it misses nothing is known from the others' facts, each of
+    which says what had been sent to every partition before it.
+    """
+    known = {partition: mark for (of, partition), mark in marks(execute, consumer).items() if of == source}
+    if any(of == source and after < position for of, _, after, _ in holes(execute, consumer)):
+        return False
+    return any(
+        mark.position >= position
+        and all(
+            known.get(other, Mark()).position >= min(position, int(sent))
+            for other, sent in enumerate(mark.sent.split(" "))
+        )
+        for mark in known.values()
+    )
+
+
+CHUNK = 500
+
+
+def _versions(execute: Execute, consumer: str, source: str, keys: Collection[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    wanted = sorted(keys)
+    for start in range(0, len(wanted), CHUNK):
+        some = wanted[start : start + CHUNK]
+        holders = ",".join("?" * len(some))
+        found.update(
+            (key, version)
+            for key, version in execute(
+                "SELECT aggregate_id, version FROM inbox_versions "
+                f"WHERE consumer=? AND source=? AND aggregate_id IN ({holders})",
+                (consumer, source, *some),
+            )
+        )
+    return found
+
+
+def parked(execute: Execute, consumer: str, source: str | None = None) -> list[Parked]:
+    """Parked messages, in the order of each log."""
+    rows = execute(
+        "SELECT handler, source, partition, position, aggregate_id, version, topic, state, kind, reason, since "
+        "FROM inbox_parked WHERE consumer=? "
+        + ("" if source is None else "AND source=? ")
+        + "ORDER BY handler, source, partition, position",
+        (consumer,) if source is None else (consumer, source),
+    )
+    return [
+        Parked(
+            handler=row[0],
+            source=row[1],
+            partition=row[2],
+            position=row[3],
+            aggregate_id=row[4],
+            version=row[5],
+            topic=row[6],
+            state=bytes(row[7]),
+            kind=row[8],
+            reason=row[9],
+            since=datetime.fromisoformat(row[10]),
+        )
+        for row in rows
+    ]
+
+
+def keep(execute: Execute, consumer: str, row: Parked) -> None:
+    """Write a parked message, or its new reason."""
+    execute(
+        "INSERT INTO inbox_parked VALUES (?,?,?,?,?,?,?,?,?,?,?,?) "
+        "ON CONFLICT (consumer, handler, source, partition, position) DO UPDATE "
+        "SET kind=excluded.kind, reason=excluded.reason",
+        (
+            consumer,
+            row.handler,
+            row.source,
+            row.partition,
+            row.position,
+            row.aggregate_id,
+            row.version,
+            row.topic,
+            row.state,
+            row.kind,
+            row.reason,
+            row.since.isoformat(),
+        ),
+    )
+
+
+def remove(execute: Execute, consumer: str, row: Parked) -> None:
+    """A parked message has been handled. Raises Overtaken if another worker was first."""
+    gone = execute(
+        "DELETE FROM inbox_parked WHERE consumer=? AND handler=? AND source=? AND partition=? AND position=? "
+        "RETURNING 1",
+        (consumer, row.handler, row.source, row.partition, row.position),
+    )
+    if not gone:
+        raise Overtaken(f"position {row.position} of {row.source} is parked no longer")

@@ -1,0 +1,18 @@
+"""What a worker counts; its process shows them at ``/metrics``."""
+
+from prometheus_client import CollectorRegistry, Counter
+
+REGISTRY = CollectorRegistry()
+
+HANDLED = Counter(
+    "duban_messages_handled", "Facts received for the first time", ["consumer", "source"], registry=REGISTRY
+)
+DUPLICATES = Counter(
+    "duban_messages_duplicate",
+    "Facts received again, without effect",
+    ["consumer", "source"],
+    registry=REGISTRY,
+)
+PUBLISHED = Counter(
+    "duban_relay_published", "Facts acknowledged by the broker", ["service"], registry=REGISTRY
+)

@@ -1,0 +1,215 @@
+"""The relay: publishes a service's log to its topic, in order, from its mark on.
+
+The save is the outbox; the relay's mark moves after the broker's acknowledgement. A crash repeats messages and never
+skips one. One relay of a service is active, by an advisory lock that lives and dies with its database connection;
+the mark moves on that very connection.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from eventsourcing.persistence import Notification
+
+from shared import logs, postgres
+from shared.metrics import PUBLISHED
+from shared.recorder import LogRecorder
+from shared.transport.kafka import ACKNOWLEDGED_WITHIN, Publisher, partition_of
+from shared.trouble import BrokerAway
+
+log = logs.log("relay")
+
+BATCH = 500
+IN_FLIGHT = 4
+"""Batches that may await their acknowledgement."""
+LOCK = 0x6475_6261_6E01
+"""The advisory lock of a service's database that the active relay holds."""
+
+
+class PartitionsChanged(Exception):
+    """The topic has another number of partitions than before: the order of an aggregate's events would break."""
+
+
+@dataclass
+class _Sent:
+    rows: list[Notification]
+    futures: list[Any]
+    sent: list[int]
+    """The last position in every partition after this batch."""
+
+
+class Relay:
+    """One process that would be the active relay of a service.
+
+    ``publisher`` opens a new producer; ``last_positions`` tells the last position that each partition holds.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        log_of: LogRecorder,
+        database: str,
+        publisher: Callable[[], Publisher],
+        last_positions: Callable[[int], list[int]],
+    ) -> None:
+        self.service, self._log, self._database = service, log_of, database
+        self._open_publisher, self._last_positions = publisher, last_positions
+        self._connection: psycopg.Connection[Any] | None = None
+        self._publisher: Publisher | None = None
+        self._in_flight: deque[_Sent] = deque()
+        self._mark = self._read_to = 0
+        self._sent: list[int] = []
+        self.topic_behind: list[tuple[int, int, int]] = []
+        """Partition, the last position it holds, the last one that was acknowledged: what the topic has lost."""
+
+    @property
+    def active(self) -> bool:
+        """Whether this process publishes; the others stand by."""
+        return self._connection is not None
+
+    def lag(self) -> int:
+        """How many positions of the log are not yet acknowledged."""
+        return max(0, (self._log.max_notification_id() or 0) - self._mark) if self.active else 0
+
+    def step(self) -> bool:
+        """Publish what there is; whether there was anything. Raises database and broker trouble."""
+        try:
+            return self._lead() and self._publish()
+        except (psycopg.Error, BrokerAway):
+            self.close()
+            raise
+
+    def _lead(self) -> bool:
+        if self._connection is None:
+            connection = postgres.connect(self._database, autocommit=True)
+            if not connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone()[0]:  # type: ignore[index]
+                connection.close()
+                return False
+            self._connection = connection
+            log.info("relay_active", service=self.service)
+        return True
+
+    def _stored(self) -> tuple[int, list[int]]:
+        assert self._connection is not None
+        row = self._connection.execute(
+            "SELECT position, sent FROM relay_marks WHERE service=%s", (self.service,)
+        ).fetchone()
+        return (0, []) if row is None else (row[0], [int(part) for part in row[1].split(" ")])
+
+    def _begin(self) -> None:
+        self._publisher = self._open_publisher()
+        self._in_flight.clear()
+        self._mark, sent = self._stored()
+        self._sent = sent or [0] * self._publisher.partitions
+        self._read_to = self._mark
+        if len(self._sent) != self._publisher.partitions:
+            raise PartitionsChanged(
+                f"{self.service}: {len(self._sent)} partitions before, {self._publisher.partitions} now"
+            )
+        held = self._last_positions(self._publisher.partitions)
+        self.topic_behind = [
+            (partition, has, want)
+            for partition, (has, want) in enumerate(zip(held, self._sent, strict=True))
+            if has < want
+        ]
+        for partition, has, want in self.topic_behind:
+            log.error(
+                "topic_has_lost_messages", service=self.service, partition=partition, holds=has, sent=want
+            )
+
+    def _publish(self) -> bool:
+        if self._publisher is None:
+            self._begin()
+        rows = list(
+            self._log.select_notifications(start=self._read_to, limit=BATCH, inclusive_of_start=False)
+        )
+        if rows:
+            self._send(rows)
+        elif not self._in_flight and self._stored()[0] != self._mark:
+            return self._set_back()
+        while self._in_flight and (len(self._in_flight) > IN_FLIGHT or not rows):
+            if not self._acknowledge(self._in_flight.popleft()):
+                return self._set_back()
+        return bool(rows)
+
+    def _send(self, rows: list[Notification]) -> None:
+        assert self._publisher is not None
+        futures = []
+        for row in rows:
+            partition = partition_of(row.originator_id, self._publisher.partitions)
+            futures.append(self._publisher.send(row, partition, " ".join(map(str, self._sent))))
+            self._sent[partition] = row.id
+        self._read_to = rows[-1].id
+        self._in_flight.append(_Sent(rows, futures, list(self._sent)))
+
+    def _acknowledge(self, batch: _Sent) -> bool:
+        """Wait for the broker, then move the mark; False if somebody has set it back meanwhile."""
+        assert self._connection is not None
+        assert self._publisher is not None
+        deadline = time.monotonic() + ACKNOWLEDGED_WITHIN
+        for future in batch.futures:
+            self._publisher.acknowledged(future, max(0.001, deadline - time.monotonic()))
+        moved = self._connection.execute(
+            "INSERT INTO relay_marks VALUES (%s, %s, %s) ON CONFLICT (service) DO UPDATE "
+            "SET position=excluded.position, sent=excluded.sent WHERE relay_marks.position=%s RETURNING 1",
+            (self.service, batch.rows[-1].id, " ".join(map(str, batch.sent)), self._mark),
+        ).fetchone()
+        if moved is None:
+            return False
+        self._mark = batch.rows[-1].id
+        PUBLISHED.labels(self.service).inc(len(batch.rows))
+        return True
+
+    def _set_back(self) -> bool:
+        log.info("relay_was_set_back", service=self.service)
+        publisher, self._publisher = self._publisher, None
+        if publisher is not None:
+            publisher.close()
+        return True
+
+    def close(self) -> None:
+        """Stand down: another relay may take over at once."""
+        publisher, self._publisher = self._publisher, None
+        connection, self._connection = self._connection, None
+        self._in_flight.clear()
+        if connection is not None:
+            connection.close()
+        if publisher is not None:
+            publisher.close()
+
+
+def republish(service: str, log_of: LogRecorder, database: str, start: int) -> None:
+    """Set the relay's mark back, so that everything from position ``start`` on is published again (重新发布).
+
+    Consumers take what they have missed and count the rest as duplicates. Raises psycopg.OperationalError; ValueError
+    if the relay has not come that far yet.
+    """
+    with postgres.connect(database, autocommit=True) as connection:
+        row = connection.execute(
+            "SELECT position, sent FROM relay_marks WHERE service=%s", (service,)
+        ).fetchone()
+        if row is None or row[0] < start:
+            raise ValueError(
+                f"the relay of {service} is at {0 if row is None else row[0]}, not yet at {start}"
+            )
+        sent = sent_before(log_of, start, len(row[1].split(" ")))
+        connection.execute(
+            "UPDATE relay_marks SET position=%s, sent=%s WHERE service=%s",
+            (start - 1, " ".join(map(str, sent)), service),
+        )
+
+
+def sent_before(log_of: LogRecorder, position: int, partitions: int) -> list[int]:
+    """The last position before ``position`` in every partition."""
+    found = [0] * partitions
+    stop, window = position - 1, 1000
+    while stop > 0 and not all(found):
+        rows = log_of.select_notifications(start=max(1, stop - window + 1), stop=stop, limit=window)
+        for row in rows:
+            partition = partition_of(row.originator_id, partitions)
+            found[partition] = max(found[partition], row.id)
+        stop -= window
+    return found

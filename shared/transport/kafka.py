@@ -1,0 +1,543 @@
+"""Apache Kafka, behind one module: what is sent, how it is followed, which topics and rights there must be.
+
+Envelope: CloudEvents 1.0 Kafka protocol binding, binary mode. One topic a service, ``duban.<service>.events``, key =
+aggregate id. A consumer's position is its mark in the database; the offsets that it commits only help lag tools.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import msgspec
+from eventsourcing.persistence import Notification
+from kafka import (
+    ConsumerRebalanceListener,
+    KafkaAdminClient,
+    KafkaConsumer,
+    KafkaProducer,
+    OffsetAndMetadata,
+    TopicPartition,
+)
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ConfigResource,
+    ConfigResourceType,
+    ResourcePattern,
+    ResourceType,
+)
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import KafkaError, SecurityDisabledError, TopicAlreadyExistsError
+from kafka.partitioner import murmur2
+
+from shared import logs
+from shared.config import Config
+from shared.events.base import message_id
+from shared.inbox import Batch, Mark
+from shared.transport import MarkOf
+from shared.trouble import BrokerAway
+
+log = logs.log("kafka")
+
+LIMIT = 1000
+FETCH_WAIT_MS = 100
+COMMIT_SECONDS = 1.0
+ACKNOWLEDGED_WITHIN = 15.0
+"""Seconds within which the broker must acknowledge a message, or the producer is given up."""
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """What the client raises, by the name that the rest of the suite knows."""
+    try:
+        yield
+    except KafkaError as error:
+        raise BrokerAway(f"{type(error).__name__}: {error}") from error
+
+
+def topic_of(service: str) -> str:
+    """The topic of a service's events."""
+    return f"duban.{service}.events"
+
+
+def partition_of(aggregate_id: object, partitions: int) -> int:
+    """The partition of an aggregate's events: Kafka's own default for keys."""
+    return int(murmur2(str(aggregate_id).encode()) & 0x7FFFFFFF) % partitions
+
+
+def client_settings(config: Config) -> dict[str, Any]:
+    """How a client reaches the broker: TLS and SCRAM by configuration."""
+    settings: dict[str, Any] = {
+        "bootstrap_servers": config.kafka.split(","),
+        "security_protocol": config.kafka_security,
+        "bootstrap_timeout_ms": 5000,
+        "request_timeout_ms": 10_000,
+        "reconnect_backoff_max_ms": 1000,
+        "metadata_max_age_ms": 30_000,
+    }
+    if config.kafka_security.startswith("SASL"):
+        settings |= {
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_plain_username": config.kafka_user,
+            "sasl_plain_password": config.kafka_password,
+        }
+    if config.kafka_security.endswith("SSL"):
+        settings |= {
+            "ssl_cafile": None if config.kafka_ca is None else str(config.kafka_ca),
+            "ssl_certfile": None if config.kafka_certificate is None else str(config.kafka_certificate),
+            "ssl_keyfile": None if config.kafka_key is None else str(config.kafka_key),
+        }
+    return settings
+
+
+# --- what is sent ----------------------------------------------------------------------------------------
+
+
+class _Recorded(msgspec.Struct):
+    timestamp: datetime
+    because: str
+
+
+_recorded = msgspec.json.Decoder(_Recorded)
+
+
+def headers_of(source: str, row: Notification, sent: str) -> list[tuple[str, bytes]]:
+    """The CloudEvents attributes of a row of the log, as headers.
+
+    ``ce_sequence`` is its position; ``ce_sent``, before it, the last position in every partition. All events of one
+    command share the trace id of ``traceparent``, which is made from what caused them.
+    """
+    recorded = _recorded.decode(row.state)
+    name = message_id(source, row.originator_id, row.originator_version)  # type: ignore[arg-type]
+    trace = hashlib.blake2b(recorded.because.encode(), digest_size=16).hexdigest()
+    span = hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", name.encode()),
+        ("ce_source", f"/duban/{source}".encode()),
+        ("ce_type", row.topic.encode()),
+        ("ce_time", recorded.timestamp.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()),
+        ("ce_partitionkey", str(row.originator_id).encode()),
+        ("ce_sequence", str(row.id).encode()),
+        ("ce_sent", sent.encode()),
+        ("content-type", b"application/json"),
+        ("traceparent", f"00-{trace}-{span}-01".encode()),
+    ]
+
+
+class Publisher(Protocol):
+    """Sends a service's events to its topic."""
+
+    partitions: int
+
+    def send(self, row: Notification, partition: int, sent: str) -> Any:
+        """Send one; what ``acknowledged`` takes. Raises BrokerAway."""
+
+    def acknowledged(self, future: Any, timeout: float) -> None:
+        """Return when the broker has taken it. Raises BrokerAway, also after ``timeout`` seconds."""
+
+    def close(self) -> None:
+        """Give up what is not acknowledged."""
+
+
+class KafkaPublisher:
+    """An idempotent producer: ``acks=all``, several batches in flight, in order."""
+
+    def __init__(self, config: Config, service: str) -> None:
+        self._service, self._topic = service, topic_of(service)
+        with _named():
+            self._producer = KafkaProducer(
+                **client_settings(config),
+                client_id=f"duban-{service}-relay",
+                enable_idempotence=True,
+                acks="all",
+                linger_ms=2,
+                batch_size=65_536,
+                allow_auto_create_topics=False,
+                max_block_ms=5000,
+                delivery_timeout_ms=int(ACKNOWLEDGED_WITHIN * 1000),
+            )
+        try:
+            with _named():
+                self.partitions = len(self._producer.partitions_for(self._topic) or ())
+            if not self.partitions:
+                raise BrokerAway(f"there is no topic {self._topic}: run duban topics apply")
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, row: Notification, partition: int, sent: str) -> Any:
+        """See Publisher."""
+        with _named():
+            return self._producer.send(
+                self._topic,
+                value=row.state,
+                key=str(row.originator_id).encode(),
+                headers=headers_of(self._service, row, sent),
+                partition=partition,
+            )
+
+    def acknowledged(self, future: Any, timeout: float) -> None:
+        """See Publisher. ``flush`` would hide a failure; each future is looked at."""
+        with _named():
+            future.get(timeout=timeout)
+
+    def close(self) -> None:
+        """See Publisher."""
+        self._producer.close(timeout=2)
+
+
+# --- how it is followed ----------------------------------------------------------------------------------
+
+
+def row_of(record: Any) -> tuple[Notification, str]:
+    """A record as the row of the log that it is, and its ``ce_sent``; a stranger's has a negative position."""
+    headers = dict(record.headers or ())
+    try:
+        _, aggregate_id, version = headers["ce_id"].decode().rsplit("/", 2)
+        sent = headers["ce_sent"].decode()
+        [int(part) for part in sent.split(" ")][record.partition]
+        row = Notification(
+            id=int(headers["ce_sequence"]),
+            originator_id=aggregate_id,
+            originator_version=int(version),
+            topic=headers["ce_type"].decode(),
+            state=record.value or b"",
+        )
+    except (KeyError, ValueError, IndexError, AttributeError):
+        stranger = Notification(
+            id=-record.offset - 1,
+            originator_id=f"{record.topic}/{record.partition}/{record.offset}",
+            originator_version=1,
+            topic="",
+            state=record.value or b"",
+        )
+        return stranger, ""
+    return row, sent
+
+
+def _batch(source: str, partition: int, records: Sequence[Any]) -> Batch:
+    read = [row_of(record) for record in records]
+    return Batch(
+        source,
+        partition,
+        [row for row, _ in read],
+        [record.offset for record in records],
+        [sent for _, sent in read],
+    )
+
+
+class _Revoked(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Runs on the client's own thread and may not call it: remembers what the loop must look at."""
+
+    def __init__(self) -> None:
+        self.changed = False
+
+    def on_partitions_revoked(self, revoked: Any) -> None:
+        self.changed = True
+
+    def on_partitions_assigned(self, assigned: Any) -> None:
+        self.changed = True
+
+
+class KafkaFollower:
+    """One member of a consumer group: it gets the partitions that the group gives it.
+
+    ``wait``: seconds that a poll waits for something to come.
+    """
+
+    def __init__(
+        self, config: Config, service: str, consumer: str, sources: Sequence[str], wait: float
+    ) -> None:
+        self._config, self._wait = config, wait
+        self._group = f"duban.{service}.{consumer}"
+        self._sources = {topic_of(source): source for source in sources}
+        self._consumer: Any = None
+        self._listener = _Revoked()
+        self._sought: set[TopicPartition] = set()
+        self._unproven: dict[TopicPartition, Mark] = {}
+        self._done: dict[TopicPartition, int] = {}
+        self._committed_at = 0.0
+        self._lag: dict[tuple[str, int], int] = {}
+
+    def poll(self, mark_of: MarkOf) -> list[Batch]:
+        """See Follower. Raises BrokerAway."""
+        try:
+            with _named():
+                return self._poll(mark_of)
+        except BrokerAway:
+            self.close()  # begin with a new client: this one may never recover
+            raise
+
+    def _poll(self, mark_of: MarkOf) -> list[Batch]:
+        if self._consumer is None:
+            self._open()
+        found = self._consumer.poll(timeout_ms=int(self._wait * 1000), max_records=LIMIT)
+        if self._listener.changed:
+            self._listener.changed = False
+            self._sought.clear()
+            self._unproven.clear()
+        new = self._consumer.assignment() - self._sought
+        for where in new:
+            self._seek(where, mark_of(self._sources[where.topic], where.partition))
+        batches = []
+        for where, records in found.items():
+            if where in new or where not in self._sought:
+                continue  # fetched from where the group's offsets pointed; the mark decides
+            records = self._proven(where, records)
+            if records:
+                batches.append(_batch(self._sources[where.topic], where.partition, records))
+                end = self._consumer.highwater(where)
+                self._lag[self._sources[where.topic], where.partition] = max(
+                    0, (end or 0) - 1 - records[-1].offset
+                )
+        self._commit()
+        return batches
+
+    def _open(self) -> None:
+        self._consumer = KafkaConsumer(
+            **client_settings(self._config),
+            client_id=self._group,
+            group_id=self._group,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            allow_auto_create_topics=False,
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            max_poll_records=LIMIT,
+            session_timeout_ms=int(self._config.kafka_session_seconds * 1000),
+            heartbeat_interval_ms=int(self._config.kafka_session_seconds * 250),
+            max_poll_interval_ms=int(self._config.kafka_session_seconds * 5000),
+        )
+        self._consumer.subscribe(topics=sorted(self._sources), listener=self._listener)
+
+    def _seek(self, where: TopicPartition, mark: Mark) -> None:
+        # To the last record handled, not behind it: it proves that the topic is still the one it was.
+        self._consumer.seek(where, max(mark.place, 0))
+        self._sought.add(where)
+        if mark.place >= 0:
+            self._unproven[where] = mark
+
+    def _proven(self, where: TopicPartition, records: list[Any]) -> list[Any]:
+        mark = self._unproven.pop(where, None)
+        if mark is None:
+            return records
+        first, _ = row_of(records[0])
+        if records[0].offset == mark.place and first.id <= mark.position:
+            return records[1:]
+        log.error(
+            "topic_was_replaced", topic=where.topic, partition=where.partition, expected_offset=mark.place
+        )
+        if records[0].offset > 0:
+            self._consumer.seek(where, 0)
+            return []
+        return records
+
+    def handled(self, batch: Batch) -> None:
+        """See Follower."""
+        self._done[TopicPartition(topic_of(batch.source), batch.partition)] = batch.places[-1] + 1
+
+    def _commit(self) -> None:
+        now = time.monotonic()
+        if not self._done or now - self._committed_at < COMMIT_SECONDS:
+            return
+        mine = {
+            where: OffsetAndMetadata(at, "", -1) for where, at in self._done.items() if where in self._sought
+        }
+        if mine:
+            self._consumer.commit_async(mine, callback=lambda *_: None)
+        self._done.clear()
+        self._committed_at = now
+
+    def rewind(self) -> None:
+        """See Follower."""
+        self._sought.clear()
+        self._unproven.clear()
+
+    def lag(self) -> Mapping[tuple[str, int], int]:
+        """See Follower."""
+        return dict(self._lag)
+
+    def replay(self, source: str) -> "KafkaReplay":
+        """See Follower."""
+        return KafkaReplay(self._config, source)
+
+    def close(self) -> None:
+        """See Follower."""
+        consumer, self._consumer = self._consumer, None
+        self.rewind()
+        self._lag.clear()
+        if consumer is not None:
+            consumer.close(autocommit=False, timeout_ms=3000)
+
+
+class KafkaReplay:
+    """A topic from its beginning, read outside any group."""
+
+    def __init__(self, config: Config, source: str) -> None:
+        self._source, topic = source, topic_of(source)
+        self._consumer = KafkaConsumer(
+            **client_settings(config),
+            group_id=None,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            allow_auto_create_topics=False,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            max_poll_records=LIMIT * 5,
+        )
+        with _named():
+            known = self._consumer.partitions_for_topic(topic) or ()
+        self._where = [TopicPartition(topic, n) for n in sorted(known)]
+        self._consumer.assign(self._where)
+        self._consumer.seek_to_beginning(*self._where)
+        self._ahead: dict[int, list[Any]] = {where.partition: [] for where in self._where}
+
+    def up_to(self, marks: Mapping[int, int]) -> Iterator[Batch]:
+        """See Replay. Reads to the end of the topic; what is beyond the marks is kept for the next time."""
+        for partition, ahead in self._ahead.items():
+            self._ahead[partition] = []
+            yield from self._within(partition, ahead, marks.get(partition, 0))
+        with _named():
+            ends = self._consumer.end_offsets(self._where)
+        while self._before(ends):
+            with _named():
+                found = self._consumer.poll(timeout_ms=1000, max_records=LIMIT * 5)
+            for where, records in found.items():
+                yield from self._within(where.partition, records, marks.get(where.partition, 0))
+
+    def _before(self, ends: Mapping[TopicPartition, int]) -> bool:
+        with _named():
+            return any(self._consumer.position(where) < end for where, end in ends.items())
+
+    def _within(self, partition: int, records: Sequence[Any], position: int) -> Iterator[Batch]:
+        read = [(row_of(record)[0].id, record) for record in records]
+        self._ahead[partition] += [record for id_, record in read if id_ > position]
+        within = [record for id_, record in read if 0 <= id_ <= position]
+        if within:
+            yield _batch(self._source, partition, within)
+
+    def close(self) -> None:
+        """See Replay."""
+        self._consumer.close(autocommit=False, timeout_ms=3000)
+
+
+# --- topics and rights -----------------------------------------------------------------------------------
+
+
+def last_positions(config: Config, service: str, partitions: int) -> list[int]:
+    """The position of the last event in each partition of a service's topic; 0 where there is none.
+
+    Raises BrokerAway.
+    """
+    with _named():
+        return _last_positions(config, service, partitions)
+
+
+def _last_positions(config: Config, service: str, partitions: int) -> list[int]:
+    topic = topic_of(service)
+    consumer = KafkaConsumer(
+        **client_settings(config), group_id=None, enable_auto_commit=False, fetch_max_wait_ms=50
+    )
+    try:
+        where = [TopicPartition(topic, n) for n in range(partitions)]
+        consumer.assign(where)
+        begin, end = consumer.beginning_offsets(where), consumer.end_offsets(where)
+        found = [0] * partitions
+        awaited = {one for one in where if end[one] > begin[one]}
+        for one in awaited:
+            consumer.seek(one, end[one] - 1)
+        consumer.pause(*(one for one in where if one not in awaited))
+        deadline = time.monotonic() + 5
+        while awaited and time.monotonic() < deadline:
+            for one, records in consumer.poll(timeout_ms=200).items():
+                found[one.partition] = row_of(records[-1])[0].id
+                awaited.discard(one)
+        if awaited:
+            raise KafkaError(f"the last records of {topic} could not be read")
+        return found
+    finally:
+        consumer.close(autocommit=False, timeout_ms=2000)
+
+
+def apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[str]:
+    """Make the topics that are missing, set what they must have; rights too where the broker asks for them.
+
+    ``reads``: for each service the services whose topics it follows. What was done, a line each. Raises BrokerAway,
+    also if a topic has another number of partitions than is configured: that number is frozen.
+    """
+    with _named():
+        return _apply_topics(config, reads)
+
+
+def _apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[str]:
+    admin = KafkaAdminClient(**client_settings(config))
+    try:
+        done = [line for service in reads for line in _apply_topic(admin, config, service)]
+        try:
+            rights = [acl for service, sources in reads.items() for acl in _rights(service, sources)]
+            admin.create_acls(rights)
+            done.append(f"{len(rights)} rights: each service writes its own topic and reads those it follows")
+        except SecurityDisabledError:
+            done.append("the broker has no authorizer: no rights set")
+        return done
+    finally:
+        admin.close()
+
+
+def _apply_topic(admin: Any, config: Config, service: str) -> Iterator[str]:
+    name = topic_of(service)
+    settings = {
+        "retention.ms": "-1",
+        "retention.bytes": "-1",
+        "cleanup.policy": "delete",
+        "min.insync.replicas": str(max(1, config.kafka_replication - 1)),
+    }
+    known = {topic["name"]: topic for topic in admin.describe_topics([name]) if not topic.get("error_code")}
+    if name in known:
+        have = len(known[name]["partitions"])
+        if have != config.kafka_partitions:
+            raise KafkaError(
+                f"{name} has {have} partitions and DUBAN_KAFKA_PARTITIONS says {config.kafka_partitions}: "
+                "the number is frozen, because the order of an aggregate's events hangs on it"
+            )
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, settings)])
+        yield f"{name}: there already, settings applied"
+        return
+    try:
+        admin.create_topics(
+            {
+                name: {
+                    "num_partitions": config.kafka_partitions,
+                    "replication_factor": config.kafka_replication,
+                    "configs": settings,
+                }
+            },
+            wait_for_metadata=True,
+        )
+    except TopicAlreadyExistsError:
+        yield f"{name}: another process has just made it"
+        return
+    yield f"{name}: made, {config.kafka_partitions} partitions, {config.kafka_replication} replicas"
+
+
+def _rights(service: str, sources: Sequence[str]) -> Iterator[Any]:
+    def allow(kind: Any, name: str, *operations: Any) -> Iterator[Any]:
+        for operation in operations:
+            yield ACL(
+                principal=f"User:{service}",
+                host="*",
+                operation=operation,
+                permission_type=ACLPermissionType.ALLOW,
+                resource_pattern=ResourcePattern(kind, name),
+            )
+
+    own = topic_of(service)
+    yield from allow(ResourceType.TOPIC, own, ACLOperation.WRITE, ACLOperation.DESCRIBE, ACLOperation.READ)
+    for source in sources:
+        yield from allow(ResourceType.TOPIC, topic_of(source), ACLOperation.READ, ACLOperation.DESCRIBE)
+    for consumer in ("project", "react"):
+        yield from allow(ResourceType.GROUP, f"duban.{service}.{consumer}", ACLOperation.READ)
