@@ -135,6 +135,18 @@ class Application(EventSourcedApplication[UUID]):
             aggregate.collect_events()
         return written[0]
 
+    def commit_new(self, act: Act, new: Aggregate, otherwise: Refusal, *, location: str) -> Written:
+        """Save an aggregate that must not exist yet: raises ``otherwise`` if it does.
+
+        Nobody looks first: the log refuses a second first event.
+        """
+        try:
+            return self.commit(act, new, location=location)
+        except IntegrityError:
+            if self.find(type(new), new.id) is None:
+                raise  # something else clashed: the request's key
+            raise otherwise from None
+
     def perform(self, act: Act, use_case: UseCase) -> Written:
         """Carry out a request once: the same key and content get the first answer again, also after a crash.
 

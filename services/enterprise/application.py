@@ -45,10 +45,9 @@ class EnterpriseApplication(ServiceApplication):
     def register_enterprise(self, act: Act, *, credit_code: str, **what: Any) -> Written:
         """企业登记. Raises AlreadyExists and what Enterprise.register refuses."""
         check_credit_code(credit_code)
-        if self.find(Enterprise, stable_id("enterprise", credit_code)) is not None:
-            raise AlreadyExists(kind="Enterprise", name=credit_code)
         enterprise = Enterprise.register(act, credit_code=credit_code, **what)
-        return self.commit(act, enterprise, location=f"/api/v1/enterprises/{enterprise.id}")
+        known = AlreadyExists(kind="Enterprise", name=credit_code)
+        return self.commit_new(act, enterprise, known, location=f"/api/v1/enterprises/{enterprise.id}")
 
     # -- whistles -------------------------------------------------------------------------------------------------
 

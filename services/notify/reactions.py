@@ -1,7 +1,5 @@
 """What the notify service does about the facts of others: tell, withdraw, escalate."""
 
-from uuid import UUID
-
 from services.notify.application import Notifier
 from services.notify.domain import Matter, Naming, words
 from services.notify.domain.hours import not_before
@@ -11,7 +9,7 @@ from shared.calendar import Calendar
 from shared.clock import close_of, local_day
 from shared.events import assignment, enterprise, notify, supervision
 from shared.events.base import Fact, Message
-from shared.reactions import Reactions
+from shared.reactions import NotYet, Reactions
 
 PROGRESS = {
     "assignment.progress_reported": "报告了进展",
@@ -233,13 +231,24 @@ class NotifyReactions(Reactions[Notifier]):
     def when_a_naming_was_drafted_then_follow_it(
         self, fact: supervision.NamingDrafted, message: Message
     ) -> None:
-        self._naming(message.aggregate_id, fact.case_id, fact.unit, max(fact.rounds, default=0))
+        if self.find(Naming, Naming.id_of(message.aggregate_id)) is None:
+            cycle = max(fact.rounds, default=0)
+            self.add(
+                Naming.follow(
+                    self.act,
+                    naming_id=message.aggregate_id,
+                    case_id=fact.case_id,
+                    unit=fact.unit,
+                    cycle=cycle,
+                )
+            )
 
     def when_a_naming_was_checked_then_tell_the_unit_until_when_it_may_object(
         self, fact: supervision.NamingChecked, message: Message
     ) -> None:
-        naming = self.get(Naming, Naming.id_of(message.aggregate_id))
-        matter = self.get(Matter, Matter.id_of(naming.case_id))
+        if fact.objections_until <= local_day(fact.timestamp):
+            return  # a correction, against which nobody objects
+        naming, matter = self._naming(message)
         said = words.objection_window(
             matter, self._calendar, unit=self.app.unit_name(naming.unit), until=fact.objections_until
         )
@@ -249,10 +258,10 @@ class NotifyReactions(Reactions[Notifier]):
     def when_a_naming_was_published_then_tell_the_unit_head(
         self, fact: supervision.NamingPublished, message: Message
     ) -> None:
-        matter = self.get(Matter, Matter.id_of(fact.case_id))
-        naming = self._naming(message.aggregate_id, fact.case_id, fact.unit, fact.number)
-        matter.withdraw_of_clock(self.act, "通报已发布", OBJECTION, naming.cycle, "naming")
+        naming, matter = self._naming(message)
         corrects = fact.corrects is not None
+        if not corrects:  # a correction has no window, and shares the cycle of what it corrects
+            matter.withdraw_of_clock(self.act, "通报已发布", OBJECTION, naming.cycle, "naming")
         said = (words.corrected if corrects else words.named)(
             matter,
             unit=self.app.unit_name(fact.unit),
@@ -270,27 +279,21 @@ class NotifyReactions(Reactions[Notifier]):
         fact: supervision.NamingLifted | supervision.NamingWithdrawn | supervision.NamingCorrected,
         message: Message,
     ) -> None:
-        naming = self.find(Naming, Naming.id_of(message.aggregate_id))
-        if naming is None:
-            return  # nobody was told
         grounds = {
             supervision.NamingLifted.TOPIC: "整改到位，通报已撤销",
             supervision.NamingWithdrawn.TOPIC: "通报稿已撤回",
             supervision.NamingCorrected.TOPIC: "通报已更正",
         }
-        matter = self.get(Matter, Matter.id_of(naming.case_id))
+        naming, matter = self._naming(message)
         for clock in (OBJECTION, NAMING):
             matter.withdraw_of_clock(self.act, grounds[fact.TOPIC], clock, naming.cycle, "naming")
 
     def when_a_naming_is_no_longer_due_then_withdraw_the_escalation(
         self, fact: supervision.NamingNoLongerDue, message: Message
     ) -> None:
-        matter = self._matter(message)
-        ground = f"不再符合通报条件：{fact.ground}"
-        matter.withdraw_escalation(self.act, ground)
-        naming = self.find(Naming, Naming.id_of(fact.naming_id))
-        if naming is not None:
-            matter.withdraw_of_clock(self.act, ground, OBJECTION, naming.cycle, "naming")
+        # What the naming itself was told about goes with the naming's own withdrawal: the case may be heard much
+        # earlier or later, and would then leave a notice standing or take one that was told anew.
+        self._matter(message).withdraw_escalation(self.act, f"不再符合通报条件：{fact.ground}")
 
     # -- movement ------------------------------------------------------------------------------------------------
 
@@ -322,9 +325,14 @@ class NotifyReactions(Reactions[Notifier]):
     # -- how -----------------------------------------------------------------------------------------------------
 
     def _something_moved(self, fact: Fact, message: Message) -> None:
-        # The read model may lag behind by a moment; that matters to nobody, because only a matter that was
-        # followed, supervised twice and acknowledged before can have its acknowledgement renewed.
-        for case_id in self.app.case_of(message.aggregate_id):
+        cases = self.app.case_of(message.aggregate_id)
+        if not cases:
+            raise NotYet(
+                f"no case is known here about {message.aggregate_id}"
+            )  # every task and whistle has one
+        for case_id in cases:
+            # A matter that is not followed yet cannot have been acknowledged, and movement of before the
+            # acknowledgement does not renew it: there is nothing to wait for.
             matter = self.find(Matter, Matter.id_of(case_id))
             if matter is not None:
                 self._see_progress(matter, PROGRESS[fact.TOPIC])
@@ -336,11 +344,10 @@ class NotifyReactions(Reactions[Notifier]):
     def _matter(self, message: Message) -> Matter:
         return self.get(Matter, Matter.id_of(message.aggregate_id))
 
-    def _naming(self, naming_id: UUID, case_id: UUID, unit: str, cycle: int) -> Naming:
-        known = self.find(Naming, Naming.id_of(naming_id))
-        if known is not None:
-            return known
-        return self.add(Naming.follow(self.act, naming_id=naming_id, case_id=case_id, unit=unit, cycle=cycle))
+    def _naming(self, message: Message) -> tuple[Naming, Matter]:
+        """The naming whose fact this is, and its case's matter: the case may be heard later. Raises NotYet."""
+        naming = self.get(Naming, Naming.id_of(message.aggregate_id))
+        return naming, self.get(Matter, Matter.id_of(naming.case_id))
 
     @property
     def _calendar(self) -> Calendar:

@@ -280,7 +280,8 @@ class SupervisionReactions(Reactions[Supervision]):
         self.add(case)
 
     def _unit_of(self, post: str) -> str:
+        """The post's unit. Raises NotYet: who gave a task named a registered post, by another aggregate."""
         try:
             return str(self.app.reference.post(post)["unit"])
-        except UnknownPost:
-            return post.partition("/")[0]  # its registration has not arrived here yet
+        except UnknownPost as unknown:
+            raise NotYet(f"the post {post} is not registered here") from unknown

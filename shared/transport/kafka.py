@@ -46,6 +46,9 @@ log = logs.log("kafka")
 LIMIT = 1000
 FETCH_WAIT_MS = 100
 COMMIT_SECONDS = 1.0
+JOIN_WAIT = 2.0
+"""Seconds that a poll takes at most while the group shares out its partitions. A client that gives up earlier begins to
+join anew, and with it the whole group: two that are impatient never come to an end."""
 ACKNOWLEDGED_WITHIN = 15.0
 """Seconds within which the broker must acknowledge a message, or the producer is given up."""
 
@@ -235,13 +238,13 @@ class _Revoked(ConsumerRebalanceListener):  # type: ignore[misc]
     """Runs on the client's own thread and may not call it: remembers what the loop must look at."""
 
     def __init__(self) -> None:
-        self.changed = False
+        self.changed, self.joining = False, True
 
     def on_partitions_revoked(self, revoked: Any) -> None:
-        self.changed = True
+        self.changed, self.joining = True, True
 
     def on_partitions_assigned(self, assigned: Any) -> None:
-        self.changed = True
+        self.changed, self.joining = True, False
 
 
 class KafkaFollower:
@@ -276,7 +279,9 @@ class KafkaFollower:
     def _poll(self, mark_of: MarkOf) -> list[Batch]:
         if self._consumer is None:
             self._open()
-        found = self._consumer.poll(timeout_ms=int(self._wait * 1000), max_records=LIMIT)
+        found = self._consumer.poll(
+            timeout_ms=int((JOIN_WAIT if self._listener.joining else self._wait) * 1000), max_records=LIMIT
+        )
         if self._listener.changed:
             self._listener.changed = False
             self._sought.clear()
@@ -369,6 +374,7 @@ class KafkaFollower:
     def close(self) -> None:
         """See Follower."""
         consumer, self._consumer = self._consumer, None
+        self._listener = _Revoked()
         self.rewind()
         self._lag.clear()
         if consumer is not None:

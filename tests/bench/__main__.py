@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-ALL = ("write", "rebuild", "sweep")
+ALL = ("write", "write_postgres", "relay", "project", "workers", "latency", "growth", "rebuild", "sweep")
 
 
 def main(names: list[str]) -> None:

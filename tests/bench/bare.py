@@ -2,6 +2,7 @@
 
 import sys
 from typing import Any
+from urllib.parse import urlsplit
 
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
@@ -18,16 +19,34 @@ class Thing(Aggregate):
         self.name = name
 
 
-def app(database: str) -> Flask:
-    """Flask over the library's own SQLite recorder and JSON transcoder: no token, no key, no schema, no view."""
-    flask = Flask("bare")
-    application: Application[Any] = Application(
-        env={
+def library_settings(database: str, name: str = "") -> dict[str, str]:
+    """How the library opens a database; ``name``: for the application or projection of that name only."""
+    if database.startswith("postgresql:"):
+        url = urlsplit(database)
+        found = {
+            "PERSISTENCE_MODULE": "eventsourcing.postgres",
+            "POSTGRES_DBNAME": url.path.lstrip("/"),
+            "POSTGRES_HOST": str(url.hostname),
+            "POSTGRES_PORT": str(url.port),
+            "POSTGRES_USER": str(url.username),
+            "POSTGRES_PASSWORD": "",
+        }
+    else:
+        found = {
             "PERSISTENCE_MODULE": "eventsourcing.sqlite",
             "SQLITE_DBNAME": database,
             "SQLITE_LOCK_TIMEOUT": "10",
         }
-    )
+    return {f"{name}_{key}" if name else key: value for key, value in found.items()}
+
+
+def app(database: str) -> Flask:
+    """Flask over the library's own recorder and JSON transcoder: no token, no key, no schema, no view.
+
+    ``database``: the URL of a PostgreSQL database, or a SQLite file.
+    """
+    flask = Flask("bare")
+    application: Application[Any] = Application(env=library_settings(database))
 
     @flask.post("/units")
     def register() -> tuple[Response, int]:

@@ -16,6 +16,7 @@ from services.assignment.api.common import (
     blueprint,
     done,
 )
+from services.assignment.views.lists import task_list_for_caller, task_lists_for_caller
 from shared.service import act, application
 from shared.web.auth import Role, allow
 from shared.web.body import max_body
@@ -33,7 +34,6 @@ from shared.web.http import (
     answer,
     context,
 )
-from shared.web.lists import many, one
 
 MAKE_LISTS = (Role.government_office, Role.supervision_office, *LEADERS)
 """Who chairs the meeting decomposes (domain.md §4.2); the offices write it down."""
@@ -188,7 +188,7 @@ class ImportedSchema(BaseSchema):
 @blueprint.response(200, PageSchema.of(TaskListSchema))
 def list_task_lists(args: dict[str, Any]) -> Any:
     """Task lists by their date"""
-    return many("task_lists", args, "leader_post", "directive_id")
+    return task_lists_for_caller(args)
 
 
 @blueprint.get("/task-lists/<uuid:list_id>")
@@ -196,7 +196,7 @@ def list_task_lists(args: dict[str, Any]) -> Any:
 @blueprint.response(200, TaskListSchema)
 def get_task_list(list_id: UUID) -> Any:
     """One task list; its tasks are at /tasks?list_id="""
-    return one("task_lists", list_id, kind="TaskList")
+    return task_list_for_caller(list_id)
 
 
 @blueprint.post("/task-lists")

@@ -36,10 +36,9 @@ class UnitUseCases(KnownUnits):
         self, act: Act, *, unit: str, name: str, kind: UnitKind, short_names: Sequence[str] = ()
     ) -> Written:
         """Register a unit under the id that the clerk gives. Raises AlreadyExists, UnitIdMalformed."""
-        if self.find(Unit, Unit.id_of(unit)) is not None:
-            raise AlreadyExists(kind="单位", name=unit, at_field="id")
         new = Unit.register(act, unit=unit, name=name, short_names=short_names, kind=kind)
-        return self.commit(act, new, location=f"/api/v1/units/{unit}")
+        known = AlreadyExists(kind="单位", name=unit, at_field="id")
+        return self.commit_new(act, new, known, location=f"/api/v1/units/{unit}")
 
     def register_units(
         self, act: Act, rows: Iterable[UnitName], *, heads_since: date | None = None
@@ -98,11 +97,10 @@ class UnitUseCases(KnownUnits):
 
     def create_post(self, act: Act, *, post: str, title: str, role: PostRole) -> Written:
         """Create a post ``unit/name``. Raises PostIdMalformed, UnknownUnit, AlreadyExists."""
-        if self.find(Post, Post.id_of(post)) is not None:
-            raise AlreadyExists(kind="岗位", name=post, at_field="id")
         new = Post.create(act, post=post, title=title, role=role)
         self._unit(new.unit, "id")
-        return self.commit(act, new, location=f"/api/v1/posts/{post}")
+        known = AlreadyExists(kind="岗位", name=post, at_field="id")
+        return self.commit_new(act, new, known, location=f"/api/v1/posts/{post}")
 
     def appoint_holder(self, act: Act, post: str, *, holder: str, since: date) -> Written:
         """Somebody holds the post since a day. Raises DayIsInTheFuture, AppointedBeforePredecessor."""

@@ -1,29 +1,33 @@
 """Task lists (measure 7)."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Date, Integer, String, Text
+from sqlalchemy import Column, ColumnElement, Date, Integer, String, Table, Text, exists, func, or_, select
 
+from shared.application import NoSuchThing
 from shared.events import assignment
 from shared.events.base import Message
-from shared.views import Rows, View
-from shared.web.lists import concerned
+from shared.views import Row, Rows, View
+from shared.web.auth import Identity, Role
+from shared.web.http import context
+from shared.web.lists import concerned, many, may_see, reading
 
 
 class TaskListsView(View):
-    """任务清单: every list, seen by the units that have, or had at its assignment, a task in it."""
+    """任务清单: every list as it was opened. Its tasks are looked up when it is read: they may arrive before it."""
 
     name = "task_lists"
+    version = 2
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
-        """``tasks`` counts the tasks assigned under it."""
+        """As opened."""
         return [
             Column("title", String(500), nullable=False),
             Column("dated", Date, nullable=False, info={"index": True}),
             Column("leader_post", String(80), nullable=False, info={"index": True}),
             Column("directive_id", String(36), info={"index": True}),
-            Column("tasks", Integer, nullable=False, default=0),
             Column("secrecy", String(20), nullable=False),
             Column("secrecy_ground", String(500), nullable=False),
             Column("concerned", Text, nullable=False),
@@ -43,11 +47,62 @@ class TaskListsView(View):
             version=message.version,
         )
 
-    def on_task_assigned(self, rows: Rows, fact: assignment.TaskAssigned, message: Message) -> None:
-        row = rows.get(fact.list_id)
-        assert row is not None
-        seen = row["concerned"].strip(",").split(",")
-        supporters = [support.unit for support in fact.supporters]
-        rows.change(
-            fact.list_id, tasks=row["tasks"] + 1, concerned=concerned(*seen, fact.lead_unit, *supporters)
-        )
+
+# -- queries ------------------------------------------------------------------------------------------------------
+
+
+def _visible(identity: Identity, lists: Table, tasks: Table) -> ColumnElement[bool]:
+    """Seen as every item is, and by the units that have, or had at its assignment, a task in it."""
+    seen = may_see(identity, lists)
+    if identity.role not in (Role.government_office, Role.unit_head, Role.officer):
+        return seen
+    own = f",{identity.unit},"
+    return or_(
+        seen,
+        exists().where(
+            tasks.c.list_id == lists.c.id,
+            or_(
+                tasks.c.given_to.contains(own, autoescape=True),
+                tasks.c.concerned.contains(own, autoescape=True),
+            ),
+        ),
+    )
+
+
+def _with_counts(rows: Sequence[Row]) -> list[Row]:
+    """The rows with the number of the tasks assigned under each."""
+    with reading() as (connection, views):
+        tasks = views.table(connection, "tasks")
+        query = select(tasks.c.list_id, func.count().label("number")).group_by(tasks.c.list_id)
+        shown = tasks.c.list_id.in_([row["id"] for row in rows])
+        counts = {one.list_id: one.number for one in connection.execute(query.where(shown))}
+    return [{**row, "tasks": counts.get(row["id"], 0)} for row in rows]
+
+
+def task_lists_for_caller(args: Mapping[str, Any]) -> dict[str, Any]:
+    """A page of the lists that the caller may see."""
+    identity: Identity = context().identity
+    with reading() as (connection, views):
+        tasks = views.table(connection, "tasks")
+    found = many(
+        "task_lists",
+        args,
+        "leader_post",
+        "directive_id",
+        where=[lambda lists: _visible(identity, lists, tasks)],
+        all_see=True,
+    )
+    return {**found, "items": _with_counts(found["items"])}
+
+
+def task_list_for_caller(list_id: object) -> tuple[Row, dict[str, str]]:
+    """One list that the caller may see, with its ETag. Raises NoSuchThing."""
+    identity: Identity = context().identity
+    with reading() as (connection, views):
+        lists, tasks = views.table(connection, "task_lists"), views.table(connection, "tasks")
+        row = connection.execute(
+            select(lists).where(lists.c.id == str(list_id), _visible(identity, lists, tasks))
+        ).first()
+    if row is None:
+        raise NoSuchThing(kind="TaskList", id=list_id)
+    return _with_counts([dict(row._mapping)])[0], {"ETag": f'"{row.version}"'}

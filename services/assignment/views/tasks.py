@@ -31,10 +31,14 @@ class TasksView(View):
     """任务台账: every task as it stands. Whether it is overdue is derived by whoever reads, never stored."""
 
     name = "tasks"
+    version = 2
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
-        """``supporters``: unit → ``{"part", "required", "state"}``; quantities as decimal text; days as days."""
+        """``supporters``: unit → ``{"part", "required", "state"}``; quantities as decimal text; days as days.
+
+        ``given_to``: the units to which it was assigned at first, who see its list for ever.
+        """
         return [
             Column("list_id", String(36), nullable=False, info={"index": True}),
             Column("directive_id", String(36), info={"index": True}),
@@ -80,6 +84,7 @@ class TasksView(View):
             Column("secrecy", String(20), nullable=False),
             Column("secrecy_ground", String(500), nullable=False),
             Column("concerned", Text, nullable=False),
+            Column("given_to", Text, nullable=False),
             Column("version", Integer, nullable=False),
         ]
 
@@ -119,6 +124,7 @@ class TasksView(View):
             secrecy=fact.secrecy,
             secrecy_ground=fact.secrecy_ground,
             concerned=concerned(fact.lead_unit, *supporters),
+            given_to=concerned(fact.lead_unit, *supporters),
             version=message.version,
         )
 

@@ -6,7 +6,11 @@ from uuid import UUID
 from marshmallow import fields, validate
 
 from services.enterprise.api.enterprises import READERS
-from services.enterprise.views.whistles import whistle_with_clocks
+from services.enterprise.views.whistles import (
+    whistle_for_caller,
+    whistle_with_clocks,
+    whistles_for_caller,
+)
 from shared.service import application, perform
 from shared.web.auth import Role, allow
 from shared.web.http import (
@@ -24,7 +28,7 @@ from shared.web.http import (
     WrittenSchema,
     answer,
 )
-from shared.web.lists import many, one
+from shared.web.lists import many
 
 blueprint = Blueprint("whistles", __name__, url_prefix="/api/v1")
 
@@ -370,8 +374,7 @@ def withdraw_whistle(body: dict[str, Any], whistle_id: UUID) -> Any:
 @blueprint.response(200, PageSchema.of(WhistleSchema))
 def list_whistles(args: dict[str, Any]) -> Any:
     """诉求清单: List the whistles that the caller may see."""
-    return many(
-        "whistles",
+    return whistles_for_caller(
         args,
         "number",
         "state",
@@ -402,7 +405,7 @@ def get_whistle(whistle_id: UUID) -> Any:
 @blueprint.response(200, PageSchema.of(StepSchema))
 def list_whistle_steps(args: dict[str, Any], whistle_id: UUID) -> Any:
     """办理过程: Every step of one whistle."""
-    one("whistles", whistle_id, kind="Whistle")
+    whistle_for_caller(whistle_id)
     return many(
         "whistle_steps",
         {**args, "whistle_id": str(whistle_id)},

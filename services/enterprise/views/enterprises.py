@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ColumnElement, Integer, String, Table, or_, select, true
+from sqlalchemy import Boolean, Column, ColumnElement, Integer, String, Table, and_, or_, select, true
 
+from services.enterprise.views.whistles import in_hands, visible
 from shared.application import NoSuchThing
 from shared.events import enterprise
 from shared.events.base import Message
@@ -55,11 +56,11 @@ class EnterprisesView(View):
 
 def _handled(identity: Identity, whistles: Table) -> ColumnElement[bool]:
     """The open whistles that are in the hands of the caller's unit."""
-    return whistles.c.open & whistles.c.concerned.contains(f",{identity.unit},", autoescape=True)
+    return and_(whistles.c.open, in_hands(identity, whistles))
 
 
 def _visible(identity: Identity, enterprises: Table, whistles: Table) -> ColumnElement[bool]:
-    handled = select(whistles.c.enterprise_id).where(may_see(identity, whistles))
+    handled = select(whistles.c.enterprise_id).where(visible(identity, whistles))
     return or_(may_see(identity, enterprises), enterprises.c.id.in_(handled))
 
 

@@ -1,26 +1,43 @@
 """Whistles as they stand, with the history from which the six rates are counted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, Boolean, Column, Date, Integer, String, Text, select
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Date,
+    Integer,
+    String,
+    Table,
+    Text,
+    or_,
+    select,
+)
 
 from services.enterprise.domain.clocks import clocks_of
 from services.enterprise.domain.rates import Moment, Record
+from shared.application import NoSuchThing
 from shared.events import enterprise
 from shared.events.base import Fact, Message
 from shared.reference import Reference
 from shared.rulebook import Rulebook
 from shared.views import MomentColumn, Row, Rows, View, Views
-from shared.web.lists import concerned, one
+from shared.web.auth import Identity, Role
+from shared.web.http import context
+from shared.web.lists import concerned, many, may_see, reading
 
 
 class WhistlesView(View):
-    """诉求: every whistle, who has it, how it went."""
+    """诉求: every whistle, who has it, how it went. What it shares with one merged into it is looked up when read."""
 
     name = "whistles"
+    version = 2
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
@@ -66,7 +83,6 @@ class WhistlesView(View):
             Column("raised_grounds", JSON, nullable=False),
             Column("repeats", JSON, nullable=False),
             Column("merged_into", String(36), info={"index": True}),
-            Column("reporters", JSON, nullable=False),
             Column("before", String(30), nullable=False, default="raised"),
             Column("history", JSON, nullable=False),
             Column("concerned", String(2000), nullable=False),
@@ -97,7 +113,6 @@ class WhistlesView(View):
             recorded_at=fact.timestamp,
             raised_grounds=[],
             repeats=[],
-            reporters=[],
             history=[],
             concerned=concerned(fact.credit_code, fact.desk_unit),
             secrecy="secret" if fact.confidential else "internal",
@@ -211,21 +226,13 @@ class WhistlesView(View):
         self._step(
             rows, message, "merged", str(fact.into), before=before, state="merged", merged_into=str(fact.into)
         )
-        self._show_to_hands(rows, message)
 
     def on_reporter_joined(self, rows: Rows, fact: enterprise.ReporterJoined, message: Message) -> None:
-        reporters = [one for one in _row(rows, message)["reporters"] if one != str(fact.whistle_id)]
-        self._change(rows, message, reporters=[*reporters, str(fact.whistle_id)])
+        self._change(rows, message)  # who they are is looked up: the merged whistle's own facts say so
 
     def on_whistle_unmerged(self, rows: Rows, fact: enterprise.WhistleUnmerged, message: Message) -> None:
-        row, main = _row(rows, message), rows.get(fact.out_of)
-        if main is not None:
-            rows.change(
-                fact.out_of,
-                reporters=[one for one in main["reporters"] if one != str(message.aggregate_id)],
-            )
-        self._step(rows, message, "unmerged", state=row["before"], merged_into=None, rating_until=None)
-        self._show_to_hands(rows, message)
+        before = _row(rows, message)["before"]
+        self._step(rows, message, "unmerged", state=before, merged_into=None, rating_until=None)
 
     def on_repeat_linked(self, rows: Rows, fact: enterprise.RepeatLinked, message: Message) -> None:
         self._change(rows, message, repeats=[*_row(rows, message)["repeats"], str(fact.earlier)])
@@ -259,22 +266,10 @@ class WhistlesView(View):
 
     @staticmethod
     def _show_to_hands(rows: Rows, message: Message) -> None:
-        """Shown to the enterprise, the desk and the hands it is in; a merged one to those of the main whistle too."""
+        """Shown to the enterprise, the desk and the hands it is in."""
         row = _row(rows, message)
-        reporters = [one for one in map(rows.get, row["reporters"]) if one is not None]
-        for shown in (row, *reporters):
-            main = rows.get(shown["merged_into"]) if shown["merged_into"] else None
-            hands = [] if main is None else [main["lead_unit"], main["desk_unit"], *main["supporters"]]
-            rows.change(
-                shown["id"],
-                concerned=concerned(
-                    shown["credit_code"],
-                    shown["desk_unit"],
-                    shown["lead_unit"],
-                    *shown["supporters"],
-                    *hands,
-                ),
-            )
+        shown = concerned(row["credit_code"], row["desk_unit"], row["lead_unit"], *row["supporters"])
+        rows.change(message.aggregate_id, concerned=shown)
 
 
 def _row(rows: Rows, message: Message) -> Row:
@@ -286,11 +281,67 @@ def _row(rows: Rows, message: Message) -> Row:
 # -- queries ------------------------------------------------------------------------------------------------------
 
 
+def in_hands(identity: Identity, whistles: Table) -> ColumnElement[bool]:
+    """The whistles that the caller's unit is concerned with; a merged one is also in the hands of its main whistle."""
+    own = f",{identity.unit},"
+    main = whistles.alias("main")
+    return or_(
+        whistles.c.concerned.contains(own, autoescape=True),
+        select(main.c.id)
+        .where(main.c.id == whistles.c.merged_into, main.c.concerned.contains(own, autoescape=True))
+        .exists(),
+    )
+
+
+def visible(identity: Identity, whistles: Table) -> ColumnElement[bool]:
+    """The whistles that the caller may see."""
+    seen = may_see(identity, whistles)
+    if identity.role in (Role.government_office, Role.unit_head, Role.officer):
+        return or_(seen, in_hands(identity, whistles))
+    return seen  # an enterprise has nothing to do with what others' whistles were merged into its own
+
+
+def _with_reporters(connection: Connection, whistles: Table, rows: Sequence[Row]) -> list[Row]:
+    """The rows with the whistles that were merged into each, by number."""
+    merged: dict[str, list[str]] = {row["id"]: [] for row in rows}
+    for one in connection.execute(
+        select(whistles.c.id, whistles.c.merged_into)
+        .where(whistles.c.merged_into.in_(merged))
+        .order_by(whistles.c.number)
+    ):
+        merged[one.merged_into].append(one.id)
+    return [{**row, "reporters": merged[row["id"]]} for row in rows]
+
+
+def whistles_for_caller(args: Mapping[str, Any], *filters: str) -> dict[str, Any]:
+    """A page of the whistles that the caller may see."""
+    identity: Identity = context().identity
+    found = many(
+        "whistles", args, *filters, where=[lambda whistles: visible(identity, whistles)], all_see=True
+    )
+    with reading() as (connection, views):
+        table = views.table(connection, "whistles")
+        return {**found, "items": _with_reporters(connection, table, found["items"])}
+
+
+def whistle_for_caller(whistle_id: UUID) -> tuple[Row, dict[str, str]]:
+    """One whistle that the caller may see, with its ETag. Raises NoSuchThing."""
+    with reading() as (connection, views):
+        table = views.table(connection, "whistles")
+        row = connection.execute(
+            select(table).where(table.c.id == str(whistle_id), visible(context().identity, table))
+        ).first()
+        if row is None:
+            raise NoSuchThing(kind="Whistle", id=whistle_id)
+        (found,) = _with_reporters(connection, table, [dict(row._mapping)])
+    return found, {"ETag": f'"{row.version}"'}
+
+
 def whistle_with_clocks(
     whistle_id: UUID, rulebook: Rulebook, reference: Reference
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """One whistle that the caller may see, with its three due days, and its ETag. Raises NoSuchThing."""
-    row, headers = one("whistles", whistle_id, kind="Whistle")
+    row, headers = whistle_for_caller(whistle_id)
     clocks = clocks_of(rulebook, reference.calendar(), row["blown_at"])
     return {**row, "clocks": vars(clocks)}, headers
 

@@ -18,7 +18,7 @@ from shared.calendar import Calendar
 from shared.clock import close_of, local_day
 from shared.events.base import Actor, message_id
 from shared.reactions import NotYet
-from shared.reference import UnitHasNoHead, UnknownUnit
+from shared.reference import UnitHasNoHead
 from shared.refusal import Refusal
 from shared.rulebook import Rulebook, parse_rulebook
 from shared.service import ServiceApplication
@@ -153,11 +153,11 @@ class Notifier(ServiceApplication):
         if self.find(Digest, Digest.id_of(unit, day)) is not None:
             return False
         try:
-            to = Recipient(unit=unit, post=self.reference.head_of(unit))
-        except UnitHasNoHead as refusal:
-            log.warning("digest_without_recipient", unit=unit, reason=str(refusal))
+            to, name = Recipient(unit=unit, post=self.reference.head_of(unit)), self.unit_name(unit)
+        except (UnitHasNoHead, NotYet) as missing:
+            log.warning("digest_without_recipient", unit=unit, reason=str(missing))
             return False
-        said = words.digest(self.unit_name(unit), calendar, day, lines)
+        said = words.digest(name, calendar, day, lines)
         act = self._own_act(f"event:working-day/{day}", key=f"digest|{unit}|{day}", now=now)
 
         def use_case(act: Act) -> Written:
@@ -284,11 +284,16 @@ class Notifier(ServiceApplication):
         return self.reference.calendar().working_days_after(since, days)
 
     def unit_name(self, unit: str) -> str:
-        """What the unit is called; its id while its name is not known or no longer in use."""
-        try:
-            return str(self.reference.unit(unit)["name"])
-        except UnknownUnit:
-            return unit
+        """What the unit is called, also after it was dissolved.
+
+        Raises NotYet: who named the unit in a fact knew it, so its registration is on its way.
+        """
+        with self.views.reading() as connection:
+            units = self.views.table(connection, "units")
+            name = connection.execute(select(units.c.name).where(units.c.id == unit)).scalar()
+        if name is None:
+            raise NotYet(f"the unit {unit} is not registered here")
+        return str(name)
 
     def _clock_name(self, version: int, clock: str) -> str:
         try:

@@ -6,6 +6,7 @@ from uuid import UUID
 from marshmallow import fields, validate
 
 from services.supervision.api.rounds import ReasonSchema, RulingSchema
+from services.supervision.views.namings import naming_for_caller, namings_for_caller
 from shared.service import application, perform
 from shared.web.auth import Role, allow
 from shared.web.http import (
@@ -22,9 +23,7 @@ from shared.web.http import (
     Whole,
     WrittenSchema,
     answer,
-    context,
 )
-from shared.web.lists import many, one
 
 blueprint = Blueprint("namings", __name__, url_prefix="/api/v1", description="公开通报")
 
@@ -93,7 +92,7 @@ class CorrectionSchema(BaseSchema):
 @blueprint.response(200, PageSchema.of(NamingSchema))
 def list_namings(args: dict[str, Any]) -> Any:
     """The namings that the caller may see; to overseers only those that were published."""
-    return many("namings", args, "case_id", "unit", "state", "year", "needs_correction", where=_shown())
+    return namings_for_caller(args)
 
 
 @blueprint.get("/namings/<uuid:naming_id>")
@@ -109,7 +108,7 @@ def list_namings(args: dict[str, Any]) -> Any:
 @blueprint.response(200, NamingSchema)
 def show_naming(naming_id: UUID) -> Any:
     """One naming."""
-    return one("namings", naming_id, kind="Naming")
+    return naming_for_caller(naming_id)
 
 
 @blueprint.post("/namings/<uuid:naming_id>/check")
@@ -170,9 +169,3 @@ def lift_naming(body: dict[str, Any], naming_id: UUID) -> Any:
 def correct_naming(body: dict[str, Any], naming_id: UUID) -> Any:
     """Draft the linked correction of a published naming; it is checked, approved and numbered like one."""
     return answer(perform(lambda act: application().correct_naming(act, naming_id, **body)), 201)
-
-
-def _shown() -> list[Any]:
-    if context().identity.role is not Role.overseer:
-        return []
-    return [lambda namings: namings.c.published_at.is_not(None)]

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from marshmallow import fields, validate
 
+from services.supervision.views.releases import calendar_draft, calendar_drafts
 from shared.service import application, perform
 from shared.web.auth import Role, allow
 from shared.web.http import (
@@ -21,7 +22,7 @@ from shared.web.http import (
     WrittenSchema,
     answer,
 )
-from shared.web.lists import many, one, reading
+from shared.web.lists import many, reading
 
 blueprint = Blueprint("releases", __name__, url_prefix="/api/v1", description="节假日安排与办理规则")
 
@@ -109,7 +110,7 @@ def draft_release(body: dict[str, Any]) -> Any:
 @blueprint.response(200, PageSchema.of(CalendarReleaseSchema))
 def list_releases(args: dict[str, Any]) -> Any:
     """Drafts and releases of the calendar (the embedded base is version 1)."""
-    return many("calendar_drafts", args, "state", "layer", all_see=True)
+    return calendar_drafts(args)
 
 
 @blueprint.get("/calendar-releases/<uuid:release_id>")
@@ -117,7 +118,7 @@ def list_releases(args: dict[str, Any]) -> Any:
 @blueprint.response(200, CalendarReleaseSchema)
 def show_release(release_id: UUID) -> Any:
     """One draft or release."""
-    return one("calendar_drafts", release_id, kind="CalendarDraft")
+    return calendar_draft(release_id)
 
 
 @blueprint.get("/calendar-releases/<uuid:release_id>/preview")

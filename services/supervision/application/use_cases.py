@@ -1,7 +1,6 @@
 """The supervision service's use cases: load, decide, save."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -29,7 +28,7 @@ from shared.calendar.due import Due
 from shared.clock import Clock, local_day
 from shared.events.base import Actor
 from shared.events.supervision import Verdict
-from shared.reference import UnknownPost, UnknownUnit
+from shared.reference import UnknownUnit
 from shared.refusal import Refusal
 from shared.rulebook import Rulebook, parse_rulebook
 from shared.service import ServiceApplication
@@ -264,16 +263,23 @@ class Supervision(ServiceApplication):
         )
 
     def text_for(self, case: Case, rounds: tuple[int, ...]) -> str:
-        """The text of a naming for these rounds, with the names that are known by now."""
+        """The text of a naming for these rounds.
+
+        Raises UnknownUnit, UnknownPost while a registration, another aggregate's fact, has not arrived here: a
+        naming is published under names.
+        """
         last = case.round_of(rounds[-1])
-        unit_name, title = last.unit, None
-        with suppress(UnknownUnit):  # its registration may not have arrived here yet; then the id names it
-            unit_name = self.reference.unit(last.unit)["name"]
-        try:
-            title = self.reference.post(last.post)["title"] if last.post else None
-        except UnknownPost:
-            title = last.post
-        return naming_text(case, last.unit, unit_name, title, rounds)
+        title = self.reference.post(last.post)["title"] if last.post else None
+        return naming_text(case, last.unit, self._unit_name(last.unit), title, rounds)
+
+    def _unit_name(self, unit: str) -> str:
+        """What the unit is called, also after it was dissolved. Raises UnknownUnit."""
+        with self.views.reading() as connection:
+            units = self.views.table(connection, "units")
+            name = connection.execute(select(units.c.name).where(units.c.id == unit)).scalar()
+        if name is None:
+            raise UnknownUnit(unit=unit)
+        return str(name)
 
     def check_naming(self, act: Act, naming_id: UUID) -> Written:
         """A second person checks the draft."""

@@ -2,7 +2,7 @@
 
 from services.supervision.views.cases import CasesView, CustodyView
 from services.supervision.views.clocks import ClocksView, TimersView
-from services.supervision.views.namings import NamingsView
+from services.supervision.views.namings import NamingGroundsView, NamingsView
 from services.supervision.views.releases import CalendarDraftsView, RulebooksView
 from services.supervision.views.rounds import RoundsView
 from shared.views import View
@@ -13,6 +13,7 @@ VIEWS: tuple[type[View], ...] = (
     TimersView,
     RoundsView,
     NamingsView,
+    NamingGroundsView,
     CustodyView,
     CalendarDraftsView,
     RulebooksView,

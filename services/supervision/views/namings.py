@@ -1,23 +1,27 @@
-"""Namings and their corrections."""
+"""Namings and their corrections, and whether their ground still stands."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, Date, Integer, String, Text
+from sqlalchemy import JSON, Boolean, Column, ColumnElement, Date, Integer, String, Table, Text, select
 
 from shared.events import supervision
 from shared.events.base import Message
-from shared.views import MomentColumn, Rows, View
-from shared.web.lists import concerned
+from shared.views import MomentColumn, Row, Rows, View
+from shared.web.auth import Role
+from shared.web.http import context
+from shared.web.lists import concerned, many, one, reading
 
 
 class NamingsView(View):
     """通报: each naming from its draft to what became of it."""
 
     name = "namings"
+    version = 2
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
-        """Who is named for which rounds, by whose hands it went, its number, and whether it needs a correction."""
+        """Who is named for which rounds, by whose hands it went, and its number."""
         return [
             Column("case_id", String(36), nullable=False, info={"index": True}),
             Column("case_number", String(80), nullable=False),
@@ -41,7 +45,6 @@ class NamingsView(View):
             Column("published_at", MomentColumn, info={"index": True}),
             Column("ended_at", MomentColumn),
             Column("reason", Text),
-            Column("needs_correction", Boolean, nullable=False, default=False, info={"index": True}),
             Column("corrects", String(36), info={"index": True}),
             Column("corrected_by", String(36)),
             Column("concerned", String(500), nullable=False),
@@ -132,7 +135,6 @@ class NamingsView(View):
         rows.change(
             message.aggregate_id,
             state="withdrawn",
-            needs_correction=False,
             ended_at=fact.happened_at,
             reason=fact.reason,
             version=message.version,
@@ -142,17 +144,72 @@ class NamingsView(View):
         rows.change(
             message.aggregate_id,
             state="corrected",
-            needs_correction=False,
             corrected_by=str(fact.correction_id),
             ended_at=fact.happened_at,
             reason=fact.reason,
             version=message.version,
         )
 
+
+class NamingGroundsView(View):
+    """通报依据: for every naming that ever became due, whether the rounds it rests on have lost their weight.
+
+    Internal: the case says so, in facts of its own that may arrive before or after those of the naming.
+    """
+
+    name = "naming_grounds"
+
+    @classmethod
+    def columns(cls) -> list[Column[Any]]:
+        """By the naming's id, its case and whether the ground is lost."""
+        return [
+            Column("case_id", String(36), nullable=False),
+            Column("lost", Boolean, nullable=False, info={"index": True}),
+        ]
+
+    def on_naming_became_due(self, rows: Rows, fact: supervision.NamingBecameDue, message: Message) -> None:
+        rows.put(fact.naming_id, case_id=str(message.aggregate_id), lost=False)
+
     def on_naming_no_longer_due(
         self, rows: Rows, fact: supervision.NamingNoLongerDue, message: Message
     ) -> None:
-        rows.change(fact.naming_id, needs_correction=True)
+        rows.put(fact.naming_id, case_id=str(message.aggregate_id), lost=True)
 
-    def on_naming_became_due(self, rows: Rows, fact: supervision.NamingBecameDue, message: Message) -> None:
-        rows.change(fact.naming_id, needs_correction=False)
+
+# -- queries ------------------------------------------------------------------------------------------------------
+
+
+def _needs_correction(namings: Table, grounds: Table) -> ColumnElement[bool]:
+    """Its ground is lost, and it is neither withdrawn nor corrected."""
+    lost = select(grounds.c.id).where(grounds.c.id == namings.c.id, grounds.c.lost)
+    return namings.c.state.not_in(("withdrawn", "corrected")) & lost.exists()
+
+
+def _with_need(rows: Sequence[Row]) -> list[Row]:
+    with reading() as (connection, views):
+        namings = views.table(connection, "namings")
+        grounds = views.table(connection, "naming_grounds")
+        asked = namings.c.id.in_([row["id"] for row in rows])
+        query = select(namings.c.id).where(asked, _needs_correction(namings, grounds))
+        needed = set(connection.execute(query).scalars())
+    return [{**row, "needs_correction": row["id"] in needed} for row in rows]
+
+
+def namings_for_caller(args: Mapping[str, Any]) -> dict[str, Any]:
+    """A page of the namings that the caller may see; to overseers only those that were published."""
+    with reading() as (connection, views):
+        grounds = views.table(connection, "naming_grounds")
+    where: list[Any] = []
+    if context().identity.role is Role.overseer:
+        where.append(lambda namings: namings.c.published_at.is_not(None))
+    wanted = args.get("needs_correction")
+    if wanted is not None:
+        where.append(lambda namings: _needs_correction(namings, grounds) == wanted)
+    found = many("namings", args, "case_id", "unit", "state", "year", where=where)
+    return {**found, "items": _with_need(found["items"])}
+
+
+def naming_for_caller(naming_id: object) -> tuple[Row, dict[str, str]]:
+    """One naming that the caller may see, with its ETag. Raises NoSuchThing."""
+    row, headers = one("namings", naming_id, kind="Naming")
+    return _with_need([row])[0], headers

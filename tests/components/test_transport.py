@@ -1,0 +1,228 @@
+"""The path of an event over a real broker and a real database."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
+from eventsourcing.persistence import Notification
+from kafka import KafkaAdminClient, KafkaConsumer
+
+from deploy.stack import USERS, Broker, Postgres, password_of
+from shared.aggregate import stable_id
+from shared.config import Config
+from shared.relay import republish, sent_before
+from shared.testing import Opened, StoppedClock, an_act
+from shared.transport.kafka import KafkaPublisher, apply_topics, partition_of, topic_of
+from shared.trouble import BrokerAway
+from tests.shared.test_mechanism import NOW, SERVICE
+
+UNITS = 40
+
+
+@pytest.fixture(scope="module")
+def stack(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Postgres, Broker]]:
+    folder = tmp_path_factory.mktemp("stack")
+    with Postgres(folder / "postgres") as postgres, Broker(folder / "broker") as broker:
+        yield postgres, broker
+
+
+@pytest.fixture
+def config(stack: tuple[Postgres, Broker], tmp_path: Path) -> Config:
+    postgres, broker = stack
+    name = f"{tmp_path.name[-20:].lower()}_ward"
+    postgres.create_database(name)
+    with KafkaAdminClient(bootstrap_servers=broker.bootstrap) as admin:
+        known = [topic for topic in admin.list_topics() if topic == topic_of("ward")]
+        if known:
+            admin.delete_topics(known)
+    config = Config(
+        data=tmp_path / "data",
+        database=postgres.url(name.replace("ward", "{service}")),
+        kafka=broker.bootstrap,
+        kafka_partitions=3,
+        kafka_session_seconds=6.0,
+    )
+    apply_topics(config, {"ward": ["ward"]})
+    return config
+
+
+@pytest.fixture
+def opened(config: Config) -> Iterator[Opened]:
+    with ExitStack() as stack:
+        yield stack.enter_context(open_ward(config))
+
+
+def open_ward(config: Config) -> Opened:
+    settings = {
+        name: value for name, value in vars(config).items() if name not in ("data", "poll_seconds", "clock")
+    }
+    return Opened(config.data, StoppedClock(NOW), SERVICE, **settings)
+
+
+def until(reached: Callable[[], Any], *opened: Opened) -> None:
+    """Let the workers work until something is so."""
+    for _ in range(600):
+        for one in opened:
+            one["ward"].settle()
+        if reached():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never came so far")
+
+
+def register(opened: Opened, number: int = UNITS) -> None:
+    app: Any = opened["ward"].app
+    for n in range(number):
+        app.register(an_act(NOW), f"u{n}")
+
+
+def everything_seen(opened: Opened, units: int = UNITS) -> bool:
+    """Every unit registered, renamed by the reaction, both seen by the view."""
+    ward = opened["ward"]
+    end = ward.app.log.max_notification_id() or 0
+    return end == 2 * units and ward.views.reached("ward", end)
+
+
+def test_facts_travel_over_the_broker_and_have_their_effect_once(opened: Opened) -> None:
+    register(opened)
+    until(lambda: everything_seen(opened), opened)
+    rows = opened.rows("ward", "names")
+    assert {(row["name"], row["changes"]) for row in rows.values()} == {
+        (f"new u{n}", 1) for n in range(UNITS)
+    }
+    assert opened.rebuild_and_compare("ward") == []
+    ward = opened["ward"]
+    assert ward.parked() == []
+    assert ward.holes() == []
+
+
+def test_what_is_published_again_changes_nothing(opened: Opened) -> None:
+    register(opened)
+    until(lambda: everything_seen(opened), opened)
+    before, ward = opened.rows("ward", "names"), opened["ward"]
+    republish("ward", ward.app.log, ward.config.database_of("ward"), 11)
+    topic = KafkaConsumer(bootstrap_servers=ward.config.kafka, auto_offset_reset="earliest")
+    topic.subscribe([topic_of("ward")])
+    sent: list[Any] = []
+
+    def twice() -> bool:
+        for records in topic.poll(timeout_ms=100).values():
+            sent.extend(records)
+        return len(sent) == 2 * UNITS + (2 * UNITS - 10)
+
+    until(twice, opened)
+    topic.close()
+    until(lambda: ward.follower.lag() and not any(ward.follower.lag().values()), opened)
+    assert opened.rows("ward", "names") == before
+    assert (ward.app.log.max_notification_id(), ward.holes(), ward.parked()) == (2 * UNITS, [], [])
+
+
+def test_two_workers_share_the_partitions_and_nothing_happens_twice(config: Config, opened: Opened) -> None:
+    with open_ward(config) as other:
+        members: list[Any] = [one["ward"].follower for one in (opened, other)]
+        stop = threading.Event()
+
+        def work() -> None:
+            while not stop.is_set():
+                other["ward"].settle()
+
+        def shared() -> bool:
+            assigned = [len(one._consumer.assignment()) if one._consumer else 0 for one in members]
+            return sorted(assigned) == [1, 2]
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            until(shared, opened)
+            register(opened)
+            until(lambda: everything_seen(opened), opened)
+        finally:
+            stop.set()
+            thread.join()
+        assert {row["changes"] for row in opened.rows("ward", "names").values()} == {1}
+        assert opened.rebuild_and_compare("ward") == []
+
+
+def test_a_strangers_cloudevents_sdk_reads_what_is_sent(opened: Opened) -> None:
+    register(opened, 3)
+    until(lambda: everything_seen(opened, 3), opened)
+    config = opened["ward"].config
+    consumer = KafkaConsumer(
+        topic_of("ward"),
+        bootstrap_servers=config.kafka,
+        auto_offset_reset="earliest",
+        consumer_timeout_ms=3000,
+    )
+    records = list(consumer)
+    consumer.close()
+    assert len(records) == 6
+    for record in records:
+        event = from_binary_event(
+            KafkaMessage(headers=dict(record.headers), key=record.key, value=record.value)
+        )
+        data: Any = event.get_data()
+        aggregate_id = str(stable_id("unit", data["unit"]))
+        version = 2 if data["name"].startswith("new ") else 1
+        assert event.get_id() == f"ward/{aggregate_id}/{version}"
+        assert event.get_type() == ("ward.ward_opened" if version == 1 else "ward.ward_renamed")
+        assert event.get_source() == "/duban/ward"
+        assert event.get_time() == NOW
+        assert event.get_datacontenttype() == "application/json"
+        assert event.get_extension("partitionkey") == aggregate_id == record.key.decode()
+        assert record.partition == partition_of(aggregate_id, 3)
+    traces = [dict(record.headers)["traceparent"].decode().split("-")[1] for record in records]
+    assert len(set(traces)) == 6  # six commands
+
+
+def test_what_the_partitions_held_before_a_position_is_found_in_the_log(opened: Opened) -> None:
+    register(opened, 9)
+    log = opened["ward"].app.log
+    rows = log.select_notifications(start=1, limit=100)
+    for position in range(1, 10):
+        expected = [0, 0, 0]
+        for row in rows[: position - 1]:
+            expected[partition_of(row.originator_id, 3)] = row.id
+        assert sent_before(log, position, 3) == expected
+
+
+def test_the_number_of_partitions_is_frozen(config: Config) -> None:
+    grown = Config(**{**vars(config), "kafka_partitions": 4})
+    with pytest.raises(BrokerAway, match="the number is frozen"):
+        apply_topics(grown, {"ward": ["ward"]})
+
+
+def test_a_service_may_write_only_its_own_topic(sasl_broker: Broker) -> None:
+    assert "assignment" in USERS
+
+    def as_user(user: str) -> Config:
+        return Config(
+            kafka=sasl_broker.bootstrap,
+            database="postgresql://nobody/{service}",
+            kafka_security="SASL_PLAINTEXT",
+            kafka_user=user,
+            kafka_password=password_of(user),
+            kafka_partitions=1,
+        )
+
+    done = apply_topics(as_user("admin"), {"assignment": [], "notify": ["assignment"]})
+    assert "rights" in done[-1]
+    own = KafkaPublisher(as_user("assignment"), "assignment")
+    row = Notification(
+        id=1,
+        originator_id=stable_id("unit", "a"),
+        originator_version=1,
+        topic="ward.ward_opened",
+        state=b'{"timestamp":"2021-01-04T01:00:00Z","because":"request:x"}',
+    )
+    own.acknowledged(own.send(row, 0, "0"), 10)
+    own.close()
+    other = KafkaPublisher(as_user("notify"), "assignment")
+    refused = other.send(row, 0, "0")
+    with pytest.raises(BrokerAway, match="Authorization"):
+        other.acknowledged(refused, 10)
+    other.close()

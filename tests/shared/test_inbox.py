@@ -1,0 +1,194 @@
+"""The inbox: each fact once and in order, whatever is delivered how often; and what is missing is known."""
+
+import sqlite3
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import pytest
+from eventsourcing.persistence import Notification
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared import inbox
+from shared.inbox import Batch, Overtaken, parked, reached, receive
+from shared.testing import shanghai
+
+NOW = shanghai("2021-01-04 09:00")
+
+
+class Database:
+    """The inbox's tables in memory; a transaction a call, as the engines do it."""
+
+    def __init__(self) -> None:
+        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        for statement in inbox.tables("BLOB"):
+            self.connection.execute(statement)
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Sequence[Sequence[Any]]:
+        return self.connection.execute(statement, parameters).fetchall()
+
+    def take(self, batch: Batch) -> tuple[list[tuple[str, int]], int]:
+        """What of the batch has an effect, and how much of it was known before."""
+        receipt = receive(self.execute, "test", batch, NOW)
+        accepted = [(str(row.originator_id), row.originator_version) for row in receipt.accept()]
+        receipt.save(self.execute)
+        return accepted, receipt.duplicates
+
+
+class Topic:
+    """A log published to a topic of some partitions, as the relay does it."""
+
+    def __init__(self, partitions: int = 1) -> None:
+        self.log: list[Notification] = []
+        self.partitions: list[list[tuple[Notification, str]]] = [[] for _ in range(partitions)]
+
+    def write(self, aggregate: str) -> None:
+        version = 1 + sum(row.originator_id == aggregate for row in self.log)
+        self.log.append(
+            Notification(
+                id=len(self.log) + 1,
+                originator_id=aggregate,
+                originator_version=version,
+                topic="a.b",
+                state=b"{}",
+            )
+        )
+
+    def publish(self, start: int = 1, without: frozenset[int] = frozenset()) -> None:
+        """Everything from a position on, except what the relay drops by mistake."""
+        sent = [0] * len(self.partitions)
+        for row in self.log:
+            partition = ord(str(row.originator_id)[0]) % len(self.partitions)
+            if row.id >= start and row.id not in without:
+                self.partitions[partition].append((row, " ".join(map(str, sent))))
+            sent[partition] = row.id
+
+    def batch(self, partition: int, begin: int, end: int | None = None) -> Batch:
+        part = self.partitions[partition][begin:end]
+        places = list(range(begin, begin + len(part)))
+        return Batch("s", partition, [row for row, _ in part], places, [sent for _, sent in part])
+
+
+def written(*aggregates: str, partitions: int = 1) -> Topic:
+    topic = Topic(partitions)
+    for aggregate in aggregates:
+        topic.write(aggregate)
+    return topic
+
+
+def test_what_was_delivered_before_has_no_effect_and_is_counted() -> None:
+    topic, database = written("a", "b", "a"), Database()
+    topic.publish()
+    assert database.take(topic.batch(0, 0)) == ([("a", 1), ("b", 1), ("a", 2)], 0)
+    assert database.take(topic.batch(0, 0)) == ([], 3)
+    assert database.take(topic.batch(0, 1)) == ([], 2)
+
+
+def test_a_record_that_the_relay_dropped_keeps_its_aggregate_back_while_others_flow() -> None:
+    topic, database = written("a", "a", "b", "a", "b"), Database()
+    topic.publish(without=frozenset({2}))
+    assert database.take(topic.batch(0, 0)) == ([("a", 1), ("b", 1), ("b", 2)], 0)
+    [row] = parked(database.execute, "test")
+    assert (row.kind, row.reason) == ("gap", "facts 2 to 2 of this aggregate are missing")
+    assert inbox.holes(database.execute, "test") == [("s", 0, 1, 2)]
+    assert reached(database.execute, "test", "s", 1)
+    assert not reached(database.execute, "test", "s", 5)
+    topic.publish(start=2)
+    assert database.take(topic.batch(0, 4)) == ([("a", 2), ("a", 3)], 3)
+    assert (parked(database.execute, "test"), inbox.holes(database.execute, "test")) == ([], [])
+    assert reached(database.execute, "test", "s", 5)
+
+
+def test_a_wiped_topic_is_noticed_though_no_aggregate_shows_a_gap() -> None:
+    topic, database = written("a", "b", "c"), Database()
+    topic.publish()
+    database.take(topic.batch(0, 0, 1))
+    topic.partitions[0].clear()
+    topic.write("d")
+    topic.publish(start=4)
+    assert database.take(topic.batch(0, 0)) == ([("d", 1)], 0)
+    assert inbox.holes(database.execute, "test") == [("s", 0, 1, 3)]
+    topic.publish(start=2)
+    assert database.take(topic.batch(0, 1)) == ([("b", 1), ("c", 1)], 1)
+    assert inbox.holes(database.execute, "test") == []
+
+
+def test_a_reader_may_rely_on_a_position_when_every_partition_has_what_was_before_it() -> None:
+    topic, database = written("a", "b", "a", "b", "b", partitions=2), Database()
+    topic.publish()  # a: partition 1, b: partition 0
+    database.take(topic.batch(1, 0))
+    assert not reached(database.execute, "test", "s", 2)
+    assert not reached(database.execute, "test", "s", 3)  # b's first fact has not come
+    database.take(topic.batch(0, 0, 1))
+    assert reached(database.execute, "test", "s", 3)
+    assert not reached(database.execute, "test", "s", 4)
+    database.take(topic.batch(0, 1))
+    assert reached(database.execute, "test", "s", 5)  # partition 1 stands still at 3 and misses nothing
+    assert not reached(database.execute, "test", "s", 6)
+
+
+def test_two_workers_with_the_same_batch_write_it_once() -> None:
+    topic, database = written("a", "a"), Database()
+    topic.publish()
+    one, other = (receive(database.execute, "test", topic.batch(0, 0), NOW) for _ in range(2))
+    assert len(list(one.accept())) == len(list(other.accept())) == 2
+    one.save(database.execute)
+    with pytest.raises(Overtaken):
+        other.save(database.execute)
+
+
+def test_two_workers_who_heal_the_same_gap_write_it_once() -> None:
+    topic, database = written("a", "a", "b"), Database()
+    topic.publish(without=frozenset({1}))
+    database.take(topic.batch(0, 0))
+    topic.publish()
+    one, other = (receive(database.execute, "test", topic.batch(0, 2), NOW) for _ in range(2))
+    for receipt in (one, other):
+        assert [row.originator_version for row in receipt.accept() if row.originator_id == "a"] == [1, 2]
+    one.save(database.execute, handled="a")
+    with pytest.raises(Overtaken):
+        other.save(database.execute, handled="a")
+
+
+def test_what_is_no_event_of_ours_is_parked_with_its_bytes() -> None:
+    database = Database()
+    stranger = Notification(id=-8, originator_id="t/0/7", originator_version=1, topic="", state=b"\xff")
+    assert database.take(Batch("s", 0, [stranger], [7], [""])) == ([], 0)
+    [row] = parked(database.execute, "test")
+    assert (row.kind, row.state, row.position) == ("fault", b"\xff", -8)
+    assert inbox.mark_of(database.execute, "test", "s", 0).place == 7
+
+
+@given(
+    writes=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=25),
+    runs=st.lists(st.tuples(st.integers(1, 9), st.frozensets(st.integers(1, 25), max_size=4)), max_size=3),
+    seed=st.integers(0, 1000),
+)
+def test_whatever_is_dropped_repeated_and_split_each_fact_has_its_effect_once_and_in_order(
+    writes: list[str], runs: list[tuple[int, frozenset[int]]], seed: int
+) -> None:
+    topic, database = written(*writes, partitions=3), Database()
+    for start, without in runs:
+        topic.publish(start, without)
+    topic.publish()  # the republish that heals
+    chance = Random(seed)
+    seen: list[tuple[str, int]] = []
+    at = [0, 0, 0]
+    while any(at[n] < len(topic.partitions[n]) for n in range(3)):
+        partition = chance.randrange(3)
+        begin = max(0, at[partition] - chance.randrange(4))  # a crash delivers some of it again
+        end = at[partition] + chance.randrange(6)
+        batch = topic.batch(partition, begin, end)
+        if batch.rows:
+            accepted, _ = database.take(batch)
+            seen += accepted
+        at[partition] = max(at[partition], min(end, len(topic.partitions[partition])))
+    expected = [(str(row.originator_id), row.originator_version) for row in topic.log]
+    assert sorted(seen) == sorted(expected)
+    for aggregate in set(writes):
+        versions = [version for name, version in seen if name == aggregate]
+        assert versions == sorted(versions)
+    assert parked(database.execute, "test") == []
+    assert inbox.holes(database.execute, "test") == []
+    assert reached(database.execute, "test", "s", len(topic.log))
