@@ -139,6 +139,7 @@ def asyncapi() -> str:
             "summary": " ".join((inspect.getdoc(cls) or "").split()),
             "contentType": "application/json",
             "headers": {"$ref": "#/components/schemas/CloudEventHeaders"},
+            "bindings": {"kafka": {"key": {"type": "string", "format": "uuid"}, "bindingVersion": "0.5.0"}},
             "payload": schema,
         }
     components["CloudEventHeaders"] = {
@@ -151,7 +152,14 @@ def asyncapi() -> str:
             "ce_source": {"type": "string"},
             "ce_type": {"type": "string", "description": "the event's pinned topic"},
             "ce_time": {"type": "string", "format": "date-time"},
-            "ce_partitionkey": {"type": "string", "description": "the aggregate id"},
+            "ce_partitionkey": {"type": "string", "description": "the aggregate id, also the record's key"},
+            "ce_sequence": {"type": "string", "description": "the position in the service's log"},
+            "ce_sent": {
+                "type": "string",
+                "description": "the last position in every partition before this one, so that a loss is noticed",
+            },
+            "content-type": {"type": "string", "const": "application/json"},
+            "traceparent": {"type": "string", "description": "W3C; one trace id for all events of a command"},
         },
     }
     document = {
@@ -166,6 +174,12 @@ def asyncapi() -> str:
             name: {
                 "address": f"duban.{name}.events",
                 "description": service.title,
+                "bindings": {
+                    "kafka": {
+                        "topicConfiguration": {"cleanup.policy": ["delete"], "retention.ms": -1},
+                        "bindingVersion": "0.5.0",
+                    }
+                },
                 "messages": {
                     cls.__name__: {"$ref": f"#/components/messages/{cls.__name__}"}
                     for topic, cls in published.items()

@@ -126,19 +126,3 @@ def cloudevent(source: str, notification: Notification) -> dict[str, Any]:
         "sequence": str(notification.id),
         "data": msgspec.json.decode(notification.state),
     }
-
-
-def from_cloudevent(envelope: dict[str, Any]) -> Message:
-    """The message in a CloudEvents envelope. Raises Unreadable if it is none of ours."""
-    try:
-        source, aggregate_id, version = envelope["id"].rsplit("/", 2)
-        return Message(
-            source=source,
-            partition=0,
-            position=int(envelope["sequence"]),
-            aggregate_id=UUID(aggregate_id),
-            version=int(version),
-            fact=decode(envelope["type"], msgspec.json.encode(envelope["data"])),
-        )
-    except (KeyError, ValueError, AttributeError, TypeError) as error:
-        raise Unreadable(str(envelope.get("type")), f"not an envelope of this suite: {error!r}") from error

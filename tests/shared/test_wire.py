@@ -11,7 +11,7 @@ from eventsourcing.persistence import Notification
 
 from shared.events import assignment
 from shared.events.base import Actor, Fact, message_id
-from shared.wire import Unreadable, cloudevent, decode, encode, from_cloudevent, read
+from shared.wire import Unreadable, cloudevent, decode, encode
 
 STAMP: dict[str, Any] = {
     "timestamp": datetime(2021, 2, 5, 8, 0, tzinfo=UTC),
@@ -109,7 +109,7 @@ def test_a_version_from_the_future_is_refused_not_guessed_at() -> None:
         decode("codec.moved", json.dumps(state).encode())
 
 
-def test_the_envelope_is_a_cloudevent_and_reads_back() -> None:
+def test_the_envelope_is_a_cloudevent() -> None:
     row = Notification(
         originator_id=ID, originator_version=7, topic=EXTENDED.TOPIC, state=encode(EXTENDED), id=41
     )
@@ -119,10 +119,7 @@ def test_the_envelope_is_a_cloudevent_and_reads_back() -> None:
     assert envelope["type"] == "assignment.extension_granted"
     assert envelope["time"] == "2021-02-05T08:00:00Z"
     assert envelope["partitionkey"] == str(ID)
-    assert from_cloudevent(json.loads(json.dumps(envelope))) == read("assignment", 0, row)
-    for broken in ({}, {**envelope, "id": "x"}, {**envelope, "data": []}, {**envelope, "type": None}):
-        with pytest.raises(Unreadable):
-            from_cloudevent(broken)
+    assert envelope["data"] == json.loads(row.state)
 
 
 def test_two_events_cannot_claim_one_topic() -> None:
