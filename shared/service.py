@@ -13,7 +13,7 @@ import structlog
 from flask import Flask, current_app, request
 from flask_smorest import Blueprint
 
-from shared import postgres
+from shared import logs, postgres
 from shared.aggregate import Act
 from shared.application import Application, UseCase
 from shared.clock import Clock
@@ -29,6 +29,7 @@ from shared.rulebook import Rulebook, load_rulebook
 from shared.transport import Follower
 from shared.transport.embedded import EmbeddedFollower
 from shared.trouble import TROUBLE
+from shared.upgrade import upgrade_files
 from shared.views import View, Views
 from shared.web.app import create_app
 from shared.web.auth import load_key, verifier
@@ -39,6 +40,8 @@ from shared.written import Written
 
 if TYPE_CHECKING:
     from shared.relay import Relay
+
+log = logs.log("service")
 
 SERVICES = ("assignment", "supervision", "enterprise", "notify")
 
@@ -272,7 +275,7 @@ def open_service(
     app.rulebook = load_rulebook(config.rulebook)
     reactions = service.reactions(app) if service.reactions else None
     sources = service.sources()
-    logs: dict[str, Application] = {service.name: app}
+    open_logs: dict[str, Application] = {service.name: app}
     follow: Callable[[str, Sequence[str]], Follower]
     relay = None
     if config.kafka:
@@ -290,10 +293,10 @@ def open_service(
             lambda partitions: kafka.last_positions(config, service.name, partitions),
         )
     else:
-        logs |= {source: open_log(config, source, clock) for source in sources if source != service.name}
+        open_logs |= {source: open_log(config, source, clock) for source in sources if source != service.name}
 
         def follow(consumer: str, sources: Sequence[str]) -> Follower:
-            return EmbeddedFollower({source: logs[source].log for source in sources})
+            return EmbeddedFollower({source: open_logs[source].log for source in sources})
 
     return Runtime(
         service=service,
@@ -306,7 +309,7 @@ def open_service(
         ),
         reactor=Reactor(reactions, follow("react", reactions.sources)) if reactions else None,
         relay=relay,
-        logs=[log for name, log in logs.items() if name != service.name],
+        logs=[one for name, one in open_logs.items() if name != service.name],
     )
 
 
@@ -372,6 +375,8 @@ def migrate_files(service: Service, config: Config, views: Views, clock: Clock) 
             (config.data / name).mkdir(exist_ok=True)
             if not (config.data / name / "events.sqlite").exists():
                 open_log(config, name, clock, create=True).close()
+        if upgrade_files(config.data, service.name):
+            log.info("files_upgraded", service=service.name, schema=SCHEMA_VERSION)
         views.create()
 
 
