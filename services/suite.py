@@ -74,9 +74,9 @@ class Process:
         return None if self.handle is None else self.handle.poll()
 
     def kill(self) -> None:
-        """``kill -9``: as a power cut would."""
-        if self.handle is not None:
-            self.handle.kill()
+        """``kill -9`` for it and the processes that it started: as a power cut would."""
+        if self.handle is not None and self.handle.poll() is None:
+            os.killpg(self.handle.pid, signal.SIGKILL)  # a web process's workers would keep its port a while
             self.handle.wait()
 
     def ask_to_stop(self) -> None:

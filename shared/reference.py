@@ -206,9 +206,11 @@ class Reference:
             return self.calendar_in(connection)
 
     def calendar_in(self, connection: Connection) -> Calendar:
-        """The calendar in force, read in an open connection."""
+        """The calendar in force, read in an open connection: up to the last version before one that is on its way."""
         table = self._views.table(connection, "calendar_releases")
-        rows = connection.execute(select(table).order_by(table.c.version)).all()
+        found = connection.execute(select(table).order_by(table.c.version)).all()
+        first = Calendar.base().version + 1
+        rows = [row for version, row in enumerate(found, first) if row.version == version]
         return _calendar(
             tuple(
                 CalendarRelease(

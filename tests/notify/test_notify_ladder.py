@@ -374,13 +374,13 @@ def test_a_corrected_naming_is_withdrawn_and_the_correction_told(world: Any) -> 
     assert (told["state"], told["colour"]) == ("open", "blue")
 
 
-def test_a_naming_no_longer_due_withdraws_the_escalation_and_the_window(world: Any) -> None:
+def test_a_naming_no_longer_due_withdraws_the_escalation_and_its_withdrawal_the_window(world: Any) -> None:
     case = world.escalated()
     naming = named(world, case)
     world.told(supervision.NamingNoLongerDue, case, naming_id=naming, ground="异议成立")
     assert world.escalation(case)["state"] == "withdrawn"
-    assert world.standing(clock="objection_window") == []
     world.told(supervision.NamingWithdrawn, naming, reason="失去依据")
+    assert world.standing(clock="objection_window") == []
     world.nothing_new_when_delivered_again()
 
 

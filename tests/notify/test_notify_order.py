@@ -131,6 +131,7 @@ def story() -> list[Said]:
         (supervision.NamingCorrected, NAMING, {"correction_id": CORRECTION, "reason": "认定有误"}),
         opened(OTHER, number="2021-2", rulebook_version=2, unit="czj", post="czj/officer"),
         missed(OTHER, unit="czj"),
+        (supervision.CaseClosed, CASE, {"ground": "resolved"}),
     ]
 
 
@@ -170,7 +171,7 @@ def out(folder: Path, said: list[Said]) -> tuple[Counter[bytes], dict[str, str]]
 def test_in_every_order_of_aggregates_the_same_facts_are_out(tmp_path: Path) -> None:
     said = story()
     expected = out(tmp_path / "as-told", said)
-    assert Counter(expected[1].values()) == {"open": 9, "withdrawn": 4}
+    assert Counter(expected[1].values()) == {"open": 3, "withdrawn": 10}
     reference = (assignment.UnitRegistered, assignment.PostCreated, supervision.RulebookReleased)
     assert out(tmp_path / "reference", sorted(said, key=lambda one: one[0] in reference)) == expected
     for aggregate in (CASE, NAMING, CORRECTION, stable_id("rulebook", 2)):
@@ -262,3 +263,30 @@ def test_a_dissolved_unit_is_told_by_its_name(world: World) -> None:
     told(world, opened(CASE))
     assert kinds(world.facts(CASE)) == ["MatterFollowed", "NoticeIssued"]
     assert NAMES["fgw"] in world.notices()[0]["text"]
+
+
+def test_a_case_closed_before_or_after_leaves_its_namings_window_open(world: World) -> None:
+    told(world, opened(CASE), drafted(NAMING), (supervision.CaseClosed, CASE, {"ground": "resolved"}))
+    told(world, checked(NAMING))
+    assert world.standing() == [("naming", "fgw/head")]
+    told(world, (supervision.CaseReopened, CASE, {"reason": "领导有新批示"}))
+    told(world, (supervision.CaseClosed, CASE, {"ground": "resolved"}))
+    assert world.standing() == [("naming", "fgw/head")]
+    world.nothing_new_when_delivered_again()
+
+
+def test_a_calendar_that_overtakes_another_waits_for_it(world: World) -> None:
+    def released(version: int, day: date) -> Said:
+        days = (supervision.CalendarDay(day=day, working=False, name="旗庆"),)
+        what = {"release_id": stable_id("draft", version), "version": version, "layer": "banner"}
+        return (
+            supervision.CalendarReleased,
+            stable_id("calendar", version),
+            {**what, "title": "旗庆", "days": days},
+        )
+
+    reference = world.opened["notify"].app.reference
+    told(world, released(3, date(2021, 3, 10)))
+    assert reference.calendar().version == 1
+    told(world, released(2, date(2021, 3, 11)))
+    assert reference.calendar().version == 3

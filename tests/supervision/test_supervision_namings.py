@@ -59,17 +59,19 @@ def test_a_published_naming_that_lost_its_ground_is_corrected_by_a_numbered_docu
     approved(world, naming)
     assert world.do("inspect/officer", f"namings/{naming}/publish")["number"] == "通报〔2021〕1号"
     world.do("inspect/chief", f"cases/{case}/rounds/2/void", reason="答复被误判")
-    row = world.opened.rows("supervision", "namings")[str(naming)]
-    assert (row["state"], row["needs_correction"]) == ("published", True)
+    client = world.client("inspect/chief")
+    [shown] = client.get("/api/v1/namings?needs_correction=true").json["items"]
+    assert (shown["id"], shown["state"], shown["needs_correction"]) == (str(naming), "published", True)
     drafted = world.do("inspect/chief", f"namings/{naming}/correct", text="关于更正通报〔2021〕1号的通报")
     correction = drafted["id"]
     world.refused("checking-ones-own-draft", "inspect/chief", f"namings/{correction}/check")
     world.do("inspect/officer", f"namings/{correction}/check")
     world.do("gov/main-leader", f"namings/{correction}/approve")
     assert world.do("inspect/officer", f"namings/{correction}/publish")["number"] == "通报〔2021〕2号"
-    row = world.opened.rows("supervision", "namings")[str(naming)]
-    assert (row["state"], row["needs_correction"]) == ("corrected", False)
-    assert row["corrected_by"] == correction
+    shown = client.get(f"/api/v1/namings/{naming}").json
+    assert (shown["state"], shown["needs_correction"]) == ("corrected", False)
+    assert shown["corrected_by"] == correction
+    assert client.get("/api/v1/namings?needs_correction=true").json["items"] == []
     world.consistent()
 
 

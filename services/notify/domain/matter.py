@@ -22,8 +22,9 @@ NAMING = "naming"
 CORRECTION = "naming_correction"
 OBJECTION = "objection_window"
 
-UNTIL_LIFTED = frozenset({NAMING, CORRECTION})
-"""What closing a case does not withdraw: a published naming stands until it is lifted or corrected."""
+UNTIL_LIFTED = frozenset({OBJECTION, NAMING, CORRECTION})
+"""What the end of a case does not withdraw: the notices of a naming stand until its own facts take them back, which
+may be heard before or after those of the case."""
 
 MAIN_CLOCKS = {"task": "task_due", "duty": "arrange", "whistle": "resolve_or_confirm"}
 """The clock whose ladder speaks for a matter that is supervised before any of its clocks was missed."""
