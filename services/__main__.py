@@ -439,13 +439,18 @@ def _personal(topic: str) -> Sequence[str]:
 @main.command()
 @Data
 @click.option("--retry", is_flag=True, help="重试 Handle them again, in order.")
-def parked(data: Path | None, retry: bool) -> None:
+@click.option(
+    "--discard-strangers", is_flag=True, help="丢弃外来记录 Give up records that are no events of this suite."
+)
+def parked(data: Path | None, retry: bool, discard_strangers: bool) -> None:
     """搁置的消息 Messages that a reaction or a view could not handle, with reasons."""
     config = config_of(data)
     left = 0
     for name, runtime in open_suite(config, config.make_clock()).items():
         if retry:
             runtime.retry_parked()
+        if discard_strangers:
+            click.echo(f"{name}: {runtime.discard_strangers()}")
         for consumer, row in runtime.parked():
             left += 1
             view = f" view {row.handler}" if row.handler else ""

@@ -239,6 +239,10 @@ class Reactor:
                 self.app.save_with(partial(_keep, replace(row, kind=reason[0], reason=reason[1])))
         return healed, len(rows) - healed
 
+    def discard(self, row: Parked) -> None:
+        """Give up a parked message for good. Raises Overtaken if it is parked no longer."""
+        self.app.save_with(partial(_unpark, row))
+
 
 def _unpark(row: Parked, execute: Execute) -> None:
     inbox.remove(execute, CONSUMER, row)

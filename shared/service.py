@@ -167,6 +167,13 @@ class Runtime:
             self.reactor.retry_parked()
         self.views.retry_parked()
 
+    def discard_strangers(self) -> int:
+        """Give up parked records that are no events of this suite; how many."""
+        strangers = [(consumer, row) for consumer, row in self.parked() if row.position < 0]
+        for consumer, row in strangers:
+            (self.reactor if consumer == "react" and self.reactor else self.views).discard(row)
+        return len(strangers)
+
     def holes(self) -> list[tuple[str, str, int, int, int]]:
         """Consumer, source, partition, and the positions after which and up to which nothing was received."""
         of_reactions = self.reactor.holes() if self.reactor else []

@@ -4,7 +4,7 @@ A view has a version. A new version, or a rebuild, is built beside the live one 
 reactions never run in it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -112,6 +112,15 @@ class Rows:
             self._known[key] = None if row is None else dict(row._mapping)
         return self._known[key]
 
+    def load(self, ids: Collection[str]) -> None:
+        """Read these rows together, because they are about to be asked for."""
+        wanted = sorted({*ids} - self._known.keys())
+        for start in range(0, len(wanted), inbox.CHUNK):
+            some = wanted[start : start + inbox.CHUNK]
+            self._known.update(dict.fromkeys(some))
+            for row in self._connection.execute(select(self._table).where(self._table.c.id.in_(some))):
+                self._known[row.id] = dict(row._mapping)
+
     def put(self, id: object, **values: Any) -> None:  # noqa: A002
         """Write a whole row: columns not named take their defaults."""
         self._check(values)
@@ -203,6 +212,10 @@ class View:
     def sources(self) -> tuple[str, ...]:
         """The services whose facts are folded."""
         return sources_of(self.handlers)
+
+    def row_id(self, message: Message) -> str:
+        """The row that this message most likely changes: a batch's are read together. A wrong guess costs only time."""
+        return str(message.aggregate_id)
 
     def fold(self, rows: Rows, message: Message) -> None:
         """Fold one message into the rows."""
@@ -438,6 +451,7 @@ class Views:
             view = self.views[name]
             rows = Rows(connection, table, {}, complete=False)
             blocked = receipt.blocked(name)
+            messages = []
             for message in accepted:
                 if message.topic not in view.handlers:
                     continue
@@ -446,7 +460,11 @@ class Views:
                     continue
                 if message.id not in read_once:
                     read_once[message.id] = read(*receipt.origin, message)
-                view.fold(rows, read_once[message.id])
+                messages.append(read_once[message.id])
+            if len(messages) > 1:
+                rows.load({view.row_id(message) for message in messages})
+            for found in messages:
+                view.fold(rows, found)
             rows.flush()
         if read_once:
             self._faults_in_a_row = 0
@@ -506,6 +524,10 @@ class Views:
             else:
                 failed |= of_it
         return healed, len(rows) - healed
+
+    def discard(self, row: Parked) -> None:
+        """Give up a parked message for good. Raises Overtaken if it is parked no longer."""
+        self._in_transaction(lambda connection: inbox.remove(_execute_on(connection), CONSUMER, row))
 
     def _heal(self, row: Parked, connection: Connection) -> bool:
         tables = self._all_live(connection)
@@ -769,14 +791,7 @@ def _execute_on(connection: Connection) -> inbox.Execute:
 
 def _engine(url: str, patience: float, pool_size: int) -> Engine:
     if url.startswith("postgresql:"):
-        return create_engine(
-            url.replace("postgresql:", "postgresql+psycopg:", 1),
-            creator=lambda: postgres.connect(url, patience),
-            pool_pre_ping=True,
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=patience,
-        )
+        return postgres.engine(url, patience, pool_size)
     engine = create_engine(url)
 
     @event.listens_for(engine, "connect")

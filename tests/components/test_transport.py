@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 from eventsourcing.persistence import Notification
-from kafka import KafkaAdminClient, KafkaConsumer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
 from deploy.stack import USERS, Broker, Postgres, password_of
 from shared.aggregate import stable_id
@@ -226,3 +226,20 @@ def test_a_service_may_write_only_its_own_topic(sasl_broker: Broker) -> None:
     with pytest.raises(BrokerAway, match="Authorization"):
         other.acknowledged(refused, 10)
     other.close()
+
+
+def test_a_strangers_record_is_parked_and_can_be_given_up(opened: Opened) -> None:
+    ward = opened["ward"]
+    producer = KafkaProducer(bootstrap_servers=ward.config.kafka)
+    producer.send(topic_of("ward"), key=b"x", value=b"\xff what is this").get(timeout=10)
+    producer.close()
+    register(opened, 3)
+    until(lambda: everything_seen(opened, 3) and len(ward.parked()) == 2, opened)
+    assert {(consumer, row.kind, row.reason, row.state) for consumer, row in ward.parked()} == {
+        (consumer, "fault", "not an event of this suite", b"\xff what is this")
+        for consumer in ("project", "react")
+    }
+    ward.retry_parked()
+    assert len(ward.parked()) == 2
+    assert ward.discard_strangers() == 2
+    assert ward.parked() == []
