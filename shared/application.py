@@ -1,6 +1,7 @@
 """The base of every service's application: load, decide, save; and a request that is carried out once."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
@@ -38,8 +39,8 @@ class VersionIsStale(Refusal):
 
 
 class ChangedMeanwhile(Refusal):
-    """他人同时进行了修改，请重新查看后再操作。
-    Somebody else changed it at the same moment: look again before you change it."""
+    """他人同时进行了修改，现在已是第 {version} 版，请重新查看后再操作。
+    Others changed it at the same moment, it is at version {version} now: look again before you change it."""
 
 
 class AlreadyExists(Refusal):
@@ -54,6 +55,9 @@ class IdempotencyKeyReused(Refusal):
     status = 422
     field = "Idempotency-Key"
 
+
+_subject: ContextVar[tuple[type[Aggregate], UUID]] = ContextVar("subject")
+"""What the present request last tried to write."""
 
 UseCase = Callable[[Act], Written]
 
@@ -111,6 +115,7 @@ class Application(EventSourcedApplication[UUID]):
         """Save the new events of ``aggregates`` and the answer to the request; the first one gives the answer."""
         changed = [event for aggregate in aggregates for event in aggregate.pending_events]
         subject = aggregates[0]
+        _subject.set((type(subject), subject.id))
         written: list[Written] = []
 
         def answer(positions: Sequence[int]) -> Answered:
@@ -163,7 +168,9 @@ class Application(EventSourcedApplication[UUID]):
                     return before
                 if isinstance(error, Refusal):
                     raise
-        raise ChangedMeanwhile()
+        kind, id_ = _subject.get()
+        now = self.find(kind, id_)
+        raise ChangedMeanwhile(version=0 if now is None else now.version)
 
     def _answer_of(self, act: Act) -> Written | None:
         row = self.log.answered(act.key or act.because)

@@ -10,7 +10,7 @@ from eventsourcing.persistence import IntegrityError
 from sqlalchemy import Column, Integer, String
 
 from shared.aggregate import Act, Aggregate, Change, Creation, stable_id
-from shared.application import IdempotencyKeyReused, VersionIsStale
+from shared.application import ChangedMeanwhile, IdempotencyKeyReused, VersionIsStale
 from shared.events.base import Fact, Message
 from shared.inbox import ConsumerStopped, Execute
 from shared.reactions import NotYet, Reactions
@@ -266,3 +266,20 @@ def test_a_new_version_is_built_beside_the_old_and_swapped_when_done(tmp_path: P
         rows = connection.execute(runtime.views.table(connection, "names").select()).all()
     assert [(row.id, row.name) for row in rows] == [("fgw", "new fgw")]
     runtime.close()
+
+
+def test_a_command_that_others_overtake_again_and_again_is_refused_with_the_version_it_has_now(
+    opened: Opened,
+) -> None:
+    app = app_of(opened)
+    app.register(an_act(NOW), "fgw")
+
+    def rename(act: Act) -> Written:
+        ward = app.load(Ward, stable_id("unit", "fgw"), act)
+        app.rename(an_act(NOW), "fgw", "the other's")
+        ward.record(Ward.Renamed, act, unit="fgw", name="mine")
+        return app.commit(act, ward)  # type: ignore[no-any-return]
+
+    with pytest.raises(ChangedMeanwhile, match="version 6"):
+        app.perform(an_act(NOW), rename)
+    assert {fact.name for fact in opened.of_kind("ward", WardRenamed)} == {"the other's"}
