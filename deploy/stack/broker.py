@@ -59,16 +59,23 @@ class Broker(Program):
     """One broker with its data in ``folder``; clients go to ``advertised_port`` (a proxy's) once they know the broker.
 
     With ``sasl`` the users of `USERS` log in by SCRAM-SHA-512; ``admin`` may do all, the others what an ACL allows.
+    With ``tls``, a folder with ``broker.pem`` (key and certificates) and ``ca.pem``, clients speak TLS.
     """
 
     name = "broker"
 
     def __init__(
-        self, folder: Path, port: int | None = None, *, sasl: bool = False, advertised_port: int | None = None
+        self,
+        folder: Path,
+        port: int | None = None,
+        *,
+        sasl: bool = False,
+        tls: Path | None = None,
+        advertised_port: int | None = None,
     ) -> None:
         super().__init__(folder, port)
         self.jvm: tuple[str, ...] = JVM
-        self.sasl = sasl
+        self.sasl, self.tls = sasl, tls
         self.advertised_port = advertised_port
 
     @property
@@ -123,7 +130,9 @@ class Broker(Program):
             raise RuntimeError(f"the broker's storage in {self.folder}:\n{done.stdout}{done.stderr}")
 
     def _write_settings(self) -> None:
-        settings = PROPERTIES | self._listeners() | (self._security() if self.sasl else {})
+        settings = (
+            PROPERTIES | self._listeners() | (self._security() if self.sasl else {}) | self._certificates()
+        )
         settings["log.dirs"] = str(self.data)
         lines = "".join(f"{name}={value}\n" for name, value in settings.items())
         self._properties.write_text(lines, "utf-8")
@@ -133,12 +142,23 @@ class Broker(Program):
         # The controller's port stands in the log of the quorum: it stays what it was when the storage was formatted.
         controller = LISTENING.format(port=self._controller_port.read_text("ascii").strip())
         advertised = LISTENING.format(port=self.advertised_port or self.port)
-        protocol = "SASL_PLAINTEXT" if self.sasl else "PLAINTEXT"
+        login = "SASL_" if self.sasl else ""
+        client = f"{login}SSL" if self.tls else f"{login}PLAINTEXT"
         return {
             "listeners": f"CLIENT://{self.bootstrap},CONTROLLER://{controller}",
             "advertised.listeners": f"CLIENT://{advertised}",
             "controller.quorum.bootstrap.servers": controller,
-            "listener.security.protocol.map": f"CLIENT:{protocol},CONTROLLER:{protocol}",
+            "listener.security.protocol.map": f"CLIENT:{client},CONTROLLER:{login}PLAINTEXT",
+        }
+
+    def _certificates(self) -> dict[str, str]:
+        if self.tls is None:
+            return {}
+        return {
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(self.tls / "broker.pem"),
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": str(self.tls / "ca.pem"),
         }
 
     def _security(self) -> dict[str, str]:

@@ -4,15 +4,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from eventsourcing.persistence import Notification
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
-from deploy.stack import USERS, Broker, Postgres, password_of
+from deploy.stack import Broker, Postgres, password_of
 from shared.aggregate import stable_id
 from shared.config import Config
 from shared.relay import republish, sent_before
@@ -196,36 +203,66 @@ def test_the_number_of_partitions_is_frozen(config: Config) -> None:
         apply_topics(grown, {"ward": ["ward"]})
 
 
-def test_a_service_may_write_only_its_own_topic(sasl_broker: Broker) -> None:
-    assert "assignment" in USERS
+def certificates(folder: Path) -> None:
+    """An authority of the test's own and a certificate of it for a broker at 127.0.0.1."""
+    now = datetime.now(UTC)
 
-    def as_user(user: str) -> Config:
-        return Config(
-            kafka=sasl_broker.bootstrap,
-            database="postgresql://nobody/{service}",
-            kafka_security="SASL_PLAINTEXT",
-            kafka_user=user,
-            kafka_password=password_of(user),
-            kafka_partitions=1,
+    def signed(name: str, key: Any, issuer: str, by: Any, *extensions: Any) -> x509.Certificate:
+        builder = x509.CertificateBuilder(
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]),
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
+            key.public_key(),
+            x509.random_serial_number(),
+            now - timedelta(minutes=1),
+            now + timedelta(days=1),
         )
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical)
+        return builder.sign(by, hashes.SHA256())
 
-    done = apply_topics(as_user("admin"), {"assignment": [], "notify": ["assignment"]})
-    assert "rights" in done[-1]
-    own = KafkaPublisher(as_user("assignment"), "assignment")
-    row = Notification(
-        id=1,
-        originator_id=stable_id("unit", "a"),
-        originator_version=1,
-        topic="ward.ward_opened",
-        state=b'{"timestamp":"2021-01-04T01:00:00Z","because":"request:x"}',
+    authority, broker = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    ca = signed("duban test", authority, "duban test", authority, (x509.BasicConstraints(True, None), True))
+    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    own = signed("broker", broker, "duban test", authority, (names, False))
+    private = broker.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "ca.pem").write_bytes(ca.public_bytes(Encoding.PEM))
+    (folder / "broker.pem").write_bytes(
+        private + own.public_bytes(Encoding.PEM) + ca.public_bytes(Encoding.PEM)
     )
-    own.acknowledged(own.send(row, 0, "0"), 10)
-    own.close()
-    other = KafkaPublisher(as_user("notify"), "assignment")
-    refused = other.send(row, 0, "0")
-    with pytest.raises(BrokerAway, match="Authorization"):
-        other.acknowledged(refused, 10)
-    other.close()
+
+
+def test_over_tls_a_service_logs_in_and_may_write_only_its_own_topic(programs: None, tmp_path: Path) -> None:
+    certificates(tmp_path)
+    with Broker(tmp_path / "broker", sasl=True, tls=tmp_path) as broker:
+
+        def as_user(user: str) -> Config:
+            return Config(
+                kafka=broker.bootstrap,
+                database="postgresql://nobody/{service}",
+                kafka_security="SASL_SSL",
+                kafka_user=user,
+                kafka_password=password_of(user),
+                kafka_ca=tmp_path / "ca.pem",
+                kafka_partitions=1,
+            )
+
+        done = apply_topics(as_user("admin"), {"assignment": [], "notify": ["assignment"]})
+        assert "rights" in done[-1]
+        row = Notification(
+            id=1,
+            originator_id=stable_id("unit", "a"),
+            originator_version=1,
+            topic="ward.ward_opened",
+            state=b'{"timestamp":"2021-01-04T01:00:00Z","because":"request:x"}',
+        )
+        own = KafkaPublisher(as_user("assignment"), "assignment")
+        own.acknowledged(own.send(row, 0, "0"), 10)
+        own.close()
+        other = KafkaPublisher(as_user("notify"), "assignment")
+        refused = other.send(row, 0, "0")
+        with pytest.raises(BrokerAway, match="Authorization"):
+            other.acknowledged(refused, 10)
+        other.close()
 
 
 def test_a_strangers_record_is_parked_and_can_be_given_up(opened: Opened) -> None:
