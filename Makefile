@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo demo-cluster test check format run stack stack-stop bench docs clean
+.PHONY: help setup lock demo demo-cluster test check format run stack stack-stop faults bench docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -25,7 +25,7 @@ demo-cluster: setup ## The same on a real broker and database, every role a proc
 	$(BIN)/python -m deploy.stack run sh -c '$(BIN)/duban migrate && $(BIN)/duban topics apply && $(BIN)/duban demo --cluster'
 
 test: setup ## Run every test
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadgroup
 
 check: setup ## Format, lint, types
 	$(BIN)/ruff format --check .
@@ -44,6 +44,9 @@ stack: setup ## Start a real PostgreSQL and Kafka broker in .stack, which run on
 
 stack-stop: setup ## Stop them; their data stays
 	$(BIN)/python -m deploy.stack stop
+
+faults: setup ## Kill its parts at length: 4 clients x 2,000 commands; DUBAN_FAULTS_SEED=N repeats a run
+	DUBAN_FAULTS=long $(BIN)/pytest -s -v tests/faults
 
 bench: setup ## Run the benchmarks; prints ratios against baselines of the same run
 	$(BIN)/python -m tests.bench

@@ -6,7 +6,7 @@ the broker is noticed. All of it is written in the transaction that writes the e
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -305,14 +305,9 @@ class Receipt:
             )
             if not moved:
                 raise Overtaken(f"the mark of {here} is no longer at {self.mark.position}")
-        for key, version in sorted(self._versions.items()):
-            moved = execute(
-                "INSERT INTO inbox_versions VALUES (?,?,?,?) ON CONFLICT (consumer, source, aggregate_id) DO UPDATE "
-                "SET version=excluded.version WHERE inbox_versions.version<excluded.version RETURNING 1",
-                (self.consumer, self.batch.source, key, version),
-            )
-            if not moved and key == handled:
-                raise Overtaken(f"version {version} of {key} has been received")
+        moved_on = _move_versions(execute, self.consumer, self.batch.source, self._versions)
+        if handled in self._versions and handled not in moved_on:
+            raise Overtaken(f"version {self._versions[handled]} of {handled} has been received")
         for after_ in self.holes.keys() - self._holes.keys():
             execute(
                 "DELETE FROM inbox_holes WHERE consumer=? AND source=? AND partition=? AND after=?",
@@ -418,6 +413,22 @@ def _versions(execute: Execute, consumer: str, source: str, keys: Collection[str
                 (consumer, source, *some),
             )
         )
+    return found
+
+
+def _move_versions(execute: Execute, consumer: str, source: str, versions: Mapping[str, int]) -> set[str]:
+    """Write the versions received; the aggregates of which nobody else has written the same or a later one."""
+    found: set[str] = set()
+    wanted = sorted(versions.items())  # in one order for all, or two workers could wait for each other
+    for start in range(0, len(wanted), CHUNK):
+        some = wanted[start : start + CHUNK]
+        holders = ",".join(["(?,?,?,?)"] * len(some))
+        moved = execute(
+            f"INSERT INTO inbox_versions VALUES {holders} ON CONFLICT (consumer, source, aggregate_id) DO UPDATE "
+            "SET version=excluded.version WHERE inbox_versions.version<excluded.version RETURNING aggregate_id",
+            [value for key, version in some for value in (consumer, source, key, version)],
+        )
+        found.update(row[0] for row in moved)
     return found
 
 

@@ -30,11 +30,32 @@ MISCONFIGURED = 2
 """The exit code of a process that does not start because of its settings: starting it again would not help."""
 
 
+STEP_SECONDS = 5.0
+"""How long a worker that was told to stop may go on with the step it is in; closing takes some seconds more."""
+
+
+class CutShort(BaseException):
+    """A step did not end by itself: it waits for a broker or a database that is away, or builds a view.
+
+    What it had in hand is taken back, as by a crash, and done by the next process.
+    """
+
+
 def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set: the worker ends after the step it is in."""
+    """An event that SIGTERM and SIGINT set: the worker ends after the step it is in, or is CutShort in it."""
     stop = threading.Event()
+
+    def told_to_stop(*_: object) -> None:
+        if not stop.is_set():
+            signal.setitimer(signal.ITIMER_REAL, STEP_SECONDS)
+        stop.set()
+
+    def time_is_up(*_: object) -> None:
+        raise CutShort
+
+    signal.signal(signal.SIGALRM, time_is_up)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, told_to_stop)
     return stop
 
 
@@ -97,7 +118,10 @@ def run(service: Service, role: str, config: Config) -> None:
     try:
         with health:
             worker.run(begin, 0.0 if waits else config.poll_seconds)
+    except CutShort:
+        log.warning("cut_short", after_seconds=STEP_SECONDS)
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # closing is not cut short
         runtime.close()
 
 
@@ -123,16 +147,15 @@ def refuse_every_token(token: str) -> Identity:
 def gauges(runtime: Runtime) -> Asked:
     """What can be measured at this moment; while the database is away only that it is."""
     service = ("service", runtime.service.name)
-    lag: dict[tuple[tuple[str, str], ...], float] = {
-        (service, ("consumer", consumer), ("source", source), ("partition", str(partition))): float(behind)
-        for consumer, follower in runtime.followers.items()
-        for (source, partition), behind in follower.lag().items()
-    }
-    asked: Asked = {
-        ("duban_lag_messages", "Messages on the way that the consumer has not handled"): lag,
-        ("duban_database_up", "Whether the database answers"): {(service,): 1.0},
-    }
+    asked: Asked = {("duban_database_up", "Whether the database answers"): {(service,): 1.0}}
     try:
+        asked["duban_lag_messages", "Messages on the way that the consumer has not handled"] = {
+            (service, ("consumer", consumer), ("source", source), ("partition", str(partition))): float(
+                behind
+            )
+            for consumer, follower in runtime.followers.items()
+            for (source, partition), behind in follower.lag().items()
+        }
         parked = runtime.parked()
         asked["duban_parked_messages", "Messages that could not be handled yet"] = {
             (service, ("consumer", consumer), ("kind", kind)): float(

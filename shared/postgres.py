@@ -1,12 +1,14 @@
 """PostgreSQL as the log's and the read models' database: bounded in time, and honest about being away.
 
 Every wait for the server ends after ``patience`` seconds, whatever has become of the link; and once it has been found
-away, whoever asks again within a second is told at once.
+away, one thread at a time finds out whether it is back, and all others are told at once.
 """
 
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -18,6 +20,9 @@ from eventsourcing.persistence import BaseInfrastructureFactory, PersistenceErro
 from psycopg import Connection, Cursor
 from psycopg.rows import DictRow
 from psycopg.types.composite import CompositeInfo, register_composite
+from sqlalchemy import Engine, create_engine
+from sqlalchemy import exc as sql
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from shared import recorder
 from shared.inbox import Execute
@@ -25,12 +30,62 @@ from shared.recorder import Answer, First, LogRecorder, write_answer
 
 PATIENCE = 2.0
 """Seconds that one wait for the server may last in a web process."""
+ABANDONED_AFTER = 10.0
+"""Seconds after which the server ends a transaction whose client does nothing: one that stands still (a suspended
+machine) would else hold its locks for as long, and nobody could take over its work. In the midst of a pipeline of
+statements PostgreSQL does not notice."""
 AWAY_FOR = 1.0
-"""Seconds for which a server that was found away is taken to be so."""
+"""Seconds after which a server that was found away is asked again."""
 
 
 class DatabaseAway(PersistenceError):
     """The database cannot be reached. Not one of the errors that the library tries again ten times."""
+
+
+class Link:
+    """Whether a server answers, as this process's threads have found out.
+
+    If each of them waited for a server that is away, the requests behind them would wait for the sum.
+    """
+
+    def __init__(self) -> None:
+        self._away_until = 0.0
+        """0: it answers. Else the time (monotonic) from which one thread may ask it again."""
+        self._asking = threading.Lock()
+
+    def lost(self) -> None:
+        """It did not answer."""
+        self._away_until = time.monotonic() + AWAY_FOR
+
+    def check(self) -> None:
+        """Raises DatabaseAway if it did not answer within the last second."""
+        if time.monotonic() < self._away_until:
+            raise DatabaseAway("the database did not answer a moment ago")
+
+    @contextmanager
+    def connecting(self) -> Iterator[None]:
+        """Around all that gets a connection. Raises DatabaseAway, whatever the driver or its pool raise in it."""
+        self.check()
+        away = self._away_until > 0
+        if away and not self._asking.acquire(blocking=False):
+            raise DatabaseAway(
+                "the database did not answer; another thread is finding out whether it is back"
+            )
+        try:
+            yield
+            self._away_until = 0.0
+        except (PersistenceError, psycopg.OperationalError, sql.OperationalError, sql.TimeoutError) as error:
+            self.lost()
+            raise DatabaseAway(str(error)) from error
+        finally:
+            if away:
+                self._asking.release()
+
+
+@cache
+def link_to(url: str) -> Link:
+    """The one for all of this process's connections to a database."""
+    return Link()
 
 
 class PatientConnection(Connection[Any]):
@@ -41,19 +96,29 @@ class PatientConnection(Connection[Any]):
     """
 
     patience: float = PATIENCE
+    link: Link
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Called by psycopg for everything that waits for the server."""
         try:
             return super().wait(gen, interval, timeout=timeout or self.patience)
+        except psycopg.errors.IdleInTransactionSessionTimeout as error:
+            # The driver calls it an internal error, at which a worker would end; its connection is gone, no more.
+            raise psycopg.OperationalError(str(error)) from error
         except psycopg.errors._WaitTimeout as error:
             if timeout is not None:
                 raise
             self.pgconn.finish()
+            self.link.lost()
             raise psycopg.OperationalError(f"no answer within {self.patience:g} seconds") from error
 
 
-def settings(url: str) -> dict[str, Any]:
+def _abandoned_after(patience: float) -> float:
+    """Who has the patience to wait long may also have much to do between two statements."""
+    return max(ABANDONED_AFTER, patience)
+
+
+def settings(url: str, patience: float) -> dict[str, Any]:
     """The driver's settings for ``postgresql://user:password@host:port/database?option=…``."""
     parts = urlsplit(url)
     given = {
@@ -63,28 +128,61 @@ def settings(url: str) -> dict[str, Any]:
         "password": unquote(parts.password) if parts.password else None,
         "dbname": parts.path.lstrip("/"),
     }
+    more = dict(parse_qsl(parts.query))
+    abandoned = f"-c idle_in_transaction_session_timeout={_abandoned_after(patience) * 1000:.0f}"
     return {
         "connect_timeout": 2,
         "keepalives_idle": 5,
         "keepalives_interval": 2,
         "keepalives_count": 2,
         **{name: value for name, value in given.items() if value is not None},
-        **dict(parse_qsl(parts.query)),
+        **more,
+        "options": f"{abandoned} {more.get('options', '')}".rstrip(),
     }
 
 
 def connect(url: str, patience: float = PATIENCE, **options: Any) -> PatientConnection:
     """A connection of one's own. Raises psycopg.OperationalError."""
-    connection = PatientConnection.connect(**settings(url), **options)
-    connection.patience = patience
+    connection = PatientConnection.connect(**settings(url, patience), **options)
+    connection.patience, connection.link = patience, link_to(url)
     return connection
+
+
+class _Pool(QueuePool):
+    """SQLAlchemy's pool, which tells at once that the server is away."""
+
+    link: Link
+
+    def connect(self) -> PoolProxiedConnection:
+        """Called by SQLAlchemy. Raises DatabaseAway."""
+        with self.link.connecting():
+            return super().connect()
+
+
+def engine(url: str, patience: float, pool_size: int) -> Engine:
+    """SQLAlchemy over patient connections. What it raises is TROUBLE if the server is away."""
+    link = link_to(url)
+
+    def new_connection() -> PatientConnection:
+        link.check()  # the connection from the pool, tried just before, may have found out
+        return connect(url, patience)
+
+    return create_engine(
+        url.replace("postgresql:", "postgresql+psycopg:", 1),
+        creator=new_connection,
+        poolclass=type("LinkPool", (_Pool,), {"link": link}),
+        pool_pre_ping=True,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=patience,
+    )
 
 
 class Datastore(library.PostgresDatastore):
     """The library's pool over patient connections."""
 
     def __init__(self, url: str, *, patience: float, pool_size: int) -> None:
-        given = settings(url)
+        given = settings(url, patience)
         super().__init__(
             dbname=given["dbname"],
             host="",
@@ -92,31 +190,27 @@ class Datastore(library.PostgresDatastore):
             user="",
             password="",
             connect_timeout=patience,
+            idle_in_transaction_session_timeout=_abandoned_after(patience),  # else the library sets 0: never
             pool_size=1,
             max_overflow=pool_size - 1,
             pre_ping=True,
         )
-        patient = type("Patient", (PatientConnection,), {"patience": patience})
+        self._link = link_to(url)
+        patient = type("Patient", (PatientConnection,), {"patience": patience, "link": self._link})
         self.pool.connection_class = patient
         self.pool.kwargs = {**given, "row_factory": self.pool.kwargs["row_factory"]}  # type: ignore[index]
-        self._away_until = 0.0
+        # After this the pool gives up, and whoever next asks for a connection begins anew; at its own 300 seconds
+        # it would try at intervals that double, and be back a minute after the server is.
+        self.pool.reconnect_timeout = patience
 
     @contextmanager
     def get_connection(self) -> Iterator[Connection[DictRow]]:
         """Called by the library. Raises DatabaseAway."""
-        if time.monotonic() < self._away_until:
-            raise DatabaseAway("the database did not answer a moment ago")
-        got = False
-        try:
-            with super().get_connection() as connection:
-                got = True
+        with ExitStack() as stack:
+            with self._link.connecting():
+                connection = stack.enter_context(super().get_connection())
                 self._know_types(connection)
-                yield connection
-        except PersistenceError as error:
-            if got:
-                raise
-            self._away_until = time.monotonic() + AWAY_FOR
-            raise DatabaseAway(str(error)) from error
+            yield connection
 
     def register_type_adapters(self) -> None:
         """Called by the library when a recorder is made, which must not need the server: see ``_know_types``."""

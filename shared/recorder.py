@@ -4,13 +4,14 @@ That is the answer to the request that caused them and the inbox of the message 
 their transaction. The two recorders differ in their database only.
 """
 
+import sqlite3
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from eventsourcing.persistence import ApplicationRecorder, StoredEvent
+from eventsourcing.persistence import ApplicationRecorder, PersistenceError, StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor
 
 from shared import inbox
@@ -66,8 +67,34 @@ class LogRecorder(ApplicationRecorder):
         return Answered(key=rows[0][0], fingerprint=rows[0][1], answer=bytes(rows[0][2])) if rows else None
 
 
+class WriterLockLeaked(Exception):
+    """This process can never write to its log again, and must end so that another takes its place.
+
+    The library's pool takes the writers' lock before it has a connection, and keeps it for ever if it gets none:
+    the file cannot be opened at that moment, or too many files are open.
+    """
+
+
 class SQLiteLog(SQLiteApplicationRecorder, LogRecorder):
     """The log in a SQLite file."""
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        """Called by the library. Raises WriterLockLeaked."""
+        try:
+            return super().insert_events(stored_events, **kwargs)
+        except (PersistenceError, sqlite3.Error) as error:
+            if self._writer_lock_is_leaked():
+                raise WriterLockLeaked(str(error)) from error
+            raise
+
+    def _writer_lock_is_leaked(self) -> bool:
+        pool = self.datastore.pool
+        with pool._get_semaphore, pool._put_condition:  # nobody is getting a connection or giving one back
+            return pool._writer_lock.locked() and not any(
+                # One that is about to be given back is neither a reader's nor a writer's.
+                connection.is_writer is not False
+                for connection in pool._in_use.values()
+            )
 
     def construct_create_table_statements(self) -> list[str]:
         """Called by the library when tables are made."""

@@ -55,6 +55,10 @@ class UnitsView(View):
             Column("version", Integer, nullable=False),
         ]
 
+    def row_id(self, message: Message) -> str:
+        """Units are kept by the id that people give them."""
+        return str(getattr(message.fact, "unit", message.aggregate_id))
+
     def on_unit_registered(self, rows: Rows, fact: assignment.UnitRegistered, message: Message) -> None:
         rows.put(
             fact.unit,
@@ -88,6 +92,10 @@ class PostsView(View):
             Column("portfolio", JSON),
             Column("version", Integer, nullable=False),
         ]
+
+    def row_id(self, message: Message) -> str:
+        """Posts are kept by the id that people give them."""
+        return str(getattr(message.fact, "post", message.aggregate_id))
 
     def on_post_created(self, rows: Rows, fact: assignment.PostCreated, message: Message) -> None:
         rows.put(fact.post, unit=fact.unit, title=fact.title, role=fact.role, version=message.version)

@@ -22,7 +22,7 @@ from shared.trouble import BrokerAway
 
 log = logs.log("relay")
 
-BATCH = 500
+BATCH = 1000
 IN_FLIGHT = 4
 """Batches that may await their acknowledgement."""
 LOCK = 0x6475_6261_6E01
@@ -88,6 +88,8 @@ class Relay:
             if not connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone()[0]:  # type: ignore[index]
                 connection.close()
                 return False
+            # A mark that the server's crash takes back only repeats messages, as any crash does: no wait for the disk.
+            connection.execute("SET synchronous_commit TO off")
             self._connection = connection
             log.info("relay_active", service=self.service)
         return True
@@ -144,6 +146,8 @@ class Relay:
             self._sent[partition] = row.id
         self._read_to = rows[-1].id
         self._in_flight.append(_Sent(rows, futures, list(self._sent)))
+        if len(rows) < BATCH:
+            self._publisher.flush(ACKNOWLEDGED_WITHIN)
 
     def _acknowledge(self, batch: _Sent) -> bool:
         """Wait for the broker, then move the mark; False if somebody has set it back meanwhile."""

@@ -53,7 +53,7 @@ def decode(topic: str, state: bytes) -> Fact:
     if published is None:
         raise Unreadable(topic, "unknown event")
     try:
-        if published.class_version == 1:
+        if published.class_version == 1 and b'"class_version"' not in state:
             fact: Fact = _decoder(topic).decode(state)
             return fact
         return _upcast(published, msgspec.json.decode(state, type=dict[str, Any]))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
@@ -49,6 +50,8 @@ COMMIT_SECONDS = 1.0
 JOIN_WAIT = 2.0
 """Seconds that a poll takes at most while the group shares out its partitions. A client that gives up earlier begins to
 join anew, and with it the whole group: two that are impatient never come to an end."""
+LINGER_MS = 50
+"""Milliseconds that a record may wait for others to go with it, while there are more to come: see Publisher.flush."""
 ACKNOWLEDGED_WITHIN = 15.0
 """Seconds within which the broker must acknowledge a message, or the producer is given up."""
 
@@ -67,6 +70,7 @@ def topic_of(service: str) -> str:
     return f"duban.{service}.events"
 
 
+@lru_cache(maxsize=10_000)
 def partition_of(aggregate_id: object, partitions: int) -> int:
     """The partition of an aggregate's events: Kafka's own default for keys."""
     return int(murmur2(str(aggregate_id).encode()) & 0x7FFFFFFF) % partitions
@@ -115,7 +119,8 @@ def headers_of(source: str, row: Notification, sent: str) -> list[tuple[str, byt
     command share the trace id of ``traceparent``, which is made from what caused them.
     """
     recorded = _recorded.decode(row.state)
-    name = message_id(source, row.originator_id, row.originator_version)  # type: ignore[arg-type]
+    key = str(row.originator_id)
+    name = message_id(source, key, row.originator_version)  # type: ignore[arg-type]
     trace = hashlib.blake2b(recorded.because.encode(), digest_size=16).hexdigest()
     span = hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
     return [
@@ -124,7 +129,7 @@ def headers_of(source: str, row: Notification, sent: str) -> list[tuple[str, byt
         ("ce_source", f"/duban/{source}".encode()),
         ("ce_type", row.topic.encode()),
         ("ce_time", recorded.timestamp.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()),
-        ("ce_partitionkey", str(row.originator_id).encode()),
+        ("ce_partitionkey", key.encode()),
         ("ce_sequence", str(row.id).encode()),
         ("ce_sent", sent.encode()),
         ("content-type", b"application/json"),
@@ -139,6 +144,9 @@ class Publisher(Protocol):
 
     def send(self, row: Notification, partition: int, sent: str) -> Any:
         """Send one; what ``acknowledged`` takes. Raises BrokerAway."""
+
+    def flush(self, timeout: float) -> None:
+        """No more is to come for now: let go what waits for others. Raises BrokerAway after ``timeout`` seconds."""
 
     def acknowledged(self, future: Any, timeout: float) -> None:
         """Return when the broker has taken it. Raises BrokerAway, also after ``timeout`` seconds."""
@@ -158,7 +166,7 @@ class KafkaPublisher:
                 client_id=f"duban-{service}-relay",
                 enable_idempotence=True,
                 acks="all",
-                linger_ms=2,
+                linger_ms=LINGER_MS,
                 batch_size=65_536,
                 allow_auto_create_topics=False,
                 max_block_ms=5000,
@@ -184,14 +192,26 @@ class KafkaPublisher:
                 partition=partition,
             )
 
+    def flush(self, timeout: float) -> None:
+        """See Publisher. It hides failures: each future is looked at all the same."""
+        with _named():
+            self._producer.flush(timeout=timeout)
+
     def acknowledged(self, future: Any, timeout: float) -> None:
-        """See Publisher. ``flush`` would hide a failure; each future is looked at."""
+        """See Publisher."""
         with _named():
             future.get(timeout=timeout)
 
     def close(self) -> None:
         """See Publisher."""
-        self._producer.close(timeout=2)
+        if self._producer._sender is not None:
+            # Or it would first wait for what is given up here, fail at that, and send it after all when it can: behind
+            # the back of the producer that comes next.
+            self._producer._sender.force_close()
+        try:
+            self._producer.close(timeout=2)
+        except KafkaError as error:
+            log.warning("producer_closes_later", reason=f"{type(error).__name__}: {error}")
 
 
 # --- how it is followed ----------------------------------------------------------------------------------
@@ -286,6 +306,7 @@ class KafkaFollower:
             self._listener.changed = False
             self._sought.clear()
             self._unproven.clear()
+            self._lag.clear()
         new = self._consumer.assignment() - self._sought
         for where in new:
             self._seek(where, mark_of(self._sources[where.topic], where.partition))

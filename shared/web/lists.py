@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app, g
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, false, or_, select, true
+from sqlalchemy import Column, ColumnElement, Connection, Select, Table, and_, false, or_, select, true
 
 from shared.application import NoSuchThing
 from shared.views import Row, Views
@@ -97,13 +97,15 @@ def _plain(value: Any) -> str | int | None:
 
 def _after(
     query: Select[Any],
-    column: ColumnElement[Any],
+    column: Column[Any],
     id_column: ColumnElement[Any],
     after: Sequence[Any] | None,
     descending: bool,
 ) -> Select[Any]:
     """Keyset paging: rows strictly after the last one shown; rows without a value come last."""
-    order = (column.desc() if descending else column.asc()).nulls_last()
+    order = column.desc() if descending else column.asc()
+    if column.nullable:
+        order = order.nulls_last()  # never for others: their index could not be read in this order
     query = query.order_by(order, id_column.asc())
     if after is None:
         return query
@@ -113,5 +115,7 @@ def _after(
     kind = column.type.python_type if hasattr(column.type, "python_type") else str
     if kind is date or kind is datetime:
         value = kind.fromisoformat(value)
-    beyond = column < value if descending else column > value
-    return query.where(or_(beyond, and_(column == value, id_column > last_id), column.is_(None)))
+    from_here = column <= value if descending else column >= value
+    following = and_(from_here, or_(column != value, id_column > last_id))
+    # With one bound on the column the index is entered at that place; "or" would have it read from its beginning.
+    return query.where(or_(following, column.is_(None)) if column.nullable else following)

@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 from deploy.stack import Broker, Postgres, ensure_programs
 from services.suite import SUITE, Process
+from shared import logs
 from shared.config import Config
 from shared.service import migrate
 from shared.transport.kafka import apply_topics
@@ -32,18 +34,19 @@ class Ground:
     broker: Broker | None
 
     def migrate(self, *services: str, clock: Callable[[], datetime]) -> None:
-        """Databases with the tables of these services; their topics too, where there is a broker."""
+        """Databases with the tables of these services; where there is a broker, the topics of all."""
         for name in services:
-            self.postgres.create_database(f"duban_{name}")
+            self.postgres.create_database(urlsplit(self.config.database_of(name)).path.lstrip("/"))
             migrate(SUITE[name], self.config, clock)
         if self.broker is not None:
-            apply_topics(self.config, {name: () for name in services})
+            apply_topics(self.config, dict.fromkeys(SUITE, ()))
 
 
 @contextmanager
 def ground(*, broker: bool = False, **settings: Any) -> Iterator[Ground]:
     """Start them, empty, and take them away again."""
     ensure_programs()
+    logs.configure("error")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="duban-bench-")))
         postgres = stack.enter_context(Postgres(folder / "postgres"))

@@ -8,7 +8,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from services.assignment.__main__ import SERVICE
 from shared.service import Runtime, open_service
-from shared.transport.kafka import apply_topics, topic_of
+from shared.transport.kafka import LINGER_MS, apply_topics, topic_of
 from tests.bench.components import Ground, ground
 from tests.bench.facts import CHANGES, NOW, fill
 
@@ -69,10 +69,7 @@ def messages_of(here: Ground, service: str, number: int) -> list[dict[str, Any]]
             found += records
     consumer.close(autocommit=False)
     found.sort(key=lambda record: int(dict(record.headers)["ce_sequence"]))
-    return [
-        {"key": one.key, "value": one.value, "headers": one.headers, "partition": one.partition}
-        for one in found
-    ]
+    return [{"key": one.key, "value": one.value, "headers": one.headers} for one in found]
 
 
 def produce(here: Ground, service: str, messages: list[dict[str, Any]]) -> float:
@@ -81,7 +78,7 @@ def produce(here: Ground, service: str, messages: list[dict[str, Any]]) -> float
         bootstrap_servers=here.config.kafka,
         enable_idempotence=True,
         acks="all",
-        linger_ms=2,
+        linger_ms=LINGER_MS,
         batch_size=65_536,
         allow_auto_create_topics=False,
     )

@@ -107,7 +107,11 @@ class Client(threading.Thread):
 
     def open_list(self) -> Command:
         """The client's own task list."""
-        body = {"title": f"{self.name}的清单", "dated": "2021-01-04", "leader_post": "gov/main-leader"}
+        body = {
+            "title": f"{self.name}的第{len(self.history)}份清单",
+            "dated": "2021-01-04",
+            "leader_post": "gov/main-leader",
+        }
         done = self.give("list", OFFICE, "/task-lists", body)
         if done.outcome == "ok":
             self._list = done.answer["id"]

@@ -23,15 +23,15 @@ def seed() -> int:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A small suite with its people registered, for all tests of a module."""
+def cluster(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A small suite of the module's ROLES with its people registered, for all tests of the module."""
     try:
         ensure_programs()
     except ComponentMissing as missing:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"needs the real components: {missing}")
-    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
-        people(running)
+    with Cluster(tmp_path_factory.mktemp("cluster"), request.module.ROLES) as running:
+        running.history += people(running)
         running.quiesce()
         yield running

@@ -22,7 +22,7 @@ class Havoc(threading.Thread):
         self.done: list[str] = []
         """What was done, with the second of the run."""
         self.failure: BaseException | None = None
-        self._stop = threading.Event()
+        self._over = threading.Event()
         self._deck: list[tuple[str, Callable[[], None]]] = []
 
     @property
@@ -38,15 +38,14 @@ class Havoc(threading.Thread):
                 (f"link {name} black-holed", partial(self._black_hole, name)),
             ]
         for service, role in dict.fromkeys((one.service, one.role) for one in self.cluster.members):
-            if (service, role) != ("supervision", "web"):
-                found.append((f"{service} {role} killed", partial(self._kill, service, role)))
+            found.append((f"{service} {role} killed", partial(self._kill, service, role)))
         return found
 
     def run(self) -> None:
         """Kill, wait, kill."""
         started = time.monotonic()
         try:
-            while not self._stop.wait(self.chance.uniform(2, 4)):
+            while not self._over.wait(self.chance.uniform(2, 4)):
                 if not self._deck:
                     self._deck = self.kinds
                     self.chance.shuffle(self._deck)
@@ -58,7 +57,7 @@ class Havoc(threading.Thread):
 
     def end(self) -> None:
         """Stop killing, and heal. Raises what went wrong with the killing itself."""
-        self._stop.set()
+        self._over.set()
         self.join()
         self.cluster.heal()
         if self.failure is not None:
@@ -67,25 +66,25 @@ class Havoc(threading.Thread):
     def _kill(self, service: str, role: str) -> None:
         member: Member = self.chance.choice(self.cluster.of(service, role))
         self.cluster.kill(member)
-        self._stop.wait(self.chance.uniform(0, 1))
+        self._over.wait(self.chance.uniform(0, 1))
         self.cluster.start(member)
 
     def _database(self) -> None:
         self.cluster.postgres.stop("immediate")
-        self._stop.wait(self.chance.uniform(0, 1))
+        self._over.wait(self.chance.uniform(0, 1))
         self.cluster.postgres.start()
 
     def _broker(self) -> None:
         self.cluster.broker.kill()
-        self._stop.wait(self.chance.uniform(0, 1))
+        self._over.wait(self.chance.uniform(0, 1))
         self.cluster.broker.start()
 
     def _cut(self, name: str) -> None:
         self.cluster.links[name].cut()
-        self._stop.wait(self.chance.uniform(0.2, 1.5))
+        self._over.wait(self.chance.uniform(0.2, 1.5))
         self.cluster.links[name].passing()
 
     def _black_hole(self, name: str) -> None:
         self.cluster.links[name].black_hole()
-        self._stop.wait(self.chance.uniform(1, 3))
+        self._over.wait(self.chance.uniform(1, 3))
         self.cluster.links[name].passing()

@@ -1,0 +1,230 @@
+"""A whistle is routed over HTTP; how long until the notice stands in the inbox of the unit that is to make contact.
+
+The way: enterprise web → its log → relay → Kafka → supervision's reaction → its log → relay → Kafka → notify's
+reaction → its log → relay → Kafka → notify's read model. A whistle
+that is only blown tells no unit; routing it (派单) does.
+"""
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from http.client import HTTPConnection
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from services.demo.stage import free_ports, moment
+from services.enterprise.domain.credit_code import check_digit
+from services.suite import SUITE, Process, web_of, worker_of
+from services.supervision.domain import Case
+from shared import postgres
+from shared.aggregate import Act
+from shared.clock import Clock, SteppedClock
+from shared.service import open_service
+from shared.testing import an_act
+from shared.web.auth import Role
+from tests.bench.components import Ground, ground, post, ready, running, token
+
+NOW = moment("2021-02-05 10:00")
+RATES, SECONDS, CLIENTS = (100, 50, 25), 20, 8
+"""Whistles a second: the first is the aim; the next is tried if it cannot be kept."""
+UNITS = ("fgw", "czj", "zrj")
+"""Each rate's whistles are routed to a unit of its own."""
+POLL = 0.005
+PATIENCE = 30.0
+Send = Callable[[HTTPConnection, int, dict[str, str]], Any]
+ROLES = (
+    ("enterprise", "relay"),
+    ("supervision", "react"),
+    ("supervision", "relay"),
+    ("notify", "react"),
+    ("notify", "relay"),
+    ("notify", "project"),
+)
+"""Beside enterprise's web process: the processes that the way leads through, and no others."""
+CODE = "91150623MA0N00001" + check_digit("91150623MA0N00001")
+TOWN = {"gov": "government", "office": "office"}
+POSTS = {
+    "gov/main-leader": "main_leader",
+    "gov/vice-leader": "vice_leader",
+    "office/head": "unit_head",
+}
+
+
+def run() -> list[str]:
+    """The report's lines."""
+    with ground(broker=True, poll_seconds=0.02) as here:
+        clock = SteppedClock(here.folder / "clock")
+        clock.set(NOW)
+        here.config = replace(here.config, clock=f"file:{clock.path}")
+        here.migrate("assignment", "enterprise", "supervision", "notify", clock=clock)
+        table = _town(here, clock)
+        (port,) = free_ports(1)
+        web = web_of("enterprise", here.config, port)
+        workers = [worker_of(service, here.config, role=role) for service, role in ROLES]
+        with running(web, *workers):
+            ready(port)
+            clerk = token(here.config, NOW, unit="office", post="office/head", role=Role.government_office)
+            routing = Routing(here, port, clerk, table, [web, *workers])
+            routing.blow(RATES[0] * SECONDS)
+            lines = []
+            for unit, rate in zip(UNITS, RATES, strict=True):
+                line, kept = routing.measure(unit, rate)
+                lines.append(line)
+                if kept:
+                    break
+    return lines
+
+
+def _town(here: Ground, clock: Clock) -> str:
+    """Units and posts, known to every service; the rulebook released. The name of notify's table of notices."""
+    runtimes = {name: open_service(service, here.config, clock, wait=0.1) for name, service in SUITE.items()}
+    try:
+        assignment: Any = runtimes["assignment"].app
+        for unit, kind in (*TOWN.items(), *((unit, "department") for unit in UNITS)):
+            assignment.register_unit(_act(), unit=unit, name=f"{unit}局", kind=kind)
+        for of_post, role in (*POSTS.items(), *((f"{unit}/head", "unit_head") for unit in UNITS)):
+            assignment.create_post(_act(), post=of_post, title=of_post, role=role)
+        enterprise: Any = runtimes["enterprise"].app
+        enterprise.register_enterprise(_act(), credit_code=CODE, name="煤化工公司")
+        runtimes["supervision"].start("tick")
+        last = runtimes["assignment"].app.log.max_notification_id()
+        for runtime in runtimes.values():
+            while runtime.relay is not None and runtime.relay.step():
+                pass
+        for name in ("enterprise", "notify"):
+            while not runtimes[name].views.reached("assignment", last or 0):
+                runtimes[name].views.project(runtimes[name].follower)
+        views = runtimes["notify"].views
+        with views.reading() as connection:
+            return views.table(connection, "notices").name
+    finally:
+        for runtime in runtimes.values():
+            runtime.close()
+
+
+def _act() -> Act:
+    return an_act(NOW, unit="office", post="office/head", role="government_office")
+
+
+class Routing:
+    """Whistles that lie at the desk, clients that route them, and an eye on the inboxes."""
+
+    def __init__(self, here: Ground, port: int, clerk: str, table: str, processes: Sequence[Process]) -> None:
+        self._here, self._port, self._clerk, self._table = here, port, clerk, table
+        self._processes = processes
+        self._whistles: list[UUID] = []
+
+    def blow(self, number: int) -> None:
+        """So many whistles, one after the other; returns when notify follows every one of them.
+
+        One client: the whistles of a year are numbered in one register, and several clients would collide in it.
+        """
+        self._whistles = [UUID(answer["id"]) for answer in self._together(number, 0, self._blow, 1)]
+        followed = "SELECT count(*) FROM notify_events WHERE topic='notify.matter_followed'"
+        until = time.monotonic() + 180
+        while int(self._here.postgres.psql(followed, "duban_notify")) < number:
+            if time.monotonic() > until:
+                raise RuntimeError("the whistles did not reach notify")
+            time.sleep(0.5)
+        time.sleep(1)
+
+    def measure(self, unit: str, rate: int) -> tuple[str, bool]:
+        """Route at this rate to a unit; the report's line, and whether the aims were met."""
+        number = rate * SECONDS
+        cases = [str(Case.id_of("whistle", whistle)) for whistle in self._whistles[:number]]
+        seen: dict[str, float] = {}
+        eye = threading.Thread(target=self._watch, args=(unit, cases, seen))
+        before, began = self._cpu(), time.perf_counter()
+        eye.start()
+        answers = self._together(number, rate, partial(self._route, unit))
+        eye.join()
+        seconds = time.perf_counter() - began
+        used = {name: (after - before[name]) / seconds for name, after in self._cpu().items()}
+        waits = sorted(
+            (seen.get(case, math.inf) - answer["due"]) * 1000
+            for case, answer in zip(cases, answers, strict=True)
+        )
+        posts = sorted((answer["answered"] - answer["due"]) * 1000 for answer in answers)
+        p50, p99 = waits[number // 2], waits[number * 99 // 100]
+        busiest = ", ".join(
+            f"{name} {share:.0%}" for name, share in sorted(used.items(), key=lambda one: -one[1])
+        )
+        line = (
+            f"whistle routed over HTTP to notice in the unit's inbox, three logs and Kafka between, {rate}/s for "
+            f"{SECONDS} s: p50 {p50:.0f} ms, p99 {p99:.0f} ms, slowest {waits[-1]:.0f} ms (aim at 100/s: p50 < 50 ms, "
+            f"p99 < 250 ms); the POST's own answer p50 {posts[number // 2]:.0f} ms, p99 "
+            f"{posts[number * 99 // 100]:.0f} ms; from the moment at which the POST was due, the inbox looked at in "
+            f"PostgreSQL every {POLL * 1000:.0f} ms; shares of one core: {busiest}"
+        )
+        return line, p50 < 50 and p99 < 250
+
+    def _blow(self, connection: HTTPConnection, number: int, headers: dict[str, str]) -> Any:
+        body = {
+            "credit_code": CODE,
+            "category": "用地",
+            "title": f"项目{number}用地手续",
+            "text": "已等三个月。",
+            "channel": "phone",
+        }
+        return post(connection, "/api/v1/whistles", body, {**headers, "Idempotency-Key": f"blow-{number}"})
+
+    def _route(self, unit: str, connection: HTTPConnection, number: int, headers: dict[str, str]) -> Any:
+        path = f"/api/v1/whistles/{self._whistles[number]}/route"
+        return post(connection, path, {"lead_unit": unit}, {**headers, "Idempotency-Key": f"{unit}-{number}"})
+
+    def _together(self, number: int, rate: int, send: Send, clients: int = CLIENTS) -> list[dict[str, Any]]:
+        """Clients with a connection each send at the moments at which it is due, or at once; the answers in order."""
+        begin, headers = time.perf_counter() + 0.1, {"Authorization": f"Bearer {self._clerk}"}
+        numbers = iter(range(number))
+        answers: dict[int, dict[str, Any]] = {}
+
+        def client() -> None:
+            connection = HTTPConnection("127.0.0.1", self._port)
+            for n in numbers:  # each number to one client: next() of an iterator is one step
+                due = begin + n / rate if rate else time.perf_counter()
+                time.sleep(max(0.0, due - time.perf_counter()))
+                answers[n] = {**send(connection, n, headers), "due": due, "answered": time.perf_counter()}
+            connection.close()
+
+        with ThreadPoolExecutor(clients) as pool:
+            for done in [pool.submit(client) for _ in range(clients)]:
+                done.result()
+        return [answers[n] for n in range(number)]
+
+    def _watch(self, unit: str, cases: Sequence[str], seen: dict[str, float]) -> None:
+        """Note when each case's notice to the unit can be read, until all can or none comes for half a minute."""
+        look = f"SELECT case_id FROM {self._table} WHERE to_unit=%s AND case_id = ANY(%s)"
+        awaited, last = dict.fromkeys(cases), time.perf_counter()
+        with postgres.connect(self._here.config.database_of("notify"), autocommit=True) as connection:
+            while awaited and time.perf_counter() - last < PATIENCE:
+                # The oldest that are missing: what is read stays small, whatever the backlog.
+                some = list(islice(awaited, 200))
+                for (case,) in connection.execute(look, (unit, some)).fetchall():
+                    seen[case] = last = time.perf_counter()
+                    del awaited[case]
+                time.sleep(POLL)
+
+    def _cpu(self) -> dict[str, float]:
+        """Seconds of processor that every part has used so far, with its children."""
+        parts = {one.name: one.handle.pid for one in self._processes if one.handle is not None}
+        assert self._here.broker is not None
+        pids = {**parts, "PostgreSQL": self._here.postgres.pid, "broker": self._here.broker.pid}
+        stats = [_stat(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdigit()]
+        used = {name: sum(one[2] for one in stats if pid in one[:2]) for name, pid in pids.items()}
+        return {**used, "this client": time.process_time()}
+
+
+def _stat(pid: int) -> tuple[int, int, float]:
+    """A process's id, its parent's and the seconds of processor used; nothing of one that has just ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return pid, 0, 0.0
+    return pid, int(fields[1]), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

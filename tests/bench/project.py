@@ -1,0 +1,178 @@
+"""The read models' worker, from the topic into PostgreSQL, against a raw loop that reads and decodes, and the library.
+
+The raw loop does nothing with what it reads; the library's ProjectionRunner does the same as we, event by event.
+"""
+
+import statistics
+import time
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from eventsourcing.application import Application as LibraryApplication
+from eventsourcing.dispatch import singledispatchmethod
+from eventsourcing.domain import Aggregate as LibraryAggregate
+from eventsourcing.domain import event
+from eventsourcing.persistence import Tracking
+from eventsourcing.postgres import PostgresTrackingRecorder
+from eventsourcing.projection import Projection, ProjectionRunner
+from kafka import KafkaConsumer, TopicPartition
+from psycopg.sql import SQL
+
+from services.assignment.__main__ import SERVICE
+from shared.events.base import VOCABULARY
+from shared.service import Runtime, open_service
+from shared.transport.kafka import FETCH_WAIT_MS, LIMIT, topic_of
+from tests.bench.bare import library_settings
+from tests.bench.components import Ground, ground
+from tests.bench.facts import CHANGES, NOW, fill
+
+UNITS, ROUNDS = 2_000, 5
+EVENTS = UNITS * (1 + CHANGES)
+LIBRARY_UNITS = 300
+LIBRARY_EVENTS = LIBRARY_UNITS * (1 + CHANGES)
+
+
+def run() -> list[str]:
+    """The report's lines."""
+    with ground(broker=True) as here:
+        here.migrate("assignment", clock=lambda: NOW)
+        runtime = open_service(SERVICE, here.config, lambda: NOW, wait=0.1)
+        assert runtime.relay is not None
+        try:
+            ours, raw = [], []
+            for turn in range(ROUNDS + 1):
+                _settle(runtime)
+                fill(runtime.app.log, range(turn * UNITS, (turn + 1) * UNITS))
+                while runtime.relay.step():
+                    pass
+                rates = EVENTS / _project(runtime, turn), EVENTS / _read(here, turn)
+                if turn:  # the first round warms up
+                    ours.append(rates[0])
+                    raw.append(rates[1])
+        finally:
+            runtime.close()
+        library = _library(here)
+    of_raw = statistics.median(a / b for a, b in zip(ours, raw, strict=True))
+    rate = statistics.median(ours)
+    return [
+        f"project: {rate:.0f} events/s from the topic ({here.config.kafka_partitions} partitions) into assignment's "
+        f"read models on PostgreSQL ({EVENTS} events) against {statistics.median(raw):.0f}/s of a raw kafka-python "
+        f"loop that reads and decodes them: ratio {of_raw:.2f} (median of {ROUNDS} pairs; aim ≥ 0.5)",
+        f"project: the same against {library:.0f}/s of the library's ProjectionRunner, PostgreSQL to PostgreSQL "
+        f"({LIBRARY_EVENTS} events): ratio {rate / library:.1f} (aim ≥ 10)",
+    ]
+
+
+def _settle(runtime: Runtime) -> None:
+    """The worker has its partitions and waits for something to come."""
+    for _ in range(20):
+        runtime.views.project(runtime.follower)
+
+
+def _project(runtime: Runtime, turn: int) -> float:
+    """Seconds from the poll that finds the first of so many messages until all of them are folded."""
+    last = (turn + 1) * EVENTS
+    started = time.perf_counter()
+    while not runtime.views.project(runtime.follower):
+        started = time.perf_counter()
+    ended = time.perf_counter()
+    while not runtime.views.reached("assignment", last):
+        while runtime.views.project(runtime.follower):
+            ended = time.perf_counter()
+    with runtime.views.reading() as connection:
+        units = runtime.views.table(connection, "units")
+        rows = connection.execute(units.select()).all()
+    assert len(rows) == (turn + 1) * UNITS
+    assert all(row.version == 1 + CHANGES for row in rows)
+    return ended - started
+
+
+def _read(here: Ground, turn: int) -> float:
+    """Seconds of a loop with our settings from its first message to its last, each decoded to its event's type."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=here.config.kafka,
+        group_id=None,
+        enable_auto_commit=False,
+        allow_auto_create_topics=False,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+        max_poll_records=LIMIT,
+    )
+    where = [TopicPartition(topic_of("assignment"), n) for n in range(here.config.kafka_partitions)]
+    consumer.assign(where)
+    behind = dict(consumer.end_offsets(where))
+    for one in where:
+        consumer.seek(one, behind[one] // (turn + 1) * turn)
+    decoders = {name: msgspec.json.Decoder(kind) for name, kind in VOCABULARY.items()}
+    wanted, seen = sum(end - end // (turn + 1) * turn for end in behind.values()), 0
+    started = None
+    while seen < wanted:
+        before = time.perf_counter()
+        for records in consumer.poll(timeout_ms=1000).values():
+            started = before if started is None else started
+            for record in records:
+                headers = dict(record.headers)
+                decoders[headers["ce_type"].decode()].decode(record.value)
+                seen += 1
+    assert started is not None
+    seconds = time.perf_counter() - started
+    consumer.close(autocommit=False)
+    return seconds * EVENTS / wanted
+
+
+class _Unit(LibraryAggregate):
+    @event("Registered")
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @event("Renamed")
+    def rename(self, name: str) -> None:
+        self.name = name
+
+
+class _Names(PostgresTrackingRecorder):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sql_create_statements.append(
+            SQL("CREATE TABLE IF NOT EXISTS names (id TEXT PRIMARY KEY, name TEXT, version BIGINT)")
+        )
+
+    def write(self, id: UUID, name: str, version: int, tracking: Tracking) -> None:  # noqa: A002
+        with self.datastore.transaction(commit=True) as c:
+            c.execute(
+                "INSERT INTO names VALUES (%s,%s,%s) ON CONFLICT (id) DO UPDATE "
+                "SET name=excluded.name, version=excluded.version",
+                (id.hex, name, version),
+            )
+            self._insert_tracking(c, tracking)
+
+
+class _NamesProjection(Projection[_Names]):
+    name = "names"
+
+    @singledispatchmethod
+    def process_event(self, domain_event: Any, tracking: Tracking) -> None:
+        self.view.write(
+            domain_event.originator_id, domain_event.name, domain_event.originator_version, tracking
+        )
+
+
+def _library(here: Ground) -> float:
+    here.postgres.create_database("library")
+    database = here.postgres.url("library")
+    env = {**library_settings(database), **library_settings(database, "NAMES")}
+    application: LibraryApplication[UUID] = LibraryApplication(env=env)
+    for number in range(LIBRARY_UNITS):
+        unit = _Unit(name=f"单位{number}")
+        for change in range(CHANGES):
+            unit.rename(name=f"单位{number}-{change}")
+        saved = application.save(unit)
+    application.close()
+    started = time.perf_counter()
+    with ProjectionRunner(
+        application_class=LibraryApplication, projection_class=_NamesProjection, view_class=_Names, env=env
+    ) as runner:
+        runner.wait(saved[-1].notification.id, timeout=300)
+        seconds = time.perf_counter() - started
+    assert here.postgres.psql("SELECT count(*), min(version) FROM names", "library") == f"{LIBRARY_UNITS}|10"
+    return LIBRARY_EVENTS / seconds

@@ -1,0 +1,209 @@
+"""A worker with a deliberate defect: ``python -m tests.faults.defective SERVICE ROLE``, which FAULTS_… variables name.
+
+The product has no switch for any of this: the engine is changed from outside, and then the role's own main runs.
+
+- FAULTS_MARK=later | earlier: the inbox is written in a transaction of its own, after that of the effect or before it.
+- FAULTS_DIE=PATH: ``kill -9`` of itself between the two (without FAULTS_MARK: before the only one), once: PATH, which
+  is made then, does not exist yet. Only if the effect is that of a task reassigned, which it would be wrong to repeat.
+- FAULTS_STOP=read | written: SIGSTOP of itself with such an effect in hand, before its transaction or at the end of it.
+- FAULTS_DROP=ID: the relay does not send the event with this CloudEvents id and takes it for acknowledged.
+- FAULTS_BUG=AGGREGATE: what handles a fact of this aggregate raises an exception.
+- FAULTS_UNKNOWN=TOPIC: this event is not in the vocabulary.
+"""
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from eventsourcing.persistence import Notification
+from sqlalchemy import Connection
+
+from shared import inbox
+from shared.aggregate import Aggregate
+from shared.application import Application
+from shared.events.base import VOCABULARY, Message
+from shared.inbox import Execute, Receipt
+from shared.main import main
+from shared.reactions import Reactions
+from shared.recorder import First
+from shared.service import Service
+from shared.transport.kafka import KafkaPublisher
+from shared.views import Rows, View, Views, _execute_on
+
+MARK = os.environ.get("FAULTS_MARK")
+DIE = os.environ.get("FAULTS_DIE")
+STOP = os.environ.get("FAULTS_STOP")
+DROP = os.environ.get("FAULTS_DROP")
+BUG = os.environ.get("FAULTS_BUG")
+UNKNOWN = os.environ.get("FAULTS_UNKNOWN")
+
+REASSIGNED = "supervision.custody_moved"
+"""What a reassigned task leads to: neither the reaction to it nor its fold may happen twice."""
+
+
+def die() -> None:
+    """Once."""
+    if DIE is not None and not Path(DIE).exists():
+        Path(DIE).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stop(where: str) -> None:
+    """Once, until SIGCONT."""
+    global STOP
+    if where == STOP:
+        STOP = None
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
+# --- reactions -------------------------------------------------------------------------------------------
+
+save_with = Application.save_with
+
+
+def save_with_a_defect(self: Application, first: First, aggregates: Sequence[Aggregate] = ()) -> None:
+    """In place of Application.save_with."""
+    if not any(event.TOPIC == REASSIGNED for one in aggregates for event in one.pending_events):
+        save_with(self, first, aggregates)
+        return
+    stop("read")
+    if MARK == "later":
+        save_with(self, lambda execute: None, aggregates)
+        die()
+        save_with(self, first)
+    elif MARK == "earlier":
+        save_with(self, first)
+        die()
+        save_with(self, lambda execute: None, aggregates)
+    else:
+        die()
+        save_with(self, lambda execute: _and_stop(first, execute), aggregates)
+
+
+def _and_stop(first: First, execute: Execute) -> None:
+    first(execute)
+    stop("written")
+
+
+# --- views -----------------------------------------------------------------------------------------------
+
+fold = Views._fold
+in_transaction = Views._in_transaction
+save = Receipt.save
+held: list[Receipt] = []
+
+
+def fold_with_a_defect(
+    self: Views, connection: Connection, batch: inbox.Batch, how: Callable[..., None]
+) -> None:
+    """In place of Views._fold."""
+    special = any(row.topic == REASSIGNED for row in batch.rows)
+
+    def folding(
+        connection: Connection, receipt: Receipt, accepted: Sequence[Notification], tables: Any
+    ) -> None:
+        if special and MARK == "earlier":
+            with self._writer.begin() as before:
+                save(receipt, _execute_on(before))
+            die()
+        how(connection, receipt, accepted, tables)
+        if special and MARK is None:
+            die()
+            stop("written")
+
+    if special:
+        stop("read")
+    fold(self, connection, batch, folding)
+
+
+def save_later(self: Receipt, execute: Execute, handled: str | None = None) -> None:
+    """In place of Receipt.save: nothing is written with the view."""
+    held.append(self)
+
+
+def save_nothing(self: Receipt, execute: Execute, handled: str | None = None) -> None:
+    """In place of Receipt.save: it has been written already."""
+    if not any(row.topic == REASSIGNED for row in self.batch.rows):
+        save(self, execute, handled)
+
+
+def in_two_transactions(self: Views, work: Callable[[Connection], Any]) -> Any:
+    """In place of Views._in_transaction."""
+    held.clear()
+    result = in_transaction(self, work)
+    for receipt in held:
+        if any(row.topic == REASSIGNED for row in receipt.batch.rows):
+            die()
+        with self._writer.begin() as connection:
+            save(receipt, _execute_on(connection))
+    return result
+
+
+# --- the rest --------------------------------------------------------------------------------------------
+
+
+class _Acknowledged:
+    """What the producer gives for a message that it has not sent."""
+
+    def get(self, timeout: float) -> None:
+        """At once."""
+
+
+send = KafkaPublisher.send
+
+
+def send_all_but_one(self: KafkaPublisher, row: Notification, partition: int, sent: str) -> Any:
+    """In place of KafkaPublisher.send."""
+    if f"{self._service}/{row.originator_id}/{row.originator_version}" == DROP:
+        return _Acknowledged()
+    return send(self, row, partition, sent)
+
+
+react, fold_one = Reactions.react, View.fold
+
+
+def _check(message: Message) -> None:
+    if str(message.aggregate_id) == BUG:
+        raise RuntimeError("a bug that concerns one aggregate")
+
+
+def react_with_a_bug(self: Reactions[Any], message: Message) -> list[Aggregate]:
+    """In place of Reactions.react."""
+    _check(message)
+    return react(self, message)
+
+
+def fold_with_a_bug(self: View, rows: Rows, message: Message) -> None:
+    """In place of View.fold."""
+    _check(message)
+    fold_one(self, rows, message)
+
+
+def install(role: str) -> None:
+    """Put the defects that the environment names in place of the engine's own."""
+    if MARK or DIE or STOP:
+        Application.save_with = save_with_a_defect  # type: ignore[method-assign]
+        Views._fold = fold_with_a_defect  # type: ignore[method-assign]
+    if role == "project" and MARK == "later":
+        Receipt.save = save_later  # type: ignore[method-assign]
+        Views._in_transaction = in_two_transactions  # type: ignore[method-assign]
+    if role == "project" and MARK == "earlier":
+        Receipt.save = save_nothing  # type: ignore[method-assign]
+    if DROP:
+        KafkaPublisher.send = send_all_but_one  # type: ignore[method-assign]
+    if BUG:
+        Reactions.react = react_with_a_bug  # type: ignore[method-assign]
+        View.fold = fold_with_a_bug  # type: ignore[method-assign]
+    if UNKNOWN:
+        del VOCABULARY[UNKNOWN]
+
+
+if __name__ == "__main__":
+    name = sys.argv.pop(1)
+    service: Service = importlib.import_module(f"services.{name}.__main__").SERVICE
+    install(sys.argv[1])
+    main(service)

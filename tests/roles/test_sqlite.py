@@ -1,0 +1,162 @@
+"""Three processes share a data folder of SQLite files: kill -9 costs nothing, and a leaked lock ends its process."""
+
+import json
+import random
+import threading
+import time
+from http.client import HTTPException
+from pathlib import Path
+
+import pytest
+
+from services.suite import SUITE
+from shared.config import Config
+from shared.events import assignment
+from shared.recorder import WriterLockLeaked
+from shared.service import open_service
+from shared.testing import Opened, StoppedClock, an_act
+from shared.worker import Step, Worker
+from tests.faults.cluster import Member, until
+from tests.roles.site import LONG, NOW, Answer, Client, Site
+
+KILLS = 25 if LONG else 8
+CLIENTS = 3
+
+
+class Registering(threading.Thread):
+    """A client that registers units, each under one key until it is acknowledged."""
+
+    def __init__(self, site: Site, web: Member, number: int) -> None:
+        super().__init__(name=f"client-{number}")
+        self.client, self.number = Client(site, web), number
+        self.stopped = threading.Event()
+        self.acknowledged: list[str] = []
+        self.refused: list[Answer] = []
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        """Register."""
+        try:
+            turn = 0
+            while not self.stopped.is_set():
+                turn += 1
+                self._register(f"s{self.number}-{turn}")
+        except BaseException as error:  # noqa: BLE001 - shown by whoever waits for this thread
+            self.failure = error
+
+    def _register(self, unit: str) -> None:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            try:
+                body = {"id": unit, "name": f"{unit}局", "kind": "department"}
+                answer = self.client.post("/api/v1/units", body, Idempotency_Key=unit)
+            except (OSError, HTTPException):
+                time.sleep(0.05)  # the web process has just been killed
+                continue
+            if answer.status == 201:
+                self.acknowledged.append(unit)
+            else:
+                self.refused.append(answer)
+            return
+        raise AssertionError(f"{unit} was not answered for a minute")
+
+
+def test_kills_lose_double_and_lock_nothing(tmp_path: Path) -> None:
+    chance = random.Random(20210104)
+    with Site(None, tmp_path / "site", kafka=False) as site:
+        web = site.add("assignment", "web")
+        site.wait_until_ready()
+        workers = [site.add("assignment", "worker"), site.add("supervision", "worker")]
+        site.wait_until_ready()
+        clients = [Registering(site, web, number) for number in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        for _ in range(KILLS):
+            before = sum(len(client.acknowledged) for client in clients)
+            time.sleep(chance.uniform(0.0, 0.5))
+            victim = chance.choice(site.members)
+            site.kill(victim)
+            site.start(victim)
+            until(
+                lambda: sum(len(client.acknowledged) for client in clients) > before,  # noqa: B023
+                lambda: [web.tail(), [client.failure for client in clients]],
+            )
+        for client in clients:
+            client.stopped.set()
+            client.join()
+        assert [(client.failure, client.refused) for client in clients] == [(None, [])] * CLIENTS
+        site.wait_until_ready()
+        assert {one.name: one.process.stop() for one in site.members} == {one.name: 0 for one in site.members}
+        locked = [line for one in [web, *workers] for line in _log_of(one) if "locked" in line]
+        assert locked == []
+
+    acknowledged = [unit for client in clients for unit in client.acknowledged]
+    services = SUITE["assignment"], SUITE["supervision"]
+    with Opened(tmp_path / "site" / "data", StoppedClock(NOW), *services) as opened:
+        opened.settle()
+        registered = [fact.unit for fact in opened.of_kind("assignment", assignment.UnitRegistered)]
+        assert sorted(registered) == sorted(set(registered))
+        assert set(acknowledged) == set(registered), "each was asked for until it was acknowledged"
+        assert sorted(opened.rows("assignment", "units")) == sorted(registered)
+        for service in services:
+            assert opened.rebuild_and_compare(service.name) == []
+    print(f"{len(acknowledged)} commands acknowledged during {KILLS} kills")
+
+
+def _log_of(member: Member) -> list[str]:
+    assert member.process.log_file is not None
+    return member.process.log_file.read_text("utf-8", "replace").splitlines()
+
+
+def test_a_web_process_that_lost_the_writers_lock_is_replaced(tmp_path: Path) -> None:
+    with Site(None, tmp_path / "site", kafka=False) as site:
+        web = site.add("assignment", "web")
+        site.wait_until_ready()
+        client = Client(site, web)
+        folder = site.direct.data / "assignment"
+        folder.rename(folder.with_name("away"))  # the pool's first connection for a writer cannot be opened
+        lost = client.register_unit("first")
+        folder.with_name("away").rename(folder)
+        assert lost.is_away(), lost
+        answers: list[Answer] = []
+
+        def written() -> bool:
+            try:
+                answers.append(client.register_unit("second"))
+            except (OSError, HTTPException):
+                return False  # between the one process and the next
+            return answers[-1].status in (201, 409)
+
+        until(written, web.tail)
+        assert [json.loads(line)["event"] for line in _log_of(web) if "writer_lock_leaked" in line] == [
+            "writer_lock_leaked"
+        ]
+        assert web.process.stop() == 0
+
+
+def test_a_worker_that_lost_the_writers_lock_ends(tmp_path: Path) -> None:
+    config = Config(data=tmp_path / "data")
+    runtime = open_service(SUITE["assignment"], config, StoppedClock(NOW))
+    folder, away = config.data / "assignment", config.data / "away"
+    act = {"unit": "office", "post": "office/director", "role": "government_office"}
+    tried: list[str] = []
+
+    def register() -> bool:
+        tried.append(f"u{len(tried)}")
+        runtime.app.register_unit(an_act(NOW, **act), unit=tried[-1], name=tried[-1], kind="department")  # type: ignore[attr-defined]
+        return True
+
+    def while_the_file_cannot_be_opened() -> bool:
+        with runtime.app.log.reading():  # this reader has the pool's only connection
+            folder.rename(away)
+            try:
+                return register()
+            finally:
+                away.rename(folder)
+
+    steps: list[Step] = [register, while_the_file_cannot_be_opened]
+    worker = Worker(threading.Event())
+    with pytest.raises(WriterLockLeaked):
+        worker.run(lambda: steps, 0.0)
+    assert tried == ["u0", "u1"]
+    runtime.close()
