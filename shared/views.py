@@ -185,9 +185,7 @@ class Rows:
 def _upsert(connection: Connection, table: Table, rows: list[Row], key: tuple[str, ...]) -> None:
     insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
     others = {column.name: insert.excluded[column.name] for column in table.columns if column.name not in key}
-    statement = insert.on_conflict_do_update(index_elements=list(key), set_=others)
-    # Nobody reads what is returned; but it has SQLAlchemy put many rows into one statement.
-    connection.execute(statement.returning(*(table.c[name] for name in key)), rows)
+    connection.execute(insert.on_conflict_do_update(index_elements=list(key), set_=others), rows)
 
 
 class View:

@@ -52,6 +52,10 @@ JOIN_WAIT = 2.0
 join anew, and with it the whole group: two that are impatient never come to an end."""
 LINGER_MS = 50
 """Milliseconds that a record may wait for others to go with it, while there are more to come: see Publisher.flush."""
+STALLED_AFTER = 10.0
+"""Seconds in which nothing came, after which a consumer looks whether something should have come. At the second look
+without a move it begins with a new client: after a broker was lost and set up anew, kafka-python 3.0.12 was seen to be
+no member of its group any more and never to notice."""
 ACKNOWLEDGED_WITHIN = 15.0
 """Seconds within which the broker must acknowledge a message, or the producer is given up."""
 
@@ -286,6 +290,8 @@ class KafkaFollower:
         self._done: dict[TopicPartition, int] = {}
         self._committed_at = 0.0
         self._lag: dict[tuple[str, int], int] = {}
+        self._last_record_at = time.monotonic()
+        self._looked: dict[TopicPartition, int] = {}
 
     def poll(self, mark_of: MarkOf) -> list[Batch]:
         """See Follower. Raises BrokerAway."""
@@ -302,6 +308,10 @@ class KafkaFollower:
         found = self._consumer.poll(
             timeout_ms=int((JOIN_WAIT if self._listener.joining else self._wait) * 1000), max_records=LIMIT
         )
+        if found:
+            self._last_record_at = time.monotonic()
+        elif time.monotonic() - self._last_record_at > STALLED_AFTER:
+            self._look_for_more(mark_of)
         if self._listener.changed:
             self._listener.changed = False
             self._sought.clear()
@@ -323,6 +333,29 @@ class KafkaFollower:
                 )
         self._commit()
         return batches
+
+    def _look_for_more(self, mark_of: MarkOf) -> None:
+        """Raises BrokerAway if something waits that nobody of this group has moved towards since the last look."""
+        self._last_record_at = time.monotonic()
+        every = [
+            TopicPartition(topic, n) for topic in self._sources for n in range(self._config.kafka_partitions)
+        ]
+        for where, end in self._consumer.end_offsets(every).items():
+            source, place = (
+                self._sources[where.topic],
+                mark_of(self._sources[where.topic], where.partition).place,
+            )
+            before, self._looked[where] = self._looked.get(where), place
+            if (
+                end - 1 > place == before or 0 < end <= place == before
+            ):  # the latter in a topic that was made anew
+                log.error(
+                    "consumer_stalled", group=self._group, source=source, partition=where.partition, at=place
+                )
+                self._looked.clear()
+                raise BrokerAway(
+                    f"{where.topic}/{where.partition} holds {end} records, and nothing comes from it"
+                )
 
     def _open(self) -> None:
         self._consumer = KafkaConsumer(

@@ -9,6 +9,7 @@ from services.suite import Process, environment, web_of
 from shared.clock import system_clock
 from shared.web.auth import Role
 from tests.bench.components import Ground, Request, ground, rate, ready, running, token
+from tests.bench.write import bare_unit, our_unit, unit
 
 ROUNDS, WRITES = 8, 300
 BASELINES = {"bare": ("bare Flask with a bare save", 0.8), "crud": ("Flask + SQLAlchemy + audit table", 1.0)}
@@ -42,11 +43,10 @@ def _rates(here: Ground) -> dict[str, list[float]]:
         clerk = token(
             here.config, system_clock(), unit="office", post="office/clerk", role=Role.government_office
         )
-        headers = {"Authorization": f"Bearer {clerk}"}
         make: dict[str, Callable[[int, int], Request]] = {
-            "ours": partial(_ours, headers),
-            "bare": lambda turn, n: ("/units", {"name": f"单位{turn}-{n}"}, {}),
-            "crud": lambda turn, n: ("/units", _unit(turn, n), {"X-User": "office/clerk"}),
+            "ours": partial(our_unit, clerk),
+            "bare": bare_unit,
+            "crud": lambda turn, n: ("/units", unit(turn, n), {"X-User": "office/clerk"}),
         }
         found: dict[str, list[float]] = {name: [] for name in names}
         for turn in range(ROUNDS + 1):
@@ -55,16 +55,3 @@ def _rates(here: Ground) -> dict[str, list[float]]:
                 if turn:  # the first round warms up
                     found[name].append(measured)
     return found
-
-
-def _unit(turn: int, number: int) -> dict[str, object]:
-    return {
-        "id": f"u{turn}-{number}",
-        "name": f"单位{turn}-{number}",
-        "short_names": [],
-        "kind": "department",
-    }
-
-
-def _ours(headers: dict[str, str], turn: int, number: int) -> Request:
-    return "/api/v1/units", _unit(turn, number), {**headers, "Idempotency-Key": f"k{turn}-{number}"}

@@ -3,15 +3,11 @@
 import time
 from itertools import pairwise
 
-import pytest
-
 from tests.faults.checks import problems
 from tests.faults.client import Client, Command, run
 from tests.faults.cluster import Cluster, Member, moment_of, until
 from tests.faults.conftest import LONG
 from tests.faults.havoc import Havoc
-
-pytestmark = pytest.mark.xdist_group("faults-havoc")  # one cluster for all of them
 
 ROLES = (
     ("assignment", "web", 2),
