@@ -47,7 +47,7 @@ stack-stop: setup ## Stop them; their data stays
 	$(BIN)/python -m deploy.stack stop
 
 faults: setup ## Kill its parts at length: 4 clients x 2,000 commands; DUBAN_FAULTS_SEED=N repeats a run
-	DUBAN_FAULTS=long $(BIN)/pytest -s -v tests/faults
+	DUBAN_FAULTS=long $(BIN)/pytest -s -v tests/faults tests/roles
 
 bench: setup ## Run the benchmarks; prints ratios against baselines of the same run
 	$(BIN)/python -m tests.bench

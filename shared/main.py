@@ -71,6 +71,8 @@ def settings() -> Config:
     return config
 
 
+KAFKA_WAIT = 0.1
+"""Seconds that a poll of the broker waits at least. It ends when something comes: shorter, it would only cost power."""
 WORKER_PATIENCE = 5.0
 """Seconds that one wait for the database may last in a worker."""
 
@@ -96,7 +98,7 @@ def run(service: Service, role: str, config: Config) -> None:
         config,
         config.make_clock(),
         patience=WORKER_PATIENCE,
-        wait=config.poll_seconds if waits else 0.0,
+        wait=max(config.poll_seconds, KAFKA_WAIT) if waits else 0.0,
     )
     worker = Worker(stop)
 

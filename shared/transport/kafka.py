@@ -45,7 +45,8 @@ from shared.trouble import BrokerAway
 log = logs.log("kafka")
 
 LIMIT = 1000
-FETCH_WAIT_MS = 100
+FETCH_WAIT_MS = 500
+"""Milliseconds that the broker may keep a fetch for which it has nothing; it answers at once when something comes."""
 COMMIT_SECONDS = 1.0
 JOIN_WAIT = 2.0
 """Seconds that a poll takes at most while the group shares out its partitions. A client that gives up earlier begins to

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from http.client import HTTPConnection
 from itertools import islice
@@ -36,6 +37,7 @@ RATES, SECONDS, CLIENTS = (100, 50, 25), 20, 8
 """Whistles a second: the first is the aim; the next is tried if it cannot be kept."""
 UNITS = ("fgw", "czj", "zrj")
 """Each rate's whistles are routed to a unit of its own."""
+YEARS = 15
 POLL = 0.005
 PATIENCE = 30.0
 Send = Callable[[HTTPConnection, int, dict[str, str]], Any]
@@ -64,15 +66,15 @@ def run() -> list[str]:
         clock.set(NOW)
         here.config = replace(here.config, clock=f"file:{clock.path}")
         here.migrate("assignment", "enterprise", "supervision", "notify", clock=clock)
-        table = _town(here, clock)
+        table, whistles = _town(here, clock)
         (port,) = free_ports(1)
         web = web_of("enterprise", here.config, port)
         workers = [worker_of(service, here.config, role=role) for service, role in ROLES]
         with running(web, *workers):
             ready(port)
             clerk = token(here.config, NOW, unit="office", post="office/head", role=Role.government_office)
-            routing = Routing(here, port, clerk, table, [web, *workers])
-            routing.blow(RATES[0] * SECONDS)
+            routing = Routing(here, port, clerk, table, whistles, [web, *workers])
+            routing.wait_until_followed()
             lines = []
             for unit, rate in zip(UNITS, RATES, strict=True):
                 line, kept = routing.measure(unit, rate)
@@ -82,8 +84,11 @@ def run() -> list[str]:
     return lines
 
 
-def _town(here: Ground, clock: Clock) -> str:
-    """Units and posts, known to every service; the rulebook released. The name of notify's table of notices."""
+def _town(here: Ground, clock: Clock) -> tuple[str, list[UUID]]:
+    """Units and posts, known to every service; the rulebook released; whistles at the desk.
+
+    The name of notify's table of notices, and the whistles.
+    """
     runtimes = {name: open_service(service, here.config, clock, wait=0.1) for name, service in SUITE.items()}
     try:
         assignment: Any = runtimes["assignment"].app
@@ -101,35 +106,46 @@ def _town(here: Ground, clock: Clock) -> str:
         for name in ("enterprise", "notify"):
             while not runtimes[name].views.reached("assignment", last or 0):
                 runtimes[name].views.project(runtimes[name].follower)
+        whistles = [_blow(enterprise, number) for number in range(RATES[0] * SECONDS)]
         views = runtimes["notify"].views
         with views.reading() as connection:
-            return views.table(connection, "notices").name
+            return views.table(connection, "notices").name, whistles
     finally:
         for runtime in runtimes.values():
             runtime.close()
 
 
-def _act() -> Act:
-    return an_act(NOW, unit="office", post="office/head", role="government_office")
+def _act(at: datetime = NOW) -> Act:
+    return an_act(at, unit="office", post="office/head", role="government_office")
+
+
+def _blow(enterprise: Any, number: int) -> UUID:
+    # Each year's register is read whole for every number that it gives: so the whistles are of many years.
+    act = _act(NOW.replace(year=NOW.year - number % YEARS))
+    what = {"category": "用地", "title": f"项目{number}用地手续", "text": "已等三个月。", "channel": "phone"}
+    return UUID(enterprise.blow_whistle(act, credit_code=CODE, **what).id)
 
 
 class Routing:
     """Whistles that lie at the desk, clients that route them, and an eye on the inboxes."""
 
-    def __init__(self, here: Ground, port: int, clerk: str, table: str, processes: Sequence[Process]) -> None:
+    def __init__(
+        self,
+        here: Ground,
+        port: int,
+        clerk: str,
+        table: str,
+        whistles: Sequence[UUID],
+        processes: Sequence[Process],
+    ) -> None:
         self._here, self._port, self._clerk, self._table = here, port, clerk, table
-        self._processes = processes
-        self._whistles: list[UUID] = []
+        self._whistles, self._processes = whistles, processes
 
-    def blow(self, number: int) -> None:
-        """So many whistles, one after the other; returns when notify follows every one of them.
-
-        One client: the whistles of a year are numbered in one register, and several clients would collide in it.
-        """
-        self._whistles = [UUID(answer["id"]) for answer in self._together(number, 0, self._blow, 1)]
+    def wait_until_followed(self) -> None:
+        """Notify follows every one of the whistles. RuntimeError after three minutes."""
         followed = "SELECT count(*) FROM notify_events WHERE topic='notify.matter_followed'"
         until = time.monotonic() + 180
-        while int(self._here.postgres.psql(followed, "duban_notify")) < number:
+        while int(self._here.postgres.psql(followed, "duban_notify")) < len(self._whistles):
             if time.monotonic() > until:
                 raise RuntimeError("the whistles did not reach notify")
             time.sleep(0.5)
@@ -165,22 +181,12 @@ class Routing:
         )
         return line, p50 < 50 and p99 < 250
 
-    def _blow(self, connection: HTTPConnection, number: int, headers: dict[str, str]) -> Any:
-        body = {
-            "credit_code": CODE,
-            "category": "用地",
-            "title": f"项目{number}用地手续",
-            "text": "已等三个月。",
-            "channel": "phone",
-        }
-        return post(connection, "/api/v1/whistles", body, {**headers, "Idempotency-Key": f"blow-{number}"})
-
     def _route(self, unit: str, connection: HTTPConnection, number: int, headers: dict[str, str]) -> Any:
         path = f"/api/v1/whistles/{self._whistles[number]}/route"
         return post(connection, path, {"lead_unit": unit}, {**headers, "Idempotency-Key": f"{unit}-{number}"})
 
-    def _together(self, number: int, rate: int, send: Send, clients: int = CLIENTS) -> list[dict[str, Any]]:
-        """Clients with a connection each send at the moments at which it is due, or at once; the answers in order."""
+    def _together(self, number: int, rate: int, send: Send) -> list[dict[str, Any]]:
+        """Clients with a connection each send at the moments at which it is due; the answers in order."""
         begin, headers = time.perf_counter() + 0.1, {"Authorization": f"Bearer {self._clerk}"}
         numbers = iter(range(number))
         answers: dict[int, dict[str, Any]] = {}
@@ -188,13 +194,13 @@ class Routing:
         def client() -> None:
             connection = HTTPConnection("127.0.0.1", self._port)
             for n in numbers:  # each number to one client: next() of an iterator is one step
-                due = begin + n / rate if rate else time.perf_counter()
+                due = begin + n / rate
                 time.sleep(max(0.0, due - time.perf_counter()))
                 answers[n] = {**send(connection, n, headers), "due": due, "answered": time.perf_counter()}
             connection.close()
 
-        with ThreadPoolExecutor(clients) as pool:
-            for done in [pool.submit(client) for _ in range(clients)]:
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            for done in [pool.submit(client) for _ in range(CLIENTS)]:
                 done.result()
         return [answers[n] for n in range(number)]
 

@@ -102,8 +102,9 @@ def _away(site: Site, web: Member, how: str, seconds: float) -> None:
     alive = {member.name: ask(member.port, "GET", "/healthz", {}, None, 15).status for member in site.members}
     up = {member.metric("duban_database_up") for member in site.members if member is not web}
     time.sleep(max(0.0, gone + seconds - time.monotonic()))
-    back = time.monotonic()
+    returning = time.monotonic()
     bring_back()
+    back = time.monotonic()
     until(lambda: all(_served_after(one, back) for one in clients), web.tail)
     served = time.monotonic() - back
     time.sleep(1)
@@ -114,7 +115,7 @@ def _away(site: Site, web: Member, how: str, seconds: float) -> None:
     assert [client.failure for client in clients] == [None] * CLIENTS, web.tail()
     everything = [one for client in clients for one in client.answers]
     assert [(what, a) for _, what, a in everything if a.seconds > ANSWERED_WITHIN] == []
-    meanwhile = [(what, a) for began, what, a in everything if began > gone and began + a.seconds < back]
+    meanwhile = [(what, a) for began, what, a in everything if began > gone and began + a.seconds < returning]
     assert {what for what, _ in meanwhile} >= {"POST", "GET"}
     assert [(what, a) for what, a in meanwhile if not a.is_away()] == []
     later = [(what, a) for began, what, a in everything if began > back + served]
