@@ -33,9 +33,9 @@ from shared.web.auth import Role
 from tests.bench.components import Ground, ground, post, ready, running, token
 
 NOW = moment("2021-02-05 10:00")
-RATES, SECONDS, CLIENTS = (100, 50, 25), 20, 8
+RATES, SECONDS, CLIENTS = (100, 50, 25, 10), 20, 8
 """Whistles a second: the first is the aim; the next is tried if it cannot be kept."""
-UNITS = ("fgw", "czj", "zrj")
+UNITS = ("fgw", "czj", "zrj", "gxj")
 """Each rate's whistles are routed to a unit of its own."""
 YEARS = 15
 POLL = 0.005
