@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo demo-cluster test check format run stack stack-stop faults bench docs clean
+.PHONY: help setup lock demo demo-cluster test check format run stack stack-stop faults faults-short bench docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -24,9 +24,9 @@ demo: setup ## Run the whole closed loop and tell its story
 demo-cluster: setup ## The same on a real broker and database, every role a process
 	$(BIN)/python -m deploy.stack run sh -c '$(BIN)/duban migrate && $(BIN)/duban topics apply && $(BIN)/duban demo --cluster'
 
-test: setup ## Run every test
+test: setup ## Run every test but the fault harness (see faults-short, faults)
 	$(BIN)/pytest -n auto --ignore=tests/components --ignore=tests/roles --ignore=tests/faults
-	$(BIN)/pytest tests/components tests/roles tests/faults # one after the other: each has the machine to itself
+	$(BIN)/pytest tests/components tests/roles # one after the other: each has the machine to itself
 
 check: setup ## Format, lint, types
 	$(BIN)/ruff format --check .
@@ -45,6 +45,9 @@ stack: setup ## Start a real PostgreSQL and Kafka broker in .stack, which run on
 
 stack-stop: setup ## Stop them; their data stays
 	$(BIN)/python -m deploy.stack stop
+
+faults-short: setup ## Kill its parts for some minutes
+	$(BIN)/pytest -v tests/faults
 
 faults: setup ## Kill its parts at length: 4 clients x 2,000 commands; DUBAN_FAULTS_SEED=N repeats a run
 	DUBAN_FAULTS=long $(BIN)/pytest -s -v tests/faults tests/roles
