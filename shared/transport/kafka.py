@@ -70,6 +70,15 @@ def _named() -> Iterator[None]:
         raise BrokerAway(f"{type(error).__name__}: {error}") from error
 
 
+def _ends(consumer: Any, where: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+    """The offset behind the last record of each partition. Raises BrokerAway where there is no such topic."""
+    try:
+        found: Mapping[TopicPartition, int] = consumer.end_offsets(where)
+    except KeyError as missing:  # all that kafka-python 3.0.12 says of a partition that is not there
+        raise BrokerAway(f"{missing.args[0]} is not on the broker: run duban topics apply") from missing
+    return found
+
+
 def topic_of(service: str) -> str:
     """The topic of a service's events."""
     return f"duban.{service}.events"
@@ -341,7 +350,7 @@ class KafkaFollower:
         every = [
             TopicPartition(topic, n) for topic in self._sources for n in range(self._config.kafka_partitions)
         ]
-        for where, end in self._consumer.end_offsets(every).items():
+        for where, end in _ends(self._consumer, every).items():
             source, place = (
                 self._sources[where.topic],
                 mark_of(self._sources[where.topic], where.partition).place,
@@ -463,7 +472,7 @@ class KafkaReplay:
             self._ahead[partition] = []
             yield from self._within(partition, ahead, marks.get(partition, 0))
         with _named():
-            ends = self._consumer.end_offsets(self._where)
+            ends = _ends(self._consumer, self._where)
         while self._before(ends):
             with _named():
                 found = self._consumer.poll(timeout_ms=1000, max_records=LIMIT * 5)
@@ -506,7 +515,8 @@ def _last_positions(config: Config, service: str, partitions: int) -> list[int]:
     try:
         where = [TopicPartition(topic, n) for n in range(partitions)]
         consumer.assign(where)
-        begin, end = consumer.beginning_offsets(where), consumer.end_offsets(where)
+        end = _ends(consumer, where)
+        begin = consumer.beginning_offsets(where)
         found = [0] * partitions
         awaited = {one for one in where if end[one] > begin[one]}
         for one in awaited:

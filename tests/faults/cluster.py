@@ -365,6 +365,14 @@ class Cluster:
                 found.append((service, role, sorted({t.partition(".")[0] for t in spec.reactions.handlers})))
         return found
 
+    def dead(self) -> list[str]:
+        """A line for each process that has ended though nobody asked it to."""
+        return [
+            f"{one.name} ended with {code}:\n{one.tail()}"
+            for one in self.members
+            if (code := one.process.ended()) is not None and not one.process.asked_to_stop
+        ]
+
     def behind(self) -> list[str]:
         """What is still on its way: a line for each relay and consumer that is not at the end."""
         found = []
@@ -410,10 +418,12 @@ class Cluster:
 
     def quiesce(self, *, clean: bool = True) -> None:
         """Wait until everything has been published and received; with ``clean``, until nothing is parked or missing."""
+        assert not (dead := self.dead()), "\n".join(dead)
         until(
-            lambda: not self.behind() and not (clean and self.parked()),
+            lambda: self.dead() or (not self.behind() and not (clean and self.parked())),
             lambda: "\n".join([*self.behind(), *self.parked()][:20]),
         )
+        assert not (dead := self.dead()), "\n".join(dead)
 
     def open(self, service: str) -> Runtime:
         """A service opened in this process, past the proxies; the caller closes it."""
