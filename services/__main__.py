@@ -19,6 +19,7 @@ from rich.progress import Progress, TaskID
 
 from services.assignment.application.lists import RowsRefused
 from services.assignment.spreadsheets import RowProblem, read_units
+from services.audit import audit
 from services.suite import SUITE, open_suite, serve_web, supervise
 from shared import logs
 from shared.aggregate import Act
@@ -567,6 +568,9 @@ def docs(check: bool) -> None:
         sys.exit(1 if old else 0)
     for path in write():
         click.echo(path)
+
+
+main.add_command(audit)
 
 
 if __name__ == "__main__":
