@@ -72,6 +72,9 @@ class Creation(Change, AggregateCreated):
 class Aggregate(BaseAggregate[UUID]):
     """An aggregate decides, records, applies: rules run once, before the event; ``apply`` only assigns."""
 
+    LAST_EVENT_TELLS_ALL: ClassVar[bool] = False
+    """A book whose every event says all of its state, so that only its last one is read, however long it is."""
+
     class Event(Change):
         """The library's own base of an aggregate's events."""
 
@@ -88,6 +91,14 @@ class Aggregate(BaseAggregate[UUID]):
     def begin(cls, event: type[Creation], act: Act, id: UUID, **what: Any) -> Self:  # noqa: A002 - the library's name
         """Record the first event of a new aggregate."""
         return cls._create(event, id=id, **_stamp(act), **what)
+
+    @classmethod
+    def as_left_by(cls, last: Any) -> Self:
+        """The aggregate after its ``last`` event, from that event alone."""
+        found = cls.__new__(cls)
+        found.__base_init__(last.originator_id, last.originator_version, last.timestamp)
+        last.apply(found)
+        return found
 
     def record(self, event: type[Change], act: Act, **what: Any) -> None:
         """Record that ``event`` happened in this ``act``."""

@@ -7,7 +7,15 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from services.enterprise.domain import Enterprise, Register, Whistle, check_credit_code, clocks_of, matter_of
+from services.enterprise.domain import (
+    Concern,
+    Enterprise,
+    Register,
+    Whistle,
+    check_credit_code,
+    clocks_of,
+    matter_of,
+)
 from services.enterprise.domain.clocks import rating_until
 from services.enterprise.domain.rates import AsOfInTheFuture, six_rates
 from services.enterprise.domain.refusals import (
@@ -75,14 +83,18 @@ class EnterpriseApplication(ServiceApplication):
             raise DeskMustBeAnOffice(unit=desk)
         leader = self._known_leader(leader_post) if leader_post else self._leaders_of(desk)[0]
         year = local_day(act.recorded_at).year
-        register = self._register(year) or Register.open(act, year)
-        last_year = self._register(year - 1)
+        register = self.find(Register, stable_id("whistle_register", year)) or Register.open(act, year)
         matter = matter_of(code, category, title)
-        known = register.last_of.get(matter) or (last_year.last_of.get(matter) if last_year else None)
+        concern = self.find(Concern, matter)
+        known = None if concern is None else concern.repeated_in(year)
         earlier = self.load(Whistle, known) if known else None
         if repeats is not None:
             earlier = self._named(act, repeats, "repeats")
         whistle_id = act.new_id("whistle")
+        if concern is None:
+            concern = Concern.first(act, matter, whistle_id)
+        else:
+            concern.again(act, whistle_id)
         whistle = Whistle.blow(
             act,
             id=whistle_id,
@@ -97,7 +109,7 @@ class EnterpriseApplication(ServiceApplication):
             repeats=earlier,
             **what,
         )
-        return self.commit(act, whistle, register, location=f"/api/v1/whistles/{whistle.id}")
+        return self.commit(act, whistle, register, concern, location=f"/api/v1/whistles/{whistle.id}")
 
     def link_repeat(self, act: Act, whistle_id: UUID, *, earlier: UUID) -> Written:
         """重复诉求关联, named by the clerk."""
@@ -267,9 +279,6 @@ class EnterpriseApplication(ServiceApplication):
 
     def _reporters(self, whistle: Whistle) -> list[Whistle]:
         return [self.load(Whistle, reporter) for reporter in whistle.reporters]
-
-    def _register(self, year: int) -> Register | None:
-        return self.find(Register, stable_id("whistle_register", year))
 
     def _known_leader(self, post: str) -> str:
         if self.reference.post(post, field="leader_post")["role"] not in ("vice_leader", "main_leader"):

@@ -232,3 +232,19 @@ class WhistleNumberIssued(Fact):
     number: str
     whistle_id: UUID
     matter: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConcernRaised(Fact):
+    """首次提出诉求: an enterprise blew its first whistle about something (same enterprise, category and title)."""
+
+    TOPIC = "enterprise.concern_raised"
+    whistle_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConcernRaisedAgain(Fact):
+    """再次提出诉求: an enterprise blew another whistle about the same thing; a repeat, if the last one is not long ago."""
+
+    TOPIC = "enterprise.concern_raised_again"
+    whistle_id: UUID

@@ -3,7 +3,16 @@
 from services.enterprise.domain.clocks import Clocks, clocks_of
 from services.enterprise.domain.credit_code import check_credit_code
 from services.enterprise.domain.enterprise import Enterprise
-from services.enterprise.domain.register import Register, matter_of
+from services.enterprise.domain.register import Concern, Register, matter_of
 from services.enterprise.domain.whistle import Whistle
 
-__all__ = ["Clocks", "Enterprise", "Register", "Whistle", "check_credit_code", "clocks_of", "matter_of"]
+__all__ = [
+    "Clocks",
+    "Concern",
+    "Enterprise",
+    "Register",
+    "Whistle",
+    "check_credit_code",
+    "clocks_of",
+    "matter_of",
+]

@@ -1,10 +1,11 @@
-"""The register of whistles 吹哨登记簿: one a year, numbering without a gap and knowing what came before."""
+"""The register of whistles 吹哨登记簿, one a year, numbering without a gap; and what an enterprise raised before."""
 
 import re
 import unicodedata
 from uuid import UUID
 
 from shared.aggregate import Act, Aggregate, Change, Creation, stable_id
+from shared.clock import local_day
 from shared.events import enterprise
 
 
@@ -21,10 +22,10 @@ class Register(Aggregate):
     """The whistles of one year, by the day on which they are registered (Asia/Shanghai)."""
 
     TOPIC = "enterprise.whistle_register"
+    LAST_EVENT_TELLS_ALL = True
 
     year: int
     last_serial: int
-    last_of: dict[UUID, UUID]
 
     @classmethod
     def open(cls, act: Act, year: int) -> "Register":
@@ -44,9 +45,41 @@ class Register(Aggregate):
         def apply(self, register: "Register") -> None:
             register.year = self.year
             register.last_serial = 0
-            register.last_of = {}
 
     class NumberIssued(enterprise.WhistleNumberIssued, Change):
         def apply(self, register: "Register") -> None:
+            register.year = int(self.number.split("-")[1])
             register.last_serial = self.serial
-            register.last_of[self.matter] = self.whistle_id
+
+
+class Concern(Aggregate):
+    """诉求: what an enterprise raises, once or again and again (its id: :func:`matter_of`)."""
+
+    TOPIC = "enterprise.concern"
+    LAST_EVENT_TELLS_ALL = True
+
+    last_whistle: UUID
+    last_year: int
+
+    @classmethod
+    def first(cls, act: Act, matter: UUID, whistle_id: UUID) -> "Concern":
+        """It is raised for the first time."""
+        return cls.begin(cls.Raised, act, id=matter, whistle_id=whistle_id)
+
+    def again(self, act: Act, whistle_id: UUID) -> None:
+        """It is raised again."""
+        self.record(self.RaisedAgain, act, whistle_id=whistle_id)
+
+    def repeated_in(self, year: int) -> UUID | None:
+        """The whistle that one of this ``year`` repeats: the last one, if it is of this year or of the year before."""
+        return self.last_whistle if self.last_year >= year - 1 else None
+
+    class Raised(enterprise.ConcernRaised, Creation):
+        def apply(self, concern: "Concern") -> None:
+            concern.last_whistle = self.whistle_id
+            concern.last_year = local_day(self.timestamp).year
+
+    class RaisedAgain(enterprise.ConcernRaisedAgain, Change):
+        def apply(self, concern: "Concern") -> None:
+            concern.last_whistle = self.whistle_id
+            concern.last_year = local_day(self.timestamp).year

@@ -14,6 +14,8 @@ class Series(Aggregate):
     """编号: one aggregate per series and year; saved together with the document, so a number cannot get lost."""
 
     TOPIC = "supervision.series"
+    LAST_EVENT_TELLS_ALL = True
+
     series: str
     year: int
     last: int
@@ -37,4 +39,4 @@ class Series(Aggregate):
 
     class Issued(supervision.NumberIssued, Change):
         def apply(self, series: "Series") -> None:
-            series.last = self.number
+            series.series, series.year, series.last = self.series, self.year, self.number
