@@ -8,7 +8,6 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -119,7 +118,7 @@ def client_settings(config: Config) -> dict[str, Any]:
 
 
 class _Recorded(msgspec.Struct):
-    timestamp: datetime
+    timestamp: str
     because: str
 
 
@@ -142,7 +141,7 @@ def headers_of(source: str, row: Notification, sent: str) -> list[tuple[str, byt
         ("ce_id", name.encode()),
         ("ce_source", f"/duban/{source}".encode()),
         ("ce_type", row.topic.encode()),
-        ("ce_time", recorded.timestamp.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()),
+        ("ce_time", recorded.timestamp.encode()),  # RFC 3339, with the offset with which it was recorded
         ("ce_partitionkey", key.encode()),
         ("ce_sequence", str(row.id).encode()),
         ("ce_sent", sent.encode()),
@@ -197,7 +196,7 @@ class KafkaPublisher:
 
     def send(self, row: Notification, partition: int, sent: str) -> Any:
         """See Publisher."""
-        with _named():
+        try:
             return self._producer.send(
                 self._topic,
                 value=row.state,
@@ -205,6 +204,8 @@ class KafkaPublisher:
                 headers=headers_of(self._service, row, sent),
                 partition=partition,
             )
+        except KafkaError as error:
+            raise BrokerAway(f"{type(error).__name__}: {error}") from error
 
     def flush(self, timeout: float) -> None:
         """See Publisher. It hides failures: each future is looked at all the same."""
@@ -213,6 +214,8 @@ class KafkaPublisher:
 
     def acknowledged(self, future: Any, timeout: float) -> None:
         """See Publisher."""
+        if future.succeeded():
+            return  # as nearly all of a batch have by the time that its first one has
         with _named():
             future.get(timeout=timeout)
 

@@ -72,7 +72,7 @@ def test_r4_a_relay_that_is_set_back_by_500_changes_nothing(cluster: Cluster, se
     groups = [
         cluster.of(service, role) for service, role, sources in cluster.consumers() if "assignment" in sources
     ]
-    before = [duplicates(group) for group in groups]
+    before = settled(groups)
     cluster.duban("relay", "republish", "--service", "assignment", "--from", str(log[-500].position))
     for group, had in zip(groups, before, strict=True):
         until(
@@ -83,6 +83,17 @@ def test_r4_a_relay_that_is_set_back_by_500_changes_nothing(cluster: Cluster, se
     no_problems(cluster)
     assert cluster.view_rows() == rows
     assert [cluster.log("assignment"), cluster.log("supervision")] == logs
+
+
+def settled(groups: list[list[Member]]) -> list[float]:
+    """The groups' duplicates, when for three seconds none has come: a member that came back late brings some."""
+    before, since = [duplicates(group) for group in groups], time.monotonic()
+    while time.monotonic() - since < 3:
+        time.sleep(0.5)
+        now = [duplicates(group) for group in groups]
+        if now != before:
+            before, since = now, time.monotonic()
+    return before
 
 
 def duplicates(group: list[Member]) -> float:
