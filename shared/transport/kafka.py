@@ -43,7 +43,7 @@ from shared.trouble import BrokerAway
 
 log = logs.log("kafka")
 
-LIMIT = 1000
+LIMIT = 2000
 FETCH_WAIT_MS = 500
 """Milliseconds that the broker may keep a fetch for which it has nothing; it answers at once when something comes."""
 COMMIT_SECONDS = 1.0
@@ -240,7 +240,7 @@ def row_of(record: Any) -> tuple[Notification, str]:
     try:
         _, aggregate_id, version = headers["ce_id"].decode().rsplit("/", 2)
         sent = headers["ce_sent"].decode()
-        [int(part) for part in sent.split(" ")][record.partition]
+        int(sent.split(" ")[record.partition])
         row = Notification(
             id=int(headers["ce_sequence"]),
             originator_id=aggregate_id,
