@@ -1,8 +1,10 @@
 """The base of every service's application: load, decide, save; and a request that is carried out once."""
 
 import random
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -25,7 +27,9 @@ A = TypeVar("A", bound=Aggregate)
 ATTEMPTS = 12
 """How often a command is decided anew when somebody else wrote first."""
 LONGEST_PAUSE = 0.05
-"""Seconds between two attempts at most: many who want the same thing at once step out of each other's way."""
+"""Seconds between two attempts at most: processes that want the same thing at once step out of each other's way."""
+LONGEST_TURN = 1.0
+"""Seconds that a request waits at most for another one's second attempt."""
 
 
 class NoSuchThing(Refusal):
@@ -76,6 +80,8 @@ class Application(EventSourcedApplication[UUID]):
 
     def __init__(self, env: Mapping[str, str], clock: Clock) -> None:
         self.clock = clock
+        self._again = threading.Lock()
+        """Held by who tries again; meanwhile the others of this process wait, or they would win again."""
         super().__init__(dict(env))
 
     def construct_mapper(self) -> WireMapper:
@@ -169,7 +175,8 @@ class Application(EventSourcedApplication[UUID]):
             if attempt:
                 time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.002 * 2**attempt)))
             try:
-                return use_case(act)
+                with self._turn(again=attempt > 0):
+                    return use_case(act)
             except (IntegrityError, Refusal) as error:
                 # Done before under this key (the answer's row then refuses a second one), or somebody wrote first.
                 before = self._answer_of(act)
@@ -180,6 +187,15 @@ class Application(EventSourcedApplication[UUID]):
         kind, id_ = _subject.get()
         now = self.find(kind, id_)
         raise ChangedMeanwhile(version=0 if now is None else now.version)
+
+    @contextmanager
+    def _turn(self, *, again: bool) -> Iterator[None]:
+        held = (again or self._again.locked()) and self._again.acquire(timeout=LONGEST_TURN)
+        try:
+            yield
+        finally:
+            if held:
+                self._again.release()
 
     def _answer_of(self, act: Act) -> Written | None:
         row = self.log.answered(act.key or act.because)

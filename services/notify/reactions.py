@@ -31,7 +31,7 @@ class NotifyReactions(Reactions[Notifier]):
 
     # -- the matter ----------------------------------------------------------------------------------------------
 
-    def when_a_case_was_opened_then_follow_it_and_tell_the_post(
+    def when_a_case_was_opened_then_follow_it_and_tell_the_post_or_the_desk(
         self, fact: supervision.CaseOpened, message: Message
     ) -> None:
         matter_id = Matter.id_of(message.aggregate_id)
@@ -52,7 +52,12 @@ class NotifyReactions(Reactions[Notifier]):
             secrecy=fact.secrecy,
             rulebook_version=fact.rulebook_version,
         )
-        self._tell_the_post(self.add(matter))
+        self.add(matter)
+        if fact.kind == "whistle" and fact.post is None:
+            said = words.blown(matter, self.app.unit_name(fact.unit))
+            self._tell(matter, ["unit_head"], fact.unit, CASE, 1, "assigned", "blue", said)
+        else:
+            self._tell_the_post(matter)
 
     def when_the_lead_changed_then_hand_over_and_tell_the_new_post(
         self, fact: supervision.CustodyMoved, message: Message

@@ -33,6 +33,18 @@ def test_a_case_without_a_post_tells_nobody_yet(world: Any) -> None:
     assert world.kinds(case) == ["MatterFollowed"]
 
 
+def test_a_whistle_that_is_blown_tells_the_head_of_its_desk_until_it_is_routed(world: Any) -> None:
+    case = world.case(kind="whistle", post=None, supporters=())
+    [notice] = world.standing(level="assigned")
+    assert notice == ("assigned", "fgw/head")
+    assert "请即派单" in world.notices(level="assigned")[0]["text"]
+    world.told(
+        supervision.CustodyMoved, case, from_unit="fgw", to_unit="czj", to_post="czj/officer", leads=True
+    )
+    assert world.standing(level="assigned") == [("assigned", "czj/officer")]
+    world.nothing_new_when_delivered_again()
+
+
 def test_an_approaching_deadline_tells_the_officer_in_yellow_once_a_clock_and_cycle(world: Any) -> None:
     case = world.case()
     world.approaching(case, due_on=date(2021, 2, 7))

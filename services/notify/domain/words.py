@@ -59,6 +59,14 @@ def assigned(matter: Matter, unit: str) -> Said:
     )
 
 
+def blown(matter: Matter, unit: str) -> Said:
+    """企业吹哨: the desk learns that an enterprise needs help, and has to route the whistle."""
+    return Said(
+        f"【蓝】企业吹哨：{matter.number}",
+        f"{_kind(matter)}{_called(matter)}已送达{unit}，请即派单，并在联系时限内与企业联系。",
+    )
+
+
 def approaching(matter: Matter, calendar: Calendar, *, clock: str, unit: str, due_on: date) -> Said:
     """临近时限."""
     return Said(
