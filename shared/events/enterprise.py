@@ -244,7 +244,7 @@ class ConcernRaised(Fact):
 
 @dataclass(frozen=True, kw_only=True)
 class ConcernRaisedAgain(Fact):
-    """再次提出诉求: an enterprise blew another whistle about the same thing: a repeat, unless long after the last one."""
+    """再次提出诉求: an enterprise blew another whistle about the same thing; a repeat, unless it is long after."""
 
     TOPIC = "enterprise.concern_raised_again"
     whistle_id: UUID
