@@ -5,13 +5,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, cast, get_type_hints
+from typing import Any, cast
 
 import click
 from rich.console import Console
@@ -19,7 +19,10 @@ from rich.progress import Progress, TaskID
 
 from services.assignment.application.lists import RowsRefused
 from services.assignment.spreadsheets import RowProblem, read_units
-from services.audit import audit
+from services.audit import audit, proof, questions  # noqa: F401 - the latter two attach their commands
+from services.audit import web as audit_web  # noqa: F401 - attaches its command
+from services.audit.people import person
+from services.backup import run_backup, run_recover, run_restore
 from services.suite import SUITE, open_suite, serve_web, supervise
 from shared import logs
 from shared.aggregate import Act
@@ -29,15 +32,16 @@ from shared.calendar.due import due as due_of
 from shared.clock import SHANGHAI, local_day
 from shared.config import Config, Misconfigured
 from shared.events import supervision
-from shared.events.base import VOCABULARY, Actor, Personal
+from shared.events.base import Actor
 from shared.main import settings
+from shared.people import migrate_keys
 from shared.reference import calendar_of
 from shared.refusal import Refusal
 from shared.rulebook import load_rulebook
 from shared.service import migrate, open_log, open_service
 from shared.trouble import TROUBLE
 from shared.web.auth import Role, issue_token, load_key
-from shared.wire import Unreadable, cloudevent, decode
+from shared.wire import Unreadable, cloudevent, decode, personal_fields
 
 Data = click.option(
     "--data",
@@ -422,19 +426,10 @@ def _new_lines(logs_of: dict[str, Application], marks: dict[str, int]) -> Iterat
                     line = cloudevent(name, row)
                 except Unreadable as error:
                     raise click.ClickException(f"{name} {row.id}: {error}") from error
-                for field in _personal(row.topic):
+                for field in personal_fields(row.topic):
                     line["data"][field] = "***"
                 yield line
             marks[name] = batch[-1].id
-
-
-def _personal(topic: str) -> Sequence[str]:
-    hints = get_type_hints(VOCABULARY[topic], include_extras=True)
-    return [
-        name
-        for name, hint in hints.items()
-        if any(isinstance(mark, Personal) for mark in getattr(hint, "__metadata__", ()))
-    ]
 
 
 @main.command()
@@ -474,6 +469,7 @@ def migrate_() -> None:
         )
     for service in SUITE.values():
         click.echo(migrate(service, config, config.make_clock()))
+    click.echo(migrate_keys(config, config.make_clock()))
 
 
 @main.group()
@@ -530,6 +526,39 @@ def relay_republish(name: str, start: int) -> None:
     click.echo(f"{name}: {start} …")
 
 
+@relay.command("recover")
+@click.option("--service", "names", type=click.Choice(list(SUITE)), multiple=True, help="服务 Whose log.")
+def relay_recover(names: tuple[str, ...]) -> None:
+    """取回事件 Take back from the topics the events that a restored log lacks. The services must not be running."""
+    config = _with_broker()
+    run_recover(config, list(names or SUITE), config.make_clock())
+
+
+@main.command()
+@Data
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def backup(data: Path | None, folder: Path) -> None:
+    """备份 Write a backup of all logs, as they are at one moment, into the empty FOLDER. The suite may be running.
+
+    Read models are not in it (they are rebuilt), nor are keys: back those up separately (docs/auditing.md).
+    """
+    config = config_of(data)
+    run_backup(config, folder, config.make_clock())
+
+
+@main.command("restore")
+@Data
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def restore_(data: Path | None, folder: Path) -> None:
+    """恢复 Put the backup in FOLDER into an empty suite, SQLite or PostgreSQL, and verify it: all logs or nothing.
+
+    On PostgreSQL the tables must be there: duban migrate. With a broker, events that it holds beyond the backup are
+    taken back from it. The suite must not be running.
+    """
+    config = config_of(data)
+    run_restore(config, folder, config.make_clock())
+
+
 @main.command()
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), default=None, help="数据目录.")
 @click.option(
@@ -571,6 +600,7 @@ def docs(check: bool) -> None:
 
 
 main.add_command(audit)
+main.add_command(person)
 
 
 if __name__ == "__main__":

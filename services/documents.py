@@ -15,15 +15,18 @@ from uuid import UUID
 import msgspec
 import yaml
 
+from services.audit.web import web as audit_web
 from services.suite import SUITE, open_suite
 from shared.clock import system_clock
 from shared.config import Config
-from shared.events.base import VOCABULARY, Actor, Fact, Moment, Personal
+from shared.events.base import VOCABULARY, Actor, Fact, Moment
 from shared.handlers import handlers_of
-from shared.wire import encode
+from shared.wire import encode, personal_fields
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
+EVERY_LOG = "audit."
+"""The topics of facts that may stand in any service's log."""
 
 
 def documents() -> Iterator[tuple[Path, str]]:
@@ -34,6 +37,8 @@ def documents() -> Iterator[tuple[Path, str]]:
             document = client.get(f"/api/v1/{name}/openapi.json").get_json()
             yield ROOT / "docs" / "api" / f"{name}.openapi.json", _json(document)
             runtime.close()
+        document = audit_web(Config(data=Path(folder)), system_clock).extensions["duban"].document
+        yield ROOT / "docs" / "api" / "audit.openapi.json", _json(document)
     yield ROOT / "docs" / "asyncapi.yaml", asyncapi()
     yield ROOT / "docs" / "events.md", event_map()
 
@@ -126,11 +131,8 @@ def asyncapi() -> str:
     )
     components = dict(components)
     for cls in published.values():
-        hints = get_type_hints(cls, include_extras=True)
-        for name, hint in hints.items():
-            for mark in getattr(hint, "__metadata__", ()):
-                if isinstance(mark, Personal):
-                    components[cls.__name__]["properties"][name]["x-personal-data-of"] = mark.subject
+        for name, subject in personal_fields(cls.TOPIC).items():
+            components[cls.__name__]["properties"][name]["x-personal-data-of"] = subject
     messages = {}
     for (topic, cls), schema in zip(published.items(), schemas, strict=True):
         messages[cls.__name__] = {
@@ -183,7 +185,7 @@ def asyncapi() -> str:
                 "messages": {
                     cls.__name__: {"$ref": f"#/components/messages/{cls.__name__}"}
                     for topic, cls in published.items()
-                    if topic.startswith(f"{name}.")
+                    if topic.startswith((f"{name}.", EVERY_LOG))
                 },
             }
             for name, service in SUITE.items()
@@ -249,4 +251,16 @@ def event_map() -> str:
             chinese = (inspect.getdoc(cls) or "").split(":")[0]
             lines.append(f"| `{cls.__name__}` | {chinese} | {'<br>'.join(reactions)} | {', '.join(views)} |")
         lines.append("")
+    lines += [
+        "## In every log",
+        "",
+        "Nobody reacts, no view is moved.",
+        "",
+        "| event | 中文 |",
+        "| --- | --- |",
+    ]
+    for topic, cls in sorted(VOCABULARY.items()):
+        if topic.startswith(EVERY_LOG):
+            lines.append(f"| `{cls.__name__}` | {(inspect.getdoc(cls) or '').split(':')[0]} |")
+    lines.append("")
     return "\n".join(lines)

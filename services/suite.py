@@ -17,6 +17,7 @@ from shared import logs
 from shared.clock import Clock
 from shared.config import Config
 from shared.main import MISCONFIGURED
+from shared.people import check_keys
 from shared.service import Runtime, Service, open_service
 from shared.web.server import dispatch, serve
 
@@ -111,11 +112,15 @@ def web_of(service: str, config: Config, port: int, log_file: Path | None = None
 
 
 def serve_web(config: Config) -> None:
-    """The HTTP face of all four services on one port; ends the process."""
+    """The HTTP face of all four services, and of the audit over them, on one port; ends the process."""
+    check_keys(config, config.make_clock())
+    from services.audit.web import web as audit_web  # it asks all services, and so imports this module
 
     def make() -> object:
-        suite = open_suite(config, config.make_clock())
-        return dispatch({name: runtime.web() for name, runtime in suite.items()})
+        clock = config.make_clock()
+        suite = open_suite(config, clock)
+        apps = {name: runtime.web() for name, runtime in suite.items()}
+        return dispatch({**apps, "audit": audit_web(config, clock)})
 
     serve(make, host=config.host, port=config.port, log_level=config.log_level)  # type: ignore[arg-type]
 

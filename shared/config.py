@@ -53,6 +53,23 @@ class Config:
     """Seconds that a web process goes on serving after SIGTERM, until the load balancer has noticed."""
     web_workers: int = 1
     web_threads: int = 4
+    seal_seconds: float = 3600.0
+    """Seconds between two signed checkpoints of a log that grows."""
+    seal_origin: str = "duban.local"
+    """Whose logs these are: a checkpoint's first line is ``<origin>/<service>``."""
+    seal_key: Path | None = None
+    """The key that signs checkpoints; else ``seal.key`` in the data folder."""
+    seal_folder: Path | None = None
+    """Where checkpoints and tiles are copied to, a folder a service; else ``checkpoints`` in the data folder."""
+    seal_mail_to: str = ""
+    """Who gets every checkpoint by mail, ``a@b.cn,c@d.cn``."""
+    smtp: str = ""
+    """The mail server, ``host:port``."""
+    keys: str = ""
+    """The key store of personal data, a file or ``postgresql://…``; else the database of ``keys``, or ``keys.sqlite``
+    in the data folder. Never where logs are backed up to."""
+    master_key: Path | None = None
+    """The file with the master keys that wrap those keys; else ``master.key`` in the data folder."""
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> "Config":
@@ -70,13 +87,29 @@ class Config:
         config = cls(**values)  # type: ignore[arg-type]
         if config.kafka and not config.database:
             raise Misconfigured("DUBAN_KAFKA: needs DUBAN_DATABASE: a relay's lock is one of PostgreSQL's")
+        if config.database and config.master_key is None:
+            raise Misconfigured(
+                "DUBAN_MASTER_KEY: needed with DUBAN_DATABASE: the file with the master key of personal data, "
+                "the same for every process (duban person make-master FILE makes one)"
+            )
         if config.kafka_security.startswith("SASL") and not (config.kafka_user and config.kafka_password):
             raise Misconfigured("DUBAN_KAFKA_SECURITY: SASL needs DUBAN_KAFKA_USER and DUBAN_KAFKA_PASSWORD")
+        if config.seal_mail_to and not config.smtp:
+            raise Misconfigured("DUBAN_SEAL_MAIL_TO: needs DUBAN_SMTP, the mail server")
         return config
 
     def database_of(self, service: str) -> str:
         """The URL of a service's database."""
         return self.database.replace("{service}", service)
+
+    @property
+    def keys_url(self) -> str:
+        """Where the keys of personal data are."""
+        if self.keys.startswith("postgresql:"):
+            return self.keys
+        if self.database and not self.keys:
+            return self.database_of("keys")
+        return f"sqlite:///{self.keys or self.data / 'keys.sqlite'}"
 
     def make_clock(self) -> Clock:
         """The clock that ``DUBAN_CLOCK`` names."""
@@ -163,5 +196,13 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "DUBAN_DRAIN_SECONDS": _number(float, 0, 60),
     "DUBAN_WEB_WORKERS": _number(int, 1, 64),
     "DUBAN_WEB_THREADS": _number(int, 1, 64),
+    "DUBAN_SEAL_SECONDS": _number(float, 1, 31 * 86400),
+    "DUBAN_SEAL_ORIGIN": _text(r"[A-Za-z0-9.-]+(/[A-Za-z0-9._-]+)*", "a name like audit.example.gov.cn"),
+    "DUBAN_SEAL_KEY": lambda text: Path(_text(r"[^\x00]+", "a file")(text)),
+    "DUBAN_SEAL_FOLDER": _folder,
+    "DUBAN_SEAL_MAIL_TO": _text(r"|[^\s@,<>]+@[^\s@,<>]+(,[^\s@,<>]+@[^\s@,<>]+)*", "a@b.cn,c@d.cn"),
+    "DUBAN_SMTP": _text(r"|[\w.-]+:\d+", "host:port"),
+    "DUBAN_KEYS": _text(r"|postgresql://[^\s/]+/[^\s/]+|(?!postgresql:)[^\x00]+", "a file or a database"),
+    "DUBAN_MASTER_KEY": _file,
 }
 """One line a setting: the variable, and how its text becomes the field of :class:`Config` of that name."""

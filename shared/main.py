@@ -15,6 +15,7 @@ from shared import logs
 from shared.config import Config, Misconfigured
 from shared.inbox import Kind
 from shared.metrics import REGISTRY
+from shared.people import check_keys
 from shared.refusal import Refusal
 from shared.rulebook import BadRulebook, load_rulebook
 from shared.service import Runtime, Service, open_service, schema_problem
@@ -79,6 +80,11 @@ WORKER_PATIENCE = 5.0
 
 def run(service: Service, role: str, config: Config) -> None:
     """Be one role of one service until told to stop."""
+    try:
+        check_keys(config, config.make_clock())
+    except Misconfigured as error:
+        click.echo(f"duban: {error}", err=True)
+        sys.exit(MISCONFIGURED)
     if role == "web":
         serve(
             lambda: open_service(service, config, config.make_clock()).web(),
@@ -173,6 +179,15 @@ def gauges(runtime: Runtime) -> Asked:
         asked[
             "duban_missing_messages", "Stretches of a log that have not been received though later ones have"
         ] = {(service,): float(len(runtime.holes()))}
+        asked["duban_seal_active", "Whether this process seals the log"] = {
+            (service,): float(runtime.sealer.active)
+        }
+        asked["duban_seal_unsealed", "Positions of the log that are not in its tree yet"] = {
+            (service,): float(runtime.sealer.lag())
+        }
+        asked[
+            "duban_seal_away", "Whether what sealing needs, or a place of its checkpoints, is away or wrong"
+        ] = {(service, ("what", what)): away for what, away in runtime.sealer.away().items()}
         if runtime.relay is not None:
             asked["duban_relay_active", "Whether this process publishes"] = {
                 (service,): float(runtime.relay.active)
@@ -183,6 +198,9 @@ def gauges(runtime: Runtime) -> Asked:
             asked[
                 "duban_relay_topic_behind", "Partitions of the topic that hold less than was acknowledged"
             ] = {(service,): float(len(runtime.relay.topic_behind))}
+            asked[
+                "duban_relay_log_behind", "Partitions of the topic that hold an event which the log does not"
+            ] = {(service,): float(len(runtime.relay.log_behind))}
     except TROUBLE as error:
         log.warning("not_measured", reason=str(error))
         asked["duban_database_up", "Whether the database answers"] = {(service,): 0.0}

@@ -18,13 +18,15 @@ from eventsourcing import (
 )
 from eventsourcing.persistence import BaseInfrastructureFactory, PersistenceError, StoredEvent
 from psycopg import Connection, Cursor
-from psycopg.rows import DictRow
+from psycopg.rows import DictRow, tuple_row
+from psycopg.sql import SQL, Identifier
 from psycopg.types.composite import CompositeInfo, register_composite
 from sqlalchemy import Engine, create_engine
 from sqlalchemy import exc as sql
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from shared import recorder
+from shared.audit.merkle import LeafRow
 from shared.inbox import Execute
 from shared.recorder import Answer, First, LogRecorder, write_answer
 
@@ -274,6 +276,27 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
         """See LogRecorder."""
         with self.datastore.get_connection() as connection, connection.cursor() as cursor:
             yield execute_on(cursor)
+
+    @contextmanager
+    def writing(self) -> Iterator[Execute]:
+        """See LogRecorder."""
+        with self.datastore.transaction(commit=True) as cursor:
+            yield execute_on(cursor)
+
+    def leaf_rows(self, after: int, limit: int) -> list[LeafRow]:
+        """See LogRecorder."""
+        with (
+            self.datastore.get_connection() as connection,
+            connection.cursor(binary=True, row_factory=tuple_row) as cursor,
+        ):
+            cursor.execute(
+                SQL(
+                    "SELECT notification_id, uuid_send(originator_id), originator_version, topic, state "
+                    "FROM {}.{} WHERE notification_id>%s ORDER BY notification_id LIMIT %s"
+                ).format(Identifier(self.datastore.schema), Identifier(self.events_table_name)),
+                (after, limit),
+            )
+            return cursor.fetchall()
 
 
 def execute_on(cursor: Cursor[Any]) -> Execute:

@@ -6,6 +6,7 @@ their transaction. The two recorders differ in their database only.
 
 import sqlite3
 from abc import abstractmethod
+from binascii import hexlify, unhexlify
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from eventsourcing.persistence import ApplicationRecorder, PersistenceError, Sto
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor
 
 from shared import inbox
+from shared.audit import tree
+from shared.audit.merkle import LeafRow
 from shared.inbox import Execute
 
 
@@ -41,6 +44,7 @@ def tables(binary: str) -> list[str]:
         "CREATE TABLE IF NOT EXISTS relay_marks (service TEXT PRIMARY KEY, position BIGINT NOT NULL, "
         "sent TEXT NOT NULL)",
         *inbox.tables(binary),
+        *tree.tables(binary),
     ]
 
 
@@ -59,6 +63,14 @@ class LogRecorder(ApplicationRecorder):
     @abstractmethod
     def reading(self) -> AbstractContextManager[Execute]:
         """Statements that read the log's own tables."""
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[Execute]:
+        """One transaction over the tables beside the events. On SQLite its first statement must write."""
+
+    @abstractmethod
+    def leaf_rows(self, after: int, limit: int) -> list[LeafRow]:
+        """The rows behind a position, as they are stored; with None for a topic where one cannot be an event."""
 
     def answered(self, key: str) -> Answered | None:
         """The request that was carried out under ``key``, if any."""
@@ -121,6 +133,37 @@ class SQLiteLog(SQLiteApplicationRecorder, LogRecorder):
         """See LogRecorder."""
         with self.datastore.transaction(commit=False) as c:
             yield _execute(c)
+
+    @contextmanager
+    def writing(self) -> Iterator[Execute]:
+        """See LogRecorder."""
+        with self.datastore.transaction(commit=True) as c:
+            yield _execute(c)
+
+    def leaf_rows(self, after: int, limit: int) -> list[LeafRow]:
+        """See LogRecorder. SQLite keeps whatever is put into a column: what is no event's must not look like one."""
+        with self.datastore.transaction(commit=False) as c:
+            c.execute(
+                "SELECT rowid, CAST(originator_id AS BLOB), originator_version, CAST(topic AS BLOB), state, "
+                "typeof(originator_id)='text' AND typeof(originator_version)='integer' "
+                "AND typeof(topic)='text' AND typeof(state)='blob' "
+                f"FROM {self.events_table_name} WHERE rowid>? ORDER BY rowid LIMIT ?",
+                (after, limit),
+            )
+            found = c.fetchall()
+        return [_leaf_row(*row) for row in found]
+
+
+def _leaf_row(
+    position: int, aggregate_id: bytes, version: int, topic: bytes, state: bytes, typed: int
+) -> LeafRow:
+    try:
+        raw = unhexlify(aggregate_id)
+        if len(raw) != 16 or hexlify(raw) != aggregate_id:  # the library would not find it
+            return position, None, 0, None, b""
+        return (position, raw, version, topic.decode(), state) if typed else (position, raw, 0, None, b"")
+    except (ValueError, TypeError, AttributeError):
+        return position, None, 0, None, b""
 
 
 def _execute(c: SQLiteCursor) -> Execute:

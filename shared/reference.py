@@ -8,7 +8,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, Connection, Date, Integer, String, select
+from sqlalchemy import JSON, Boolean, Column, Connection, Date, Integer, String, Text, select
 
 from shared.calendar import Calendar, CalendarRelease, DayRule
 from shared.events import assignment, supervision
@@ -79,15 +79,17 @@ class PostsView(View):
     """岗位: every post by its id, with its present holder and, for a leader, the portfolio."""
 
     name = "posts"
+    version = 2
+    """1 had a column too short for a token."""
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
-        """Unit, title, role, holder; a post without holder is vacant."""
+        """Unit, title, role, holder (a token, shared/people.py); a post without holder is vacant."""
         return [
             Column("unit", String(80), nullable=False, info={"index": True}),
             Column("title", String(200), nullable=False),
             Column("role", String(20), nullable=False),
-            Column("holder", String(200)),
+            Column("holder", Text),
             Column("since", Date),
             Column("portfolio", JSON),
             Column("version", Integer, nullable=False),

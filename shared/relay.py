@@ -25,6 +25,8 @@ log = logs.log("relay")
 BATCH = 1000
 IN_FLIGHT = 4
 """Batches that may await their acknowledgement."""
+LOOK_AGAIN = 5.0
+"""Seconds after which a relay that does not publish looks whether its log has got back what it lacked."""
 LOCK = 0x6475_6261_6E01
 """The advisory lock of a service's database that the active relay holds."""
 
@@ -44,7 +46,7 @@ class _Sent:
 class Relay:
     """One process that would be the active relay of a service.
 
-    ``publisher`` opens a new producer; ``last_positions`` tells the last position that each partition holds.
+    ``publisher`` opens a new producer; ``last_rows`` tells the last event that each partition holds.
     """
 
     def __init__(
@@ -53,10 +55,10 @@ class Relay:
         log_of: LogRecorder,
         database: str,
         publisher: Callable[[], Publisher],
-        last_positions: Callable[[int], list[int]],
+        last_rows: Callable[[int], list[Notification | None]],
     ) -> None:
         self.service, self._log, self._database = service, log_of, database
-        self._open_publisher, self._last_positions = publisher, last_positions
+        self._open_publisher, self._last_rows = publisher, last_rows
         self._connection: psycopg.Connection[Any] | None = None
         self._publisher: Publisher | None = None
         self._in_flight: deque[_Sent] = deque()
@@ -64,6 +66,9 @@ class Relay:
         self._sent: list[int] = []
         self.topic_behind: list[tuple[int, int, int]] = []
         """Partition, the last position it holds, the last one that was acknowledged: what the topic has lost."""
+        self.log_behind: list[Notification] = []
+        """Events that the topic holds and the log does not: the log was restored from a backup."""
+        self._looked_at = 0.0
 
     @property
     def active(self) -> bool:
@@ -111,7 +116,9 @@ class Relay:
             raise PartitionsChanged(
                 f"{self.service}: {len(self._sent)} partitions before, {self._publisher.partitions} now"
             )
-        held = self._last_positions(self._publisher.partitions)
+        last = self._last_rows(self._publisher.partitions)
+        self._look_for_what_the_log_lacks([row for row in last if row is not None])
+        held = [0 if row is None else row.id for row in last]
         self.topic_behind = [
             (partition, has, want)
             for partition, (has, want) in enumerate(zip(held, self._sent, strict=True))
@@ -122,9 +129,33 @@ class Relay:
                 "topic_has_lost_messages", service=self.service, partition=partition, holds=has, sent=want
             )
 
+    def _look_for_what_the_log_lacks(self, held: list[Notification]) -> None:
+        self._looked_at = time.monotonic()
+        self.log_behind = [row for row in held if row.id > 0 and not self._has(row)]
+        for row in self.log_behind:
+            # To publish on would give other events the same positions and versions.
+            log.error(
+                "log_is_behind_its_topic",
+                service=self.service,
+                position=row.id,
+                fact=f"{row.originator_id}/{row.originator_version}",
+                do="stop the service, then: duban relay recover",
+            )
+
+    def _has(self, row: Notification) -> bool:
+        return any(
+            (str(mine.originator_id), mine.originator_version)
+            == (str(row.originator_id), row.originator_version)
+            for mine in self._log.select_notifications(start=row.id, stop=row.id, limit=1)
+        )
+
     def _publish(self) -> bool:
         if self._publisher is None:
             self._begin()
+        if self.log_behind:
+            if time.monotonic() - self._looked_at > LOOK_AGAIN:
+                self._look_for_what_the_log_lacks(self.log_behind)
+            return False
         rows = list(
             self._log.select_notifications(start=self._read_to, limit=BATCH, inclusive_of_start=False)
         )

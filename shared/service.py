@@ -16,11 +16,13 @@ from flask_smorest import Blueprint
 from shared import logs, postgres
 from shared.aggregate import Act
 from shared.application import Application, UseCase
+from shared.audit.seal import Sealer
 from shared.clock import Clock
 from shared.config import Config
 from shared.events.base import Actor
 from shared.handlers import sources_of
 from shared.inbox import Parked
+from shared.people import KeyStore
 from shared.postgres import PATIENCE
 from shared.reactions import Reactions, Reactor
 from shared.recorder import LogRecorder
@@ -33,8 +35,10 @@ from shared.upgrade import upgrade_files
 from shared.views import View, Views
 from shared.web.app import create_app
 from shared.web.auth import load_key, verifier
+from shared.web.body import has_personal_body
 from shared.web.http import context
 from shared.web.problems import StoreUnavailable
+from shared.wire import WireMapper
 from shared.worker import Step
 from shared.written import Written
 
@@ -53,6 +57,7 @@ class ServiceApplication(Application):
     views: Views
     rulebook: Rulebook
     config: Config
+    people: KeyStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +80,7 @@ class Service:
     def roles(self) -> tuple[str, ...]:
         """What a worker process of this service can be; ``worker`` is all of them in one."""
         own = () if self.steps is None else (self.own_role,)
-        return ("relay", "project", *(("react",) if self.reactions else ()), *own, "worker")
+        return ("relay", "project", *(("react",) if self.reactions else ()), *own, "seal", "worker")
 
     def sources(self) -> tuple[str, ...]:
         """The services whose events it follows."""
@@ -97,6 +102,7 @@ class Runtime:
     """Of the read models."""
     reactor: Reactor | None
     relay: "Relay | None"
+    sealer: Sealer
     logs: Sequence[Application]
     """Other services' logs that it reads."""
 
@@ -107,6 +113,7 @@ class Runtime:
             "project": [lambda: self.views.project(self.follower)],
             "react": [] if self.reactor is None else [self.reactor.step],
             self.service.own_role: [] if self.service.steps is None else list(self.service.steps(self.app)),
+            "seal": [self.sealer.step],
         }
         return [*chain.from_iterable(of_role.values())] if role == "worker" else of_role[role]
 
@@ -208,12 +215,14 @@ class Runtime:
 
     def close(self) -> None:
         """Let go of files and connections."""
+        self.sealer.close()
         if self.relay is not None:
             self.relay.close()
         self.follower.close()
         if self.reactor is not None:
             self.reactor.follower.close()
         self.app.close()
+        self.app.people.close()
         self.views.close()
         for other in self.logs:
             other.close()
@@ -242,6 +251,13 @@ def log_settings(
 def open_log(config: Config, service: str, clock: Clock, *, create: bool = False) -> Application:
     """A service's log; the composition root's own way to look at it."""
     return _log_class(service)(log_settings(config, service, create=create), clock)
+
+
+def seals(app: Application, people: KeyStore) -> KeyStore:
+    """From here on the application's new events have their personal data sealed by this key store."""
+    assert isinstance(app.mapper, WireMapper)
+    app.mapper.seal = people.seal
+    return people
 
 
 @cache
@@ -275,9 +291,11 @@ def open_service(
     )
     if not config.database:
         migrate_files(service, config, views, clock)
+    people = KeyStore(config, clock, patience=patience, pool_size=pool_size)
     app = service.application(
         log_settings(config, service.name, patience=patience, pool_size=pool_size), clock
     )
+    app.people = seals(app, people)
     app.views, app.reference, app.config = views, Reference(views), config
     app.rulebook = load_rulebook(config.rulebook)
     reactions = service.reactions(app) if service.reactions else None
@@ -297,7 +315,7 @@ def open_service(
             app.log,
             config.database_of(service.name),
             lambda: kafka.KafkaPublisher(config, service.name),
-            lambda partitions: kafka.last_positions(config, service.name, partitions),
+            lambda partitions: kafka.last_rows(config, service.name, partitions),
         )
     else:
         open_logs |= {source: open_log(config, source, clock) for source in sources if source != service.name}
@@ -316,14 +334,16 @@ def open_service(
         ),
         reactor=Reactor(reactions, follow("react", reactions.sources)) if reactions else None,
         relay=relay,
+        sealer=Sealer(service.name, app.log, config, clock),
         logs=[one for name, one in open_logs.items() if name != service.name],
     )
 
 
 # --- tables ----------------------------------------------------------------------------------------------
 
-SCHEMA_VERSION = 2
-"""Of the tables beside the events: 1 had the library's tracking and a mark for every view, 2 has the inbox."""
+SCHEMA_VERSION = 3
+"""Of the tables beside the events: 1 had the library's tracking and a mark for every view, 2 has the inbox, 3 the
+tree over the log."""
 
 
 def migrate(service: Service, config: Config, clock: Clock) -> str:
@@ -400,6 +420,9 @@ def act() -> Act:
     asked = context()
     by = asked.identity
     key = f"{by.subject}|{asked.idempotency_key}"
+    fingerprint = asked.fingerprint
+    if has_personal_body(current_app.view_functions[request.endpoint or ""]):
+        fingerprint = application().people.keyed(fingerprint)
     structlog.contextvars.bind_contextvars(because=f"request:{key}")
     return Act(
         by=Actor(unit=by.unit, post=by.post),
@@ -408,7 +431,7 @@ def act() -> Act:
         happened_at=asked.now,
         role=by.role,
         key=key,
-        fingerprint=asked.fingerprint,
+        fingerprint=fingerprint,
         expected_version=asked.expected_version,
     )
 

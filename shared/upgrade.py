@@ -10,17 +10,32 @@ from shared import recorder
 
 
 def upgrade_files(data: Path, service: str) -> bool:
-    """Bring one service's files to schema 2, where they are at 1; whether there was anything to do.
+    """Bring one service's files to the present schema; whether there was anything to do.
 
     The library's tracking and the table of parked messages become the inbox; the read models, which had a mark each,
     are thrown away and folded again. A crash in between leaves the files as they were, or the read models to be folded.
     """
-    upgraded = _upgrade_log(data, service)
+    upgraded = _upgrade_log(data, service) or _add_tables(data / service / "events.sqlite")
     views = data / service / "views.sqlite"
     if views.exists() and _lacks_inbox(views):
         for suffix in ("-wal", "-shm", ""):
             Path(f"{views}{suffix}").unlink(missing_ok=True)
     return upgraded
+
+
+def _add_tables(path: Path) -> bool:
+    """Make the tables that came after schema 2; whether any was missing."""
+    wanted = {
+        statement.split()[5] for statement in recorder.tables("BLOB") if statement.startswith("CREATE TABLE")
+    }
+    with closing(sqlite3.connect(path)) as connection:
+        there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+    if wanted <= there:
+        return False
+    with _transaction(path) as connection:
+        for statement in recorder.tables("BLOB"):
+            connection.execute(statement)
+    return True
 
 
 def _upgrade_log(data: Path, service: str) -> bool:

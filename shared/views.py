@@ -262,7 +262,7 @@ class Views:
     ) -> None:
         self.views = {view.name: view for view in views}
         self.clock = clock
-        self._engine = _engine(url, patience, pool_size)
+        self._engine = engine(url, patience, pool_size)
         self._postgres = self._engine.dialect.name == "postgresql"
         self._reader = (
             self._engine.execution_options(isolation_level="REPEATABLE READ")
@@ -789,22 +789,26 @@ def _execute_on(connection: Connection) -> inbox.Execute:
     return execute
 
 
-def _engine(url: str, patience: float, pool_size: int) -> Engine:
+PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
+"""Of a read models' file: what is lost of it is folded again."""
+
+
+def engine(url: str, patience: float, pool_size: int, pragmas: Sequence[str] = PRAGMAS) -> Engine:
+    """SQLAlchemy over a PostgreSQL database or a SQLite file, which a connection with the option ``writes`` locks."""
     if url.startswith("postgresql:"):
         return postgres.engine(url, patience, pool_size)
-    engine = create_engine(url)
+    opened = create_engine(url)
 
-    @event.listens_for(engine, "connect")
+    @event.listens_for(opened, "connect")
     def _connect(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("PRAGMA busy_timeout=10000")
+        for pragma in (*pragmas, "busy_timeout=10000"):
+            connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
+    @event.listens_for(opened, "begin")
     def _begin(connection: Connection) -> None:
         # A writer that reads its mark first must hold the write lock from the start (architecture.md, 11).
         writes = connection.get_execution_options().get("writes")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
-    return engine
+    return opened

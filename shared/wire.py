@@ -3,10 +3,11 @@
 Unknown fields are ignored, wrong types are refused, old versions are upcast one step at a time.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC
 from functools import cache
-from typing import Any
+from typing import Any, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -14,7 +15,7 @@ from eventsourcing.domain import CanInitAggregate
 from eventsourcing.persistence import Mapper, Notification, StoredEvent
 from eventsourcing.utils import resolve_topic
 
-from shared.events.base import VOCABULARY, Fact, Message, message_id
+from shared.events.base import VOCABULARY, Fact, Message, Personal, message_id
 
 
 class Unreadable(Exception):
@@ -35,10 +36,30 @@ def _names(topic: str) -> tuple[str, ...]:
     return tuple(field.name for field in fields(VOCABULARY[topic]))
 
 
-def encode(fact: Fact) -> bytes:
-    """The event as JSON: the fields of its published type and, above version 1, ``class_version``."""
+@cache
+def personal_fields(topic: str) -> Mapping[str, str]:
+    """The event's fields that hold personal data, each with the field that names whose they are."""
+    return {
+        name: mark.subject
+        for name, hint in get_type_hints(VOCABULARY[topic], include_extras=True).items()
+        for mark in getattr(hint, "__metadata__", ())
+        if isinstance(mark, Personal)
+    }
+
+
+Seal = Callable[[str, str, UUID, Mapping[str, str]], Mapping[str, str]]
+"""Makes tokens of personal texts: whose they are, the event's topic, its aggregate, the texts by field."""
+
+
+def encode(fact: Fact, instead: Mapping[str, str] | None = None) -> bytes:
+    """The event as JSON: the fields of its published type and, above version 1, ``class_version``.
+
+    ``instead`` holds what stands in place of some fields.
+    """
     published = VOCABULARY[fact.TOPIC]
     state = {name: getattr(fact, name) for name in _names(fact.TOPIC)}
+    if instead:
+        state |= instead
     if published.class_version > 1:
         state["class_version"] = published.class_version
     return msgspec.json.encode(state)
@@ -73,17 +94,37 @@ def _upcast(published: type[Fact], state: dict[str, Any]) -> Fact:
 class WireMapper(Mapper[UUID]):
     """The codec as the event store uses it: published fields in, the aggregate's own event class out."""
 
+    seal: Seal | None = None
+    """Set by the composition root where personal data may be written."""
+
     def __init__(self) -> None:
         """Needs none of the library's transcoder, compressor or cipher."""
 
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
-        """Called by the event store for each new event."""
+        """Called by the event store for each new event; personal data are sealed here, before anything is stored."""
         return StoredEvent(
             originator_id=domain_event.originator_id,
             originator_version=domain_event.originator_version,
             topic=domain_event.TOPIC,
-            state=encode(domain_event),
+            state=encode(domain_event, self._sealed(domain_event)),
         )
+
+    def _sealed(self, event: Any) -> Mapping[str, str]:
+        sealed: dict[str, str] = {}
+        personal = personal_fields(event.TOPIC)
+        for named in set(personal.values()):
+            texts = {
+                field: said
+                for field, of in personal.items()
+                if of == named and (said := getattr(event, field))  # an empty text tells of nobody
+            }
+            if texts:
+                if self.seal is None:
+                    raise TypeError(
+                        f"{event.TOPIC} holds personal data, and there is no key store to seal it"
+                    )
+                sealed |= self.seal(getattr(event, named), event.TOPIC, event.originator_id, texts)
+        return sealed
 
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
         """Called by the event store for each event of an aggregate that is loaded."""

@@ -88,6 +88,13 @@ def test_every_event_has_a_pinned_name_a_meaning_and_a_golden_file(topic: str) -
     assert (ROOT / "tests" / "golden" / f"{topic}.v{published.class_version}.json").exists()
 
 
+def test_an_event_belongs_to_one_service_or_to_every_log() -> None:
+    owners = {topic.partition(".")[0] for topic in PUBLISHED}
+    assert owners == {*SUITE, "audit"}
+    followed = {topic for one in SUITE.values() for view in one.views for topic in view.handlers}
+    assert not [topic for topic in followed if topic.startswith("audit.")], "what auditors do moves no view"
+
+
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name)
 def test_every_event_ever_stored_can_still_be_read(path: Path) -> None:
     topic, _, version = path.stem.rpartition(".v")

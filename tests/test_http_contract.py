@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import CHECKS
 from schemathesis.config import SchemathesisConfig
 
-from services.suite import SUITE
+from services.audit.web import web as audit_web
+from services.suite import SUITE, open_suite
 from shared.config import Config
 from shared.service import open_service
 from shared.testing import StoppedClock, shanghai
@@ -26,6 +27,7 @@ TOKENS: dict[str, tuple[str, str, Role] | None] = {
     "the main leader": ("gov", "gov/main-leader", Role.main_leader),
     "an enterprise": ("91150623MA0N00XX5X", "enterprise", Role.enterprise),
     "the operator": ("duban", "duban/operator", Role.operator),
+    "an auditor": ("audit", "audit/auditor", Role.auditor),
 }
 WANTED = [
     "not_a_server_error",
@@ -38,12 +40,17 @@ WANTED = [
 ]
 
 
-@pytest.fixture(params=SUITE)
+@pytest.fixture(params=[*SUITE, "audit"])
 def web(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     config = Config(data=tmp_path, read_wait_seconds=0.05)
-    runtime = open_service(SUITE[request.param], config, StoppedClock(NOW))
-    runtime.start()
-    app = runtime.web()
+    clock = StoppedClock(NOW)
+    if request.param == "audit":
+        runtimes = list(open_suite(config, clock).values())
+        app = audit_web(config, clock)
+    else:
+        runtimes = [open_service(SUITE[request.param], config, clock)]
+        runtimes[0].start()
+        app = runtimes[0].web()
     app.config["SERVICE"] = request.param
 
     def token(who: tuple[str, str, Role] | None) -> str:
@@ -63,7 +70,10 @@ def web(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
 
     app.config["TOKEN"] = token
     yield app
-    runtime.close()
+    if request.param == "audit":
+        app.extensions["questions"].close()
+    for runtime in runtimes:
+        runtime.close()
 
 
 def document_of(app: Any) -> str:
@@ -96,7 +106,11 @@ def test_commands_are_verbs_and_every_post_takes_an_idempotency_key(web: Any) ->
                 assert "Idempotency-Key" in {one["name"] for one in operation["parameters"]}, path
 
 
-@pytest.mark.parametrize("who", TOKENS)
+@pytest.mark.parametrize(
+    ("web", "who"),
+    [(name, who) for name in (*SUITE, "audit") for who in TOKENS if name == "audit" or who != "an auditor"],
+    indirect=["web"],
+)
 def test_schemathesis_finds_no_server_error_and_no_undeclared_answer(web: Any, who: str) -> None:
     schema = schemathesis.openapi.from_wsgi(document_of(web), app=web, config=SchemathesisConfig())
     token = web.config["TOKEN"](TOKENS[who])

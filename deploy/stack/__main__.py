@@ -12,8 +12,12 @@ from deploy.stack.broker import Broker
 from deploy.stack.install import ensure_programs
 from deploy.stack.postgres import Postgres
 from deploy.stack.programs import ROOT, ComponentMissing
+from shared.people import make_master
 
-DATABASES = tuple(f"duban_{service}" for service in ("assignment", "supervision", "enterprise", "notify"))
+DATABASES = tuple(
+    f"duban_{service}" for service in ("assignment", "supervision", "enterprise", "notify", "keys")
+)
+"""One for each service, and one for the keys of personal data."""
 
 folder_argument = click.argument(
     "folder", type=click.Path(file_okay=False, path_type=Path), default=ROOT / ".stack", metavar="[DIR]"
@@ -41,8 +45,8 @@ def start(folder: Path) -> None:
         postgres.create_database(database)
     env = folder / "env"
     env.write_text(
-        f"export DUBAN_DATABASE={postgres.url('duban_{service}')}\nexport DUBAN_KAFKA={broker.bootstrap}\n",
-        "ascii",
+        "".join(f"export {name}={value}\n" for name, value in settings_of(folder, postgres, broker).items()),
+        "utf-8",
     )
     click.echo(f"The stack in {folder} {state}: PostgreSQL on {postgres.port}, Kafka on {broker.port}.")
     click.echo(f"Use it: . {env}")
@@ -61,7 +65,7 @@ def run(command: tuple[str, ...]) -> None:
                 broker.start()
                 for database in DATABASES:
                     postgres.create_database(database)
-                named = {"DUBAN_DATABASE": postgres.url("duban_{service}"), "DUBAN_KAFKA": broker.bootstrap}
+                named = settings_of(Path(folder), postgres, broker)
                 code = subprocess.run(command, env={**os.environ, **named}, check=False).returncode
     except (ComponentMissing, RuntimeError) as failure:
         raise click.ClickException(str(failure)) from failure
@@ -87,6 +91,17 @@ def status(folder: Path) -> None:
         click.echo(f"{program.name}: {f'runs on {program.port}' if program.running else 'does not run'}")
     if not all(program.running for program in programs):
         raise SystemExit(1)
+
+
+def settings_of(folder: Path, postgres: Postgres, broker: Broker) -> dict[str, str]:
+    """What a process of the suite is told of the stack; the master key of personal data is made at the first time."""
+    master = folder.resolve() / "master.key"
+    make_master(master)
+    return {
+        "DUBAN_DATABASE": postgres.url("duban_{service}"),
+        "DUBAN_KAFKA": broker.bootstrap,
+        "DUBAN_MASTER_KEY": str(master),
+    }
 
 
 def programs_in(folder: Path) -> tuple[Postgres, Broker]:

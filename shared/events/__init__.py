@@ -3,7 +3,7 @@
 Importing this package makes every event known to the codec.
 """
 
-from shared.events import assignment, enterprise, notify, supervision
+from shared.events import assignment, audit, enterprise, notify, supervision
 from shared.events.base import VOCABULARY, Actor, Fact, Message, Moment, Personal, message_id
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Moment",
     "Personal",
     "assignment",
+    "audit",
     "enterprise",
     "message_id",
     "notify",

@@ -5,6 +5,7 @@ aggregate id. A consumer's position is its mark in the database; the offsets tha
 """
 
 import hashlib
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -81,6 +82,11 @@ def _ends(consumer: Any, where: Sequence[TopicPartition]) -> Mapping[TopicPartit
 def topic_of(service: str) -> str:
     """The topic of a service's events."""
     return f"duban.{service}.events"
+
+
+def checkpoints_topic_of(service: str) -> str:
+    """The topic of a service's signed checkpoints."""
+    return f"duban.{service}.checkpoints"
 
 
 @lru_cache(maxsize=10_000)
@@ -229,6 +235,29 @@ class KafkaPublisher:
             self._producer.close(timeout=2)
         except KafkaError as error:
             log.warning("producer_closes_later", reason=f"{type(error).__name__}: {error}")
+
+
+def publish_checkpoint(config: Config, service: str, size: int, note: str) -> None:
+    """Send a signed checkpoint to its compacted topic and wait until it is acknowledged. Raises BrokerAway.
+
+    The key is its size and its own hash: were it the size alone, another checkpoint of that size (a split view) would
+    let the broker forget the first.
+    """
+    with _named():
+        producer = KafkaProducer(
+            **client_settings(config),
+            client_id=f"duban-{service}-seal",
+            acks="all",
+            allow_auto_create_topics=False,
+            max_block_ms=3000,
+            delivery_timeout_ms=12_000,
+        )
+        try:
+            key = f"{size}-{hashlib.sha256(note.encode()).hexdigest()[:16]}"
+            sent = producer.send(checkpoints_topic_of(service), value=note.encode(), key=key.encode())
+            sent.get(timeout=ACKNOWLEDGED_WITHIN)
+        finally:
+            producer.close(timeout=2)
 
 
 # --- how it is followed ----------------------------------------------------------------------------------
@@ -469,6 +498,11 @@ class KafkaReplay:
         self._consumer.seek_to_beginning(*self._where)
         self._ahead: dict[int, list[Any]] = {where.partition: [] for where in self._where}
 
+    @property
+    def partitions(self) -> list[int]:
+        """The topic's partitions."""
+        return [where.partition for where in self._where]
+
     def up_to(self, marks: Mapping[int, int]) -> Iterator[Batch]:
         """See Replay. Reads to the end of the topic; what is beyond the marks is kept for the next time."""
         for partition, ahead in self._ahead.items():
@@ -501,16 +535,13 @@ class KafkaReplay:
 # --- topics and rights -----------------------------------------------------------------------------------
 
 
-def last_positions(config: Config, service: str, partitions: int) -> list[int]:
-    """The position of the last event in each partition of a service's topic; 0 where there is none.
-
-    Raises BrokerAway.
-    """
+def last_rows(config: Config, service: str, partitions: int) -> list[Notification | None]:
+    """The last event in each partition of a service's topic; None where there is none. Raises BrokerAway."""
     with _named():
-        return _last_positions(config, service, partitions)
+        return _last_rows(config, service, partitions)
 
 
-def _last_positions(config: Config, service: str, partitions: int) -> list[int]:
+def _last_rows(config: Config, service: str, partitions: int) -> list[Notification | None]:
     topic = topic_of(service)
     consumer = KafkaConsumer(
         **client_settings(config), group_id=None, enable_auto_commit=False, fetch_max_wait_ms=50
@@ -520,7 +551,7 @@ def _last_positions(config: Config, service: str, partitions: int) -> list[int]:
         consumer.assign(where)
         end = _ends(consumer, where)
         begin = consumer.beginning_offsets(where)
-        found = [0] * partitions
+        found: list[Notification | None] = [None] * partitions
         awaited = {one for one in where if end[one] > begin[one]}
         for one in awaited:
             consumer.seek(one, end[one] - 1)
@@ -528,13 +559,25 @@ def _last_positions(config: Config, service: str, partitions: int) -> list[int]:
         deadline = time.monotonic() + 5
         while awaited and time.monotonic() < deadline:
             for one, records in consumer.poll(timeout_ms=200).items():
-                found[one.partition] = row_of(records[-1])[0].id
+                found[one.partition] = row_of(records[-1])[0]
                 awaited.discard(one)
         if awaited:
             raise KafkaError(f"the last records of {topic} could not be read")
         return found
     finally:
         consumer.close(autocommit=False, timeout_ms=2000)
+
+
+def records_after(config: Config, source: str, position: int) -> list[Notification]:
+    """The events that a topic holds beyond a position of its log. Raises BrokerAway."""
+    replay = KafkaReplay(config, source)
+    found = []
+    try:
+        for batch in replay.up_to(dict.fromkeys(replay.partitions, sys.maxsize)):
+            found += [row for row in batch.rows if row.id > position]
+    finally:
+        replay.close()
+    return list({row.id: row for row in found}.values())  # what was published again is there twice
 
 
 def apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[str]:
@@ -551,6 +594,7 @@ def _apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[st
     admin = KafkaAdminClient(**client_settings(config))
     try:
         done = [line for service in reads for line in _apply_topic(admin, config, service)]
+        done += [line for service in reads for line in _apply_checkpoints_topic(admin, config, service)]
         try:
             rights = [acl for service, sources in reads.items() for acl in _rights(service, sources)]
             admin.create_acls(rights)
@@ -598,6 +642,26 @@ def _apply_topic(admin: Any, config: Config, service: str) -> Iterator[str]:
     yield f"{name}: made, {config.kafka_partitions} partitions, {config.kafka_replication} replicas"
 
 
+def _apply_checkpoints_topic(admin: Any, config: Config, service: str) -> Iterator[str]:
+    """One partition, so that checkpoints stay in order; compacted, so that none is forgotten."""
+    name = checkpoints_topic_of(service)
+    settings = {
+        "cleanup.policy": "compact",
+        "min.insync.replicas": str(max(1, config.kafka_replication - 1)),
+    }
+    if any(not topic.get("error_code") for topic in admin.describe_topics([name])):
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, settings)])
+        yield f"{name}: there already, settings applied"
+        return
+    wanted = {"num_partitions": 1, "replication_factor": config.kafka_replication, "configs": settings}
+    try:
+        admin.create_topics({name: wanted}, wait_for_metadata=True)
+    except TopicAlreadyExistsError:
+        yield f"{name}: another process has just made it"
+        return
+    yield f"{name}: made, compacted, {config.kafka_replication} replicas"
+
+
 def _rights(service: str, sources: Sequence[str]) -> Iterator[Any]:
     def allow(kind: Any, name: str, *operations: Any) -> Iterator[Any]:
         for operation in operations:
@@ -611,6 +675,9 @@ def _rights(service: str, sources: Sequence[str]) -> Iterator[Any]:
 
     own = topic_of(service)
     yield from allow(ResourceType.TOPIC, own, ACLOperation.WRITE, ACLOperation.DESCRIBE, ACLOperation.READ)
+    yield from allow(
+        ResourceType.TOPIC, checkpoints_topic_of(service), ACLOperation.WRITE, ACLOperation.DESCRIBE
+    )
     for source in sources:
         yield from allow(ResourceType.TOPIC, topic_of(source), ACLOperation.READ, ACLOperation.DESCRIBE)
     for consumer in ("project", "react"):

@@ -31,6 +31,17 @@ def max_body(limit: int) -> Callable[[View], View]:
     return mark
 
 
+def personal(view: View) -> View:
+    """This route's body holds personal data: its fingerprint is kept where it outlives them, so it is keyed."""
+    view.duban_personal = True  # type: ignore[attr-defined]
+    return view
+
+
+def has_personal_body(view: object) -> bool:
+    """Whether the route was marked so."""
+    return hasattr(view, "duban_personal")
+
+
 def json_body() -> Any:
     """The JSON body; ``{}`` when there is none. Refuses what is not plain, bounded JSON."""
     if "json_body" not in g:

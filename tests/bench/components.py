@@ -16,6 +16,7 @@ from deploy.stack import Broker, Postgres, ensure_programs
 from services.suite import SUITE, Process
 from shared import logs
 from shared.config import Config
+from shared.people import make_master, migrate_keys
 from shared.service import migrate
 from shared.transport.kafka import apply_topics
 from shared.web.auth import Role, issue_token, load_key
@@ -38,6 +39,8 @@ class Ground:
         for name in services:
             self.postgres.create_database(urlsplit(self.config.database_of(name)).path.lstrip("/"))
             migrate(SUITE[name], self.config, clock)
+        self.postgres.create_database(urlsplit(self.config.database_of("keys")).path.lstrip("/"))
+        migrate_keys(self.config, clock)
         if self.broker is not None:
             apply_topics(self.config, dict.fromkeys(SUITE, ()))
 
@@ -57,8 +60,9 @@ def ground(*, broker: bool = False, **settings: Any) -> Iterator[Ground]:
             kafka=running.bootstrap if running else "",
             kafka_session_seconds=10.0,
             log_level="error",
+            master_key=folder / "data" / "master.key",
         )
-        config.data.mkdir()
+        make_master(folder / "data" / "master.key")
         yield Ground(folder, replace(config, **settings), postgres, running)
 
 

@@ -23,6 +23,7 @@ from deploy.stack import Broker, Postgres, free_port
 from services.suite import SUITE, Process, environment, web_of, worker_of
 from shared.clock import SteppedClock
 from shared.config import Config
+from shared.people import make_master
 from shared.service import Runtime, open_service
 from shared.testing import shanghai
 from shared.transport.kafka import partition_of
@@ -148,6 +149,7 @@ class Cluster:
             database=self.postgres.url("duban_{service}"),
             kafka=self.broker.bootstrap,
             kafka_session_seconds=SESSION_SECONDS,
+            master_key=folder / "master.key",
         )
         """For the test's own looking, past the proxies."""
         self._roles = roles
@@ -184,9 +186,10 @@ class Cluster:
         )
         self.direct.data.mkdir(exist_ok=True)
         load_key(self.direct.data)  # before the processes look for it
+        make_master(self.folder / "master.key")
         self.postgres.start()
-        for service in SUITE:
-            self.postgres.create_database(f"duban_{service}")
+        for database in (*SUITE, "keys"):
+            self.postgres.create_database(f"duban_{database}")
         self.broker.start()
         self.duban("migrate")
         self.duban("topics", "apply")

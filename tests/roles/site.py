@@ -21,6 +21,7 @@ from deploy.stack import Broker, Postgres, free_port
 from services.suite import SUITE, environment, web_of, worker_of
 from shared.clock import SteppedClock, system_clock
 from shared.config import Config
+from shared.people import make_master, migrate_keys
 from shared.service import Runtime, migrate, open_service
 from shared.testing import shanghai
 from shared.transport.kafka import apply_topics, topic_of
@@ -112,11 +113,13 @@ class Site:
         )
         config.data.mkdir()
         load_key(config.data)
+        make_master(config.data / "master.key")
         self.direct = self.config = config
         if stack is not None:
             database = f"r{os.getpid()}_{next(_names)}_{{service}}"
             self.direct = replace(
                 config,
+                master_key=config.data / "master.key",
                 database=stack.postgres.url(database),
                 kafka=stack.broker.bootstrap if kafka else "",
             )
@@ -130,6 +133,9 @@ class Site:
                 self._make_topics()
             for service in SUITE:
                 stack.make_database(self.database_of(service), service if migrated else None)
+            stack.make_database(self.database_of("keys"), None)
+            if migrated:
+                migrate_keys(self.direct, system_clock)
         # Whatever becomes of this process, those that it started end with it.
         self._reaper = subprocess.Popen(
             ["sh", "-c", 'while read -r p; do [ "$p" = end ] && exit; all="$all -$p"; done; kill -9 -- $all'],
@@ -156,7 +162,7 @@ class Site:
         self._reaper.communicate(b"end\n")
         if self.stack is not None:
             self.stack.heal()
-            for service in SUITE:
+            for service in (*SUITE, "keys"):
                 self.stack.postgres.psql(f'DROP DATABASE "{self.database_of(service)}" WITH (FORCE)')
 
     def database_of(self, service: str) -> str:

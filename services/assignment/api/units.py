@@ -1,5 +1,6 @@
 """/units and /posts (measure 6)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import g
@@ -9,9 +10,11 @@ from sqlalchemy import select
 from services.assignment.api.common import EVERYBODY, LEADERS, OFFICES, Choice, Happened, blueprint, done
 from shared.application import NoSuchThing
 from shared.events import assignment
+from shared.people import KeyStore
 from shared.service import application
 from shared.views import Row
 from shared.web.auth import Role, allow
+from shared.web.body import personal
 from shared.web.http import BaseSchema, Day, Flag, PageArgs, PageSchema, Sort, Text, WrittenSchema
 from shared.web.lists import many, reading
 
@@ -174,7 +177,7 @@ def dissolve_unit(body: dict[str, Any], unit: str) -> Any:
 def list_posts(args: dict[str, Any]) -> Any:
     """Posts by id"""
     page = many("posts", args, "unit", "role", all_see=True)
-    return {**page, "items": [_shown(row) for row in page["items"]]}
+    return {**page, "items": _shown(page["items"])}
 
 
 @blueprint.get("/posts/<unit>/<name>", parameters=[IN_PATH["unit"], IN_PATH["name"]])
@@ -183,7 +186,7 @@ def list_posts(args: dict[str, Any]) -> Any:
 def get_post(unit: str, name: str) -> Any:
     """One post"""
     row, headers = _entry("posts", f"{unit}/{name}", "Post")
-    return _shown(row), headers
+    return _shown([row])[0], headers
 
 
 @blueprint.post("/posts")
@@ -197,6 +200,7 @@ def create_post(body: dict[str, Any]) -> Any:
 
 @blueprint.post("/posts/<unit>/<name>/appoint-holder", parameters=[IN_PATH["unit"], IN_PATH["name"]])
 @allow(*CLERKS)
+@personal
 @blueprint.arguments(AppointSchema)
 @blueprint.response(200, WrittenSchema)
 def appoint_holder(body: dict[str, Any], unit: str, name: str) -> Any:
@@ -232,11 +236,16 @@ def _entry(view: str, id: str, kind: str) -> tuple[Row, dict[str, str]]:  # noqa
     return dict(row._mapping), {"ETag": f'"{row.version}"'}
 
 
-def _shown(row: Row) -> Row:
+def _shown(rows: Sequence[Row]) -> list[Row]:
     named = g.identity.role in SEE_HOLDERS
-    return {
-        **row,
-        "vacant": row["holder"] is None,
-        "holder": row["holder"] if named else None,
-        "units": row["portfolio"] or [],
-    }
+    shown = [
+        {
+            **row,
+            "vacant": row["holder"] is None,
+            "holder": row["holder"] if named else None,
+            "units": row["portfolio"] or [],
+        }
+        for row in rows
+    ]
+    people: KeyStore = application().people
+    return people.revealed(shown, "id", "holder")

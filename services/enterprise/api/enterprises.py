@@ -8,6 +8,7 @@ from marshmallow import fields, validate
 from services.enterprise.views.enterprises import enterprise_for_caller, enterprises_for_caller
 from shared.service import application, perform
 from shared.web.auth import Role, allow
+from shared.web.body import personal
 from shared.web.http import (
     BaseSchema,
     Blueprint,
@@ -66,6 +67,7 @@ class EnterpriseFilters(PageArgs):
 
 @blueprint.post("/enterprises")
 @allow(Role.enterprise, Role.government_office, Role.officer)
+@personal
 @blueprint.arguments(RegisterSchema)
 @blueprint.response(201, WrittenSchema)
 def register_enterprise(body: dict[str, Any]) -> Any:

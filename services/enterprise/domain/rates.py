@@ -24,6 +24,7 @@ from datetime import date, datetime
 from typing import Any, Literal, TypeAlias
 
 from services.enterprise.domain.clocks import clocks_of
+from shared.audit.tables import must_add_up
 from shared.calendar import Calendar
 from shared.clock import close_of, local_day
 from shared.refusal import Refusal
@@ -116,8 +117,16 @@ class Rates:
     rates: tuple[Rate, ...]
     units: tuple[tuple[str, tuple[Rate, ...]], ...]
 
+    def must_add_up(self) -> None:
+        """The units' figures make the whole. Raises PartsDoNotAddUp."""
+        for place, rate in enumerate(self.rates):
+            must_add_up(
+                f"六项指标 {rate.id}", _figures(rate), [_figures(rates[place]) for _, rates in self.units]
+            )
+
     def plain(self) -> dict[str, Any]:
-        """The figures as plain values, each rate with its as-of."""
+        """The figures as plain values, each rate with its as-of. Raises PartsDoNotAddUp."""
+        self.must_add_up()
 
         def shown(rates: Sequence[Rate]) -> list[dict[str, Any]]:
             return [
@@ -141,6 +150,11 @@ class Rates:
             "rates": shown(self.rates),
             "units": [{"unit": unit, "rates": shown(rates)} for unit, rates in self.units],
         }
+
+
+def _figures(rate: Rate) -> dict[str, int]:
+    counts = {"numerator": rate.numerator, "denominator": rate.denominator, "total": rate.total}
+    return counts | dict(rate.exclusions)
 
 
 Verdict: TypeAlias = "bool | str | None"

@@ -58,20 +58,22 @@ def on_time(
         rows = connection.execute(query).all()
     counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for row in rows:
-        numerator, denominator, excluded, open_ = 0, 0, 0, 0
-        if row.state == "stopped":
-            numerator, denominator = int(row.verdict == "in_time"), 1
-        elif row.state == "cancelled" and row.cancelled_at < row.due_at:
-            excluded = 1
-        elif row.state == "cancelled" or (row.state == "open" and row.due_at <= as_of):
-            denominator = 1
-        else:
-            open_ = 1
         total = counts[row.clock, row.unit]
-        for place, value in enumerate((numerator, denominator, excluded, open_)):
+        for place, value in enumerate(counted(row, as_of)):
             total[place] += value
     lines = [OnTime(clock, unit, *four) for (clock, unit), four in sorted(counts.items())]
     return [_ranked(line, lines) for line in lines]
+
+
+def counted(row: Any, as_of: datetime) -> tuple[int, int, int, int]:
+    """What a clock's row adds to numerator, denominator, excluded and not yet due."""
+    if row.state == "stopped":
+        return int(row.verdict == "in_time"), 1, 0, 0
+    if row.state == "cancelled" and row.cancelled_at < row.due_at:
+        return 0, 0, 1, 0
+    if row.state == "cancelled" or (row.state == "open" and row.due_at <= as_of):
+        return 0, 1, 0, 0
+    return 0, 0, 0, 1
 
 
 def _ranked(line: OnTime, lines: list[OnTime]) -> OnTime:

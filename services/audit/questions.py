@@ -1,0 +1,466 @@
+"""The questions as an auditor asks them: who asked stands in every log that is read, then comes the answer.
+
+The command line and HTTP (``web.py``) ask the same here.
+"""
+
+import json
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress as Bar
+from rich.progress import TaskID
+from rich.tree import Tree
+
+from services.audit import audit
+from services.audit.diff import changes, otherwise
+from services.audit.figures import Figure, figure
+from services.audit.past import Answer, Cut, Pasts, Progress
+from services.audit.recount import Recount, path_of, recount
+from services.audit.replay import Replayed, replay
+from services.audit.why import Facts, Node, Why, why
+from services.suite import SUITE
+from shared import logs
+from shared.aggregate import Act
+from shared.audit.access import record_access
+from shared.clock import SHANGHAI, Clock
+from shared.config import Config
+from shared.events.base import Actor
+from shared.main import settings
+from shared.refusal import Refusal
+from shared.service import open_log
+from shared.web.auth import Identity, Role
+from shared.web.lists import ALL_SEEING
+
+PATIENCE = 300.0
+"""Seconds that one wait for the database may last while whole logs are read."""
+
+PAPER = 400
+"""Columns of a tree that is written to a file."""
+
+
+class NoLogThere(Refusal):
+    """{folder} 中没有事件日志。
+    There is no event log in {folder}."""
+
+    status = 422
+
+
+class DiffNeedsTwoMoments(Refusal):
+    """比对的前一时点 {since} 须早于后一时点 {until}。
+    The first of the two moments, {since}, must be before the second, {until}."""
+
+    status = 422
+    field = "until"
+
+
+class Questions:
+    """What a process needs to answer: the four logs, the Pasts it keeps, the facts it has read."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        if not config.database and not all((config.data / name / "events.sqlite").exists() for name in SUITE):
+            raise NoLogThere(folder=config.data)
+        self.config, self.clock = config, clock
+        self.logs = {name: open_log(config, name, clock) for name in SUITE}
+        self.pasts = Pasts(config, self.logs, clock)
+        self._facts = Facts()
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        self.pasts.close()
+        for application in self.logs.values():
+            application.close()
+
+    def away(self) -> list[str]:
+        """Reads something of every log. Raises TROUBLE."""
+        for application in self.logs.values():
+            application.log.max_notification_id()
+        return []
+
+    def record(self, identity: Identity, question: str, about: Mapping[str, str | None]) -> None:
+        """Every log says who asked what; each time anew, whatever the asker calls his request."""
+        now = self.clock()
+        key = f"{identity.subject}|audit-{secrets.token_hex(16)}"
+        act = Act(
+            by=Actor(unit=identity.unit, post=identity.post),
+            because=f"request:{key}",
+            recorded_at=now,
+            happened_at=now,
+            role=identity.role,
+            key=key,
+        )
+        said = {name: value for name, value in about.items() if value is not None}
+        for application in self.logs.values():
+            record_access(application, act, question, said)
+
+    def as_of(self, who: Identity, path: str, cut: Cut, progress: Progress | None = None) -> Answer:
+        """What a GET of ``path`` would have been answered then.
+
+        Raises MomentHasNotCome, NoSuchAnswer, AnswerIsAFile, AnotherQuestionIsBeingAnswered.
+        """
+        cut.must_have_come(self.clock())
+        self.record(who, "as-of", {"path": path, **cut.about()})
+        with self.pasts.alone():
+            return self.pasts.at(cut, progress).answer(path, who)
+
+    def why(self, who: Identity, subject: str, language: str, progress: Progress | None = None) -> Why:
+        """The chain behind a subject. Raises what ``why.why`` and ``figures.figure`` raise."""
+        asked = Figure.read(subject) if subject.startswith("rate:") else None
+        self.record(who, "why", {"subject": subject})
+        cleared = who.role in ALL_SEEING
+        with self.pasts.alone():
+            facts = self._read_on()
+            if asked is None:
+                return why(facts, subject, cleared=cleared, language=language)
+            past = self.pasts.at(Cut(recorded=asked.as_of or self.clock()), progress)
+            return figure(past, facts, asked, cleared=cleared, language=language)
+
+    def diff(
+        self,
+        who: Identity,
+        since: Cut,
+        until: Cut,
+        *,
+        item: str | None = None,
+        unit: str | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """What changed from one moment to another. Raises DiffNeedsTwoMoments, MomentHasNotCome."""
+        if since.at >= until.at:
+            raise DiffNeedsTwoMoments(since=since.at.isoformat(), until=until.at.isoformat())
+        until.must_have_come(self.clock())
+        about = {"since": since.at.isoformat(), "until": until.at.isoformat(), "item": item, "unit": unit}
+        self.record(who, "diff", about)
+        cleared = who.role in ALL_SEEING
+        with self.pasts.alone():
+            facts = self._read_on()
+            before, after = self.pasts.at(since, progress), self.pasts.at(until, progress)
+            changed = changes(before, after, item=item, unit=unit, cleared=cleared)
+            whole = item is None and unit is None
+            judged = otherwise(before, after, facts, None if whole else changed, cleared=cleared)
+        return {
+            "since": since.at.isoformat(),
+            "until": until.at.isoformat(),
+            "by": "recorded" if since.happened is None else "happened",
+            "item": item,
+            "unit": unit,
+            "changes": [one.plain() for one in changed],
+            "judged_otherwise": [one.plain() for one in judged],
+        }
+
+    def replay(
+        self,
+        who: Identity,
+        service: str | None,
+        into: Path | None = None,
+        progress: Progress | None = None,
+    ) -> Replayed:
+        """Fold the logs and compare with the live read models.
+
+        Raises FolderIsNotEmpty, ReadModelsAreIncomplete, ViewIsBeingBuilt, AnotherQuestionIsBeingAnswered.
+        """
+        self.record(who, "replay", {"service": service})
+        scratch = Path(tempfile.mkdtemp(prefix="duban-replay-")) if into is None else into
+        try:
+            with self.pasts.alone():
+                services = list(SUITE) if service is None else [service]
+                return replay(self.config, self.logs, scratch, services=services, progress=progress)
+        finally:
+            if into is None:
+                shutil.rmtree(scratch, ignore_errors=True)
+
+    def recount(self, who: Identity, subject: str, as_of: datetime | None) -> Recount:
+        """A figure, list or naming from the events, against what is published. Raises what ``recount`` raises."""
+        path_of(subject)
+        now = self.clock()
+        if as_of is not None:
+            Cut(recorded=as_of).must_have_come(now)
+        about = {"subject": subject, "as_of": None if as_of is None else as_of.isoformat()}
+        self.record(who, "recount", about)
+        with self.pasts.alone():
+            return recount(
+                subject,
+                as_of,
+                pasts=self.pasts,
+                facts=self._read_on(),
+                identity=who,
+                now=now,
+                cleared=who.role in ALL_SEEING,
+            )
+
+    def _read_on(self) -> Facts:
+        self._facts.read_on(self.logs)
+        return self._facts
+
+
+# -- the command line -----------------------------------------------------------------------------------------
+
+
+class Instant(click.ParamType[Any]):
+    """A moment (2021-02-05T16:00, Beijing time unless it says otherwise); a day is its beginning."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
+        """Called by click."""
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r}: 2021-02-05T16:00", param, ctx)
+        return moment.replace(tzinfo=SHANGHAI) if moment.tzinfo is None else moment
+
+
+def asked_by_command_line(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every question: where the suite's data is, and as whom one asks."""
+    for option in (
+        click.option(
+            "--role",
+            type=click.Choice([role.value for role in Role]),
+            default=Role.auditor.value,
+            show_default=True,
+            help="以何种角色查看 With whose eyes: an auditor sees no secret items.",
+        ),
+        click.option(
+            "--post", default="audit/command-line", show_default=True, help="岗位 The post that asks."
+        ),
+        click.option(
+            "--data",
+            type=click.Path(file_okay=False, path_type=Path),
+            default=None,
+            help="数据目录 The data folder (default: DUBAN_DATA, else ./data).",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def asking(data: Path | None, post: str, role: str) -> Iterator[tuple[Questions, Identity]]:
+    """The questions, and who asks them on the command line."""
+    config = settings()
+    config = config if data is None else replace(config, data=data)
+    logs.configure("error")
+    questions = Questions(config, config.make_clock())
+    try:
+        yield questions, Identity(post, post, post.partition("/")[0], Role(role))
+    finally:
+        questions.close()
+
+
+@contextmanager
+def seen(disable: bool = False) -> Iterator[Progress]:
+    """A progress bar on stderr."""
+    with Bar(console=Console(stderr=True), disable=disable, transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(what: str, passed: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=None)
+            bar.update(tasks[what], advance=passed)
+
+        yield tell
+
+
+def _cut(recorded: datetime | None, happened: datetime | None, now: datetime) -> Cut:
+    return Cut(recorded=recorded if recorded or happened else now, happened=happened)
+
+
+def _print(document: Any) -> None:
+    click.echo(json.dumps(document, ensure_ascii=False, indent=1, default=str))
+
+
+@audit.command("as-of")
+@asked_by_command_line
+@click.argument("path")
+@click.option("--recorded", type=Instant(), default=None, help="登记时间 Of what was recorded by then.")
+@click.option("--happened", type=Instant(), default=None, help="发生时间 Of what had happened by then.")
+def as_of_(
+    data: Path | None,
+    post: str,
+    role: str,
+    path: str,
+    recorded: datetime | None,
+    happened: datetime | None,
+) -> None:
+    """当时所见 What the suite would have answered to GET PATH (/api/v1/tasks?unit=fgw) at a moment; JSON."""
+    with asking(data, post, role) as (questions, who), seen() as progress:
+        answer = questions.as_of(who, path, _cut(recorded, happened, questions.clock()), progress)
+    _print(answer.json)
+    if answer.not_folded:
+        click.echo(
+            f"{answer.not_folded} 条事实未计入 facts are left aside: they rest on later ones", err=True
+        )
+    if answer.status >= 400:
+        sys.exit(1)
+
+
+@audit.command("why")
+@asked_by_command_line
+@click.argument("subject")
+@click.option("--json", "as_json", is_flag=True, help="JSON.")
+@click.option("--dot", "as_dot", is_flag=True, help="Graphviz.")
+@click.option("--days", is_flag=True, help="逐日说明全部时限 Explain every due date day by day.")
+def why_(
+    data: Path | None, post: str, role: str, subject: str, as_json: bool, as_dot: bool, days: bool
+) -> None:
+    """溯因 From SUBJECT back to the facts it rests on, and forward to what it led to.
+
+    SUBJECT: naming:1/2021, task:12, whistle:W-2021-0001, case:ID, miss:CASE/CLOCK/CYCLE, round:CASE/1,
+    due:CASE/CLOCK, escalation:CASE, event:SERVICE/AGGREGATE/VERSION,
+    rate:contacted[/unit]@2021-02-01..2021-02-28[@as-of], rate:on_time.task_due@….
+    """
+    with asking(data, post, role) as (questions, who), seen() as progress:
+        found = questions.why(who, subject, questions.config.language, progress)
+    if as_json:
+        _print(found.plain())
+    elif as_dot:
+        click.echo(found.dot(), nl=False)
+    else:
+        Console(width=None if sys.stdout.isatty() else PAPER).print(_tree(found, days))
+
+
+def _tree(found: Why, days: bool) -> Tree:
+    top = Tree(found.subject)
+    if found.figure is not None:
+        shown = {name: value for name, value in found.figure.items() if name != "items"}
+        top.add(json.dumps(shown, ensure_ascii=False))
+    for label, edges in (("依据 rests on", found.backward), ("后果 led to", found.forward)):
+        branch = top.add(label) if edges else top
+        told: set[str] = set()
+        for root in found.roots:
+            if root in edges:
+                _grow(branch, found, edges, root, told, days)
+    if found.more:
+        top.add("……还有 and more")
+    return top
+
+
+def _grow(
+    branch: Tree, found: Why, edges: Mapping[str, list[str]], id_: str, told: set[str], days: bool
+) -> None:
+    node = found.nodes[id_]
+    again = id_ in told
+    grown = branch.add(_line(node) + (" ↑" if again else ""), highlight=False)
+    if again:
+        return
+    told.add(id_)
+    for line in node.due if days or (found.figure is None and id_ in found.roots) else ():
+        grown.add(line.replace("[", "\\["))
+    for other in edges.get(id_, ()):
+        _grow(grown, found, edges, other, told, days)
+
+
+def _line(node: Node) -> str:
+    when = f"{node.happened_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+    if node.recorded_at != node.happened_at:
+        when += f"（登记 {node.recorded_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}）"
+    versions = [
+        f"{name}{number}"
+        for name, number in (("规则", node.rulebook_version), ("日历", node.calendar_version))
+        if number is not None
+    ]
+    said = " ".join([when, node.name, node.says, *(versions), f"〔{node.post or '—'}〕", node.because])
+    return said.replace("[", "\\[")
+
+
+@audit.command("diff")
+@asked_by_command_line
+@click.argument("since", type=Instant())
+@click.argument("until", type=Instant())
+@click.option("--happened", is_flag=True, help="按发生时间 By the time of happening, not of recording.")
+@click.option("--item", default=None, help="只看一项 One item only: its number or id.")
+@click.option("--unit", default=None, help="只看一个单位 One unit only.")
+@click.option("--json", "as_json", is_flag=True, help="JSON.")
+def diff_(
+    data: Path | None,
+    post: str,
+    role: str,
+    since: datetime,
+    until: datetime,
+    happened: bool,
+    item: str | None,
+    unit: str | None,
+    as_json: bool,
+) -> None:
+    """比对 What changed between the moments SINCE and UNTIL, and which judgements were taken otherwise."""
+    cuts = [Cut(happened=at) if happened else Cut(recorded=at) for at in (since, until)]
+    with asking(data, post, role) as (questions, who), seen() as progress:
+        found = questions.diff(who, cuts[0], cuts[1], item=item, unit=unit, progress=progress)
+    if as_json:
+        _print(found)
+        return
+    for one in [*found["judged_otherwise"], *found["changes"]]:
+        click.echo(one["says"])
+    click.echo(f"{len(found['changes'])} 处不同 rows differ")
+
+
+@audit.command("replay")
+@asked_by_command_line
+@click.option(
+    "--service", type=click.Choice(list(SUITE)), default=None, help="只重放一个服务 One service only."
+)
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="空文件夹 An empty folder, which then holds what was folded.",
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON.")
+def replay_(
+    data: Path | None, post: str, role: str, service: str | None, into: Path | None, as_json: bool
+) -> None:
+    """重放 Fold the logs anew and compare every read model with the live one; exit code 1 if any row differs."""
+    with asking(data, post, role) as (questions, who), seen() as progress:
+        found = questions.replay(who, service, into, progress)
+    if as_json:
+        _print(found.plain())
+    else:
+        for one in found.differences:
+            for column, (live, replayed) in one.columns.items():
+                click.echo(f"{one.service}.{one.view} {one.id} {column}: 在用 {live!r} ≠ 重放 {replayed!r}")
+        click.echo(
+            f"事件 {sum(found.events.values())} 条，{len(found.rows)} 个读模型 {sum(found.rows.values())} 行，"
+            f"{len(found.differences)} 行不同  {len(found.differences)} rows differ"
+        )
+    if found.differences:
+        sys.exit(1)
+
+
+@audit.command("recount")
+@asked_by_command_line
+@click.argument("subject")
+@click.option("--as-of", "as_of", type=Instant(), default=None, help="时点 As of then (default: now).")
+@click.option("--json", "as_json", is_flag=True, help="JSON.")
+def recount_(
+    data: Path | None, post: str, role: str, subject: str, as_of: datetime | None, as_json: bool
+) -> None:
+    """复算 SUBJECT from the events, against what is published; exit code 1 if a byte differs.
+
+    SUBJECT: rate:2021-02-01..2021-02-28 (六项指标), on-time:2021-01-01..2021-03-31, board:tasks?state=closed,
+    naming:1/2021.
+    """
+    with asking(data, post, role) as (questions, who):
+        found = questions.recount(who, subject, as_of)
+    if as_json:
+        _print(found.plain())
+    else:
+        click.echo(found.recounted.decode())
+        for at, published, recounted in found.differences:
+            click.echo(f"{at}: 公布 {published!r} ≠ 复算 {recounted!r}", err=True)
+        said = {
+            True: "与公布的逐字节一致 equal, byte for byte",
+            False: "与公布的不一致 differs from what is published",
+            None: "该时点没有可取的公布结果，未比较 nothing published for that moment can be asked for: not compared",
+        }
+        click.echo(said[found.equal], err=True)
+    if found.equal is False:
+        sys.exit(1)

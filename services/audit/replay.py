@@ -1,0 +1,257 @@
+"""Replay: the logs folded from their beginning, and the outcome held against the live read models, row by row (重放).
+
+A read model is compared with one that has folded exactly the facts that the live one has received, so that a suite
+that goes on writing is neither waited for nor disturbed: its databases are only read.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from services.audit.past import Progress, copy_log, fold, scratch_config, with_its_rulebook
+from services.suite import SUITE
+from shared.application import Application
+from shared.config import Config
+from shared.inbox import Batch
+from shared.recorder import LogRecorder
+from shared.refusal import Refusal
+from shared.service import Service, open_service
+from shared.transport import MarkOf
+from shared.transport.embedded import EmbeddedReplay
+from shared.views import CONSUMER, Views
+
+COMMAND_PATIENCE = 300.0
+"""Seconds that one wait for the database may last while whole tables are read."""
+
+Stored = bytes
+"""A row in one canonical writing."""
+
+
+class FolderIsNotEmpty(Refusal):
+    """文件夹 {folder} 不是空的，重放只写入空文件夹。
+    The folder {folder} is not empty: a replay writes into an empty one."""
+
+    status = 422
+
+
+class ReadModelsAreIncomplete(Refusal):
+    """{service} 的在用读模型缺少事实（{reason}），不能比较，请先补齐。
+    The live read models of {service} miss facts ({reason}): they cannot be compared before those have come."""
+
+    status = 409
+
+
+@dataclass(frozen=True)
+class Differs:
+    """A row that the logs make otherwise than the live read model has it."""
+
+    service: str
+    view: str
+    id: str
+    columns: Mapping[str, tuple[Any, Any]]
+    """Column → live and replayed value; ``id`` alone where the row is on one side only."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What was compared, and what differed."""
+
+    events: Mapping[str, int]
+    rows: Mapping[str, int]
+    """Rows of each live read model, as ``service.view``."""
+    differences: Sequence[Differs]
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "events": dict(self.events),
+            "views": [{"view": view, "rows": rows} for view, rows in self.rows.items()],
+            "differences": [
+                {
+                    "service": one.service,
+                    "view": one.view,
+                    "id": one.id,
+                    "columns": {
+                        name: {"live": live, "replayed": replayed}
+                        for name, (live, replayed) in one.columns.items()
+                    },
+                }
+                for one in self.differences
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A service's live read models at one moment, and which facts they have received."""
+
+    tables: Mapping[str, Mapping[str, Stored]]
+    versions: Mapping[str, Mapping[str, int]]
+    """Source → aggregate → its last version received."""
+
+
+def snapshot(service: Service, config: Config) -> Snapshot:
+    """Read them, all of one moment. Raises ReadModelsAreIncomplete, ViewIsBeingBuilt."""
+    views = views_of(service, config)
+    try:
+        with views.reading() as connection:
+            found: dict[str, dict[str, int]] = {}
+            for source, after, until in connection.exec_driver_sql(
+                f"SELECT source, after, before FROM inbox_holes WHERE consumer='{CONSUMER}'"
+            ):
+                reason = f"{source}: {after + 1}–{until}"
+                raise ReadModelsAreIncomplete(service=service.name, reason=reason)
+            for source, aggregate_id, version in connection.exec_driver_sql(
+                f"SELECT source, aggregate_id, version FROM inbox_versions WHERE consumer='{CONSUMER}'"
+            ):
+                found.setdefault(source, {})[aggregate_id] = version
+            tables = {}
+            for name in views.views:
+                table = views.table(connection, name)
+                rows = connection.execution_options(stream_results=True).execute(select(table))
+                tables[name] = {row.id: stored(row._mapping) for row in rows}
+        return Snapshot(tables, found)
+    finally:
+        views.close()
+
+
+def views_of(service: Service, config: Config) -> Views:
+    """A service's read models, to be read."""
+    url = (
+        config.database_of(service.name)
+        if config.database
+        else f"sqlite:///{config.data / service.name / 'views.sqlite'}"
+    )
+    return Views(url, [kind() for kind in service.views], lambda: datetime.max, patience=COMMAND_PATIENCE)
+
+
+def stored(row: Mapping[Any, Any]) -> Stored:
+    """A row's canonical writing: the same values, the same bytes."""
+    return msgspec.json.encode(dict(row), order="sorted")
+
+
+class Received:
+    """A follower of logs from their beginning, given the facts that somebody else has received and no others."""
+
+    def __init__(self, logs: Mapping[str, LogRecorder], versions: Mapping[str, Mapping[str, int]]) -> None:
+        self._versions = versions
+        self._open = {
+            source: EmbeddedReplay(source, log).up_to({0: log.max_notification_id() or 0})
+            for source, log in logs.items()
+        }
+        self._last = dict.fromkeys(logs, 0)
+
+    def poll(self, mark_of: MarkOf) -> list[Batch]:
+        """See Follower; empty only at the end."""
+        batches = []
+        for rest in self._open.values():
+            for batch in rest:
+                kept = self._kept(batch)
+                if kept is not None:
+                    batches.append(kept)
+                    break
+        return batches
+
+    def _kept(self, batch: Batch) -> Batch | None:
+        had = self._versions.get(batch.source, {})
+        rows = [row for row in batch.rows if row.originator_version <= had.get(str(row.originator_id), 0)]
+        if not rows:
+            return None
+        places = [row.id for row in rows]
+        sent = [str(before) for before in (self._last[batch.source], *places[:-1])]
+        self._last[batch.source] = places[-1]
+        return Batch(batch.source, 0, rows, places, sent)
+
+    def handled(self, batch: Batch) -> None:
+        """See Follower."""
+
+    def rewind(self) -> None:
+        """See Follower. What went wrong ends the replay."""
+
+    def lag(self) -> Mapping[tuple[str, int], int]:
+        """See Follower."""
+        return {}
+
+    def replay(self, source: str) -> EmbeddedReplay:
+        """See Follower."""
+        raise NotImplementedError("nothing is rebuilt in a replay")
+
+    def close(self) -> None:
+        """See Follower."""
+
+
+def replay(
+    config: Config,
+    logs: Mapping[str, Application],
+    into: Path,
+    *,
+    services: Iterable[str] = tuple(SUITE),
+    progress: Progress | None = None,
+) -> Replayed:
+    """Fold all logs into an empty folder and compare. Raises FolderIsNotEmpty, ReadModelsAreIncomplete."""
+    if into.exists() and any(into.iterdir()):
+        raise FolderIsNotEmpty(folder=into)
+    tell = progress or (lambda what, passed: None)
+    # First the live rows, then the logs: these then hold every fact that those have received.
+    live = {name: snapshot(SUITE[name], config) for name in services}
+    inside = scratch_config(config, into)
+    events: dict[str, int] = {}
+    for name, application in logs.items():
+        passed: list[int] = []
+
+        def count(batch: int, passed: list[int] = passed) -> None:
+            passed.append(batch)
+            tell("copy", batch)
+
+        copy_log(application.log, name, inside, lambda row: True, count)
+        events[name] = sum(passed)
+    inside = with_its_rulebook(inside)
+    rows: dict[str, int] = {}
+    differences: list[Differs] = []
+    for name, before in live.items():
+        runtime = open_service(SUITE[name], inside, application_clock(logs))
+        try:
+            sources = {source for view in runtime.views.views.values() for source in view.sources}
+            own = {other.name: other for other in (runtime.app, *runtime.logs)}
+            runtime.follower = Received({source: own[source].log for source in sources}, before.versions)
+            fold(runtime, tell)
+            with runtime.views.reading() as connection:
+                for view, table_before in before.tables.items():
+                    table = runtime.views.table(connection, view)
+                    again = {row.id: stored(row._mapping) for row in connection.execute(select(table))}
+                    rows[f"{name}.{view}"] = len(table_before)
+                    differences += _compared(name, view, table_before, again)
+        finally:
+            runtime.close()
+    return Replayed(events, rows, differences)
+
+
+def application_clock(logs: Mapping[str, Application]) -> Any:
+    """The live logs' clock."""
+    return next(iter(logs.values())).clock
+
+
+def _compared(
+    service: str, view: str, live: Mapping[str, Stored], again: Mapping[str, Stored]
+) -> Iterable[Differs]:
+    for id_ in sorted(live.keys() | again.keys()):
+        one, other = live.get(id_), again.get(id_)
+        if one != other:
+            yield Differs(service, view, id_, columns_that_differ(one, other))
+
+
+def columns_that_differ(one: Stored | None, other: Stored | None) -> dict[str, tuple[Any, Any]]:
+    """Column → its values in the two rows, where they differ."""
+    if one is None or other is None:
+        return {"id": (None if one is None else "…", None if other is None else "…")}
+    first, second = msgspec.json.decode(one), msgspec.json.decode(other)
+    return {
+        name: (first.get(name), second.get(name))
+        for name in sorted(first.keys() | second.keys())
+        if first.get(name) != second.get(name)
+    }

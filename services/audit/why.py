@@ -1,0 +1,754 @@
+"""Why: from a naming, a miss, a round or a due date back to the facts that it rests on, and forward (溯因).
+
+A pure function of the facts of all logs. A fact rests on what its ``because`` names and on those facts that the rule
+behind it looks at; what it led to is the same relation read the other way.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+import msgspec
+from eventsourcing.persistence import Notification, StoredEvent
+
+from services.audit.past import rows_of
+from services.audit.words import statement, title_of
+from services.supervision.domain import Case, Terms
+from services.supervision.domain.rounds import ANSWER
+from shared.application import Application, NoSuchThing
+from shared.calendar import Calendar
+from shared.clock import SHANGHAI
+from shared.events import assignment, enterprise, notify, supervision
+from shared.events.audit import AuditAccessed
+from shared.events.base import Fact, Message, message_id
+from shared.reference import calendar_of
+from shared.refusal import Refusal
+from shared.rulebook import Rulebook, parse_rulebook
+from shared.wire import WireMapper, read
+
+MOST_NODES = 2000
+"""Facts in one answer; beyond them it says that there are more."""
+
+F = TypeVar("F", bound=Fact)
+
+
+class SubjectMalformed(Refusal):
+    """“{subject}”不是可以追溯的对象；可写 {forms}
+    "{subject}" is nothing whose reasons can be told; write {forms}"""
+
+    status = 422
+    field = "subject"
+
+
+class SeveralBearThisNumber(Refusal):
+    """编号 {number} 有多项，请写明是哪一项：{ids}
+    Several bear the number {number}; say which: {ids}"""
+
+    status = 422
+    field = "subject"
+
+
+FORMS = (
+    "event:service/aggregate/version",
+    "naming:number/year",
+    "task:number",
+    "whistle:W-2021-0001",
+    "case:id",
+    "miss:case/clock/cycle",
+    "escalation:case",
+    "round:case/number",
+    "due:case/clock",
+    "rate:id[/unit]@since..until[@as-of]",
+)
+
+
+class _Cause(msgspec.Struct):
+    because: str
+
+
+_cause: "msgspec.json.Decoder[_Cause]" = msgspec.json.Decoder(_Cause)
+
+
+class Facts:
+    """The facts of all logs, found by id, by aggregate, by kind and by cause; read on from where it was."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, tuple[str, Notification]] = {}
+        self._of: dict[tuple[str, UUID], list[str]] = defaultdict(list)
+        self._kinds: dict[str, list[str]] = defaultdict(list)
+        self._caused: dict[str, list[str]] = defaultdict(list)
+        self._heads: dict[str, int] = {}
+        self.message = lru_cache(maxsize=100_000)(self._message)
+
+    def read_on(self, logs: Mapping[str, Application]) -> None:
+        """Take in what has been recorded since."""
+        for source, application in logs.items():
+            for batch in rows_of(application.log, self._heads.get(source, 0)):
+                for row in batch:
+                    self._take(source, row)
+                self._heads[source] = batch[-1].id
+
+    def _take(self, source: str, row: Notification) -> None:
+        if row.topic == AuditAccessed.TOPIC:
+            return
+        aggregate = cast(UUID, row.originator_id)
+        name = message_id(source, aggregate, row.originator_version)
+        self._rows[name] = (source, row)
+        self._of[source, aggregate].append(name)
+        self._kinds[row.topic].append(name)
+        self._caused[_cause.decode(row.state).because].append(name)
+
+    def _message(self, name: str) -> Message:
+        source, row = self._rows[name]
+        return read(source, 0, row)
+
+    def stored(self, message: Message) -> StoredEvent:
+        """The fact as it is stored."""
+        _, row = self._rows[message.id]
+        return StoredEvent(row.originator_id, row.originator_version, row.topic, row.state)
+
+    def find(self, name: str) -> Message | None:
+        """The fact of this id, if it was ever recorded."""
+        return self.message(name) if name in self._rows else None
+
+    def of_kind(self, kind: type[F]) -> Iterator[tuple[F, Message]]:
+        """All facts of a kind, in the order of their log."""
+        for name in self._kinds.get(kind.TOPIC, ()):
+            message = self.message(name)
+            yield cast(F, message.fact), message
+
+    def of(self, source: str, aggregate: UUID) -> list[Message]:
+        """An aggregate's facts."""
+        return [self.message(name) for name in self._of.get((source, aggregate), ())]
+
+    def caused_by(self, because: str) -> list[Message]:
+        """The facts that name this as their cause."""
+        return [self.message(name) for name in self._caused.get(because, ())]
+
+    def first(self, message: Message) -> Message:
+        """The first fact of the same aggregate."""
+        return self.message(self._of[message.source, message.aggregate_id][0])
+
+    # -- terms ---------------------------------------------------------------------------------------------------
+
+    def calendar(self, version: int) -> Calendar:
+        """The calendar at a version."""
+        released = [fact for fact, _ in self.of_kind(supervision.CalendarReleased) if fact.version <= version]
+        return calendar_of(sorted(released, key=lambda fact: fact.version))
+
+    def rulebook(self, version: int) -> Rulebook | None:
+        """The rulebook at a version, if it was released."""
+        for fact, _ in self.of_kind(supervision.RulebookReleased):
+            if fact.version == version:
+                return parse_rulebook(fact.text, f"rulebook {version}")
+        return None
+
+    def names(self) -> dict[str, str]:
+        """Units and posts by their ids, as they are called now."""
+        found = {fact.unit: fact.name for fact, _ in self.of_kind(assignment.UnitRegistered)}
+        found |= {fact.unit: fact.name for fact, _ in self.of_kind(assignment.UnitRenamed)}
+        return found | {
+            fact.post: found.get(fact.unit, fact.unit) + fact.title
+            for fact, _ in self.of_kind(assignment.PostCreated)
+        }
+
+
+# -- what a fact rests on ---------------------------------------------------------------------------------------
+
+
+def _last(before: Message, facts: Facts, kind: type[Fact], **equal: Any) -> list[Message]:
+    """The last earlier fact of this kind in the same aggregate whose fields have these values."""
+    for message in reversed(facts.of(before.source, before.aggregate_id)):
+        if message.version < before.version and type(message.fact) is kind and _has(message.fact, equal):
+            return [message]
+    return []
+
+
+def _every(before: Message, facts: Facts, *kinds: type[Fact], **equal: Any) -> list[Message]:
+    return [
+        message
+        for message in facts.of(before.source, before.aggregate_id)
+        if message.version < before.version and type(message.fact) in kinds and _has(message.fact, equal)
+    ]
+
+
+def _has(fact: Fact, equal: Mapping[str, Any]) -> bool:
+    return all(getattr(fact, name) == value for name, value in equal.items())
+
+
+def _begun(facts: Facts, source: str, aggregate: UUID | None) -> list[Message]:
+    return facts.of(source, aggregate)[:1] if aggregate is not None else []
+
+
+RUNNING = (
+    supervision.ClockStarted,
+    supervision.ClockPaused,
+    supervision.ClockRescheduled,
+)
+"""What a clock's due date follows from."""
+
+
+def _of_clock(message: Message, facts: Facts) -> list[Message]:
+    fact: Any = message.fact
+    return _every(message, facts, *RUNNING, clock=fact.clock, cycle=fact.cycle)
+
+
+def _calendar(facts: Facts, version: int) -> list[Message]:
+    return [
+        message for fact, message in facts.of_kind(supervision.CalendarReleased) if fact.version == version
+    ]
+
+
+def _of_round(message: Message, facts: Facts, *kinds: type[Fact]) -> list[Message]:
+    fact: Any = message.fact
+    return [one for kind in kinds for one in _last(message, facts, kind, round=fact.round)]
+
+
+def _started(message: Message, facts: Facts) -> list[Message]:
+    fact = cast(supervision.ClockStarted, message.fact)
+    if fact.clock == ANSWER:
+        return _last(message, facts, supervision.RoundIssued)
+    return _begun(facts, message.source, message.aggregate_id) if message.version > 1 else []
+
+
+def _rescheduled(message: Message, facts: Facts) -> list[Message]:
+    fact = cast(supervision.ClockRescheduled, message.fact)
+    moved = _calendar(facts, fact.calendar_version) if fact.ground == "calendar" else []
+    return _of_clock(message, facts) + moved
+
+
+def _recomputed(message: Message, facts: Facts) -> list[Message]:
+    fact = cast(supervision.VerdictRecomputed, message.fact)
+    judged = _last(message, facts, supervision.ClockStopped, clock=fact.clock, cycle=fact.cycle)
+    return judged + _calendar(facts, fact.calendar_version)
+
+
+def _retracted(message: Message, facts: Facts) -> list[Message]:
+    fact = cast(supervision.DeadlineMissRetracted, message.fact)
+    kinds = (supervision.DeadlineMissed, supervision.ClockStopped, supervision.ClockRescheduled)
+    return [one for kind in kinds for one in _last(message, facts, kind, clock=fact.clock, cycle=fact.cycle)]
+
+
+def _issued(message: Message, facts: Facts) -> list[Message]:
+    fact = cast(supervision.RoundIssued, message.fact)
+    if fact.trigger == "deadline_missed" and fact.missed_clock is not None:
+        return _last(
+            message, facts, supervision.DeadlineMissed, clock=fact.missed_clock, cycle=fact.missed_cycle
+        )
+    if fact.trigger == "slow_round":
+        return _last(message, facts, supervision.RoundJudged, round=fact.round - 1)
+    return _begun(facts, message.source, message.aggregate_id)
+
+
+def _judged(message: Message, facts: Facts) -> list[Message]:
+    fact = cast(supervision.RoundJudged, message.fact)
+    kinds: list[type[Fact]] = [supervision.RoundIssued, supervision.RoundAnswered, supervision.RoundSigned]
+    missed: list[Message] = []
+    if fact.unsigned:
+        missed = _last(message, facts, supervision.DeadlineMissed, clock=ANSWER)
+    return _of_round(message, facts, *kinds) + missed
+
+
+def _became_due(message: Message, facts: Facts) -> list[Message]:
+    fact = cast(supervision.NamingBecameDue, message.fact)
+    return [
+        one for number in fact.rounds for one in _last(message, facts, supervision.RoundJudged, round=number)
+    ]
+
+
+def _no_longer_due(message: Message, facts: Facts) -> list[Message]:
+    fact = cast(supervision.NamingNoLongerDue, message.fact)
+    return _last(message, facts, supervision.NamingBecameDue, naming_id=fact.naming_id)
+
+
+def _drafted(message: Message, facts: Facts) -> list[Message]:
+    fact = cast(supervision.NamingDrafted, message.fact)
+    if fact.corrects is not None:
+        of_it = facts.of(message.source, fact.corrects)
+        return [one for one in of_it if isinstance(one.fact, supervision.NamingPublished)]
+    return [
+        one
+        for one in facts.of(message.source, fact.case_id)
+        if isinstance(one.fact, supervision.NamingBecameDue) and one.fact.naming_id == message.aggregate_id
+    ]
+
+
+def _before_in_naming(*kinds: type[Fact]) -> "Rule":
+    return lambda message, facts: [one for kind in kinds for one in _last(message, facts, kind)]
+
+
+def _task(message: Message, facts: Facts) -> list[Message]:
+    fact = cast(assignment.TaskAssigned, message.fact)
+    return _begun(facts, message.source, fact.list_id) + _begun(facts, message.source, fact.directive_id)
+
+
+def _list(message: Message, facts: Facts) -> list[Message]:
+    return _begun(facts, message.source, cast(assignment.TaskListOpened, message.fact).directive_id)
+
+
+def _case(message: Message, facts: Facts) -> list[Message]:
+    fact = cast(supervision.CaseOpened, message.fact)
+    source = "enterprise" if fact.kind == "whistle" else "assignment"
+    rules = [
+        one
+        for book, one in facts.of_kind(supervision.RulebookReleased)
+        if book.version == fact.rulebook_version
+    ]
+    return _begun(facts, source, fact.subject_id) + rules
+
+
+def _steps_of(*kinds: type[Fact]) -> "Rule":
+    """The last of each of these earlier in the aggregate, or else its beginning."""
+
+    def rule(message: Message, facts: Facts) -> list[Message]:
+        found = [one for kind in kinds for one in _last(message, facts, kind)]
+        return found or _begun(facts, message.source, message.aggregate_id)
+
+    return rule
+
+
+Rule = Callable[[Message, Facts], list[Message]]
+
+_naming = (
+    supervision.NamingDrafted,
+    supervision.NamingRedrafted,
+    supervision.NamingChecked,
+    supervision.NamingObjected,
+    supervision.NamingObjectionRuled,
+    supervision.NamingApproved,
+)
+RULES: Mapping[type[Fact], Rule] = {
+    supervision.CaseOpened: _case,
+    supervision.ClockStarted: _started,
+    supervision.ClockPaused: _of_clock,
+    supervision.ClockRescheduled: _rescheduled,
+    supervision.ClockStopped: _of_clock,
+    supervision.ClockCancelled: _of_clock,
+    supervision.DeadlineApproaching: _of_clock,
+    supervision.DeadlineMissed: _of_clock,
+    supervision.DeadlineMissRetracted: _retracted,
+    supervision.VerdictRecomputed: _recomputed,
+    supervision.RoundIssued: _issued,
+    supervision.RoundAnswered: lambda message, facts: _of_round(message, facts, supervision.RoundIssued),
+    supervision.RoundSigned: lambda message, facts: _of_round(message, facts, supervision.RoundAnswered),
+    supervision.RoundJudged: _judged,
+    supervision.RoundVoided: lambda message, facts: _of_round(message, facts, supervision.RoundIssued),
+    supervision.ObjectionRaised: lambda message, facts: _of_round(message, facts, supervision.RoundJudged),
+    supervision.ObjectionRuled: lambda message, facts: _of_round(message, facts, supervision.ObjectionRaised),
+    supervision.NamingBecameDue: _became_due,
+    supervision.NamingNoLongerDue: _no_longer_due,
+    supervision.NamingDrafted: _drafted,
+    supervision.NamingChecked: _before_in_naming(supervision.NamingDrafted, supervision.NamingRedrafted),
+    supervision.NamingObjected: _before_in_naming(supervision.NamingChecked),
+    supervision.NamingObjectionRuled: _before_in_naming(supervision.NamingObjected),
+    supervision.NamingApproved: _before_in_naming(
+        supervision.NamingChecked, supervision.NamingObjectionRuled
+    ),
+    supervision.NamingPublished: _before_in_naming(*_naming),
+    supervision.NamingLifted: _before_in_naming(supervision.NamingPublished),
+    supervision.NamingCorrected: _before_in_naming(supervision.NamingPublished),
+    supervision.NamingWithdrawn: _before_in_naming(*_naming),
+    assignment.TaskListOpened: _list,
+    assignment.TaskAssigned: _task,
+    assignment.CompletionAccepted: _steps_of(assignment.CompletionClaimed),
+    assignment.CompletionSentBack: _steps_of(assignment.CompletionClaimed),
+    assignment.TaskClosed: _steps_of(assignment.CompletionAccepted),
+    assignment.TaskReassigned: _steps_of(assignment.TaskReturned),
+    assignment.ExtensionGranted: _steps_of(assignment.ExtensionRequested),
+    assignment.ExtensionRefused: _steps_of(assignment.ExtensionRequested),
+    assignment.SolutionProposed: _steps_of(assignment.DisputeRaised),
+    assignment.DisputeRuled: _steps_of(assignment.DisputeRaised, assignment.SolutionProposed),
+    assignment.TaskResumed: _steps_of(assignment.TaskSuspended),
+    assignment.FeedbackGiven: _steps_of(assignment.DirectiveDecomposed),
+    enterprise.WhistleResolved: _steps_of(enterprise.WhistleRouted, enterprise.ServiceConfirmed),
+    enterprise.WhistleRated: _steps_of(enterprise.WhistleResolved),
+    enterprise.WhistleClosed: _steps_of(enterprise.WhistleResolved, enterprise.WhistleRated),
+    enterprise.ReworkOrdered: _steps_of(enterprise.WhistleRated),
+    enterprise.ServiceConfirmed: _steps_of(enterprise.ServicePlanProposed),
+}
+"""The facts that the rule behind a fact looks at. Where none stands here it is the aggregate's first fact."""
+
+
+def cause_of(message: Message, facts: Facts) -> list[Message]:
+    """What ``because`` names: a fact, or the running clock, calendar or rulebook that the suite acted upon."""
+    what, _, name = message.fact.because.partition(":")
+    if what == "event":
+        found = facts.find(name)
+        return [] if found is None else [found]
+    if what == "clock":
+        case_id, clock, cycle = name.rsplit("/", 2)
+        running = [
+            one
+            for one in facts.of("supervision", UUID(case_id))
+            if type(one.fact) in RUNNING
+            and _has(one.fact, {"clock": clock, "cycle": int(cycle)})
+            and (one.aggregate_id != message.aggregate_id or one.version < message.version)
+        ]
+        return running[-1:]
+    if what == "calendar":
+        return _calendar(facts, int(name))
+    return []
+
+
+def rests_on(message: Message, facts: Facts) -> list[Message]:
+    """The facts from which this one follows, each once, in the order of what was recorded first."""
+    rule = RULES.get(type(message.fact))
+    found = rule(message, facts) if rule is not None else []
+    found = found + cause_of(message, facts)
+    if not found and message.version > 1:
+        found = _begun(facts, message.source, message.aggregate_id)
+    return _in_order(one for one in found if one.id != message.id)
+
+
+def led_to(message: Message, facts: Facts) -> list[Message]:
+    """The facts that follow from this one."""
+    found = facts.caused_by(f"event:{message.id}")
+    for one in facts.of(message.source, message.aggregate_id)[message.version :]:
+        if any(earlier.id == message.id for earlier in rests_on(one, facts)):
+            found.append(one)
+    return _in_order(found)
+
+
+def _in_order(found: Iterable[Message]) -> list[Message]:
+    each = {one.id: one for one in found}
+    return sorted(each.values(), key=lambda one: (one.fact.timestamp, one.source, one.position))
+
+
+# -- subjects -----------------------------------------------------------------------------------------------------
+
+
+def subjects(facts: Facts, subject: str) -> list[Message]:
+    """The facts that a subject names. Raises SubjectMalformed, NoSuchThing, SeveralBearThisNumber."""
+    kind, _, name = subject.partition(":")
+    find = SUBJECTS.get(kind)
+    if find is None or not name:
+        raise SubjectMalformed(subject=subject, forms="  ".join(FORMS))
+    try:
+        found = find(facts, name)
+    except (ValueError, OverflowError) as error:
+        raise SubjectMalformed(subject=subject, forms="  ".join(FORMS)) from error
+    if not found:
+        raise NoSuchThing(kind=kind, id=name)
+    return found
+
+
+def _event(facts: Facts, name: str) -> list[Message]:
+    if not re.fullmatch(r"[a-z]+/[0-9a-f-]{36}/[0-9]{1,9}", name):
+        raise ValueError(name)
+    found = facts.find(name)
+    return [] if found is None else [found]
+
+
+def _naming_no(facts: Facts, name: str) -> list[Message]:
+    number, year = (int(part) for part in name.split("/"))
+    return [
+        message
+        for fact, message in facts.of_kind(supervision.NamingPublished)
+        if (fact.number, fact.year) == (number, year)
+    ]
+
+
+def _numbered(kind: type[Fact]) -> Callable[[Facts, str], list[Message]]:
+    def find(facts: Facts, name: str) -> list[Message]:
+        found: list[Message] = [
+            message
+            for fact, message in facts.of_kind(kind)
+            if name in (cast(Any, fact).number, str(message.aggregate_id))
+        ]
+        if len(found) > 1:
+            raise SeveralBearThisNumber(number=name, ids=", ".join(str(one.aggregate_id) for one in found))
+        return found
+
+    return find
+
+
+def _of_case(facts: Facts, name: str) -> list[Message]:
+    return facts.of("supervision", UUID(name))[:1]
+
+
+def _miss(facts: Facts, name: str) -> list[Message]:
+    case_id, clock, cycle = name.split("/")
+    return [
+        one
+        for one in facts.of("supervision", UUID(case_id))
+        if isinstance(one.fact, supervision.DeadlineMissed)
+        and (one.fact.clock, one.fact.cycle) == (clock, int(cycle))
+    ]
+
+
+def _escalation(facts: Facts, name: str) -> list[Message]:
+    case_id = UUID(name)
+    return [
+        one
+        for fact, message in facts.of_kind(notify.MatterFollowed)
+        if fact.case_id == case_id
+        for one in facts.of(message.source, message.aggregate_id)
+        if isinstance(one.fact, notify.EscalationOpened)
+    ]
+
+
+def _round(facts: Facts, name: str) -> list[Message]:
+    case_id, number = name.split("/")
+    found = [
+        one
+        for one in facts.of("supervision", UUID(case_id))
+        if isinstance(one.fact, supervision.RoundIssued | supervision.RoundJudged)
+        and one.fact.round == int(number)
+    ]
+    return found[-1:]
+
+
+def _due(facts: Facts, name: str) -> list[Message]:
+    case_id, clock = name.split("/")
+    found = [
+        one
+        for one in facts.of("supervision", UUID(case_id))
+        if isinstance(one.fact, supervision.ClockStarted | supervision.ClockRescheduled)
+        and one.fact.clock == clock
+    ]
+    return found[-1:]
+
+
+SUBJECTS: Mapping[str, Callable[[Facts, str], list[Message]]] = {
+    "event": _event,
+    "naming": _naming_no,
+    "task": _numbered(assignment.TaskAssigned),
+    "whistle": _numbered(enterprise.WhistleBlown),
+    "case": _of_case,
+    "miss": _miss,
+    "escalation": _escalation,
+    "round": _round,
+    "due": _due,
+}
+
+
+# -- secrets ------------------------------------------------------------------------------------------------------
+
+
+def is_secret(message: Message, facts: Facts) -> bool:
+    """Whether only those who are cleared may see it: what it is about is secret."""
+    first = facts.first(message).fact
+    if getattr(first, "secrecy", "public") == "secret" or getattr(first, "confidential", False):
+        return True
+    case_id = getattr(message.fact, "case_id", None) or getattr(first, "case_id", None)
+    return any(
+        getattr(one.fact, "secrecy", "public") == "secret" for one in _begun(facts, "supervision", case_id)
+    )
+
+
+# -- the answer -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One fact of the chain; of a secret one that the asker may not see only that it is there."""
+
+    id: str
+    kind: str
+    name: str
+    """The event's Chinese name."""
+    says: str
+    recorded_at: datetime
+    happened_at: datetime
+    unit: str | None
+    post: str | None
+    because: str
+    rulebook_version: int | None
+    calendar_version: int | None
+    due: tuple[str, ...] = ()
+    """The due date, explained day by day."""
+    withheld: bool = False
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            **{name: getattr(self, name) for name in self.__dataclass_fields__},
+            "recorded_at": self.recorded_at.isoformat(),
+            "happened_at": self.happened_at.isoformat(),
+            "due": list(self.due),
+        }
+
+
+@dataclass
+class Why:
+    """A subject's facts, with all that they rest on and all that they led to."""
+
+    subject: str
+    roots: list[str] = field(default_factory=list)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    backward: dict[str, list[str]] = field(default_factory=dict)
+    """Fact → the facts it rests on, of the roots and behind them."""
+    forward: dict[str, list[str]] = field(default_factory=dict)
+    """Fact → the facts that follow from it, of the roots and after them."""
+    more: bool = False
+    """Whether facts were left out because there are too many."""
+    figure: dict[str, Any] | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+
+        def edges(of: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+            return [{"from": one, "to": other} for one, others in of.items() for other in others]
+
+        return {
+            "subject": self.subject,
+            "figure": self.figure,
+            "roots": self.roots,
+            "nodes": [node.plain() for node in self.nodes.values()],
+            "rests_on": edges(self.backward),
+            "led_to": edges(self.forward),
+            "more": self.more,
+        }
+
+    def dot(self) -> str:
+        """As Graphviz draws it: arrows from cause to effect."""
+        lines = ["digraph why {", "  rankdir=LR;", '  node [shape=box, fontname="sans-serif"];']
+        for node in self.nodes.values():
+            says = node.says.replace("\\", "＼")
+            label = f"{node.name}\\n{says}\\n{node.happened_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+            label = label.replace('"', "'")
+            bold = ", style=bold" if node.id in self.roots else ""
+            lines.append(f'  "{node.id}" [label="{label}"{bold}];')
+        arrows = {(cause, effect) for effect, causes in self.backward.items() for cause in causes}
+        arrows |= {(cause, effect) for cause, effects in self.forward.items() for effect in effects}
+        lines += [f'  "{cause}" -> "{effect}";' for cause, effect in sorted(arrows)]
+        return "\n".join([*lines, "}", ""])
+
+
+def why(facts: Facts, subject: str, *, cleared: bool, language: str = "zh") -> Why:
+    """Why this is so. ``cleared``: whether the asker may see secret items.
+
+    Raises SubjectMalformed, SeveralBearThisNumber; NoSuchThing, also for what the asker may not see.
+    """
+    roots = subjects(facts, subject)
+    if not cleared:
+        roots = [one for one in roots if not is_secret(one, facts)]
+    if not roots:
+        kind, _, name = subject.partition(":")
+        raise NoSuchThing(kind=kind, id=name)
+    return follow(facts, subject, roots, cleared=cleared, language=language)
+
+
+def follow(
+    facts: Facts,
+    subject: str,
+    roots: Sequence[Message],
+    *,
+    cleared: bool,
+    language: str = "zh",
+    onward: bool = True,
+) -> Why:
+    """The chains of these facts, backward and, with ``onward``, forward."""
+    found = Why(subject, [root.id for root in roots])
+    names = facts.names()
+    for relation, edges in ((rests_on, found.backward), (led_to, found.forward)):
+        if relation is led_to and not onward:
+            continue
+        waiting = list(roots)
+        while waiting:
+            message = waiting.pop(0)
+            if message.id in edges:
+                continue
+            if message.id not in found.nodes:
+                if len(found.nodes) >= MOST_NODES:
+                    found.more = True
+                    continue
+                found.nodes[message.id] = node_of(message, facts, names, cleared, language)
+            if found.nodes[message.id].withheld:
+                edges[message.id] = []
+                continue
+            others = relation(message, facts)
+            edges[message.id] = [one.id for one in others]
+            waiting += others
+        for one, others_of in edges.items():
+            edges[one] = [other for other in others_of if other in found.nodes]
+    return found
+
+
+def node_of(message: Message, facts: Facts, names: Mapping[str, str], cleared: bool, language: str) -> Node:
+    """The fact as the answer shows it."""
+    fact: Any = message.fact
+    if not cleared and is_secret(message, facts):
+        return Node(
+            id=message.id,
+            kind=type(fact).__name__,
+            name=title_of(fact),
+            says="涉密事项，无权查看" if language == "zh" else "a secret item, withheld",
+            recorded_at=fact.timestamp,
+            happened_at=fact.happened_at,
+            unit=None,
+            post=None,
+            because="",
+            rulebook_version=None,
+            calendar_version=None,
+            withheld=True,
+        )
+    case = _case_before(message, facts)
+    pinned = getattr(fact, "rulebook_version", None)
+    if pinned is None and case is not None:
+        pinned = case.rulebook_version
+    if isinstance(fact, supervision.RulebookReleased):
+        pinned = fact.version
+    reckoned = getattr(fact, "calendar_version", None)
+    if isinstance(fact, supervision.CalendarReleased):
+        reckoned = fact.version
+    due, with_calendar = _explained(message, facts, case, language)
+    rulebook = facts.rulebook(pinned) if pinned is not None else None
+    return Node(
+        id=message.id,
+        kind=type(fact).__name__,
+        name=title_of(fact),
+        says=statement(fact, names, rulebook),
+        recorded_at=fact.timestamp,
+        happened_at=fact.happened_at,
+        unit=fact.by.unit,
+        post=fact.by.post,
+        because=fact.because,
+        rulebook_version=pinned,
+        calendar_version=reckoned if reckoned is not None else with_calendar,
+        due=tuple(due),
+    )
+
+
+_mapper = WireMapper()
+
+
+def _case_before(message: Message, facts: Facts) -> Case | None:
+    """The supervision case as this fact left it."""
+    if message.source != "supervision" or not isinstance(facts.first(message).fact, supervision.CaseOpened):
+        return None
+    case: Any = None
+    for one in facts.of(message.source, message.aggregate_id)[: message.version]:
+        row = facts.stored(one)
+        case = _mapper.to_domain_event(row).mutate(case)
+    return cast(Case, case)
+
+
+EXPLAINED = (
+    supervision.ClockStarted,
+    supervision.ClockRescheduled,
+    supervision.ClockStopped,
+    supervision.DeadlineApproaching,
+    supervision.DeadlineMissed,
+    supervision.VerdictRecomputed,
+)
+
+
+def _explained(
+    message: Message, facts: Facts, case: Case | None, language: str
+) -> tuple[list[str], int | None]:
+    """The day-by-day reckoning behind a due date, and the calendar version that it was reckoned with."""
+    fact: Any = message.fact
+    if case is None or not isinstance(fact, EXPLAINED):
+        return [], None
+    clock = case.clock_of(fact.clock, fact.cycle)
+    version = getattr(fact, "calendar_version", None) or clock.judged_with or clock.calendar_version
+    rulebook = facts.rulebook(clock.rulebook_version)
+    if rulebook is None:
+        return [], version
+    return clock.due(Terms(rulebook, facts.calendar(version))).explain(language), version

@@ -1,0 +1,44 @@
+"""Every look that an auditor takes into a log is a fact of that log: who asked, when, and what (审计留痕)."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from shared.aggregate import Act, Aggregate, Creation
+from shared.application import Application
+from shared.events import audit
+from shared.events.audit import Asked
+from shared.written import Written
+
+
+class Access(Aggregate):
+    """查阅: one look into one log, told by its only event."""
+
+    TOPIC = "audit.access"
+
+    @classmethod
+    def take(cls, act: Act, question: str, about: Mapping[str, str]) -> Self:
+        """Look into a log."""
+        return cls.begin(
+            cls.Taken,
+            act,
+            id=act.new_id("audit access"),
+            question=question,
+            about=tuple(Asked(name=name, value=value) for name, value in about.items()),
+        )
+
+    class Taken(audit.AuditAccessed, Creation):
+        def apply(self, access: "Access") -> None:
+            pass
+
+
+def record_access(app: Application, act: Act, question: str, about: Mapping[str, str]) -> None:
+    """Record in the log of ``app`` that ``act`` looked into it; the same act again records nothing more.
+
+    Record before answering: who got an answer stands in the log even if the answer is lost on the way. Raises
+    IdempotencyKeyReused if the act was another request.
+    """
+
+    def use_case(act: Act) -> Written:
+        return app.commit(act, Access.take(act, question, about))
+
+    app.perform(act, use_case)

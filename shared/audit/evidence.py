@@ -1,0 +1,70 @@
+"""What ``verification`` needs to know of a service's log, read from its database and from the copy outside."""
+
+from collections.abc import Iterator, Sequence
+
+from shared.audit.checkpoint import PublicKey, Shown
+from shared.audit.merkle import LeafRow
+from shared.audit.places import Outside
+from shared.audit.tree import Tree
+from shared.audit.verification import Evidence, Tiles
+from shared.recorder import LogRecorder
+
+BATCH = 8192
+"""Rows that are read at once: whole tiles."""
+BEFORE_ALL = -(2**63)
+"""A row that was put before the first one is found too."""
+
+
+def evidence_of(
+    log: LogRecorder,
+    service: str,
+    origin: str,
+    *,
+    outside: Outside | None = None,
+    others: Sequence[Shown] = (),
+    first_key: PublicKey | None = None,
+) -> Evidence:
+    """All that there is of one log; without ``first_key`` its own first key is believed, which proves less.
+
+    Raises BadNote for a public key that cannot be read; while rows are read, the database's trouble.
+    """
+    tree = Tree(log)
+    # In this order: a log that grows meanwhile has more than its mark, tiles and checkpoints say, never less.
+    checkpoints, mark = tree.shown(), tree.mark()
+    if first_key is None:
+        first_key = outside.first_key() if outside is not None else next(iter(tree.keys()), None)
+    return Evidence(
+        service=service,
+        origin=origin,
+        rows=batches(log),
+        size=mark.size,
+        position=mark.position,
+        tiles=_ahead(tree),
+        outside=None if outside is None else outside.tile,
+        outside_size=0 if outside is None else outside.size(),
+        checkpoints=checkpoints,
+        other_checkpoints=[*([] if outside is None else outside.notes()), *others],
+        first_key=first_key,
+    )
+
+
+def batches(log: LogRecorder) -> Iterator[Sequence[LeafRow]]:
+    """All rows of a log in order, some at a time."""
+    after = BEFORE_ALL
+    while rows := log.leaf_rows(after, BATCH):
+        yield rows
+        after = rows[-1][0]
+
+
+def _ahead(tree: Tree) -> Tiles:
+    """Tiles of level 0 are asked for in order: some are read at once."""
+    known: dict[tuple[int, int], bytes] = {}
+
+    def tile(level: int, index: int) -> bytes | None:
+        if (level, index) not in known:
+            known.clear()
+            for one in tree.tiles(level, index, limit=64):
+                known[level, one.index] = one.hashes
+        return known.get((level, index))
+
+    return tile

@@ -1,0 +1,217 @@
+"""What of the logs may not leave below a clearance 涉密内容: the events whose content an export leaves out.
+
+An item is secret, and so is what follows from it: its case, its matter in the notifier, its naming, in whatever log
+they stand. Nothing here trusts the event classes: an event is read as plain JSON, and a mention is any UUID in it.
+Fail closed: what cannot be read, or says nothing of its secrecy, does not pass.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+import msgspec
+
+Clearance = Literal["public", "internal", "secret"]
+
+_LEVELS = {"public": 0, "internal": 1, "secret": 2}
+_SECRET = _LEVELS["secret"]
+_INTERNAL = _LEVELS["internal"]
+_OPEN = frozenset(
+    {
+        "assignment.unit_registered",
+        "assignment.post_created",
+        "supervision.calendar_release_drafted",
+        "supervision.calendar_released",
+        "supervision.rulebook_released",
+        "supervision.series_opened",
+    }
+)
+"""First events of what is public by its nature; whatever else names no secrecy is internal."""
+_NEVER_PUBLIC = ("enterprise.", "notify.", "audit.")
+"""What is for the offices even if its item is public: enterprises' concerns, notices, who looked into the logs."""
+_TELLING = ("notify.", "audit.")
+"""Events whose text is written about others: a digest names matters by their number alone."""
+_UUID = re.compile(rb"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
+_NUMBERS = ("number", "case_number")
+_ASIDE = ("timestamp", "happened_at", "by", "because")
+
+
+class Row(Protocol):
+    """An event as it is stored."""
+
+    @property
+    def aggregate_id(self) -> UUID:
+        """Of which aggregate."""
+
+    @property
+    def topic(self) -> str:
+        """The event's name."""
+
+    @property
+    def state(self) -> bytes:
+        """The event as plain JSON."""
+
+
+Log = Callable[[], Iterable[Row]]
+"""Gives a log's events in log order, anew at each call: the whole log, or mentions are missed."""
+
+
+@dataclass
+class _Subject:
+    """What is known of one aggregate."""
+
+    level: int
+    begun_by: set[UUID]
+    """What its first event mentions, be it as its cause."""
+    about: set[UUID]
+    """What its first event mentions in what it says."""
+    numbers: set[str] = field(default_factory=set)
+
+
+def withheld(logs: Mapping[str, Log], clearance: Clearance) -> dict[str, set[int]]:
+    """For each service the indexes (from 0, in log order) of events whose content may not leave below ``clearance``.
+
+    Withheld wholly is an aggregate one of whose events sets a secrecy above the clearance, whose first event mentions
+    a withheld aggregate, or whose first event cannot be read. Any other event that mentions a withheld aggregate (for
+    want of an id, its number) or cannot be read is withheld by itself. The highest clearance sees everything. Reads
+    each log twice; whatever reading raises is passed on.
+    """
+    highest = _LEVELS[clearance]
+    if highest >= _SECRET:
+        return {service: set() for service in logs}
+    subjects = _subjects(logs)
+    hidden = _closed({id_ for id_, one in subjects.items() if one.level > highest}, subjects)
+    numbers = sorted(set().union(*(subjects[id_].numbers for id_ in hidden)))
+    return {
+        service: {
+            index
+            for index, row in enumerate(log())
+            if row.aggregate_id in hidden or _tells(row, hidden, numbers, subjects)
+        }
+        for service, log in logs.items()
+    }
+
+
+def _subjects(logs: Mapping[str, Log]) -> dict[UUID, _Subject]:
+    subjects: dict[UUID, _Subject] = {}
+    for log in logs.values():
+        begun: set[UUID] = set()
+        for row in log():
+            state = _read(row.state)
+            known = subjects.get(row.aggregate_id)
+            if row.aggregate_id not in begun:
+                begun.add(row.aggregate_id)
+                first = _Subject(
+                    _first_level(row.topic, state), _mentioned(row.state, state), _about(row, state)
+                )
+                if known is None:
+                    known = subjects[row.aggregate_id] = first
+                else:  # another service's aggregate under the same id: the stricter of the two holds for both
+                    known.level = max(known.level, first.level)
+                    known.begun_by |= first.begun_by
+                    known.about |= first.about
+            assert known is not None
+            if state is not None:
+                known.level = max(known.level, _stated_level(state) or 0)
+                known.numbers |= {
+                    state[name] for name in _NUMBERS if isinstance(state.get(name), str) and state[name]
+                }
+    return subjects
+
+
+def _closed(hidden: set[UUID], subjects: Mapping[UUID, _Subject]) -> set[UUID]:
+    """With all that begins with a mention of a hidden one, however far away."""
+    begins: dict[UUID, list[UUID]] = {}
+    for id_, subject in subjects.items():
+        for mentioned in subject.begun_by:
+            begins.setdefault(mentioned, []).append(id_)
+    waiting = list(hidden)
+    while waiting:
+        for id_ in begins.get(waiting.pop(), ()):
+            if id_ not in hidden:
+                hidden.add(id_)
+                waiting.append(id_)
+    return hidden
+
+
+def _tells(row: Row, hidden: set[UUID], numbers: list[str], subjects: Mapping[UUID, _Subject]) -> bool:
+    """Whether this event by itself tells of a hidden aggregate."""
+    state = _read(row.state)
+    if state is None:
+        return True
+    mentioned = _mentioned(row.state, state)
+    if not mentioned.isdisjoint(hidden):
+        return True
+    if not numbers:
+        return False
+    if any(id_ in subjects for id_ in _about(row, state) | subjects[row.aggregate_id].about):
+        return False  # it says by its id what it is about, and that is not hidden
+    telling = row.topic.startswith(_TELLING)
+    text = "\n".join(_texts(_said(state)))
+    return any(
+        number in text and _stands_in(number, text)
+        for number in numbers
+        if telling or not number.isascii() or not number.isdigit()  # "1" is the number of many things
+    )
+
+
+def _stands_in(number: str, text: str) -> bool:
+    """Whether it stands there as a number of its own: 密1 does not stand in 密12."""
+    return re.search(rf"(?<![0-9A-Za-z]){re.escape(number)}(?![0-9A-Za-z])", text) is not None
+
+
+def _read(state: bytes) -> dict[str, Any] | None:
+    try:
+        return msgspec.json.decode(state, type=dict[str, Any])
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+        return None  # the caller withholds it
+
+
+def _mentioned(raw: bytes, state: dict[str, Any] | None) -> set[UUID]:
+    if state is not None and b"\\" in raw:
+        raw = msgspec.json.encode(state)  # \u0061 would hide a digit
+    return {UUID(found.decode()) for found in _UUID.findall(raw)}
+
+
+def _said(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if name not in _ASIDE}
+
+
+def _about(row: Row, state: dict[str, Any] | None) -> set[UUID]:
+    """What the event mentions beside its own aggregate and its cause."""
+    if state is None:
+        return set()
+    said = _said(state)
+    return _mentioned(msgspec.json.encode(said), said) - {row.aggregate_id}
+
+
+def _first_level(topic: str, state: dict[str, Any] | None) -> int:
+    if state is None:
+        return _SECRET
+    stated = _stated_level(state)
+    level = (0 if topic in _OPEN else _INTERNAL) if stated is None else stated
+    return max(level, _INTERNAL) if topic.startswith(_NEVER_PUBLIC) else level
+
+
+def _stated_level(state: dict[str, Any]) -> int | None:
+    """The secrecy that an event sets, if it sets any; one that nobody knows is the highest."""
+    levels = []
+    if "secrecy" in state:
+        secrecy = state["secrecy"]
+        levels.append(_LEVELS.get(secrecy, _SECRET) if isinstance(secrecy, str) else _SECRET)
+    if state.get("confidential", False) is not False:
+        levels.append(_SECRET)
+    return max(levels, default=None)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from _texts(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)

@@ -1,0 +1,269 @@
+"""A log's tree where it is kept: in the log's own database, as tiles, beside the events.
+
+Level 0 of the tiles holds leaf hashes, level 1 the roots of full tiles of level 0, and so on; the last tile of a level
+is rewritten as it grows. The mark (how many events, up to which position) moves in the transaction that writes tiles.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from shared.audit import merkle
+from shared.audit.checkpoint import Checkpoint, PublicKey, Shown
+from shared.audit.merkle import HASH, TILE, LeafRow
+
+if TYPE_CHECKING:
+    from shared.inbox import Execute
+    from shared.recorder import LogRecorder
+
+
+def tables(binary: str) -> list[str]:
+    """The tree's tables; ``binary`` is the database's type for bytes. Positions have gaps on PostgreSQL:
+    ``first_position`` is that of a level-0 tile's first event, so that an event's index is found without counting."""
+    return [
+        "CREATE TABLE IF NOT EXISTS seal_tiles (level INTEGER, idx BIGINT, first_position BIGINT NOT NULL, "
+        f"hashes {binary} NOT NULL, PRIMARY KEY (level, idx))",
+        "CREATE TABLE IF NOT EXISTS seal_mark (one INTEGER PRIMARY KEY CHECK (one=1), size BIGINT NOT NULL, "
+        "position BIGINT NOT NULL)",
+        "INSERT INTO seal_mark VALUES (1, 0, 0) ON CONFLICT DO NOTHING",
+        "CREATE TABLE IF NOT EXISTS seal_checkpoints (id BIGINT PRIMARY KEY, size BIGINT NOT NULL, "
+        "made_at TEXT NOT NULL, note TEXT NOT NULL)",
+        "CREATE TABLE IF NOT EXISTS seal_keys (id BIGINT PRIMARY KEY, vkey TEXT NOT NULL UNIQUE)",
+        "CREATE TABLE IF NOT EXISTS seal_deliveries (target TEXT PRIMARY KEY, checkpoint BIGINT NOT NULL)",
+    ]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far the tree has come: so many events, the last one at this position of the log."""
+
+    size: int
+    position: int
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Some hashes of one level of the tree; ``hashes`` are at most 256 · 32 bytes."""
+
+    level: int
+    index: int
+    first_position: int
+    hashes: bytes
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A checkpoint as it was stored; ids run from 1."""
+
+    id: int
+    size: int
+    made_at: datetime
+    note: str
+
+
+class Tree:
+    """One log's tree. Every method raises the database's trouble."""
+
+    def __init__(self, log: "LogRecorder") -> None:
+        self._log = log
+
+    def mark(self) -> Mark:
+        """How far it has come."""
+        with self._log.reading() as execute:
+            return _mark(execute)
+
+    def tile(self, level: int, index: int) -> Tile | None:
+        """A tile as it is stored at this moment."""
+        with self._log.reading() as execute:
+            return _tile(execute, level, index)
+
+    def tiles(self, level: int, start: int = 0, limit: int | None = None) -> Iterator[Tile]:
+        """A level's tiles from ``start`` on, in order; all, or at most so many."""
+        left = limit or 2**62
+        while left > 0:
+            at_once = min(left, 256)
+            with self._log.reading() as execute:
+                rows = execute(
+                    "SELECT idx, first_position, hashes FROM seal_tiles "
+                    "WHERE level=? AND idx>=? ORDER BY idx LIMIT ?",
+                    (level, start, at_once),
+                )
+            for index, first, hashes in rows:
+                yield Tile(level, index, first, bytes(hashes))
+            if len(rows) < at_once:
+                return
+            start, left = rows[-1][0] + 1, left - len(rows)
+
+    def nodes(self) -> merkle.Nodes:
+        """The tree's nodes, for roots and proofs; each tile is read once. Raise ValueError where one is missing."""
+
+        def hashes_of(level: int, index: int) -> bytes:
+            found = self.tile(level, index)
+            if found is None:
+                raise ValueError(f"tile {level}/{index} is missing")
+            return found.hashes
+
+        return merkle.nodes_of_tiles(hashes_of)
+
+    def index_of(self, position: int) -> int | None:
+        """The index of the event at this position, if the tree has it."""
+        with self._log.reading() as execute:
+            if position > _mark(execute).position:
+                return None
+            rows = execute(
+                "SELECT idx, first_position FROM seal_tiles WHERE level=0 AND first_position<=? "
+                "ORDER BY idx DESC LIMIT 1",
+                (position,),
+            )
+        if not rows:
+            return None
+        index, first = rows[0]
+        positions = [row[0] for row in self._log.leaf_rows(first - 1, TILE)]
+        return index * TILE + positions.index(position) if position in positions else None
+
+    def rows_after(self, mark: Mark, limit: int) -> list[LeafRow]:
+        """The events of the log that follow ``mark``."""
+        return self._log.leaf_rows(mark.position, limit)
+
+    def extend(self, mark: Mark, rows: Sequence[LeafRow]) -> Mark | None:
+        """Add the events that follow ``mark``; the new mark, or None if another process has moved it meanwhile.
+
+        Raises what merkle.leaf_hash raises for a row that cannot be an event.
+        """
+        if not rows:
+            return mark
+        changed = list(self._changed(mark, merkle.leaf_hashes(rows), [row[0] for row in rows]))
+        new = Mark(mark.size + len(rows), rows[-1][0])
+        with self._log.writing() as execute:
+            # The mark first: a SQLite transaction that read before it wrote could fail for another writer.
+            moved = execute(
+                "UPDATE seal_mark SET size=?, position=? WHERE one=1 AND size=? AND position=? RETURNING size",
+                (new.size, new.position, mark.size, mark.position),
+            )
+            if not moved:
+                return None
+            for tile in changed:
+                execute(
+                    "INSERT INTO seal_tiles VALUES (?,?,?,?) "
+                    "ON CONFLICT (level, idx) DO UPDATE SET hashes=excluded.hashes",
+                    (tile.level, tile.index, tile.first_position, tile.hashes),
+                )
+        return new
+
+    def _changed(self, mark: Mark, hashes: list[bytes], positions: list[int]) -> Iterator[Tile]:
+        """The tiles that the new leaf hashes change, level by level."""
+        level, size = 0, mark.size
+        while hashes:
+            index, used = divmod(size, TILE)
+            first = positions[0]
+            if used:
+                last = self.tile(level, index)
+                if last is None or len(last.hashes) != used * HASH:
+                    raise ValueError(f"tile {level}/{index} does not hold the {used} hashes that it should")
+                hashes = merkle.cut(last.hashes) + hashes
+                positions = [last.first_position] * used + positions
+            above: list[bytes] = []
+            above_first: list[int] = []
+            for start in range(0, len(hashes), TILE):
+                part = hashes[start : start + TILE]
+                first = positions[start]
+                yield Tile(level, index + start // TILE, first, b"".join(part))
+                if len(part) == TILE:
+                    above.append(merkle.tile_root(part))
+                    above_first.append(first)
+            hashes, positions, size, level = above, above_first, size // TILE, level + 1
+
+    # --- checkpoints and keys ---
+
+    def last(self) -> Signed | None:
+        """The latest checkpoint."""
+        return next(iter(self.checkpoints(newest=1)), None)
+
+    def checkpoints(
+        self, *, after: int = 0, newest: int | None = None, limit: int | None = None
+    ) -> list[Signed]:
+        """Checkpoints in the order in which they were made; or the ``newest``, latest first."""
+        with self._log.reading() as execute:
+            rows = execute(
+                "SELECT id, size, made_at, note FROM seal_checkpoints WHERE id>? "
+                f"ORDER BY id{'' if newest is None else ' DESC'} LIMIT ?",
+                (after, newest or limit or 1_000_000_000),
+            )
+        return [Signed(row[0], row[1], datetime.fromisoformat(row[2]), row[3]) for row in rows]
+
+    def covering(self, size: int) -> Signed | None:
+        """The first checkpoint of at least that size."""
+        with self._log.reading() as execute:
+            rows = execute(
+                "SELECT id, size, made_at, note FROM seal_checkpoints WHERE size>=? ORDER BY size, id LIMIT 1",
+                (size,),
+            )
+        return (
+            Signed(rows[0][0], rows[0][1], datetime.fromisoformat(rows[0][2]), rows[0][3]) if rows else None
+        )
+
+    def at_size(self, size: int) -> Signed | None:
+        """The latest checkpoint of exactly that size."""
+        with self._log.reading() as execute:
+            rows = execute(
+                "SELECT id, size, made_at, note FROM seal_checkpoints WHERE size=? ORDER BY id DESC LIMIT 1",
+                (size,),
+            )
+        return (
+            Signed(rows[0][0], rows[0][1], datetime.fromisoformat(rows[0][2]), rows[0][3]) if rows else None
+        )
+
+    def shown(self) -> list[Shown]:
+        """The database's checkpoints, to be judged."""
+        return [Shown(f"database {one.id}", one.note) for one in self.checkpoints()]
+
+    def keys(self) -> list[PublicKey]:
+        """The public keys as they followed each other. Raises BadNote."""
+        with self._log.reading() as execute:
+            return [PublicKey.parse(row[0]) for row in execute("SELECT vkey FROM seal_keys ORDER BY id", ())]
+
+    def add_checkpoint(self, checkpoint: Checkpoint, note: str, keys: Iterable[PublicKey] = ()) -> None:
+        """Keep a signed checkpoint, and the keys that come to be known with it, in one transaction.
+
+        Raises IntegrityError if another process has kept one at the same moment.
+        """
+        with self._log.writing() as execute:
+            execute(
+                "INSERT INTO seal_checkpoints "
+                "SELECT coalesce(max(id), 0) + 1, CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT) "
+                "FROM seal_checkpoints",
+                (checkpoint.size, checkpoint.time.astimezone(UTC).isoformat(), note),
+            )
+            for key in keys:
+                execute(
+                    "INSERT INTO seal_keys SELECT coalesce(max(id), 0) + 1, CAST(? AS TEXT) FROM seal_keys",
+                    (str(key),),
+                )
+
+    # --- where checkpoints have gone ---
+
+    def delivered(self, target: str) -> int:
+        """The id of the last checkpoint that has reached a target."""
+        with self._log.reading() as execute:
+            rows = execute("SELECT checkpoint FROM seal_deliveries WHERE target=?", (target,))
+        return int(rows[0][0]) if rows else 0
+
+    def has_delivered(self, target: str, checkpoint: int) -> None:
+        """A target has the checkpoints up to this id."""
+        with self._log.writing() as execute:
+            execute(
+                "INSERT INTO seal_deliveries VALUES (?,?) "
+                "ON CONFLICT (target) DO UPDATE SET checkpoint=excluded.checkpoint",
+                (target, checkpoint),
+            )
+
+
+def _mark(execute: "Execute") -> Mark:
+    rows = execute("SELECT size, position FROM seal_mark WHERE one=1", ())
+    return Mark(*rows[0]) if rows else Mark(0, 0)
+
+
+def _tile(execute: "Execute", level: int, index: int) -> Tile | None:
+    rows = execute("SELECT first_position, hashes FROM seal_tiles WHERE level=? AND idx=?", (level, index))
+    return Tile(level, index, rows[0][0], bytes(rows[0][1])) if rows else None

@@ -1,0 +1,284 @@
+"""A4: over random histories, as-of equals a naive fold, for both kinds of time."""
+
+import json
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.audit.past import Cut, Past
+from services.suite import SUITE
+from shared.refusal import Refusal
+from shared.testing import Opened, StoppedClock, an_act
+from tests.audit.story import AUDITOR, START
+from tests.test_order import ENTERPRISES, TARGET, Suite
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Units, posts, a list of tasks and two enterprises; each history begins in a copy of it."""
+    folder = tmp_path_factory.mktemp("town")
+    clock = StoppedClock(START)
+    with Opened(folder, clock, *SUITE.values()) as opened:
+        suite = Suite(opened, clock)
+        suite.people()
+        for code in ENTERPRISES:
+            suite.do(code, "enterprise:enterprises", credit_code=code, name=f"企业{code[-2:]}")
+        opened.settle()
+    return folder
+
+
+HEAD, JUDGE = ("fgw", "fgw/head", "unit_head"), ("inspect", "inspect/head", "supervision_office")
+OFFICE, LEADER = ("office", "office/head", "government_office"), ("gov", "gov/main-leader", "main_leader")
+TASKS: dict[str, tuple[tuple[str, str, str], str, dict[str, Any]]] = {
+    "accept": (HEAD, "accept_task", {}),
+    "claim": (HEAD, "claim_completion", {"note": "完成"}),
+    "settle": (JUDGE, "accept_completion", {}),
+    "send back": (JUDGE, "send_back", {"reason": "证据不足"}),
+    "suspend": (JUDGE, "suspend_task", {"reason": "待文件"}),
+    "resume": (JUDGE, "resume_task", {}),
+    "cancel": (LEADER, "cancel_task", {"reason": "不再需要"}),
+}
+WHISTLES: dict[str, tuple[tuple[str, str, str], str, dict[str, Any]]] = {
+    "route": (OFFICE, "route_whistle", {"lead_unit": "fgw"}),
+    "contact": (HEAD, "contact_enterprise", {"how": "phone"}),
+    "resolve": (HEAD, "resolve_whistle", {"result": "已办好"}),
+}
+KINDS = ["assign", "blow", *TASKS, *WHISTLES, "accept", "claim", "settle", "contact"]
+STEP = st.tuples(
+    st.sampled_from(KINDS),
+    st.integers(0, 5),  # which of them
+    st.integers(0, 60),  # hours until it is recorded
+    st.integers(0, 40),  # hours before that when it happened
+)
+
+
+class History:
+    """Random commands through the real applications; what is refused is refused."""
+
+    def __init__(self, opened: Opened, clock: StoppedClock) -> None:
+        self.opened, self.clock = opened, clock
+        self.tasks: list[UUID] = []
+        self.whistles: list[UUID] = []
+        app: Any = opened["assignment"].app
+        self.list_id = UUID(
+            app.open_list(
+                self.act(OFFICE, 0), title="随机", dated=START.date(), leader_post="gov/vice-leader"
+            ).id
+        )
+
+    def act(self, who: tuple[str, str, str], ago: int) -> Any:
+        unit, post, role = who
+        now = self.clock()
+        return an_act(now, unit, post, role, happened_at=max(now - timedelta(hours=ago), START))
+
+    def do(self, kind: str, which: int, after: int, ago: int) -> None:
+        self.clock.advance(hours=after)
+        assigning: Any = self.opened["assignment"].app
+        enterprise: Any = self.opened["enterprise"].app
+        code = ENTERPRISES[which % 2]
+        if kind == "assign":
+            written = assigning.assign_task(
+                self.act(OFFICE, ago),
+                self.list_id,
+                number=str(len(self.tasks) + 1),
+                title=f"任务{len(self.tasks)}",
+                lead_unit="fgw",
+                target=TARGET,
+                due_on=datetime(2021, 1, 15 if which % 2 else 29).date(),
+            )
+            self.tasks.append(UUID(written.id))
+        elif kind == "blow":
+            act = self.act((code, code, "enterprise"), ago)
+            written = enterprise.blow_whistle(act, category="用地", title=f"诉求{which}", text="已等三个月")
+            self.whistles.append(UUID(written.id))
+        elif kind in TASKS and self.tasks:
+            who, command, what = TASKS[kind]
+            getattr(assigning, command)(self.act(who, ago), self.tasks[which % len(self.tasks)], **what)
+        elif kind in WHISTLES and self.whistles:
+            who, command, what = WHISTLES[kind]
+            getattr(enterprise, command)(
+                self.act(who, ago), self.whistles[which % len(self.whistles)], **what
+            )
+
+
+# The naive fold: written for this test alone, over the JSON in the files.
+
+
+def naive(folder: Path, service: str, counts: Callable[[datetime, datetime], bool]) -> dict[str, list[Any]]:
+    """Aggregate → its facts that count, in the order of the log; nothing of one that had not begun."""
+    connection = sqlite3.connect(folder / service / "events.sqlite")
+    rows = connection.execute(
+        "SELECT originator_id, topic, state FROM stored_events ORDER BY rowid"
+    ).fetchall()
+    connection.close()
+    found: dict[str, list[Any]] = {}
+    begun: dict[str, bool] = {}
+    for aggregate, topic, state in rows:
+        fact = json.loads(state)
+        times = [
+            datetime.fromisoformat(fact[name].replace("Z", "+00:00")) for name in ("timestamp", "happened_at")
+        ]
+        holds = counts(*times)
+        if begun.setdefault(aggregate, holds) and holds:
+            found.setdefault(aggregate, []).append((topic.partition(".")[2], fact))
+    return found
+
+
+def naive_task(facts: list[Any]) -> str:
+    """A task's state, told from what happened to it."""
+    accepted = claimed = suspended = back = False
+    for kind, _ in facts:
+        if kind in ("task_closed", "task_cancelled"):
+            return "closed" if kind == "task_closed" else "cancelled"
+        accepted |= kind == "task_accepted"
+        if kind in ("completion_claimed", "completion_sent_back"):
+            claimed, back = kind == "completion_claimed", back or kind == "completion_sent_back"
+        if kind in ("task_suspended", "task_resumed"):
+            suspended = kind == "task_suspended"
+    done = any(kind == "completion_accepted" for kind, _ in facts)
+    for holds, state in (
+        (suspended, "suspended"),
+        (done, "awaiting_leader"),
+        (claimed, "claimed"),
+        (back, "in_progress"),
+        (accepted, "accepted"),
+    ):
+        if holds:
+            return state
+    return "assigned"
+
+
+def naive_whistle(facts: list[Any]) -> str:
+    """A whistle's stage."""
+    stage = "raised"
+    for kind, _ in facts:
+        if kind == "whistle_routed" and stage == "raised":
+            stage = "routed"
+        elif kind == "enterprise_contacted" and stage == "routed":
+            stage = "contacted"
+        elif kind == "whistle_resolved":
+            stage = "resolved"
+        elif kind == "whistle_closed":
+            stage = "closed"
+    return stage
+
+
+def begins(facts: list[Any], kind: str) -> bool:
+    return bool(facts[0][0] == kind)
+
+
+def as_folded(folder: Path, counts: Callable[[datetime, datetime], bool]) -> dict[str, Any]:
+    tasks = naive(folder, "assignment", counts).values()
+    whistles = naive(folder, "enterprise", counts).values()
+    cases = [facts for facts in naive(folder, "supervision", counts).values() if begins(facts, "case_opened")]
+    kinds = Counter(kind for facts in cases for kind, _ in facts)
+    missed: Counter[tuple[int, str, int]] = Counter()
+    for number, facts in enumerate(cases):
+        for kind, fact in facts:
+            if kind == "deadline_missed":
+                missed[number, fact["clock"], fact["cycle"]] = 1
+            elif kind == "deadline_miss_retracted":
+                missed[number, fact["clock"], fact["cycle"]] = 0
+    return {
+        "tasks": {
+            facts[0][1]["number"]: naive_task(facts) for facts in tasks if begins(facts, "task_assigned")
+        },
+        "whistles": {
+            facts[0][1]["number"]: naive_whistle(facts)
+            for facts in whistles
+            if begins(facts, "whistle_blown")
+        },
+        "cases": len(cases),
+        "clocks": kinds["clock_started"],
+        "missed": sum(missed.values()),
+    }
+
+
+def as_answered(past: Past) -> dict[str, Any]:
+    def items(path: str) -> list[Any]:
+        found: list[Any] = []
+        cursor = ""
+        while True:
+            answer = past.answer(f"/api/v1/{path}{'&' if '?' in path else '?'}limit=200{cursor}", AUDITOR)
+            assert answer.status == 200, answer.body
+            found += answer.json["items"]
+            if answer.json["next"] is None:
+                return found
+            cursor = f"&cursor={answer.json['next']}"
+
+    return {
+        "tasks": {row["number"]: row["state"] for row in items("tasks")},
+        "whistles": {row["number"]: row["state"] for row in items("whistles")},
+        "cases": len(items("cases")),
+        "clocks": len(items("clocks")),
+        "missed": len(items("clocks?missed=true")),
+    }
+
+
+SEEN: Counter[str] = Counter()
+
+
+@settings(
+    max_examples=4,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(
+    steps=st.lists(STEP, min_size=25, max_size=45),
+    share=st.floats(0.1, 1),
+    seconds=st.integers(0, 3600),
+)
+def test_as_of_equals_a_naive_fold_for_both_kinds_of_time(
+    town: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: list[tuple[str, int, int, int]],
+    share: float,
+    seconds: int,
+) -> None:
+    folder = tmp_path_factory.mktemp("history") / "data"
+    shutil.copytree(town, folder)
+    clock = StoppedClock(START)
+    with Opened(folder, clock, *SUITE.values()) as opened:
+        history = History(opened, clock)
+        for place, step in enumerate([("assign", 1, 1, 0), ("blow", 0, 1, 30), *steps]):
+            try:
+                history.do(*step)
+            except Refusal:
+                SEEN["refused"] += 1
+            if place % 12 == 0:
+                opened.settle()
+        opened.settle()
+        logs = {name: runtime.app for name, runtime in opened.runtimes.items()}
+        lasted = clock() - START
+        moment = START + lasted * share - timedelta(seconds=seconds)
+        answers = []
+        for cut, counts in (
+            (Cut(recorded=moment), lambda recorded, happened, moment=moment: recorded <= moment),
+            (Cut(happened=moment), lambda recorded, happened, moment=moment: happened <= moment),
+        ):
+            past = Past.open(opened.config, logs, cut)
+            try:
+                wanted = as_folded(folder, counts)
+                if past.parked():  # a later fact had happened and an earlier had not: said, not hidden
+                    SEEN["parked"] += 1
+                    continue
+                answers.append(as_answered(past))
+                assert answers[-1] == wanted, cut
+                SEEN["compared"] += 1
+            finally:
+                past.close()
+        SEEN["differ"] += len(answers) == 2 and answers[0] != answers[1]
+
+
+def test_the_histories_were_no_trivial_ones() -> None:
+    assert SEEN["compared"] >= 4
+    assert SEEN["differ"] >= 1, "the two kinds of time never told them apart"
