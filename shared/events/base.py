@@ -26,8 +26,8 @@ class Actor:
 class Personal:
     """Marks a text field as personal data (个人信息) and names the field that holds its person's id.
 
-    The field is a string on the wire and stays one, so that a later writer may put ciphertext in its place
-    without a new event version (docs/decisions/0004-personal-data-in-events.md).
+    What is stored and published is a token in its place, a string as well (shared/people.py,
+    docs/decisions/0004-personal-data-in-events.md).
     """
 
     subject: str

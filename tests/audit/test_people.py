@@ -18,6 +18,7 @@ from services.suite import SUITE
 from shared.config import Config, Misconfigured
 from shared.people import (
     DAMAGED,
+    FINGERPRINTS,
     NOT_HERE,
     KeyStore,
     Master,
@@ -326,5 +327,7 @@ def test_a_store_whose_master_is_away_is_away(store: KeyStore, config: Config) -
 
 
 def test_nobody_who_was_never_registered_can_be_erased(store: KeyStore) -> None:
-    with pytest.raises(NothingToErase):
-        store.present_generation("zrj/head")
+    store.keyed("a request")  # its key is kept with the subjects', and is no person's
+    for subject in ("zrj/head", FINGERPRINTS):
+        with pytest.raises(NothingToErase):
+            store.present_generation(subject)
