@@ -344,7 +344,7 @@ class KeyStore:
             row = connection.execute(
                 select(TABLE).where(TABLE.c.subject == subject).order_by(TABLE.c.generation.desc()).limit(1)
             ).first()
-        if row is None:
+        if row is None or subject == FINGERPRINTS:
             raise NothingToErase(subject=subject)
         if row.erased_at is not None:
             raise ErasedAlready(subject=subject, day=local_day(row.erased_at), ground=row.ground)

@@ -22,7 +22,7 @@ from shared.audit import merkle, seal, verify
 from shared.audit.checkpoint import PublicKey
 from shared.audit.export import ExportFolderIsNotEmpty, Selection, export
 from shared.testing import shanghai
-from tests.audit.sealed import SERVICE, START, Events, Sealed, open_sealed
+from tests.audit.sealed import SERVICE, Events, Sealed, open_sealed
 
 ALL = Selection(clearance="secret")
 
