@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+from uuid import UUID
 
 import psycopg
 from eventsourcing import (
@@ -282,6 +283,21 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
         """See LogRecorder."""
         with self.datastore.transaction(commit=True) as cursor:
             yield execute_on(cursor)
+
+    def position_of(self, aggregate_id: UUID, version: int) -> int | None:
+        """See LogRecorder."""
+        with (
+            self.datastore.get_connection() as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            cursor.execute(
+                SQL(
+                    "SELECT notification_id FROM {}.{} WHERE originator_id=%s AND originator_version=%s"
+                ).format(Identifier(self.datastore.schema), Identifier(self.events_table_name)),
+                (aggregate_id, version),
+            )
+            found = cursor.fetchone()
+        return None if found is None else int(found[0])
 
     def leaf_rows(self, after: int, limit: int) -> list[LeafRow]:
         """See LogRecorder."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from eventsourcing.persistence import ApplicationRecorder, PersistenceError, StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor
@@ -71,6 +72,10 @@ class LogRecorder(ApplicationRecorder):
     @abstractmethod
     def leaf_rows(self, after: int, limit: int) -> list[LeafRow]:
         """The rows behind a position, as they are stored; with None for a topic where one cannot be an event."""
+
+    @abstractmethod
+    def position_of(self, aggregate_id: UUID, version: int) -> int | None:
+        """Where an event stands in the log, or None if there is none."""
 
     def answered(self, key: str) -> Answered | None:
         """The request that was carried out under ``key``, if any."""
@@ -139,6 +144,15 @@ class SQLiteLog(SQLiteApplicationRecorder, LogRecorder):
         """See LogRecorder."""
         with self.datastore.transaction(commit=True) as c:
             yield _execute(c)
+
+    def position_of(self, aggregate_id: UUID, version: int) -> int | None:
+        """See LogRecorder."""
+        with self.reading() as execute:
+            rows = execute(
+                f"SELECT rowid FROM {self.events_table_name} WHERE originator_id=? AND originator_version=?",
+                (aggregate_id.hex, version),
+            )
+        return rows[0][0] if rows else None
 
     def leaf_rows(self, after: int, limit: int) -> list[LeafRow]:
         """See LogRecorder. SQLite keeps whatever is put into a column: what is no event's must not look like one."""

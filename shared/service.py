@@ -16,6 +16,7 @@ from flask_smorest import Blueprint
 from shared import logs, postgres
 from shared.aggregate import Act
 from shared.application import Application, UseCase
+from shared.audit.api import proof_blueprint
 from shared.audit.seal import Sealer
 from shared.clock import Clock
 from shared.config import Config
@@ -194,7 +195,7 @@ class Runtime:
             self.service.name,
             config=self.config,
             clock=self.clock,
-            blueprints=self.service.blueprints,
+            blueprints=[*self.service.blueprints, proof_blueprint(self.service.name)],
             title=self.service.title,
             verify=verifier(
                 load_key(self.config.data),

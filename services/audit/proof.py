@@ -1,9 +1,8 @@
-"""``duban audit checkpoint | verify | export | prove | rotate-key``: the proof that no fact was changed (核验)."""
+"""``duban audit checkpoint | verify | export | prove | …``: the proof that no fact was changed (核验)."""
 
 import json
 import sys
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 from typing import get_args
 from uuid import UUID
@@ -11,27 +10,21 @@ from uuid import UUID
 import click
 
 from services.audit import audit
-from services.audit.questions import Instant, Questions, asked_by_command_line, asking, seen
+from services.audit.questions import Instant, asked_by_command_line, asking, seen
 from services.suite import SUITE
-from shared.audit import merkle, seal
+from shared.audit import seal
 from shared.audit.checkpoint import BadNote, PublicKey, Shown
-from shared.audit.evidence import batches, evidence_of
-from shared.audit.export import Clearance, Selection, export
+from shared.audit.evidence import evidence_of
+from shared.audit.export import Selection, export
 from shared.audit.places import Outside
+from shared.audit.proofs import consistency, inclusion
+from shared.audit.secrecy import Clearance
 from shared.audit.tree import Tree
 from shared.audit.verification import verify
-from shared.refusal import Refusal
 
 Service = click.option(
     "--service", type=click.Choice(list(SUITE)), default=None, help="只看一个服务 One service only."
 )
-
-
-class NoSuchEvent(Refusal):
-    """{service} 的日志中没有聚合 {aggregate} 的第 {version} 版，或尚未封存。
-    The log of {service} has no version {version} of {aggregate}, or it is not sealed yet."""
-
-    status = 404
 
 
 def _which(service: str | None) -> list[str]:
@@ -94,7 +87,14 @@ def verify_(
         trusted = {key.name: key for key in map(PublicKey.parse, keys)}
         others = [Shown(path.name, path.read_bytes().decode("utf-8", "replace")) for path in notes]
         with asking(data, post, role) as (questions, who):
-            questions.record(who, "verify", {"service": service})
+            origins = {seal.origin_of(questions.config, name) for name in SUITE}
+            for strange in sorted(trusted.keys() - origins):
+                raise click.ClickException(f"--key: {strange}: 不是本系统的日志 no log of this suite")
+            for one in others:
+                if one.note.partition("\n")[0] not in origins:
+                    raise click.ClickException(
+                        f"--checkpoint: {one.where}: 不是本系统日志的检查点 no checkpoint of a log of this suite"
+                    )
             reports = []
             for name in _which(service):
                 origin = seal.origin_of(questions.config, name)
@@ -118,6 +118,8 @@ def verify_(
                             advance,
                         )
                     )
+            # Recorded afterwards, before it is answered: the look itself would else stand where events were cut off.
+            questions.record(who, "verify", {"service": service})
             language = questions.config.language
     except BadNote as error:
         raise click.ClickException(str(error)) from error
@@ -201,9 +203,8 @@ def prove(data: Path | None, post: str, role: str, event: str) -> None:
     service, aggregate, version = _event(event)
     with asking(data, post, role) as (questions, who):
         questions.record(who, "prove", {"event": event})
-        click.echo(
-            json.dumps(inclusion(questions, service, aggregate, version), ensure_ascii=False, indent=1)
-        )
+        found = inclusion(service, questions.logs[service].log, aggregate, version)
+    click.echo(json.dumps(found, ensure_ascii=False, indent=1))
 
 
 def _event(text: str) -> tuple[str, UUID, int]:
@@ -216,22 +217,19 @@ def _event(text: str) -> tuple[str, UUID, int]:
         raise click.ClickException(f"EVENT: {text!r}: SERVICE/AGGREGATE/VERSION") from error
 
 
-def inclusion(questions: Questions, service: str, aggregate: UUID, version: int) -> dict[str, object]:
-    """The proof that an event stands in the tree of a signed checkpoint. Raises NoSuchEvent."""
-    log = questions.logs[service].log
-    tree = Tree(log)
-    last = tree.last()
-    rows = enumerate(chain.from_iterable(batches(log)))
-    found = next(((index, row) for index, row in rows if row[1:3] == (aggregate.bytes, version)), None)
-    if found is None or last is None or found[0] >= last.size:
-        raise NoSuchEvent(service=service, aggregate=aggregate, version=version)
-    index, row = found
-    return {
-        "index": index,
-        "leaf": merkle.leaf_hashes([row])[0].hex(),
-        "path": [one.hex() for one in merkle.inclusion_proof(tree.nodes(), index, last.size)],
-        "checkpoint": last.note,
-    }
+@audit.command("prove-consistency")
+@asked_by_command_line
+@click.option("--service", type=click.Choice(list(SUITE)), required=True, help="服务 Whose log.")
+@click.argument("first", type=click.IntRange(1))
+@click.argument("second", type=click.IntRange(1), required=False)
+def prove_consistency(
+    data: Path | None, post: str, role: str, service: str, first: int, second: int | None
+) -> None:
+    """只增证明 The proof that the checkpoint of SECOND events (default: newest) only adds to that of FIRST; JSON."""
+    with asking(data, post, role) as (questions, who):
+        questions.record(who, "consistency", {"service": service, "first": str(first)})
+        found = consistency(service, questions.logs[service].log, first, second)
+    click.echo(json.dumps(found, ensure_ascii=False, indent=1))
 
 
 @audit.command("rotate-key")

@@ -4,7 +4,6 @@ The command line and HTTP (``web.py``) ask the same here.
 """
 
 import json
-import secrets
 import shutil
 import sys
 import tempfile
@@ -30,11 +29,9 @@ from services.audit.replay import Replayed, replay
 from services.audit.why import Facts, Node, Why, why
 from services.suite import SUITE
 from shared import logs
-from shared.aggregate import Act
-from shared.audit.access import record_access
+from shared.audit.access import act_of, record_access
 from shared.clock import SHANGHAI, Clock
 from shared.config import Config
-from shared.events.base import Actor
 from shared.main import settings
 from shared.refusal import Refusal
 from shared.service import open_log
@@ -88,16 +85,7 @@ class Questions:
 
     def record(self, identity: Identity, question: str, about: Mapping[str, str | None]) -> None:
         """Every log says who asked what; each time anew, whatever the asker calls his request."""
-        now = self.clock()
-        key = f"{identity.subject}|audit-{secrets.token_hex(16)}"
-        act = Act(
-            by=Actor(unit=identity.unit, post=identity.post),
-            because=f"request:{key}",
-            recorded_at=now,
-            happened_at=now,
-            role=identity.role,
-            key=key,
-        )
+        act = act_of(identity, self.clock())
         said = {name: value for name, value in about.items() if value is not None}
         for application in self.logs.values():
             record_access(application, act, question, said)

@@ -1,12 +1,16 @@
 """Every look that an auditor takes into a log is a fact of that log: who asked, when, and what (审计留痕)."""
 
+import secrets
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Self
 
 from shared.aggregate import Act, Aggregate, Creation
 from shared.application import Application
 from shared.events import audit
 from shared.events.audit import Asked
+from shared.events.base import Actor
+from shared.web.auth import Identity
 from shared.written import Written
 
 
@@ -29,6 +33,19 @@ class Access(Aggregate):
     class Taken(audit.AuditAccessed, Creation):
         def apply(self, access: "Access") -> None:
             pass
+
+
+def act_of(identity: Identity, now: datetime) -> Act:
+    """A look as an act of its own, whatever the asker calls the request."""
+    key = f"{identity.subject}|audit-{secrets.token_hex(16)}"
+    return Act(
+        by=Actor(unit=identity.unit, post=identity.post),
+        because=f"request:{key}",
+        recorded_at=now,
+        happened_at=now,
+        role=identity.role,
+        key=key,
+    )
 
 
 def record_access(app: Application, act: Act, question: str, about: Mapping[str, str]) -> None:

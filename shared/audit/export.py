@@ -5,15 +5,14 @@ What is not selected, or is above the reader's clearance, has no content in it; 
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
-from importlib import import_module
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -21,7 +20,8 @@ import msgspec
 from shared.audit import merkle, seal
 from shared.audit.evidence import batches
 from shared.audit.merkle import HASH, TILE, LeafRow
-from shared.audit.tree import Tree
+from shared.audit.secrecy import Clearance, withheld
+from shared.audit.tree import Signed, Tree
 from shared.clock import Clock
 from shared.config import Config
 from shared.events.base import VOCABULARY
@@ -31,17 +31,11 @@ from shared.refusal import Refusal
 FORMAT = "duban-export-v1"
 MISMATCHES = 20
 """Events that are not what was sealed, as far as they are listed."""
-Clearance = Literal["public", "internal", "secret"]
 
 
 class ExportFolderIsNotEmpty(Refusal):
     """文件夹 {folder} 不是空的，请另选一个。
     The folder {folder} is not empty: choose another one."""
-
-
-class SecrecyCannotBeTold(Refusal):
-    """本版本不能判断哪些内容涉密，只能以 --clearance secret 导出。
-    This release cannot tell what is secret: it exports with --clearance secret only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,41 +88,39 @@ class LoggedState:
     state: bytes
 
 
-Withheld = Callable[[Mapping[str, Callable[[], Iterable[Any]]], str], Mapping[str, set[int]]]
-"""All logs, a clearance → by service the indexes whose content is above it."""
-
-
 def export(
     folder: Path,
     config: Config,
     clock: Clock,
     logs: Mapping[str, LogRecorder],
-    services: Iterable[str],
+    services: Sequence[str],
     selection: Selection,
     progress: Callable[[str, int], None] = lambda *_: None,
 ) -> dict[str, Any]:
     """Seal, sign, and write the export of ``services`` into an empty folder; its manifest.
 
     ``logs`` are those of all services: what is secret in one may be told by another. Raises ExportFolderIsNotEmpty,
-    SecrecyCannotBeTold, SealKeyWrong, TreeWasChanged and OSError.
+    SealKeyWrong, TreeWasChanged and OSError.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportFolderIsNotEmpty(folder=folder)
-    withheld = _withheld(logs, selection.clearance)
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [service for service in logs if service in set(services)]
-    claims = {}
-    for service in wanted:
-        seal.seal_now(config, service, logs[service], clock)
-        claims[service] = _export_service(
+    signed = {service: seal.seal_now(config, service, logs[service], clock)[0] for service in wanted}
+    # Afterwards: what is written meanwhile is behind the checkpoint and not exported, whatever its secrecy.
+    above = withheld({name: partial(logged, log) for name, log in logs.items()}, selection.clearance)
+    claims = {
+        service: _export_service(
             folder / service,
-            config,
-            service,
+            seal.origin_of(config, service),
             logs[service],
+            signed[service],
             selection,
-            withheld.get(service, set()),
-            progress,
+            above[service],
+            partial(progress, service),
         )
+        for service in wanted
+    }
     (folder / "schemas.json").write_bytes(_pretty(schemas()))
     shutil.copyfile(Path(__file__).with_name("verify.py"), folder / "verify.py")
     manifest = {
@@ -152,16 +144,6 @@ def export(
     return manifest
 
 
-def _withheld(logs: Mapping[str, LogRecorder], clearance: Clearance) -> Mapping[str, set[int]]:
-    if clearance == "secret":
-        return {}
-    try:
-        withheld: Withheld = import_module("shared.audit.secrecy").withheld
-    except ModuleNotFoundError as error:
-        raise SecrecyCannotBeTold from error
-    return withheld({name: partial(logged, log) for name, log in logs.items()}, clearance)
-
-
 def logged(log: LogRecorder) -> Iterator[LoggedState]:
     """A log's events in order, as far as they can be read at all."""
     for row in chain.from_iterable(batches(log)):
@@ -170,16 +152,16 @@ def logged(log: LogRecorder) -> Iterator[LoggedState]:
 
 def _export_service(
     folder: Path,
-    config: Config,
-    service: str,
+    origin: str,
     log: LogRecorder,
+    signed: Signed,
     selection: Selection,
-    withheld: set[int],
-    progress: Callable[[str, int], None],
+    secret: set[int],
+    progress: Callable[[int], None],
 ) -> dict[str, Any]:
     tree = Tree(log)
-    checkpoints = tree.checkpoints()
-    size = max(one.size for one in checkpoints)
+    checkpoints = [one for one in tree.checkpoints() if one.id <= signed.id]
+    size = signed.size
     (folder / "checkpoints").mkdir(parents=True)
     for one in checkpoints:
         (folder / "checkpoints" / f"{one.id:09d}-{one.size}.note").write_text(one.note, "utf-8")
@@ -193,7 +175,7 @@ def _export_service(
             position, aggregate_id, version, topic, state = row
             if not _is_sealed(row, hashes, index):
                 mismatches.append(index)
-            if index in withheld:
+            if index in secret:
                 above += 1
             elif (
                 aggregate_id is None or topic is None or not selection.takes(UUID(bytes=aggregate_id), state)
@@ -211,10 +193,10 @@ def _export_service(
                 }
                 file.write(_line(line))
             if index % 1000 == 0:
-                progress(service, index)
+                progress(index)
     mismatches += range(shown + above + others, size)  # events that are gone
     return {
-        "origin": seal.origin_of(config, service),
+        "origin": origin,
         "size": size,
         "last_position": position,
         "events": shown,

@@ -30,9 +30,11 @@ TOPICS = ("assignment.task_assigned", "assignment.progress_reported", "assignmen
 class Events:
     """Plausible events of some aggregates, each with versions 1, 2, 3, …"""
 
-    def __init__(self, seed: int, aggregates: int) -> None:
+    def __init__(self, seed: int, aggregates: int, text: str = "") -> None:
+        """``text`` stands in every event, to make it longer."""
         self.chance = random.Random(seed)
         self.versions = [0] * aggregates
+        self.text = text
         self.written = 0
 
     def some(self, count: int) -> list[StoredEvent]:
@@ -47,7 +49,7 @@ class Events:
         state = {
             "timestamp": recorded.isoformat().replace("+00:00", "Z"),
             "by": {"unit": "fgw", "post": "fgw/head"},
-            "note": f"第{self.written}条",
+            "note": f"第{self.written}条{self.text}",
             "amount": self.chance.randrange(10**6),
         }
         return StoredEvent(

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -201,28 +201,24 @@ def test_what_is_not_selected_has_no_content_and_still_verifies(sealed: Sealed, 
         assert run(tmp_path / name).returncode == 0
 
 
-def test_what_is_above_the_clearance_has_no_content(
-    sealed: Sealed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Which events those are is shared.audit.secrecy's to say; here it says: the third and the fourth."""
-    asked: list[str] = []
-
-    def withheld(logs: dict[str, Callable[[], Iterator[Any]]], clearance: str) -> dict[str, set[int]]:
-        asked.append(clearance)
-        assert [row.topic for row in logs[SERVICE]()] == [row[3] for row in sealed.app.log.leaf_rows(0, 1000)]
-        return {SERVICE: {2, 3}}
-
-    module = type(sys)("shared.audit.secrecy")
-    module.withheld = withheld  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "shared.audit.secrecy", module)
-    manifest = exported(sealed, tmp_path / "export", Selection())
-    assert asked == ["internal"]
-    assert manifest["services"][SERVICE]["without_content"] == {"not_selected": 0, "above_clearance": 2}
-    text = (tmp_path / "export" / "assignment" / "events.ndjson").read_text("utf-8")
-    assert "第3条" not in text
-    assert "第4条" not in text
-    assert "第5条" in text
-    assert run(tmp_path / "export").returncode == 0
+def test_what_is_above_the_clearance_has_no_content(sealed: Sealed, tmp_path: Path) -> None:
+    state = json.dumps(
+        {"timestamp": "2021-01-04T02:00:00Z", "title": "不公开的事项", "secrecy": "secret"},
+        ensure_ascii=False,
+    )
+    secret = StoredEvent(UUID(int=7), 1, "assignment.task_assigned", state.encode())
+    sealed.app.log.insert_events([secret])
+    for clearance, events in (("internal", 300), ("secret", 301)):
+        folder = tmp_path / clearance
+        manifest = exported(sealed, folder, Selection(clearance=clearance))
+        claims = manifest["services"][SERVICE]
+        assert (claims["events"], claims["size"]) == (events, 301)
+        assert claims["without_content"] == {"not_selected": 0, "above_clearance": 301 - events}
+        everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+        assert ("不公开的事项".encode() in everything) == (clearance == "secret")
+        done = run(folder)
+        assert done.returncode == 0, done.stdout
+        assert f"301 条事件，4 个检查点，2 个公钥；{events} 条有内容" in done.stdout
 
 
 def test_an_event_that_was_tampered_with_before_the_export_is_named(sealed: Sealed, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import services.__main__
 from services.suite import SUITE
 from shared.audit import merkle
-from shared.audit.checkpoint import Checkpoint, Note
+from shared.audit.checkpoint import Checkpoint, Note, PublicKey
 from shared.events import audit as events
 from shared.testing import Opened, StoppedClock, an_act, shanghai
 from shared.wire import decode
@@ -98,3 +98,36 @@ def test_each_look_is_a_fact_of_the_log_that_was_looked_into(data: Path) -> None
     fact: Any = decode(last[0], bytes(last[1]))
     assert isinstance(fact, events.AuditAccessed)
     assert fact.question == "verify"
+
+
+def test_a_key_or_a_checkpoint_of_no_log_here_is_refused_not_left_aside(data: Path, tmp_path: Path) -> None:
+    assert duban(data, "checkpoint").exit_code == 0
+    kept = data / "checkpoints" / "assignment" / "checkpoints" / "000000001-6.note"
+    vkey = (data / "checkpoints" / "assignment" / "keys" / "000001.vkey").read_text("utf-8").strip()
+    held = duban(data, "verify", "--service", "assignment", "--checkpoint", str(kept), "--key", vkey)
+    assert held.exit_code == 0, held.output
+    foreign = tmp_path / "foreign.note"
+    foreign.write_text(kept.read_text("utf-8").replace("duban.local", "elsewhere.cn"), "utf-8")
+    refused = duban(data, "verify", "--checkpoint", str(foreign))
+    assert refused.exit_code == 1
+    assert "--checkpoint: foreign.note" in refused.output
+    stranger = PublicKey("elsewhere.cn/assignment", PublicKey.parse(vkey).key)
+    refused = duban(data, "verify", "--key", str(stranger))
+    assert refused.exit_code == 1
+    assert "--key: elsewhere.cn/assignment" in refused.output
+    assert duban(data, "verify", "--key", "nonsense").exit_code == 1
+
+
+def test_a_later_checkpoint_is_proved_to_only_add_to_an_earlier_one(data: Path) -> None:
+    assert duban(data, "checkpoint").exit_code == 0
+    assert duban(data, "checkpoint").exit_code == 0  # the look itself has made the log longer
+    proved = duban(data, "prove-consistency", "--service", "assignment", "6")
+    assert proved.exit_code == 0, proved.output
+    proof = json.loads(proved.stdout)
+    one, two = (
+        Checkpoint.parse(Note.parse(proof[f"{which}_checkpoint"]).text) for which in ("first", "second")
+    )
+    assert (one.size, two.size) == (6, 7)
+    path = [bytes.fromhex(hash_) for hash_ in proof["path"]]
+    merkle.check_consistency(one.size, two.size, path, one.root, two.root)
+    assert duban(data, "prove-consistency", "--service", "assignment", "5").exit_code == 1

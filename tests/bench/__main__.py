@@ -7,7 +7,18 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-ALL = ("write", "write_postgres", "relay", "project", "workers", "latency", "growth", "rebuild", "sweep")
+ALL = (
+    "write",
+    "write_postgres",
+    "relay",
+    "project",
+    "workers",
+    "latency",
+    "growth",
+    "rebuild",
+    "sweep",
+    "verify",
+)
 
 
 def main(names: list[str]) -> None:
