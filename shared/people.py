@@ -17,7 +17,6 @@ import os
 import re
 import secrets
 import sqlite3
-import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,6 +56,7 @@ from shared.clock import Clock, local_day
 from shared.config import Config, Misconfigured
 from shared.events import audit
 from shared.events.base import Actor
+from shared.files import put_once, read_by_others, replace
 from shared.postgres import PATIENCE, DatabaseAway
 from shared.refusal import Refusal
 from shared.trouble import TROUBLE
@@ -137,8 +137,7 @@ def master_path(config: Config) -> Path:
 def read_masters(path: Path) -> list[Master]:
     """The master keys in a file, one a line. Raises Misconfigured."""
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077 & ~0o040:  # a mounted secret may be its group's to read
+        if (mode := read_by_others(path)) is not None:
             raise Misconfigured(
                 f"DUBAN_MASTER_KEY: {path} has mode {mode:04o}; the key must not be for others to read"
             )
@@ -153,28 +152,12 @@ def read_masters(path: Path) -> list[Master]:
 
 def make_master(path: Path) -> None:
     """Make a file with a new master key, unless there is one. Two who make it at once end with the same."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _put(path, [Master.of(secrets.token_bytes(KEY))], replace=False)
+    if not path.exists():
+        put_once(path, _lines([Master.of(secrets.token_bytes(KEY))]))
 
 
-def _put(path: Path, masters: Iterable[Master], *, replace: bool) -> None:
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.writelines(master.line for master in masters)
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            beside.replace(path)
-        else:
-            os.link(beside, path)  # appears whole and only once
-    except FileExistsError:
-        pass
-    finally:
-        beside.unlink(missing_ok=True)
+def _lines(masters: Iterable[Master]) -> bytes:
+    return "".join(master.line for master in masters).encode()
 
 
 # --- the key store ---------------------------------------------------------------------------------------
@@ -525,10 +508,10 @@ def rotate_master(config: Config, store: KeyStore, file: Path) -> int:
         if config.master_key is not None:
             raise MasterNotReadableYet(file=file, variable="DUBAN_MASTER_KEY")
         known.append(new)
-        _put(path, known, replace=True)
+        replace(path, _lines(known))
     wrapped = store.rotate(new)
     if config.master_key is None:
-        _put(path, [new, *(master for master in known if master != new)], replace=True)
+        replace(path, _lines([new, *(master for master in known if master != new)]))
     return wrapped
 
 

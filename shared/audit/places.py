@@ -1,7 +1,5 @@
 """Where checkpoints go, so that no single administrator controls them all: a folder, a Kafka topic, mail (封存去处)."""
 
-import os
-import secrets
 import smtplib
 from collections.abc import Callable, Iterator, Mapping
 from email.message import EmailMessage
@@ -13,6 +11,7 @@ from shared.audit.checkpoint import BadNote, Checkpoint, Note, PublicKey, Shown
 from shared.audit.merkle import HASH, TILE
 from shared.audit.tree import Signed, Tree
 from shared.config import Config
+from shared.files import put_once, replace
 
 SMTP_SECONDS = 3.0
 """Seconds that the mail server may take for an answer."""
@@ -63,27 +62,13 @@ def copy_outside(folder: Path, tree: Tree, signed: Signed) -> None:
             part = tile.hashes[: (width - tile.index * TILE) * HASH]
             _keep(folder / merkle.tile_path(level, tile.index, len(part) // HASH), part)
     _keep(folder / "checkpoints" / f"{signed.id:09d}-{signed.size}.note", signed.note.encode(), sync=True)
-    beside = folder / f".checkpoint.{secrets.token_hex(4)}"
-    beside.write_text(signed.note, "utf-8")
-    beside.replace(folder / "checkpoint")
+    replace(folder / "checkpoint", signed.note.encode(), mode=0o666)
 
 
 def _keep(path: Path, content: bytes, *, sync: bool = False) -> None:
     """Write a file that is never written again. Raises OutsideDiffers if it holds something else."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        try:
-            with beside.open("xb") as file:
-                file.write(content)
-                if sync:
-                    file.flush()
-                    os.fsync(file.fileno())
-            os.link(beside, path)
-        except FileExistsError:
-            pass  # another process was quicker: compared below
-        finally:
-            beside.unlink(missing_ok=True)
+        put_once(path, content, mode=0o666, sync=sync)  # the process's umask decides: auditors are to read it
     if path.read_bytes() != content:
         raise OutsideDiffers(f"{path} holds something else than the database")
 

@@ -6,8 +6,6 @@ sealing.
 """
 
 import os
-import secrets
-import stat
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from shared.audit.checkpoint import BadNote, Checkpoint, Note, PublicKey, Signer
 from shared.audit.tree import Mark, Signed, Tree
 from shared.clock import Clock
 from shared.config import Config
+from shared.files import put_once, read_by_others
 from shared.recorder import LogRecorder
 from shared.trouble import BrokerAway
 
@@ -65,32 +64,18 @@ def next_key_path(config: Config) -> Path:
 
 def make_key(path: Path) -> None:
     """Make a private key, unless there is one. Two who make it at once end with the same."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(
-                Ed25519PrivateKey.generate().private_bytes(
-                    serialization.Encoding.PEM,
-                    serialization.PrivateFormat.PKCS8,
-                    serialization.NoEncryption(),
-                )
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(beside, path)  # appears whole and only once
-    except FileExistsError:
-        pass
-    finally:
-        beside.unlink()
+    put_once(
+        path,
+        Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+    )
 
 
 def read_key(path: Path) -> Ed25519PrivateKey:
     """The private key in a file. Raises SealKeyWrong."""
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077 & ~0o040:  # a mounted secret may be its group's to read
+        if (mode := read_by_others(path)) is not None:
             raise SealKeyWrong(f"{path} has mode {mode:04o}; the key must not be for others to read")
         key = serialization.load_pem_private_key(path.read_bytes(), None)
     except (OSError, ValueError, TypeError) as error:

@@ -4,8 +4,6 @@ A token is a JWT signed with Ed25519. A service verifies; the data folder's own 
 default, an OIDC provider elsewhere.
 """
 
-import os
-import secrets
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from joserfc.jws import JWSRegistry
 
 from shared.clock import Clock
 from shared.config import Misconfigured
+from shared.files import put_once
 from shared.refusal import Refusal
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -120,20 +119,7 @@ def load_key(data: Path) -> OKPKey:
     path = data / "keys" / "token.pem"
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Written beside and then linked: a name that appears whole and only once, so that of two processes
-        # starting together both end with the one key that came first, and neither reads half of it.
-        beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(OKPKey.generate_key("Ed25519").as_pem(private=True))
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(beside, path)
-        except FileExistsError:
-            pass
-        finally:
-            beside.unlink()
+        put_once(path, OKPKey.generate_key("Ed25519").as_pem(private=True))
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & ~0o600:
         raise Misconfigured(f"DUBAN_DATA: {path} has mode {mode:04o}; the key must not be wider than 0600")

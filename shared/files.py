@@ -1,0 +1,41 @@
+"""Files that appear whole, or not at all, whoever makes them at the same moment."""
+
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+PRIVATE = 0o600
+
+
+def put_once(path: Path, content: bytes, *, mode: int = PRIVATE, sync: bool = True) -> None:
+    """Write a file that is not there yet; of two who write it at once the first one's content stays. Raises OSError."""
+    with suppress(FileExistsError):
+        _put(path, content, mode, sync, os.link)
+
+
+def replace(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
+    """Write a file in the place of what is there. Raises OSError."""
+    _put(path, content, mode, True, os.replace)
+
+
+def _put(path: Path, content: bytes, mode: int, sync: bool, place: Callable[[Path, Path], None]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(content)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        place(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read_by_others(path: Path) -> int | None:
+    """The file's mode, if others than its owner and its group (a mounted secret) may read it. Raises OSError."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    return mode if mode & 0o077 & ~0o040 else None
