@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from services.audit.words import statement, title_of
 from services.supervision.domain import Case, Terms
 from services.supervision.domain.rounds import ANSWER
 from shared.application import Application, NoSuchThing
+from shared.audit.secrecy import Logged, withheld
 from shared.calendar import Calendar
 from shared.clock import SHANGHAI
 from shared.events import assignment, enterprise, notify, supervision
@@ -83,6 +84,7 @@ class Facts:
         self._kinds: dict[str, list[str]] = defaultdict(list)
         self._caused: dict[str, list[str]] = defaultdict(list)
         self._heads: dict[str, int] = {}
+        self._secret: set[str] | None = None
         self.message = lru_cache(maxsize=100_000)(self._message)
 
     def read_on(self, logs: Mapping[str, Application]) -> None:
@@ -97,11 +99,29 @@ class Facts:
         if row.topic == AuditAccessed.TOPIC:
             return
         aggregate = cast(UUID, row.originator_id)
+        self._secret = None
         name = message_id(source, aggregate, row.originator_version)
         self._rows[name] = (source, row)
         self._of[source, aggregate].append(name)
         self._kinds[row.topic].append(name)
         self._caused[_cause.decode(row.state).because].append(name)
+
+    def secret(self) -> set[str]:
+        """The facts that only those who are cleared may see."""
+        if self._secret is None:
+            names: dict[str, list[str]] = defaultdict(list)
+            for name, (source, _) in self._rows.items():
+                names[source].append(name)
+            logs = {source: partial(self._logged, of) for source, of in names.items()}
+            self._secret = {
+                names[source][index] for source, found in withheld(logs, "internal").items() for index in found
+            }
+        return self._secret
+
+    def _logged(self, names: Iterable[str]) -> Iterator[Logged]:
+        for name in names:
+            _, row = self._rows[name]
+            yield Logged(cast(UUID, row.originator_id), row.topic, row.state)
 
     def _message(self, name: str) -> Message:
         source, row = self._rows[name]
@@ -531,14 +551,8 @@ SUBJECTS: Mapping[str, Callable[[Facts, str], list[Message]]] = {
 
 
 def is_secret(message: Message, facts: Facts) -> bool:
-    """Whether only those who are cleared may see it: what it is about is secret."""
-    first = facts.first(message).fact
-    if getattr(first, "secrecy", "public") == "secret" or getattr(first, "confidential", False):
-        return True
-    case_id = getattr(message.fact, "case_id", None) or getattr(first, "case_id", None)
-    return any(
-        getattr(one.fact, "secrecy", "public") == "secret" for one in _begun(facts, "supervision", case_id)
-    )
+    """Whether only those who are cleared may see it: what an export for others would leave out."""
+    return message.id in facts.secret()
 
 
 # -- the answer -----------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ import msgspec
 from shared.audit import merkle, seal
 from shared.audit.evidence import batches
 from shared.audit.merkle import HASH, TILE, LeafRow
-from shared.audit.secrecy import Clearance, withheld
+from shared.audit.secrecy import Clearance, Logged, withheld
 from shared.audit.tree import Signed, Tree
 from shared.clock import Clock
 from shared.config import Config
@@ -79,15 +79,6 @@ class _Recorded(msgspec.Struct):
 _times = msgspec.json.Decoder(_Recorded)
 
 
-@dataclass(frozen=True)
-class LoggedState:
-    """An event as ``secrecy`` looks at it."""
-
-    aggregate_id: UUID
-    topic: str
-    state: bytes
-
-
 def export(
     folder: Path,
     config: Config,
@@ -144,10 +135,10 @@ def export(
     return manifest
 
 
-def logged(log: LogRecorder) -> Iterator[LoggedState]:
+def logged(log: LogRecorder) -> Iterator[Logged]:
     """A log's events in order, as far as they can be read at all."""
     for row in chain.from_iterable(batches(log)):
-        yield LoggedState(UUID(bytes=row[1] or bytes(16)), row[3] or "", row[4])
+        yield Logged(UUID(bytes=row[1] or bytes(16)), row[3] or "", row[4])
 
 
 def _export_service(

@@ -8,7 +8,7 @@ Fail closed: what cannot be read, or says nothing of its secrecy, does not pass.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -38,23 +38,16 @@ _NUMBERS = ("number", "case_number")
 _ASIDE = ("timestamp", "happened_at", "by", "because")
 
 
-class Row(Protocol):
-    """An event as it is stored."""
+@dataclass(frozen=True)
+class Logged:
+    """An event as it is stored; ``state`` is plain JSON."""
 
-    @property
-    def aggregate_id(self) -> UUID:
-        """Of which aggregate."""
-
-    @property
-    def topic(self) -> str:
-        """The event's name."""
-
-    @property
-    def state(self) -> bytes:
-        """The event as plain JSON."""
+    aggregate_id: UUID
+    topic: str
+    state: bytes
 
 
-Log = Callable[[], Iterable[Row]]
+Log = Callable[[], Iterable[Logged]]
 """Gives a log's events in log order, anew at each call: the whole log, or mentions are missed."""
 
 
@@ -136,7 +129,7 @@ def _closed(hidden: set[UUID], subjects: Mapping[UUID, _Subject]) -> set[UUID]:
     return hidden
 
 
-def _tells(row: Row, hidden: set[UUID], numbers: list[str], subjects: Mapping[UUID, _Subject]) -> bool:
+def _tells(row: Logged, hidden: set[UUID], numbers: list[str], subjects: Mapping[UUID, _Subject]) -> bool:
     """Whether this event by itself tells of a hidden aggregate."""
     state = _read(row.state)
     if state is None:
@@ -179,7 +172,7 @@ def _said(state: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in state.items() if name not in _ASIDE}
 
 
-def _about(row: Row, state: dict[str, Any] | None) -> set[UUID]:
+def _about(row: Logged, state: dict[str, Any] | None) -> set[UUID]:
     """What the event mentions beside its own aggregate and its cause."""
     if state is None:
         return set()

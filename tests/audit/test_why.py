@@ -9,7 +9,8 @@ import pytest
 
 from services.audit.why import SeveralBearThisNumber, SubjectMalformed, Why
 from shared.application import NoSuchThing
-from shared.events import notify, supervision
+from shared.events import enterprise, notify, supervision
+from shared.testing import an_act
 from tests.audit.story import AUDITOR, CLEARED, Told, told
 
 
@@ -194,3 +195,19 @@ def test_an_on_time_rate_shows_the_clocks_that_it_counts(suite: Told) -> None:
     assert found.figure is not None
     assert (found.figure["numerator"], found.figure["denominator"]) == (1, 3)
     assert {"ClockStarted", "ClockStopped"} <= {node.kind for node in found.nodes.values()}
+
+
+def test_the_number_of_a_confidential_whistle_is_withheld_as_an_export_would(suite: Told) -> None:
+    """Last of this module: it adds a whistle. The register's fact says nothing of secrecy; what it names is secret."""
+    app: Any = suite.opened["enterprise"].app
+    act = an_act(suite.opened.clock(), unit="office", post="office/head", role="government_office")
+    code = suite.opened.of_kind("enterprise", enterprise.EnterpriseRegistered)[0].credit_code
+    what = {"category": "用地", "title": "不便公开", "text": "等", "channel": "phone"}
+    app.blow_whistle(act, credit_code=code, confidential=True, **what)
+    [*_, issued] = app.log.select_notifications(
+        start=None, limit=1000, topics=[enterprise.WhistleNumberIssued.TOPIC]
+    )
+    subject = f"event:enterprise/{issued.originator_id}/{issued.originator_version}"
+    assert why(suite, subject, CLEARED).nodes
+    with pytest.raises(NoSuchThing):
+        why(suite, subject)
