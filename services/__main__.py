@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from services.audit import audit, proof, questions  # noqa: F401 - the latter tw
 from services.audit import web as audit_web  # noqa: F401 - attaches its command
 from services.audit.people import person
 from services.backup import run_backup, run_recover, run_restore
+from services.command_line import Data, config_of
 from services.suite import SUITE, open_suite, serve_web, supervise
 from shared import logs
 from shared.aggregate import Act
@@ -35,6 +35,7 @@ from shared.events import supervision
 from shared.events.base import Actor
 from shared.main import settings
 from shared.people import migrate_keys
+from shared.recorder import rows_of
 from shared.reference import calendar_of
 from shared.refusal import Refusal
 from shared.rulebook import load_rulebook
@@ -42,21 +43,6 @@ from shared.service import migrate, open_log, open_service
 from shared.trouble import TROUBLE
 from shared.web.auth import Role, issue_token, load_key
 from shared.wire import Unreadable, cloudevent, decode, personal_fields
-
-Data = click.option(
-    "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="数据目录 The data folder (default: DUBAN_DATA, else ./data).",
-)
-
-
-def config_of(data: Path | None, **changes: Any) -> Config:
-    """The configuration, with the data folder and others from the command line."""
-    config = settings()
-    if data is not None:
-        changes["data"] = data
-    return replace(config, **changes)
 
 
 class Cli(click.Group):
@@ -418,9 +404,7 @@ def log(data: Path | None, service: str | None, follow: bool) -> None:
 
 def _new_lines(logs_of: dict[str, Application], marks: dict[str, int]) -> Iterator[dict[str, Any]]:
     for name, application in logs_of.items():
-        while batch := application.log.select_notifications(
-            start=marks[name], limit=1000, inclusive_of_start=False
-        ):
+        for batch in rows_of(application.log, marks[name]):
             for row in batch:
                 try:
                     line = cloudevent(name, row)

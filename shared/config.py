@@ -102,6 +102,12 @@ class Config:
         """The URL of a service's database."""
         return self.database.replace("{service}", service)
 
+    def views_url(self, service: str) -> str:
+        """Where a service's read models are: in its database, or in a file of their own."""
+        if self.database:
+            return self.database_of(service)
+        return f"sqlite:///{self.data / service / 'views.sqlite'}"
+
     @property
     def keys_url(self) -> str:
         """Where the keys of personal data are."""

@@ -58,6 +58,7 @@ from shared.events import audit
 from shared.events.base import Actor
 from shared.files import put_once, read_by_others, replace
 from shared.postgres import PATIENCE, DatabaseAway
+from shared.recorder import rows_of
 from shared.refusal import Refusal
 from shared.trouble import TROUBLE
 from shared.views import MomentColumn
@@ -234,13 +235,7 @@ class KeyStore:
 
     def _present_key(self, subject: str) -> tuple[int, bytes]:
         for _ in range(100):
-            with self._asking() as connection:
-                row = connection.execute(
-                    select(TABLE)
-                    .where(TABLE.c.subject == subject)
-                    .order_by(TABLE.c.generation.desc())
-                    .limit(1)
-                ).first()
+            row = self._latest(subject)
             if row is not None and row.erased_at is None:
                 return row.generation, _unwrap(self._master(row.master_id), row)
             # Two that make it at once: one row wins, and both read that one.
@@ -259,6 +254,13 @@ class KeyStore:
                     },
                 )
         raise DatabaseAway(f"the key of {subject} is erased again and again")
+
+    def _latest(self, subject: str) -> Any:
+        """The row of the subject's last key, erased or not; None if there was never one."""
+        with self._asking() as connection:
+            return connection.execute(
+                select(TABLE).where(TABLE.c.subject == subject).order_by(TABLE.c.generation.desc()).limit(1)
+            ).first()
 
     # -- showing -------------------------------------------------------------------------------------------------
 
@@ -323,10 +325,7 @@ class KeyStore:
 
     def present_generation(self, subject: str) -> int:
         """The number of the subject's key. Raises NothingToErase, ErasedAlready."""
-        with self._asking() as connection:
-            row = connection.execute(
-                select(TABLE).where(TABLE.c.subject == subject).order_by(TABLE.c.generation.desc()).limit(1)
-            ).first()
+        row = self._latest(subject)
         if row is None or subject == FINGERPRINTS:
             raise NothingToErase(subject=subject)
         if row.erased_at is not None:
@@ -622,13 +621,10 @@ def erase_again(app: Application, store: KeyStore) -> int:
 
     For a key store that was restored from a copy older than an erasure.
     """
-    mark, found = 0, 0
-    while rows := app.log.select_notifications(
-        start=mark, limit=1000, topics=[audit.PersonErased.TOPIC], inclusive_of_start=False
-    ):
+    found = 0
+    for rows in rows_of(app.log, topics=[audit.PersonErased.TOPIC]):
         for row in rows:
             fact: Any = app.mapper.to_domain_event(row)
             found += store.erase(fact.subject, fact.generation, fact.timestamp, fact.ground)
-        mark = rows[-1].id
     store.clean()
     return found

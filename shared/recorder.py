@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from eventsourcing.persistence import ApplicationRecorder, PersistenceError, StoredEvent
+from eventsourcing.persistence import ApplicationRecorder, Notification, PersistenceError, StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor
 
 from shared import inbox
@@ -82,6 +82,20 @@ class LogRecorder(ApplicationRecorder):
         with self.reading() as execute:
             rows = execute("SELECT key, fingerprint, answer FROM answers WHERE key=?", (key,))
         return Answered(key=rows[0][0], fingerprint=rows[0][1], answer=bytes(rows[0][2])) if rows else None
+
+
+ROWS_AT_ONCE = 5000
+
+
+def rows_of(
+    log: ApplicationRecorder, after: int = 0, topics: Sequence[str] = ()
+) -> Iterator[Sequence[Notification]]:
+    """A log's rows behind a position, batch by batch; those of some ``topics``, or all."""
+    while batch := log.select_notifications(
+        start=after, limit=ROWS_AT_ONCE, topics=topics, inclusive_of_start=False
+    ):
+        yield batch
+        after = batch[-1].id
 
 
 class WriterLockLeaked(Exception):

@@ -282,9 +282,7 @@ def open_service(
     config.data.mkdir(parents=True, exist_ok=True)
     pool_size = config.web_threads + 1
     views = Views(
-        config.database_of(service.name)
-        if config.database
-        else f"sqlite:///{config.data / service.name / 'views.sqlite'}",
+        config.views_url(service.name),
         [kind() for kind in service.views],
         clock,
         patience=patience,

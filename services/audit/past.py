@@ -9,11 +9,11 @@ import shutil
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -22,6 +22,7 @@ from eventsourcing.persistence import Notification
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
+from services.command_line import Progress
 from services.suite import SUITE
 from shared.application import Application
 from shared.config import Config
@@ -30,23 +31,18 @@ from shared.events.base import Message, Moment
 from shared.events.supervision import RulebookReleased
 from shared.inbox import Parked
 from shared.people import master_path
-from shared.recorder import LogRecorder
+from shared.recorder import LogRecorder, rows_of
 from shared.refusal import Refusal
 from shared.service import Runtime, open_log, open_service
 from shared.web.auth import Identity, issue_token, load_key
 from shared.wire import decode
 
-BATCH = 5000
-"""Rows of a log that are read and written at once."""
 KEPT = 3
 """Pasts that a process keeps to answer again quickly."""
 BUSY_SECONDS = 60.0
 """Seconds that a question waits for the one before it."""
 EFFECTS_FIRST = ("notify", "supervision", "enterprise", "assignment")
 """The order in which logs are copied while the suite writes on: no effect is copied without its cause."""
-
-Progress = Callable[[str, int], None]
-"""Is told what is being done and how many events have passed."""
 
 
 class MomentHasNotCome(Refusal):
@@ -153,24 +149,18 @@ def holding(cut: Cut) -> Holds:
     return holds
 
 
-def rows_of(log: LogRecorder, after: int = 0) -> Iterator[Sequence[Notification]]:
-    """A log's rows after a position, batch by batch."""
-    while batch := log.select_notifications(start=after, limit=BATCH, inclusive_of_start=False):
-        yield batch
-        after = batch[-1].id
-
-
 def copy_log(
     log: LogRecorder, service: str, config: Config, holds: Holds, passed: Callable[[int], None]
 ) -> int:
     """Copy what ``holds`` of a log into the folder of ``config``; the last position that was looked at.
 
-    Positions stay; the versions of an aggregate are numbered anew where facts between are left out.
+    ``passed`` is told how many rows have been. Positions stay; the versions of an aggregate are numbered anew where
+    facts between are left out.
     """
     (config.data / service).mkdir(parents=True, exist_ok=True)
     open_log(config, service, lambda: datetime.max, create=True).close()
     versions: dict[Any, int] = {}
-    seen = 0
+    seen = count = 0
     into = sqlite3.connect(config.data / service / "events.sqlite", isolation_level=None)
     try:
         into.execute("PRAGMA synchronous=OFF")  # a scratch copy that is lost is made again
@@ -188,8 +178,8 @@ def copy_log(
                 "VALUES (?,?,?,?,?)",
                 kept,
             )
-            seen = batch[-1].id
-            passed(len(batch))
+            seen, count = batch[-1].id, count + len(batch)
+            passed(count)
         into.execute("COMMIT")
     finally:
         into.close()
@@ -273,14 +263,14 @@ class Past:
         folder: Path | None = None,
     ) -> Self:
         """Copy and fold. ``logs``: every service's live log. ``folder``: an empty one, which then stays."""
-        tell = progress or (lambda what, passed: None)
+        tell = progress or (lambda what, done: None)
         scratch = Path(tempfile.mkdtemp(prefix="duban-past-")) if folder is None else folder
         past = cls(cut, scratch, scratch_config(config, scratch), {}, {}, {})
         try:
             past.holds = {name: holding(cut) for name in logs}
             for name in EFFECTS_FIRST:
                 past.heads[name] = copy_log(
-                    logs[name].log, name, past.config, past.holds[name], lambda count: tell("copy", count)
+                    logs[name].log, name, past.config, past.holds[name], partial(tell, f"copy {name}")
                 )
             past.config = with_its_rulebook(past.config)
             past.runtimes = {

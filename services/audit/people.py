@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from services.command_line import Data, config_of
 from shared.application import Application
 from shared.config import Config
 from shared.events.base import Actor
-from shared.main import settings
 from shared.people import KeyStore, erase, erase_again, make_master, rotate_master
 from shared.service import open_log
 
@@ -18,13 +17,6 @@ HOLDERS = ("assignment", "enterprise")
 """The services whose events hold personal data: of posts' holders, of enterprises' contacts."""
 PATIENCE = 60.0
 """Seconds that one wait for the key store's database may last."""
-
-Data = click.option(
-    "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="数据目录 The data folder (default: DUBAN_DATA, else ./data).",
-)
 
 
 @click.group()
@@ -48,7 +40,7 @@ def erase_(data: Path | None, subject: str, ground: str, post: str | None) -> No
     Only the key is erased: no log changes, every proof still holds, and every view, export and backup shows
     "erased" instead, in a running suite within seconds. Who is registered afterwards gets a new key.
     """
-    config = _config(data)
+    config = config_of(data)
     with _opened(config, service_of(subject)) as (app, store):
         by = (
             Actor(unit="office", post="duban/command-line")
@@ -63,7 +55,7 @@ def erase_(data: Path | None, subject: str, ground: str, post: str | None) -> No
 @Data
 def reapply(data: Path | None) -> None:
     """重做删除 Erase again whatever the logs say was erased: after a key store was restored from an older copy."""
-    config = _config(data)
+    config = config_of(data)
     for service in HOLDERS:
         with _opened(config, service) as (app, store):
             click.echo(f"{service}: {erase_again(app, store)}")
@@ -88,18 +80,13 @@ def rotate(data: Path | None, file: Path) -> None:
     read it when they need it. Afterwards move that line to the top, rotate once more, and take the old one out.
     Without DUBAN_MASTER_KEY the data folder's own file is brought up to date here.
     """
-    config = _config(data)
+    config = config_of(data)
     make_master(file)
     store = KeyStore(config, config.make_clock(), patience=PATIENCE)
     try:
         click.echo(f"{rotate_master(config, store, file)} 个密钥已重新封装 keys wrapped anew")
     finally:
         store.close()
-
-
-def _config(data: Path | None) -> Config:
-    config = settings()
-    return config if data is None else replace(config, data=data)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 import sys
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import get_args
 from uuid import UUID
@@ -10,7 +11,8 @@ from uuid import UUID
 import click
 
 from services.audit import audit
-from services.audit.questions import Instant, asked_by_command_line, asking, seen
+from services.audit.questions import Instant, asked_by_command_line, asking
+from services.command_line import seen
 from services.suite import SUITE
 from shared.audit import seal
 from shared.audit.checkpoint import BadNote, PublicKey, Shown
@@ -98,13 +100,7 @@ def verify_(
             reports = []
             for name in _which(service):
                 origin = seal.origin_of(questions.config, name)
-                with seen(as_json) as progress:
-                    told = [0]
-
-                    def advance(done: int, name: str = name, told: list[int] = told) -> None:
-                        progress(name, done - told[0])
-                        told[0] = done
-
+                with seen(disable=as_json) as progress:
                     reports.append(
                         verify(
                             evidence_of(
@@ -115,7 +111,7 @@ def verify_(
                                 others=[one for one in others if one.note.startswith(origin + "\n")],
                                 first_key=trusted.get(origin),
                             ),
-                            advance,
+                            partial(progress, name),
                         )
                     )
             # Recorded afterwards, before it is answered: the look itself would else stand where events were cut off.
@@ -172,12 +168,6 @@ def export_(
             "until": None if until is None else until.isoformat(),
         }
         questions.record(who, "export", about)
-        told: dict[str, int] = {}
-
-        def advance(name: str, index: int) -> None:
-            progress(name, index - told.get(name, 0))
-            told[name] = index
-
         manifest = export(
             folder,
             questions.config,
@@ -185,7 +175,7 @@ def export_(
             {name: application.log for name, application in questions.logs.items()},
             _which(service),
             Selection(since=since, until=until, aggregates=frozenset(aggregates), clearance=clearance),
-            advance,
+            progress,
         )
     for name, claim in manifest["services"].items():
         left = claim["without_content"]

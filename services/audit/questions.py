@@ -9,30 +9,27 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import Progress as Bar
-from rich.progress import TaskID
 from rich.tree import Tree
 
 from services.audit import audit
 from services.audit.diff import changes, otherwise
 from services.audit.figures import Figure, figure
-from services.audit.past import Answer, Cut, Pasts, Progress
+from services.audit.past import Answer, Cut, Pasts
 from services.audit.recount import Recount, path_of, recount
 from services.audit.replay import Replayed, replay
 from services.audit.why import Facts, Node, Why, why
+from services.command_line import Data, Progress, config_of, seen
 from services.suite import SUITE
 from shared import logs
 from shared.audit.access import act_of, record_access
 from shared.clock import SHANGHAI, Clock
 from shared.config import Config
-from shared.main import settings
 from shared.refusal import Refusal
 from shared.service import open_log
 from shared.web.auth import Identity, Role
@@ -220,12 +217,7 @@ def asked_by_command_line(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--post", default="audit/command-line", show_default=True, help="岗位 The post that asks."
         ),
-        click.option(
-            "--data",
-            type=click.Path(file_okay=False, path_type=Path),
-            default=None,
-            help="数据目录 The data folder (default: DUBAN_DATA, else ./data).",
-        ),
+        Data,
     ):
         command = option(command)
     return command
@@ -234,28 +226,13 @@ def asked_by_command_line(command: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def asking(data: Path | None, post: str, role: str) -> Iterator[tuple[Questions, Identity]]:
     """The questions, and who asks them on the command line."""
-    config = settings()
-    config = config if data is None else replace(config, data=data)
+    config = config_of(data)
     logs.configure("error")
     questions = Questions(config, config.make_clock())
     try:
         yield questions, Identity(post, post, post.partition("/")[0], Role(role))
     finally:
         questions.close()
-
-
-@contextmanager
-def seen(disable: bool = False) -> Iterator[Progress]:
-    """A progress bar on stderr."""
-    with Bar(console=Console(stderr=True), disable=disable, transient=True) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def tell(what: str, passed: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=None)
-            bar.update(tasks[what], advance=passed)
-
-        yield tell
 
 
 def _cut(recorded: datetime | None, happened: datetime | None, now: datetime) -> Cut:

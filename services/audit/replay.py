@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import select
 
-from services.audit.past import Progress, copy_log, fold, scratch_config, with_its_rulebook
+from services.audit.past import copy_log, fold, scratch_config, with_its_rulebook
+from services.command_line import Progress
 from services.suite import SUITE
 from shared.application import Application
 from shared.config import Config
@@ -122,11 +123,7 @@ def snapshot(service: Service, config: Config) -> Snapshot:
 
 def views_of(service: Service, config: Config) -> Views:
     """A service's read models, to be read."""
-    url = (
-        config.database_of(service.name)
-        if config.database
-        else f"sqlite:///{config.data / service.name / 'views.sqlite'}"
-    )
+    url = config.views_url(service.name)
     return Views(url, [kind() for kind in service.views], lambda: datetime.max, patience=COMMAND_PATIENCE)
 
 
@@ -196,20 +193,19 @@ def replay(
     """Fold all logs into an empty folder and compare. Raises FolderIsNotEmpty, ReadModelsAreIncomplete."""
     if into.exists() and any(into.iterdir()):
         raise FolderIsNotEmpty(folder=into)
-    tell = progress or (lambda what, passed: None)
+    tell = progress or (lambda what, done: None)
     # First the live rows, then the logs: these then hold every fact that those have received.
     live = {name: snapshot(SUITE[name], config) for name in services}
     inside = scratch_config(config, into)
     events: dict[str, int] = {}
     for name, application in logs.items():
-        passed: list[int] = []
+        events[name] = 0
 
-        def count(batch: int, passed: list[int] = passed) -> None:
-            passed.append(batch)
-            tell("copy", batch)
+        def count(done: int, name: str = name) -> None:
+            events[name] = done
+            tell(f"copy {name}", done)
 
         copy_log(application.log, name, inside, lambda row: True, count)
-        events[name] = sum(passed)
     inside = with_its_rulebook(inside)
     rows: dict[str, int] = {}
     differences: list[Differs] = []

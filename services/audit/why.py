@@ -16,7 +16,6 @@ from uuid import UUID
 import msgspec
 from eventsourcing.persistence import Notification, StoredEvent
 
-from services.audit.past import rows_of
 from services.audit.words import statement, title_of
 from services.supervision.domain import Case, Terms
 from services.supervision.domain.rounds import ANSWER
@@ -27,6 +26,7 @@ from shared.clock import SHANGHAI
 from shared.events import assignment, enterprise, notify, supervision
 from shared.events.audit import AuditAccessed
 from shared.events.base import Fact, Message, message_id
+from shared.recorder import rows_of
 from shared.reference import calendar_of
 from shared.refusal import Refusal
 from shared.rulebook import Rulebook, parse_rulebook
@@ -114,7 +114,9 @@ class Facts:
                 names[source].append(name)
             logs = {source: partial(self._logged, of) for source, of in names.items()}
             self._secret = {
-                names[source][index] for source, found in withheld(logs, "internal").items() for index in found
+                names[source][index]
+                for source, found in withheld(logs, "internal").items()
+                for index in found
             }
         return self._secret
 

@@ -10,10 +10,12 @@ from typing import Any
 from flask import current_app
 from marshmallow import fields
 
+from shared.application import Application
 from shared.audit.access import act_of, record_access
 from shared.audit.proofs import NotSealedYet, consistency, inclusion
 from shared.audit.seal import chain
 from shared.audit.tree import Signed, Tree
+from shared.recorder import LogRecorder
 from shared.web.auth import Role, allow
 from shared.web.http import BaseSchema, Blueprint, Id, PageArgs, PageSchema, Whole, context, page
 
@@ -79,13 +81,13 @@ class ConsistencySchema(BaseSchema):
     second_checkpoint = fields.String(required=True)
 
 
-def _asked(question: str, about: Mapping[str, Any]) -> Tree:
-    """Record the look; the tree that is looked into."""
-    app = current_app.extensions["runtime"].app
+def _asked(question: str, about: Mapping[str, Any]) -> LogRecorder:
+    """Record the look; the log that is looked into."""
+    app: Application = current_app.extensions["runtime"].app
     asked = context()
     said = {name: str(value) for name, value in about.items() if value is not None}
     record_access(app, act_of(asked.identity, asked.now), question, said)
-    return Tree(app.log)
+    return app.log
 
 
 def proof_blueprint(service: str) -> Blueprint:
@@ -103,7 +105,7 @@ def proof_blueprint(service: str) -> Blueprint:
     @blueprint.response(200, PageSchema.of(CheckpointSchema))
     def checkpoints(args: dict[str, Any]) -> Any:
         """检查点: Signed checkpoints in the order in which they were made."""
-        tree = _asked("checkpoints", {})
+        tree = Tree(_asked("checkpoints", {}))
         after = args["after"][0] if args["after"] else 0
         return page(tree.checkpoints(after=int(after), limit=args["limit"] + 1), args, lambda one: (one.id,))
 
@@ -112,7 +114,7 @@ def proof_blueprint(service: str) -> Blueprint:
     @blueprint.response(200, CheckpointSchema)
     def latest() -> Signed:
         """最新检查点: The newest signed checkpoint."""
-        found = _asked("checkpoints/latest", {}).last()
+        found = Tree(_asked("checkpoints/latest", {})).last()
         if found is None:
             raise NotSealedYet(service=service, size=1)
         return found
@@ -122,7 +124,7 @@ def proof_blueprint(service: str) -> Blueprint:
     @blueprint.response(200, KeysSchema)
     def keys() -> Any:
         """公钥: The public keys as each one named the next."""
-        return {"keys": chain(_asked("keys", {}).keys())}
+        return {"keys": chain(Tree(_asked("keys", {})).keys())}
 
     @blueprint.get("/inclusion")
     @allow(Role.auditor)
@@ -130,9 +132,7 @@ def proof_blueprint(service: str) -> Blueprint:
     @blueprint.response(200, InclusionSchema)
     def included(args: dict[str, Any]) -> Any:
         """在册证明: The proof that an event stands in the log as it was sealed."""
-        _asked("inclusion", args)
-        log = current_app.extensions["runtime"].app.log
-        return inclusion(service, log, args["aggregate"], args["version"], args["size"])
+        return inclusion(service, _asked("inclusion", args), args["aggregate"], args["version"], args["size"])
 
     @blueprint.get("/consistency")
     @allow(Role.auditor)
@@ -140,8 +140,6 @@ def proof_blueprint(service: str) -> Blueprint:
     @blueprint.response(200, ConsistencySchema)
     def consistent(args: dict[str, Any]) -> Any:
         """只增证明: The proof that the later checkpoint's log only adds to the earlier one's."""
-        _asked("consistency", args)
-        log = current_app.extensions["runtime"].app.log
-        return consistency(service, log, args["first"], args["second"])
+        return consistency(service, _asked("consistency", args), args["first"], args["second"])
 
     return blueprint

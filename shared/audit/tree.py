@@ -184,35 +184,17 @@ class Tree:
         self, *, after: int = 0, newest: int | None = None, limit: int | None = None
     ) -> list[Signed]:
         """Checkpoints in the order in which they were made; or the ``newest``, latest first."""
-        with self._log.reading() as execute:
-            rows = execute(
-                "SELECT id, size, made_at, note FROM seal_checkpoints WHERE id>? "
-                f"ORDER BY id{'' if newest is None else ' DESC'} LIMIT ?",
-                (after, newest or limit or 1_000_000_000),
-            )
-        return [Signed(row[0], row[1], datetime.fromisoformat(row[2]), row[3]) for row in rows]
-
-    def covering(self, size: int) -> Signed | None:
-        """The first checkpoint of at least that size."""
-        with self._log.reading() as execute:
-            rows = execute(
-                "SELECT id, size, made_at, note FROM seal_checkpoints WHERE size>=? ORDER BY size, id LIMIT 1",
-                (size,),
-            )
-        return (
-            Signed(rows[0][0], rows[0][1], datetime.fromisoformat(rows[0][2]), rows[0][3]) if rows else None
-        )
+        order = f"ORDER BY id{'' if newest is None else ' DESC'} LIMIT ?"
+        return self._signed(f"id>? {order}", after, newest or limit or 1_000_000_000)
 
     def at_size(self, size: int) -> Signed | None:
         """The latest checkpoint of exactly that size."""
+        return next(iter(self._signed("size=? ORDER BY id DESC LIMIT 1", size)), None)
+
+    def _signed(self, which: str, *values: int) -> list[Signed]:
         with self._log.reading() as execute:
-            rows = execute(
-                "SELECT id, size, made_at, note FROM seal_checkpoints WHERE size=? ORDER BY id DESC LIMIT 1",
-                (size,),
-            )
-        return (
-            Signed(rows[0][0], rows[0][1], datetime.fromisoformat(rows[0][2]), rows[0][3]) if rows else None
-        )
+            rows = execute(f"SELECT id, size, made_at, note FROM seal_checkpoints WHERE {which}", values)
+        return [Signed(row[0], row[1], datetime.fromisoformat(row[2]), row[3]) for row in rows]
 
     def shown(self) -> list[Shown]:
         """The database's checkpoints, to be judged."""

@@ -593,8 +593,10 @@ def apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[str
 def _apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[str]:
     admin = KafkaAdminClient(**client_settings(config))
     try:
-        done = [line for service in reads for line in _apply_topic(admin, config, service)]
-        done += [line for service in reads for line in _apply_checkpoints_topic(admin, config, service)]
+        done: list[str] = []
+        for service in reads:
+            done += _apply_topic(admin, config, topic_of(service), config.kafka_partitions, EVENTS)
+            done += _apply_topic(admin, config, checkpoints_topic_of(service), 1, CHECKPOINTS)
         try:
             rights = [acl for service, sources in reads.items() for acl in _rights(service, sources)]
             admin.create_acls(rights)
@@ -606,20 +608,22 @@ def _apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[st
         admin.close()
 
 
-def _apply_topic(admin: Any, config: Config, service: str) -> Iterator[str]:
-    name = topic_of(service)
-    settings = {
-        "retention.ms": "-1",
-        "retention.bytes": "-1",
-        "cleanup.policy": "delete",
-        "min.insync.replicas": str(max(1, config.kafka_replication - 1)),
-    }
+EVENTS = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
+"""Settings of an event topic: what is written stays."""
+CHECKPOINTS = {"cleanup.policy": "compact"}
+"""Settings of a topic of checkpoints, which has one partition: they stay in order, and none is forgotten."""
+
+
+def _apply_topic(
+    admin: Any, config: Config, name: str, partitions: int, keeping: Mapping[str, str]
+) -> Iterator[str]:
+    settings = {**keeping, "min.insync.replicas": str(max(1, config.kafka_replication - 1))}
     known = {topic["name"]: topic for topic in admin.describe_topics([name]) if not topic.get("error_code")}
     if name in known:
         have = len(known[name]["partitions"])
-        if have != config.kafka_partitions:
+        if have != partitions:
             raise KafkaError(
-                f"{name} has {have} partitions and DUBAN_KAFKA_PARTITIONS says {config.kafka_partitions}: "
+                f"{name} has {have} partitions and DUBAN_KAFKA_PARTITIONS says {partitions}: "
                 "the number is frozen, because the order of an aggregate's events hangs on it"
             )
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, settings)])
@@ -629,7 +633,7 @@ def _apply_topic(admin: Any, config: Config, service: str) -> Iterator[str]:
         admin.create_topics(
             {
                 name: {
-                    "num_partitions": config.kafka_partitions,
+                    "num_partitions": partitions,
                     "replication_factor": config.kafka_replication,
                     "configs": settings,
                 }
@@ -639,27 +643,8 @@ def _apply_topic(admin: Any, config: Config, service: str) -> Iterator[str]:
     except TopicAlreadyExistsError:
         yield f"{name}: another process has just made it"
         return
-    yield f"{name}: made, {config.kafka_partitions} partitions, {config.kafka_replication} replicas"
-
-
-def _apply_checkpoints_topic(admin: Any, config: Config, service: str) -> Iterator[str]:
-    """One partition, so that checkpoints stay in order; compacted, so that none is forgotten."""
-    name = checkpoints_topic_of(service)
-    settings = {
-        "cleanup.policy": "compact",
-        "min.insync.replicas": str(max(1, config.kafka_replication - 1)),
-    }
-    if any(not topic.get("error_code") for topic in admin.describe_topics([name])):
-        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, settings)])
-        yield f"{name}: there already, settings applied"
-        return
-    wanted = {"num_partitions": 1, "replication_factor": config.kafka_replication, "configs": settings}
-    try:
-        admin.create_topics({name: wanted}, wait_for_metadata=True)
-    except TopicAlreadyExistsError:
-        yield f"{name}: another process has just made it"
-        return
-    yield f"{name}: made, compacted, {config.kafka_replication} replicas"
+    how = "compacted" if keeping is CHECKPOINTS else f"{partitions} partitions"
+    yield f"{name}: made, {how}, {config.kafka_replication} replicas"
 
 
 def _rights(service: str, sources: Sequence[str]) -> Iterator[Any]:
