@@ -229,7 +229,9 @@ def test_a_folder_that_is_away_holds_up_nothing_and_gets_everything_later(tmp_pa
     events = Events(11, 9)
     for count in (10, 20):
         sealed.write(events.some(count))
-        sealed.seal()
+        sealed.clock.advance(hours=1)
+        while sealed.sealer.step():
+            pass
     assert [one.size for one in sealed.tree.checkpoints()] == [10, 30]
     assert [value for name, value in sealed.sealer.away().items() if name.startswith("folder")] == [1.0]
     outside.parent.unlink()
@@ -321,7 +323,9 @@ def test_a_mail_server_that_is_away_holds_up_nothing_and_gets_every_checkpoint_l
     events = Events(13, 9)
     for count in (10, 20):
         sealed.write(events.some(count))
-        sealed.seal()
+        sealed.clock.advance(hours=1)
+        while sealed.sealer.step():
+            pass
     assert [one.size for one in sealed.tree.checkpoints()] == [10, 30]
     assert sealed.sealer.away()["mail"] == 1
     wait = sealed.sealer._away["mail"]
