@@ -316,7 +316,8 @@ class Past:
         """
         service = web_for(path, self.webs)
         answer = ask(self.webs[service], service, path, identity, self.config, self.cut.at)
-        if answer.status >= 500 and self.cut.happened is not None:  # by recorded time it is a fault, and shown as one
+        # By recorded time nothing is left out: there it is a fault, and is shown as one.
+        if answer.status >= 500 and self.cut.happened is not None:
             raise FactsDoNotMakeAWhole(at=self.cut.at.isoformat(), path=path)
         return replace(answer, not_folded=len(self.parked()))
 
