@@ -176,7 +176,7 @@ class Application(EventSourcedApplication[UUID]):
                 time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.002 * 2**attempt)))
             try:
                 with self._turn(again=attempt > 0):
-                    return use_case(act)
+                    return self.attempt(act, use_case)
             except (IntegrityError, Refusal) as error:
                 # Done before under this key (the answer's row then refuses a second one), or somebody wrote first.
                 before = self._answer_of(act)
@@ -187,6 +187,10 @@ class Application(EventSourcedApplication[UUID]):
         kind, id_ = _subject.get()
         now = self.find(kind, id_)
         raise ChangedMeanwhile(version=0 if now is None else now.version)
+
+    def attempt(self, act: Act, use_case: UseCase) -> Written:
+        """Decide and save, once."""
+        return use_case(act)
 
     @contextmanager
     def _turn(self, *, again: bool) -> Iterator[None]:

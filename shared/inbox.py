@@ -6,7 +6,7 @@ the broker is noticed. All of it is written in the transaction that writes the e
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -95,6 +95,32 @@ class Batch:
     sent: Sequence[str]
     """For each the sender's last position in every partition before it: ``"12 0 33"``."""
 
+    def part(self, start: int, stop: int) -> "Batch":
+        """Some of it, in order."""
+        return Batch(
+            self.source,
+            self.partition,
+            self.rows[start:stop],
+            self.places[start:stop],
+            self.sent[start:stop],
+        )
+
+
+def portions(batches: Sequence[Batch], size: int) -> Iterator[list[Batch]]:
+    """The same facts in portions of at most so many."""
+    portion: list[Batch] = []
+    held = 0
+    for batch in batches:
+        for start in range(0, len(batch.rows), size):
+            part = batch.part(start, start + size)
+            if held + len(part.rows) > size:
+                yield portion
+                portion, held = [], 0
+            portion.append(part)
+            held += len(part.rows)
+    if portion:
+        yield portion
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -162,28 +188,33 @@ def parked_from(
     )
 
 
-@dataclass
+Counts = tuple[int, int]
+"""Facts received for the first time, and facts received again."""
+
+
+@dataclass(eq=False)
 class Receipt:
-    """A batch against the inbox: what is new in it; and what has to be written when that is handled.
+    """A partition's facts against the inbox: what is new of them; and what to write when that is handled.
 
     ``accept`` gives the facts to handle. ``save`` writes what was accepted since the last ``saved``.
     """
 
     consumer: str
-    batch: Batch
-    now: datetime
-    mark: Mark
-    versions: dict[str, int]
-    holes: dict[int, int]
+    source: str
+    partition: int
+    mark: Mark = field(default_factory=Mark)
+    versions: dict[str, int] = field(default_factory=dict)
+    """Of every aggregate in what is to be accepted, the version received: 0 for none."""
+    holes: dict[int, int] = field(default_factory=dict)
     """after → before: positions of this partition in between have not been received."""
-    parked: list[Parked]
-    """Parked messages of the batch's source, of all handlers."""
-    duplicates: int = 0
+    parked: list[Parked] = field(default_factory=list)
+    """Parked messages of the source, of all handlers."""
     _mark: Mark = field(init=False)
     _versions: dict[str, int] = field(init=False, default_factory=dict)
     _holes: dict[int, int] = field(init=False)
     _park: list[Parked] = field(init=False, default_factory=list)
     _unpark: list[Parked] = field(init=False, default_factory=list)
+    _counts: Counts = field(init=False, default=(0, 0))
 
     def __post_init__(self) -> None:
         self._mark, self._holes = self.mark, dict(self.holes)
@@ -192,46 +223,45 @@ class Receipt:
     @property
     def origin(self) -> tuple[str, int]:
         """Source and partition."""
-        return self.batch.source, self.batch.partition
+        return self.source, self.partition
 
     def blocked(self, handler: str = "") -> set[str]:
         """Aggregates of which ``handler`` has a received fact parked: their later facts wait behind it."""
         return {row.aggregate_id for row in self.parked if row.handler == handler and row.kind != "gap"}
 
-    def accept(self) -> Iterator[Notification]:
+    def accept(self, batch: Batch, now: datetime) -> Iterator[Notification]:
         """The facts to be handled now, each once and in the order of its aggregate's versions.
 
         A fact whose predecessors are missing is parked; it follows by itself when they have come.
         """
-        partition = self.batch.partition
-        for message, place, sent in zip(self.batch.rows, self.batch.places, self.batch.sent, strict=True):
+        for message, place, sent in zip(batch.rows, batch.places, batch.sent, strict=True):
             if message.id < 0:
-                row = parked_from(self.origin, message, "fault", "not an event of this suite", self.now)
+                row = parked_from(self.origin, message, "fault", "not an event of this suite", now)
                 self._mark = Mark(self._mark.position, place, self._mark.sent)
                 self.park(row)
                 continue
-            self._move_mark(message.id, place, sent, partition)
+            self._move_mark(message.id, place, sent)
             key = str(message.originator_id)
             known = self.versions.get(key, 0)
             if message.originator_version <= known:
-                self.duplicates += 1
+                self._count(duplicates=1)
             elif message.originator_version > known + 1:
-                self._miss(message, known)
+                self._miss(message, known, now)
             else:
                 self._received(key, message.originator_version)
                 yield message
                 yield from self._gap_closed(key)
 
-    def _move_mark(self, position: int, place: int, sent: str, partition: int) -> None:
-        before = int(sent.split(" ")[partition])
+    def _move_mark(self, position: int, place: int, sent: str) -> None:
+        before = int(sent.split(" ")[self.partition])
         if position > self._mark.position:
             if before > self._mark.position:
                 self._holes[self._mark.position] = before
                 log.error(
                     "messages_missing",
                     consumer=self.consumer,
-                    source=self.batch.source,
-                    partition=partition,
+                    source=self.source,
+                    partition=self.partition,
                     after=self._mark.position,
                     until=before,
                 )
@@ -246,10 +276,14 @@ class Receipt:
 
     def _received(self, key: str, version: int) -> None:
         self.versions[key] = self._versions[key] = version
+        self._count(first=1)
 
-    def _miss(self, message: Notification, known: int) -> None:
+    def _count(self, first: int = 0, duplicates: int = 0) -> None:
+        self._counts = self._counts[0] + first, self._counts[1] + duplicates
+
+    def _miss(self, message: Notification, known: int, now: datetime) -> None:
         reason = f"facts {known + 1} to {message.originator_version - 1} of this aggregate are missing"
-        row = parked_from(self.origin, message, "gap", reason, self.now)
+        row = parked_from(self.origin, message, "gap", reason, now)
         if (row.aggregate_id, row.version) not in self._gaps:
             self._gaps[row.aggregate_id, row.version] = row
             self.park(row)
@@ -289,58 +323,133 @@ class Receipt:
         """Whether there is anything to save."""
         return self._mark != self.mark or bool(self._versions or self._park or self._unpark)
 
-    def save(self, execute: Execute, handled: str | None = None) -> None:
-        """Write what was accepted. Call it in the transaction that writes the effect, before the effect.
-
-        ``handled``: the aggregate whose fact has the effect, if transactions are not serializable. Raises Overtaken.
-        """
-        here = (self.consumer, self.batch.source, self.batch.partition)
-        if self._mark != self.mark:
-            after = (self._mark.position, self._mark.place, self._mark.sent)
-            moved = execute(
-                "INSERT INTO inbox_marks VALUES (?,?,?,?,?,?) ON CONFLICT (consumer, source, partition) DO UPDATE "
-                "SET position=excluded.position, place=excluded.place, sent=excluded.sent "
-                "WHERE inbox_marks.position=? RETURNING 1",
-                (*here, *after, self.mark.position),
-            )
-            if not moved:
-                raise Overtaken(f"the mark of {here} is no longer at {self.mark.position}")
-        moved_on = _move_versions(execute, self.consumer, self.batch.source, self._versions)
-        if handled in self._versions and handled not in moved_on:
-            raise Overtaken(f"version {self._versions[handled]} of {handled} has been received")
-        for after_ in self.holes.keys() - self._holes.keys():
-            execute(
-                "DELETE FROM inbox_holes WHERE consumer=? AND source=? AND partition=? AND after=?",
-                (*here, after_),
-            )
-        for after_ in self._holes.keys() - self.holes.keys():
-            execute("INSERT INTO inbox_holes VALUES (?,?,?,?,?)", (*here, after_, self._holes[after_]))
-        for row in self._unpark:
-            remove(execute, self.consumer, row)
-        for row in self._park:
-            keep(execute, self.consumer, row)
-
-    def saved(self) -> None:
-        """What ``save`` wrote is committed."""
+    def saved(self) -> Counts:
+        """What ``save`` wrote is committed; how many facts it was."""
         self.mark, self.holes = self._mark, dict(self._holes)
         self._versions.clear()
         self._park.clear()
         self._unpark.clear()
+        counts, self._counts = self._counts, (0, 0)
+        return counts
 
 
-def receive(execute: Execute, consumer: str, batch: Batch, now: datetime, *, checked: bool = True) -> Receipt:
-    """Hold a batch against the inbox."""
-    here = (consumer, batch.source, batch.partition)
-    keys = {str(row.originator_id) for row in batch.rows}
-    return Receipt(
-        consumer=consumer,
-        batch=batch,
-        now=now,
-        mark=mark_of(execute, consumer, batch.source, batch.partition),
-        versions=_versions(execute, consumer, batch.source, keys),
-        holes={row[0]: row[1] for row in _own_holes(execute, here)},
-        parked=parked(execute, consumer, batch.source),
+def save(execute: Execute, receipts: Collection[Receipt]) -> None:
+    """Write what was accepted. Call it in the transaction that writes the effect, before the effect.
+
+    Raises Overtaken if another worker has received any of it meanwhile.
+    """
+    # In one order for all, or two workers could wait for each other.
+    ordered = sorted(dict.fromkeys(receipts), key=lambda receipt: receipt.origin)
+    _move_marks(execute, [receipt for receipt in ordered if receipt._mark != receipt.mark])
+    _move_versions(execute, ordered)
+    for receipt in ordered:
+        here = (receipt.consumer, receipt.source, receipt.partition)
+        for after in receipt.holes.keys() - receipt._holes.keys():
+            execute(
+                "DELETE FROM inbox_holes WHERE consumer=? AND source=? AND partition=? AND after=?",
+                (*here, after),
+            )
+        for after in receipt._holes.keys() - receipt.holes.keys():
+            execute("INSERT INTO inbox_holes VALUES (?,?,?,?,?)", (*here, after, receipt._holes[after]))
+        for row in receipt._unpark:
+            remove(execute, receipt.consumer, row)
+        for row in receipt._park:
+            keep(execute, receipt.consumer, row)
+
+
+def _move_marks(execute: Execute, receipts: Sequence[Receipt]) -> None:
+    if not receipts:
+        return
+    rows, before = [], []
+    for receipt in receipts:
+        mark = receipt._mark
+        rows += [receipt.consumer, *receipt.origin, mark.position, mark.place, mark.sent]
+        before += [*receipt.origin, receipt.mark.position]
+    moved = execute(
+        f"INSERT INTO inbox_marks VALUES {_tuples(6, len(receipts))} "
+        "ON CONFLICT (consumer, source, partition) DO UPDATE "
+        "SET position=excluded.position, place=excluded.place, sent=excluded.sent "
+        "WHERE (inbox_marks.source, inbox_marks.partition, inbox_marks.position) "
+        f"IN (VALUES {_tuples(3, len(receipts))}) RETURNING 1",
+        [*rows, *before],
     )
+    if len(moved) < len(receipts):
+        raise Overtaken("a mark is no longer where it was")
+
+
+def _move_versions(execute: Execute, receipts: Sequence[Receipt]) -> None:
+    moving = [
+        (receipt.consumer, receipt.source, key, version)
+        for receipt in receipts
+        for key, version in sorted(receipt._versions.items())
+    ]
+    for start in range(0, len(moving), CHUNK):
+        some = moving[start : start + CHUNK]
+        moved = execute(
+            f"INSERT INTO inbox_versions VALUES {_tuples(4, len(some))} "
+            "ON CONFLICT (consumer, source, aggregate_id) DO UPDATE "
+            "SET version=excluded.version WHERE inbox_versions.version<excluded.version RETURNING 1",
+            [value for row in some for value in row],
+        )
+        if len(moved) < len(some):
+            raise Overtaken("a fact has been received by another worker")
+
+
+def _tuples(width: int, number: int) -> str:
+    return ",".join(["(" + ",".join("?" * width) + ")"] * number)
+
+
+class Inbox:
+    """What a process knows of its consumer's inbox, so that it need not be read again for every batch.
+
+    ``forget`` it where somebody else may have written. Whoever has not noticed that is Overtaken when it saves.
+    """
+
+    MOST = 100_000
+    """Aggregates of a partition whose versions are kept in mind."""
+
+    def __init__(self, consumer: str) -> None:
+        self.consumer = consumer
+        self._receipts: dict[tuple[str, int], Receipt] = {}
+
+    def receive(self, execute: Execute, batches: Sequence[Batch]) -> list[Receipt]:
+        """Hold batches against the inbox: for each the receipt that will ``accept`` it."""
+        found = [self._receipt(execute, batch) for batch in batches]
+        asked: dict[str, dict[str, Receipt]] = {}
+        for receipt, batch in zip(found, batches, strict=True):
+            for row in batch.rows:
+                key = str(row.originator_id)
+                if key in receipt.versions:
+                    continue
+                receipt.versions[key] = 0
+                # Of an aggregate whose first fact comes only now nothing can have been received.
+                if row.originator_version > 1 or row.id <= receipt.mark.position:
+                    asked.setdefault(batch.source, {})[key] = receipt
+        for source, receipts in asked.items():
+            for key, version in _versions(execute, self.consumer, source, receipts):
+                receipts[key].versions[key] = version
+        return found
+
+    def _receipt(self, execute: Execute, batch: Batch) -> Receipt:
+        here = batch.source, batch.partition
+        known = self._receipts.get(here)
+        if known is None:
+            known = self._receipts[here] = Receipt(
+                consumer=self.consumer,
+                source=batch.source,
+                partition=batch.partition,
+                mark=mark_of(execute, self.consumer, *here),
+                holes={row[0]: row[1] for row in _own_holes(execute, (self.consumer, *here))},
+                parked=parked(execute, self.consumer, batch.source),
+            )
+        elif len(known.versions) > self.MOST:
+            known.versions.clear()
+        return known
+
+    def forget(self, *where: tuple[str, int]) -> None:
+        """Read anew next time: these sources and partitions, or everything."""
+        for one in where or list(self._receipts):
+            self._receipts.pop(one, None)
 
 
 def _own_holes(execute: Execute, here: tuple[str, str, int]) -> Sequence[Sequence[Any]]:
@@ -399,37 +508,15 @@ def reached(execute: Execute, consumer: str, source: str, position: int) -> bool
 CHUNK = 500
 
 
-def _versions(execute: Execute, consumer: str, source: str, keys: Collection[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _versions(execute: Execute, consumer: str, source: str, keys: Collection[str]) -> Iterator[Sequence[Any]]:
     wanted = sorted(keys)
     for start in range(0, len(wanted), CHUNK):
         some = wanted[start : start + CHUNK]
-        holders = ",".join("?" * len(some))
-        found.update(
-            (key, version)
-            for key, version in execute(
-                "SELECT aggregate_id, version FROM inbox_versions "
-                f"WHERE consumer=? AND source=? AND aggregate_id IN ({holders})",
-                (consumer, source, *some),
-            )
+        yield from execute(
+            "SELECT aggregate_id, version FROM inbox_versions "
+            f"WHERE consumer=? AND source=? AND aggregate_id IN {_tuples(len(some), 1)}",
+            (consumer, source, *some),
         )
-    return found
-
-
-def _move_versions(execute: Execute, consumer: str, source: str, versions: Mapping[str, int]) -> set[str]:
-    """Write the versions received; the aggregates of which nobody else has written the same or a later one."""
-    found: set[str] = set()
-    wanted = sorted(versions.items())  # in one order for all, or two workers could wait for each other
-    for start in range(0, len(wanted), CHUNK):
-        some = wanted[start : start + CHUNK]
-        holders = ",".join(["(?,?,?,?)"] * len(some))
-        moved = execute(
-            f"INSERT INTO inbox_versions VALUES {holders} ON CONFLICT (consumer, source, aggregate_id) DO UPDATE "
-            "SET version=excluded.version WHERE inbox_versions.version<excluded.version RETURNING aggregate_id",
-            [value for key, version in some for value in (consumer, source, key, version)],
-        )
-        found.update(row[0] for row in moved)
-    return found
 
 
 def parked(execute: Execute, consumer: str, source: str | None = None) -> list[Parked]:

@@ -16,3 +16,9 @@ DUPLICATES = Counter(
 PUBLISHED = Counter(
     "duban_relay_published", "Facts acknowledged by the broker", ["service"], registry=REGISTRY
 )
+
+
+def count(consumer: str, source: str, received: tuple[int, int]) -> None:
+    """Facts of a source that a consumer received for the first time, and again."""
+    HANDLED.labels(consumer, source).inc(received[0])
+    DUPLICATES.labels(consumer, source).inc(received[1])

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from uuid import UUID
 
 import psycopg
+import psycopg_pool
 from eventsourcing import (
     postgres as library,  # whose factory's name in this module would be found beside our own
 )
@@ -22,7 +23,7 @@ from psycopg import Connection, Cursor
 from psycopg.rows import DictRow, tuple_row
 from psycopg.sql import SQL, Identifier
 from psycopg.types.composite import CompositeInfo, register_composite
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy import exc as sql
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
@@ -39,6 +40,10 @@ machine) would else hold its locks for as long, and nobody could take over its w
 statements PostgreSQL does not notice."""
 AWAY_FOR = 1.0
 """Seconds after which a server that was found away is asked again."""
+
+
+TRUSTED_FOR = 1.0
+"""Seconds after an answer in which a connection from a pool is used without asking whether it still stands."""
 
 
 class DatabaseAway(PersistenceError):
@@ -100,11 +105,19 @@ class PatientConnection(Connection[Any]):
 
     patience: float = PATIENCE
     link: Link
+    _answered_at = 0.0
+
+    def check(self) -> None:
+        """Raises psycopg.OperationalError if the server does not answer any more; who has just heard it, trusts it."""
+        if time.monotonic() - self._answered_at > TRUSTED_FOR:
+            psycopg_pool.ConnectionPool.check_connection(self)
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Called by psycopg for everything that waits for the server."""
         try:
-            return super().wait(gen, interval, timeout=timeout or self.patience)
+            found = super().wait(gen, interval, timeout=timeout or self.patience)
+            self._answered_at = time.monotonic()
+            return found
         except psycopg.errors.IdleInTransactionSessionTimeout as error:
             # The driver calls it an internal error, at which a worker would end; its connection is gone, no more.
             raise psycopg.OperationalError(str(error)) from error
@@ -170,15 +183,23 @@ def engine(url: str, patience: float, pool_size: int) -> Engine:
         link.check()  # the connection from the pool, tried just before, may have found out
         return connect(url, patience)
 
-    return create_engine(
+    opened = create_engine(
         url.replace("postgresql:", "postgresql+psycopg:", 1),
         creator=new_connection,
         poolclass=type("LinkPool", (_Pool,), {"link": link}),
-        pool_pre_ping=True,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=patience,
     )
+
+    @event.listens_for(opened, "checkout")
+    def _check(connection: PatientConnection, *_: object) -> None:
+        try:
+            connection.check()
+        except psycopg.Error as error:
+            raise sql.InvalidatePoolError(str(error)) from error
+
+    return opened
 
 
 class Datastore(library.PostgresDatastore):
@@ -201,6 +222,7 @@ class Datastore(library.PostgresDatastore):
         self._link = link_to(url)
         patient = type("Patient", (PatientConnection,), {"patience": patience, "link": self._link})
         self.pool.connection_class = patient
+        self.pool._check = PatientConnection.check  # type: ignore[assignment]
         self.pool.kwargs = {**given, "row_factory": self.pool.kwargs["row_factory"]}  # type: ignore[index]
         # After this the pool gives up, and whoever next asks for a connection begins anew; at its own 300 seconds
         # it would try at intervals that double, and be back a minute after the server is.

@@ -1,9 +1,11 @@
 """The engine of reactions: facts of other services in, own decisions out, each fact once.
 
 A reaction is a sentence, ``when_…_then_…``, and never replays. Its new events and its mark are saved in one
-transaction, so that a crash repeats a message but never its effect.
+transaction, so that a crash repeats a message but never its effect; what has come together is saved together.
 """
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
@@ -22,6 +24,7 @@ from shared.inbox import (
     Batch,
     ConsumerStopped,
     Execute,
+    Inbox,
     Kind,
     Mark,
     Overtaken,
@@ -29,7 +32,7 @@ from shared.inbox import (
     Receipt,
     parked_from,
 )
-from shared.metrics import DUPLICATES, HANDLED
+from shared.metrics import count
 from shared.recorder import First
 from shared.refusal import Refusal
 from shared.transport import Follower
@@ -42,6 +45,8 @@ App = TypeVar("App", bound=Application)
 CONSUMER = "react"
 RETRY_SECONDS = 0.1
 """Seconds after which parked messages are tried again at first: most wait for what is on its way in another log."""
+AT_ONCE = 200
+"""How many messages are handled in one transaction at most."""
 CONFLICTS = 5
 """How often a reaction is decided anew when somebody else wrote first."""
 
@@ -94,31 +99,46 @@ class Reactions(Generic[App]):
         self._seen[aggregate.id] = aggregate
         return aggregate
 
-    def react(self, message: Message) -> list[Aggregate]:
-        """Call every reaction to the message; the aggregates they changed, not yet saved."""
+    def react(self, messages: Sequence[Message]) -> list[Aggregate]:
+        """Call every reaction to the messages, in order; the aggregates they changed, not yet saved."""
         self._seen = {}
-        self.act = Act(
-            by=Actor(unit=SUITE_UNIT, post=self.app.name),
-            because=f"event:{message.id}",
-            recorded_at=self.app.clock(),
-            happened_at=message.fact.happened_at,
-        )
-        for name in self.handlers.get(message.fact.TOPIC, ()):
-            getattr(self, name)(message.fact, message)
+        now = self.app.clock()  # what is saved together is recorded at one moment
+        for message in messages:
+            self.act = Act(
+                by=Actor(unit=SUITE_UNIT, post=self.app.name),
+                because=f"event:{message.id}",
+                recorded_at=now,
+                happened_at=message.fact.happened_at,
+            )
+            for name in self.handlers.get(message.fact.TOPIC, ()):
+                getattr(self, name)(message.fact, message)
         return [aggregate for aggregate in self._seen.values() if aggregate.pending_events]
 
 
 class Reactor:
-    """Follows the logs that a service reacts to."""
+    """Follows the logs that a service reacts to.
 
-    def __init__(self, reactions: Reactions[Any], follower: Follower) -> None:
+    ``moment``: what is read in this context is of one moment, of the reference data that reactions ask for.
+    """
+
+    def __init__(
+        self,
+        reactions: Reactions[Any],
+        follower: Follower,
+        moment: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         self.reactions, self.follower = reactions, follower
         self.app: Application = reactions.app
+        self._inbox = Inbox(CONSUMER)
+        self._moment = moment
         self._faults_in_a_row = 0
         self._retry = Backoff(RETRY_SECONDS)
 
     def mark_of(self, source: str, partition: int) -> Mark:
         """How far the reactions have come."""
+        self._inbox.forget(
+            (source, partition)
+        )  # who asks begins there: another worker may have been there before
         with self.app.log.reading() as execute:
             return inbox.mark_of(execute, CONSUMER, source, partition)
 
@@ -136,72 +156,108 @@ class Reactor:
         """Handle what has come; whether there was anything. Raises ConsumerStopped."""
         try:
             batches = self.follower.poll(self.mark_of)
+            self.handle(batches)
             for batch in batches:
-                self.handle(batch)
                 self.follower.handled(batch)
         except Overtaken:
-            self.follower.rewind()
+            self._begin_again()
             return True
         except BaseException:
-            self.follower.rewind()
+            self._begin_again()
             raise
         if self._retry.due():
             self._retry.tried(*self.retry_parked())
         return bool(batches)
 
-    def handle(self, batch: Batch) -> None:
-        """Handle a batch in order; what was delivered before has no effect.
+    def _begin_again(self) -> None:
+        self._inbox.forget()
+        self.follower.rewind()
+
+    def handle(self, batches: Sequence[Batch]) -> None:
+        """Handle what has come, in order; what was delivered before has no effect.
 
         Raises Overtaken if another worker handles it, ConsumerStopped.
         """
+        for portion in inbox.portions(batches, AT_ONCE):
+            if self._at_once(portion):
+                continue
+            for batch in portion:
+                self._one_by_one(batch)
+
+    def _receive(self, batches: Sequence[Batch]) -> list[Receipt]:
         with self.app.log.reading() as execute:
-            receipt = inbox.receive(execute, CONSUMER, batch, self.app.clock())
-        for message in receipt.accept():
+            return self._inbox.receive(execute, batches)
+
+    def _accept(self, receipt: Receipt, batch: Batch) -> Iterator[Notification]:
+        """The messages to react to now."""
+        for message in receipt.accept(batch, self.app.clock()):
             if message.topic in VOCABULARY and message.topic not in self.reactions.handlers:
                 continue
             if str(message.originator_id) in receipt.blocked():
                 self._park(receipt, message, "behind", "an earlier fact of the same aggregate is parked")
                 continue
-            failed = self._handle(receipt, message)
+            yield message
+
+    def _park(self, receipt: Receipt, message: Notification, kind: Kind, reason: str) -> None:
+        receipt.park(parked_from(receipt.origin, message, kind, reason, self.app.clock()))
+
+    def _at_once(self, batches: Sequence[Batch]) -> bool:
+        """Handle all of it in one transaction. False if something stands in its way: then nothing has happened."""
+        receipts = self._receive(batches)
+        try:
+            messages = [
+                read(*receipt.origin, message)
+                for receipt, batch in zip(receipts, batches, strict=True)
+                for message in self._accept(receipt, batch)
+            ]
+            with self._moment():
+                changed = self.reactions.react(messages)
+            self._save(receipts, changed)
+        except (*TROUBLE, Overtaken):
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, it comes again with the message whose fault it is
+            self._inbox.forget()
+            return False
+        if messages:
+            self._faults_in_a_row = 0
+        return True
+
+    def _save(self, receipts: Sequence[Receipt], changed: Sequence[Aggregate]) -> None:
+        if any(receipt.changed for receipt in receipts):
+            self.app.save_with(partial(inbox.save, receipts=receipts), changed)
+        for receipt in receipts:
+            self._saved(receipt)
+
+    def _saved(self, receipt: Receipt) -> None:
+        count(CONSUMER, receipt.source, receipt.saved())
+        if receipt.parked:
+            self._retry.wanted()
+
+    def _one_by_one(self, batch: Batch) -> None:
+        """Message by message, so that what cannot be handled is parked and nothing else."""
+        [receipt] = self._receive([batch])
+        for message in self._accept(receipt, batch):
+            failed = self._react(receipt.origin, message, partial(inbox.save, receipts=[receipt]))
             if failed is None:
+                self._saved(receipt)
                 self._faults_in_a_row = 0
                 continue
             self._park(receipt, message, *failed)
             if failed[0] == "fault":
                 self._faults_in_a_row += 1
             if self._faults_in_a_row >= TOO_MANY_IN_A_ROW:
+                self._save([receipt], [])
                 raise ConsumerStopped(
                     f"{self.app.name}: {self._faults_in_a_row} messages in a row, last: {failed[1]}"
                 )
-        if receipt.changed:
-            self.app.save_with(receipt.save)
-            receipt.saved()
-        if receipt.parked:
-            self._retry.wanted()
-        DUPLICATES.labels(CONSUMER, batch.source).inc(receipt.duplicates)
-        HANDLED.labels(CONSUMER, batch.source).inc(len(batch.rows) - receipt.duplicates)
-
-    def _park(self, receipt: Receipt, message: Notification, kind: Kind, reason: str) -> None:
-        receipt.park(parked_from(receipt.origin, message, kind, reason, self.app.clock()))
-        self.app.save_with(receipt.save)
-        receipt.saved()
-
-    def _handle(self, receipt: Receipt, message: Notification) -> tuple[Kind, str] | None:
-        """Handle one message; why it could not be, or None. Raises Overtaken, and database trouble: nobody's fault."""
-        aggregate = str(message.originator_id)
-
-        def first(execute: Execute) -> None:
-            receipt.save(execute, handled=aggregate)
-
-        failed = self._react(receipt.origin, message, first)
-        if failed is None:
-            receipt.saved()
-        return failed
+        self._save([receipt], [])
 
     def _react(self, origin: tuple[str, int], message: Notification, first: First) -> tuple[Kind, str] | None:
+        """Handle one message; why it could not be, or None. Raises Overtaken, and database trouble: nobody's fault."""
         for _ in range(CONFLICTS):
             try:
-                changed = self.reactions.react(read(*origin, message))
+                with self._moment():
+                    changed = self.reactions.react([read(*origin, message)])
             except TROUBLE:
                 raise
             except (NotYet, Refusal) as error:
@@ -237,6 +293,8 @@ class Reactor:
             failed.add((row.source, row.aggregate_id))
             if reason != (row.kind, row.reason):
                 self.app.save_with(partial(_keep, replace(row, kind=reason[0], reason=reason[1])))
+        if rows:
+            self._inbox.forget()
         return healed, len(rows) - healed
 
     def discard(self, row: Parked) -> None:

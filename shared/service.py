@@ -60,6 +60,11 @@ class ServiceApplication(Application):
     config: Config
     people: KeyStore
 
+    def attempt(self, act: Act, use_case: UseCase) -> Written:
+        """See Application; what it asks its read models is of one moment."""
+        with self.views.one_moment():
+            return use_case(act)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
@@ -331,7 +336,9 @@ def open_service(
         follower=follow(
             "project", sorted({source for view in views.views.values() for source in view.sources})
         ),
-        reactor=Reactor(reactions, follow("react", reactions.sources)) if reactions else None,
+        reactor=(
+            Reactor(reactions, follow("react", reactions.sources), views.one_moment) if reactions else None
+        ),
         relay=relay,
         sealer=Sealer(service.name, app.log, config, clock),
         logs=[one for name, one in open_logs.items() if name != service.name],

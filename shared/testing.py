@@ -137,7 +137,7 @@ class Opened(AbstractContextManager["Opened"]):
         assert reactor is not None
         replay = reactor.follower.replay(source)
         for batch in replay.up_to({0: 1_000_000_000}):
-            reactor.handle(batch)
+            reactor.handle([batch])
         replay.close()
 
     def client(self, service: str, role: str, unit: str, post: str) -> "Caller":

@@ -4,8 +4,9 @@ A view has a version. A new version, or a rebuild, is built beside the live one 
 reactions never run in it.
 """
 
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -43,12 +44,14 @@ from shared.inbox import (
     Backoff,
     Batch,
     ConsumerStopped,
+    Inbox,
     Mark,
+    Overtaken,
     Parked,
     Receipt,
     parked_from,
 )
-from shared.metrics import DUPLICATES, HANDLED
+from shared.metrics import count
 from shared.postgres import PATIENCE
 from shared.refusal import Refusal
 from shared.transport import Follower, LogIncomplete, Replay
@@ -251,6 +254,14 @@ class ViewIsBeingBuilt(Refusal):
     status = 503
 
 
+class _Moment(threading.local):
+    """What a thread reads in, while it is to be of one moment."""
+
+    stack: ExitStack | None = None
+    connection: Connection | None = None
+    tables: Mapping[str, Table]
+
+
 class Views:
     """A service's read models in one database.
 
@@ -275,6 +286,9 @@ class Views:
         )
         self._builder = self._engine.execution_options(**({} if self._postgres else {"writes": True}))
         self._tables: dict[str, Table] = {}
+        self._moment = _Moment()
+        self._inbox = Inbox(CONSUMER)
+        self._folded_into: dict[str, Table] = {}
         self._faults_in_a_row = 0
         self._retry = Backoff(RETRY_SECONDS)
 
@@ -316,6 +330,8 @@ class Views:
 
     def table(self, connection: Connection, view: str) -> Table:
         """The live table of a view, to be queried in this connection. Raises ViewIsBeingBuilt."""
+        if connection is self._moment.connection and view in self._moment.tables:
+            return self._moment.tables[view]
         return self._live(connection, self.views[view])
 
     def _live(self, connection: Connection, view: View) -> Table:
@@ -349,8 +365,31 @@ class Views:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection to query with; everything read in it is of one moment."""
+        moment = self._moment
+        if moment.stack is None:
+            with self._snapshot() as connection:
+                yield connection
+            return
+        if moment.connection is None:
+            moment.connection = moment.stack.enter_context(self._snapshot())
+            moment.tables = self._all_live(moment.connection)
+        yield moment.connection
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Connection]:
         with self._reader.connect() as connection:
             yield connection
+            connection.commit()  # at a rollback the driver would forget the statements it has prepared
+
+    @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """Everything that this thread reads in here is of one moment: that of its first reading."""
+        with ExitStack() as stack:
+            self._moment.stack = stack
+            try:
+                yield
+            finally:
+                self._moment.stack = self._moment.connection = None
 
     def close(self) -> None:
         """Let go of connections."""
@@ -363,6 +402,9 @@ class Views:
 
     def mark_of(self, source: str, partition: int) -> Mark:
         """How far the views have come."""
+        self._inbox.forget(
+            (source, partition)
+        )  # who asks begins there: another worker may have been there before
         with self.reading() as connection:
             return inbox.mark_of(_execute_on(connection), CONSUMER, source, partition)
 
@@ -382,27 +424,47 @@ class Views:
         """Fold what has come into the views; whether there was anything. Raises ConsumerStopped."""
         try:
             batches = follower.poll(self.mark_of)
+            if batches:
+                self.fold(batches)
             for batch in batches:
-                self.fold(batch)
                 follower.handled(batch)
+        except Overtaken:
+            self._begin_again(follower)
+            return True
         except BaseException:
-            follower.rewind()
+            self._begin_again(follower)
             raise
         if self._retry.due():
             healed, remaining = self.retry_parked()
             self._retry.tried(healed, remaining)
         return bool(batches)
 
-    def fold(self, batch: Batch) -> None:
-        """Fold a batch: rows, received versions and mark in one transaction."""
+    def _begin_again(self, follower: Follower) -> None:
+        self._inbox.forget()
+        follower.rewind()
+
+    def fold(self, batches: Sequence[Batch]) -> None:
+        """Fold batches: rows, received versions and marks in one transaction.
+
+        Raises Overtaken if another worker folds them, ConsumerStopped.
+        """
         try:
-            self._in_transaction(lambda connection: self._fold(connection, batch, self._fold_quickly))
-        except (OperationalError, ConsumerStopped):
+            self._fold(batches, self._fold_quickly)
+        except (OperationalError, Overtaken):
             raise  # the database's trouble, not the batch's: the worker tries again
         except Exception:  # noqa: BLE001 - whatever a fold raises is found and parked with its message
-            self._in_transaction(lambda connection: self._fold(connection, batch, self._fold_one_by_one))
+            self._inbox.forget()
+            for batch in batches:
+                self._fold([batch], self._fold_one_by_one)
         if self._faults_in_a_row >= TOO_MANY_IN_A_ROW:
             raise ConsumerStopped(f"{self._faults_in_a_row} messages in a row could not be folded")
+
+    def _fold(self, batches: Sequence[Batch], how: "Folding") -> None:
+        receipts = self._in_transaction(partial(self._fold_in, batches, how))
+        for receipt in receipts:
+            count(CONSUMER, receipt.source, receipt.saved())
+            if receipt.parked:
+                self._retry.wanted()
 
     def _in_transaction(self, work: Callable[[Connection], T]) -> T:
         for attempt in range(CONFLICTS):
@@ -419,48 +481,58 @@ class Views:
                     "40P01",
                 ):
                     raise
+                self._inbox.forget()  # what was accepted is to be accepted again
         raise AssertionError("unreachable")
 
-    def _fold(self, connection: Connection, batch: Batch, how: "Folding") -> None:
-        receipt = inbox.receive(_execute_on(connection), CONSUMER, batch, self.clock())
-        accepted = []
-        for message in receipt.accept():
-            if message.topic in VOCABULARY:
-                accepted.append(message)
-            else:
-                receipt.park(parked_from(receipt.origin, message, "fault", "unknown event", self.clock()))
+    def _fold_in(self, batches: Sequence[Batch], how: "Folding", connection: Connection) -> list[Receipt]:
         tables = self._all_live(connection)
-        views = [view for name, view in self.views.items() if name in tables and batch.source in view.sources]
-        how(connection, receipt, accepted, {view.name: tables[view.name] for view in views})
-        receipt.save(_execute_on(connection))
-        DUPLICATES.labels(CONSUMER, batch.source).inc(receipt.duplicates)
-        HANDLED.labels(CONSUMER, batch.source).inc(len(accepted))
-        if receipt.parked:
-            self._retry.wanted()
+        if tables != self._folded_into:  # a rebuild has also written which messages of its view are parked
+            self._inbox.forget()
+            self._folded_into = tables
+        execute = _execute_on(connection)
+        receipts = self._inbox.receive(execute, batches)
+        accepted: list[tuple[Receipt, Notification]] = []
+        for receipt, batch in zip(receipts, batches, strict=True):
+            for message in receipt.accept(batch, self.clock()):
+                if message.topic in VOCABULARY:
+                    accepted.append((receipt, message))
+                else:
+                    receipt.park(parked_from(receipt.origin, message, "fault", "unknown event", self.clock()))
+        sources = {batch.source for batch in batches}
+        how(
+            connection,
+            accepted,
+            {
+                name: tables[name]
+                for name, view in self.views.items()
+                if name in tables and sources.intersection(view.sources)
+            },
+        )
+        inbox.save(execute, receipts)
+        return receipts
 
     def _fold_quickly(
         self,
         connection: Connection,
-        receipt: Receipt,
-        accepted: Sequence[Notification],
+        accepted: Sequence[tuple[Receipt, Notification]],
         tables: Mapping[str, Table],
     ) -> None:
-        """The whole batch in memory, then its rows; any exception undoes it all."""
-        read_once: dict[int, Message] = {}
+        """All of it in memory, then its rows; any exception undoes it all."""
+        read_once: dict[tuple[str, int], Message] = {}
         for name, table in tables.items():
             view = self.views[name]
             rows = Rows(connection, table, {}, complete=False)
-            blocked = receipt.blocked(name)
             messages = []
-            for message in accepted:
+            for receipt, message in accepted:
                 if message.topic not in view.handlers:
                     continue
-                if str(message.originator_id) in blocked:
+                if receipt.parked and str(message.originator_id) in receipt.blocked(name):
                     receipt.park(_behind(receipt, message, name, self.clock()))
                     continue
-                if message.id not in read_once:
-                    read_once[message.id] = read(*receipt.origin, message)
-                messages.append(read_once[message.id])
+                key = receipt.source, message.id
+                if key not in read_once:
+                    read_once[key] = read(*receipt.origin, message)
+                messages.append(read_once[key])
             if len(messages) > 1:
                 rows.load({view.row_id(message) for message in messages})
             for found in messages:
@@ -472,12 +544,11 @@ class Views:
     def _fold_one_by_one(
         self,
         connection: Connection,
-        receipt: Receipt,
-        accepted: Sequence[Notification],
+        accepted: Sequence[tuple[Receipt, Notification]],
         tables: Mapping[str, Table],
     ) -> None:
         """Message by message and view by view, so that what cannot be folded is parked and nothing else."""
-        for message in accepted:
+        for receipt, message in accepted:
             for name, table in tables.items():
                 if message.topic not in self.views[name].handlers:
                     continue
@@ -523,6 +594,8 @@ class Views:
                 healed += 1
             else:
                 failed |= of_it
+        if rows:
+            self._inbox.forget()
         return healed, len(rows) - healed
 
     def discard(self, row: Parked) -> None:
@@ -637,7 +710,7 @@ class Views:
             )
 
 
-Folding = Callable[[Connection, Receipt, Sequence[Notification], Mapping[str, Table]], None]
+Folding = Callable[[Connection, Sequence[tuple[Receipt, Notification]], Mapping[str, Table]], None]
 
 
 @dataclass
@@ -656,10 +729,7 @@ class Building:
         self.passed = 0
         self._views: list[_Beside] = []
         self._replays: dict[str, Replay] = {}
-        self._marks: dict[tuple[str, int], Mark] = {}
-        self._holes: dict[tuple[str, int], dict[int, int]] = {}
-        self._versions: dict[str, dict[str, int]] = {}
-        self._parked: dict[str, list[Parked]] = {}
+        self._receipts: dict[tuple[str, int], Receipt] = {}
 
     def add(self, view: View, table: Table) -> None:
         """Build this view too."""
@@ -667,7 +737,6 @@ class Building:
         for source in view.sources:
             if source not in self._replays:
                 self._replays[source] = self._follower.replay(source)
-                self._versions[source], self._parked[source] = {}, []
 
     def close(self) -> None:
         """Let go of files and connections."""
@@ -696,16 +765,10 @@ class Building:
 
     def _fold_batch(self, connection: Connection, batch: Batch, waiting: set[tuple[str, str]]) -> None:
         here = batch.source, batch.partition
-        receipt = Receipt(
-            consumer=CONSUMER,
-            batch=batch,
-            now=self.clock(),
-            mark=self._marks.get(here, Mark()),
-            versions=self._versions[batch.source],
-            holes=self._holes.get(here, {}),
-            parked=self._parked[batch.source],
-        )
-        accepted = [message for message in receipt.accept() if message.topic in VOCABULARY]
+        if here not in self._receipts:
+            self._receipts[here] = Receipt(CONSUMER, *here)
+        receipt = self._receipts[here]
+        accepted = [message for message in receipt.accept(batch, self.clock()) if message.topic in VOCABULARY]
         read_once: dict[int, Message] = {}
         for one in self._views:
             rows = Rows(connection, one.table, one.rows, complete=True)
@@ -729,7 +792,6 @@ class Building:
                     receipt.park(parked_from(here, message, "fault", reason, self.clock(), one.view.name))
             rows.flush()
         receipt.saved()
-        self._marks[here], self._holes[here] = receipt.mark, receipt.holes
         self.passed += len(batch.rows)
 
     def complete(self, connection: Connection) -> None:
@@ -737,10 +799,11 @@ class Building:
         execute = _execute_on(connection)
         missing = [hole for hole in inbox.holes(execute, CONSUMER) if hole[0] in self._replays]
         missing += [
-            (*here, after, until) for here, holes in self._holes.items() for after, until in holes.items()
+            (*here, *hole) for here, receipt in self._receipts.items() for hole in receipt.holes.items()
         ]
         for (source, partition), mark in inbox.marks(execute, CONSUMER).items():
-            at = self._marks.get((source, partition), Mark()).position
+            receipt = self._receipts.get((source, partition))
+            at = receipt.mark.position if receipt else 0
             if source in self._replays and at < mark.position:
                 missing.append((source, partition, at, mark.position))
         for source, partition, after, until in missing:
@@ -749,7 +812,7 @@ class Building:
                 f"publish them again: duban relay republish --service {source} --from {after + 1}"
             )
         gaps = [row for row in inbox.parked(execute, CONSUMER) if row.source in self._replays]
-        for row in [*gaps, *(row for rows in self._parked.values() for row in rows)]:
+        for row in [*gaps, *self._parked()]:
             if row.kind == "gap":
                 raise LogIncomplete(f"{row.source}, aggregate {row.aggregate_id}: {row.reason}")
 
@@ -758,9 +821,11 @@ class Building:
         execute = _execute_on(connection)
         for one in self._views:
             execute("DELETE FROM inbox_parked WHERE consumer=? AND handler=?", (CONSUMER, one.view.name))
-        for rows in self._parked.values():
-            for row in rows:
-                inbox.keep(execute, CONSUMER, row)
+        for row in self._parked():
+            inbox.keep(execute, CONSUMER, row)
+
+    def _parked(self) -> list[Parked]:
+        return [row for receipt in self._receipts.values() for row in receipt.parked]
 
 
 def _behind(receipt: Receipt, message: Notification, handler: str, now: datetime) -> Parked:

@@ -93,53 +93,54 @@ def _and_stop(first: First, execute: Execute) -> None:
 
 fold = Views._fold
 in_transaction = Views._in_transaction
-save = Receipt.save
+save = inbox.save
 held: list[Receipt] = []
+special = False
+"""Whether the batches in hand hold a task reassigned."""
 
 
-def fold_with_a_defect(
-    self: Views, connection: Connection, batch: inbox.Batch, how: Callable[..., None]
-) -> None:
+def fold_with_a_defect(self: Views, batches: Sequence[inbox.Batch], how: Callable[..., None]) -> None:
     """In place of Views._fold."""
-    special = any(row.topic == REASSIGNED for row in batch.rows)
+    global special
+    special = any(row.topic == REASSIGNED for batch in batches for row in batch.rows)
 
     def folding(
-        connection: Connection, receipt: Receipt, accepted: Sequence[Notification], tables: Any
+        connection: Connection, accepted: Sequence[tuple[Receipt, Notification]], tables: Any
     ) -> None:
         if special and MARK == "earlier":
             with self._writer.begin() as before:
-                save(receipt, _execute_on(before))
+                save(_execute_on(before), [receipt for receipt, _ in accepted])
             die()
-        how(connection, receipt, accepted, tables)
+        how(connection, accepted, tables)
         if special and MARK is None:
             die()
             stop("written")
 
     if special:
         stop("read")
-    fold(self, connection, batch, folding)
+    fold(self, batches, folding)
 
 
-def save_later(self: Receipt, execute: Execute, handled: str | None = None) -> None:
-    """In place of Receipt.save: nothing is written with the view."""
-    held.append(self)
+def save_later(execute: Execute, receipts: Sequence[Receipt]) -> None:
+    """In place of inbox.save: nothing is written with the view."""
+    held.extend(receipts)
 
 
-def save_nothing(self: Receipt, execute: Execute, handled: str | None = None) -> None:
-    """In place of Receipt.save: it has been written already."""
-    if not any(row.topic == REASSIGNED for row in self.batch.rows):
-        save(self, execute, handled)
+def save_nothing(execute: Execute, receipts: Sequence[Receipt]) -> None:
+    """In place of inbox.save: it has been written already."""
+    if not special:
+        save(execute, receipts)
 
 
 def in_two_transactions(self: Views, work: Callable[[Connection], Any]) -> Any:
     """In place of Views._in_transaction."""
     held.clear()
     result = in_transaction(self, work)
-    for receipt in held:
-        if any(row.topic == REASSIGNED for row in receipt.batch.rows):
+    if held:
+        if special:
             die()
         with self._writer.begin() as connection:
-            save(receipt, _execute_on(connection))
+            save(_execute_on(connection), held)
     return result
 
 
@@ -172,10 +173,11 @@ def _check(message: Message) -> None:
         raise RuntimeError("a bug that concerns one aggregate")
 
 
-def react_with_a_bug(self: Reactions[Any], message: Message) -> list[Aggregate]:
+def react_with_a_bug(self: Reactions[Any], messages: Sequence[Message]) -> list[Aggregate]:
     """In place of Reactions.react."""
-    _check(message)
-    return react(self, message)
+    for message in messages:
+        _check(message)
+    return react(self, messages)
 
 
 def fold_with_a_bug(self: View, rows: Rows, message: Message) -> None:
@@ -190,10 +192,10 @@ def install(role: str) -> None:
         Application.save_with = save_with_a_defect  # type: ignore[method-assign]
         Views._fold = fold_with_a_defect  # type: ignore[method-assign]
     if role == "project" and MARK == "later":
-        Receipt.save = save_later  # type: ignore[method-assign]
+        inbox.save = save_later  # type: ignore[assignment]
         Views._in_transaction = in_two_transactions  # type: ignore[method-assign]
     if role == "project" and MARK == "earlier":
-        Receipt.save = save_nothing  # type: ignore[method-assign]
+        inbox.save = save_nothing  # type: ignore[assignment]
     if DROP:
         KafkaPublisher.send = send_all_but_one  # type: ignore[method-assign]
     if BUG:

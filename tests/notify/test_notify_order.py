@@ -237,9 +237,9 @@ def test_movement_waits_until_its_case_is_known(world: World) -> None:
     )
     reactions = NotifyReactions(world.opened["notify"].app)
     with pytest.raises(NotYet):
-        reactions.react(message)
+        reactions.react([message])
     told(world, opened(CASE))
-    assert reactions.react(message) == []  # nobody has acknowledged anything that it could renew
+    assert reactions.react([message]) == []  # nobody has acknowledged anything that it could renew
 
 
 def test_a_notice_waits_for_the_name_of_its_unit(world: World) -> None:

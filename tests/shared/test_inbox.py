@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import inbox
-from shared.inbox import Batch, Overtaken, parked, reached, receive
+from shared.inbox import Batch, Inbox, Overtaken, parked, portions, reached, save
 from shared.testing import shanghai
 
 NOW = shanghai("2021-01-04 09:00")
@@ -24,16 +24,19 @@ class Database:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         for statement in inbox.tables("BLOB"):
             self.connection.execute(statement)
+        self.inbox = Inbox("test")
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Sequence[Sequence[Any]]:
         return self.connection.execute(statement, parameters).fetchall()
 
     def take(self, batch: Batch) -> tuple[list[tuple[str, int]], int]:
         """What of the batch has an effect, and how much of it was known before."""
-        receipt = receive(self.execute, "test", batch, NOW)
-        accepted = [(str(row.originator_id), row.originator_version) for row in receipt.accept()]
-        receipt.save(self.execute)
-        return accepted, receipt.duplicates
+        [receipt] = self.inbox.receive(self.execute, [batch])
+        accepted = [(str(row.originator_id), row.originator_version) for row in receipt.accept(batch, NOW)]
+        save(self.execute, [receipt])
+        received, duplicates = receipt.saved()
+        assert received == len(accepted)
+        return accepted, duplicates
 
 
 class Topic:
@@ -131,11 +134,48 @@ def test_a_reader_may_rely_on_a_position_when_every_partition_has_what_was_befor
 def test_two_workers_with_the_same_batch_write_it_once() -> None:
     topic, database = written("a", "a"), Database()
     topic.publish()
-    one, other = (receive(database.execute, "test", topic.batch(0, 0), NOW) for _ in range(2))
-    assert len(list(one.accept())) == len(list(other.accept())) == 2
-    one.save(database.execute)
+    batch = topic.batch(0, 0)
+    one, other = (Inbox("test").receive(database.execute, [batch]) for _ in range(2))
+    assert len(list(one[0].accept(batch, NOW))) == len(list(other[0].accept(batch, NOW))) == 2
+    save(database.execute, one)
     with pytest.raises(Overtaken):
-        other.save(database.execute)
+        save(database.execute, other)
+
+
+def test_a_worker_that_went_on_with_what_it_knew_while_another_had_its_partition_is_overtaken() -> None:
+    topic, database = written("a", "b", "a"), Database()
+    topic.publish()
+    database.take(topic.batch(0, 0, 1))
+    other, batch = Inbox("test"), topic.batch(0, 1, 2)
+    [receipt] = other.receive(database.execute, [batch])
+    assert len(list(receipt.accept(batch, NOW))) == 1
+    save(database.execute, [receipt])
+    batch = topic.batch(0, 2)
+    [receipt] = database.inbox.receive(database.execute, [batch])
+    assert len(list(receipt.accept(batch, NOW))) == 1
+    with pytest.raises(Overtaken):
+        save(database.execute, [receipt])
+    database.inbox.forget()
+    assert database.take(topic.batch(0, 1)) == ([("a", 2)], 1)
+
+
+def test_several_partitions_are_received_and_saved_together_in_portions() -> None:
+    topic, database = written("a", "b", "a", "c", "b", "a", partitions=2), Database()
+    topic.publish()
+    batches = [topic.batch(partition, 0) for partition in range(2)]
+    sizes, accepted = [], []
+    for portion in portions(batches, 4):
+        sizes.append([(batch.partition, len(batch.rows)) for batch in portion])
+        receipts = database.inbox.receive(database.execute, portion)
+        for receipt, batch in zip(receipts, portion, strict=True):
+            accepted += [(row.originator_id, row.originator_version) for row in receipt.accept(batch, NOW)]
+        save(database.execute, receipts)
+        for receipt in receipts:
+            receipt.saved()
+    assert sizes == [[(0, 2)], [(1, 4)]]
+    assert accepted == [("b", 1), ("b", 2), ("a", 1), ("a", 2), ("c", 1), ("a", 3)]
+    assert reached(database.execute, "test", "s", 6)
+    assert [len(batch.rows) for portion in portions(batches, 3) for batch in portion] == [2, 3, 1]
 
 
 def test_two_workers_who_heal_the_same_gap_write_it_once() -> None:
@@ -143,12 +183,14 @@ def test_two_workers_who_heal_the_same_gap_write_it_once() -> None:
     topic.publish(without=frozenset({1}))
     database.take(topic.batch(0, 0))
     topic.publish()
-    one, other = (receive(database.execute, "test", topic.batch(0, 2), NOW) for _ in range(2))
-    for receipt in (one, other):
-        assert [row.originator_version for row in receipt.accept() if row.originator_id == "a"] == [1, 2]
-    one.save(database.execute, handled="a")
+    batch = topic.batch(0, 2)
+    one, other = (Inbox("test").receive(database.execute, [batch]) for _ in range(2))
+    for [receipt] in (one, other):
+        accepted = receipt.accept(batch, NOW)
+        assert [row.originator_version for row in accepted if row.originator_id == "a"] == [1, 2]
+    save(database.execute, one)
     with pytest.raises(Overtaken):
-        other.save(database.execute, handled="a")
+        save(database.execute, other)
 
 
 def test_what_is_no_event_of_ours_is_parked_with_its_bytes() -> None:
@@ -180,6 +222,8 @@ def test_whatever_is_dropped_repeated_and_split_each_fact_has_its_effect_once_an
         begin = max(0, at[partition] - chance.randrange(4))  # a crash delivers some of it again
         end = at[partition] + chance.randrange(6)
         batch = topic.batch(partition, begin, end)
+        if chance.randrange(3) == 0:
+            database.inbox.forget()
         if batch.rows:
             accepted, _ = database.take(batch)
             seen += accepted

@@ -206,8 +206,8 @@ def test_a_message_that_needs_what_is_on_its_way_waits_for_it_and_lets_the_other
     assert reactor is not None
     app_of(opened).register(an_act(NOW), "early")
     app_of(opened).register(an_act(NOW), "late")
-    Echo.misses = 5
-    assert reactor.step()  # both wait for something, also at the second try
+    Echo.misses = 6
+    assert reactor.step()  # together, then each: both wait for something, also at the second try
     assert [(row.kind, row.reason) for row in reactor.parked()] == [("waiting", "NotYet: not here yet")] * 2
     assert reactor.retry_parked() == (1, 1)
     assert reactor.retry_parked() == (1, 0)
