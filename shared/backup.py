@@ -164,10 +164,10 @@ class _File:
         return self._connection.execute(f'SELECT {", ".join(columns)} FROM "{table}"{_which(columns)}')
 
     def put_events(self, rows: Sequence[Row]) -> None:
-        """See _Store."""
+        """See _Store. PostgreSQL writes an id with dashes, in which nobody would find it here."""
         self._connection.executemany(
             "INSERT INTO stored_events (rowid, originator_id, originator_version, topic, state) VALUES (?,?,?,?,?)",
-            rows,
+            [(position, id_.replace("-", ""), *rest) for position, id_, *rest in rows],
         )
 
     def empty(self, table: str) -> None:

@@ -49,10 +49,10 @@ class Told(Suite):
 
 
 @contextmanager
-def told(folder: Path) -> Iterator[Told]:
-    """The story, told in this folder, and somebody who can be asked about it."""
+def told(folder: Path, **settings: Any) -> Iterator[Told]:
+    """The story, told in this folder, or where ``settings`` say, and somebody who can be asked about it."""
     clock = StoppedClock(START)
-    with Opened(folder, clock, *SUITE.values()) as opened:
+    with Opened(folder, clock, *SUITE.values(), **settings) as opened:
         suite = Told(opened, clock)
         suite.run()
         clock.advance(hours=1)
