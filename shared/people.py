@@ -377,15 +377,17 @@ class KeyStore:
         return len(rows)
 
     def check(self) -> None:
-        """At a process's start: the master key is there and is the right one.
+        """At a process's start: the store's file is private, the master key is there and is the right one.
 
-        While the store is away only the former can be told. Raises Misconfigured.
+        While the store is away the last cannot be told. Raises Misconfigured.
         """
         if self._config.master_key is not None:
             self._read_masters()
         file = _file(self._config.keys_url)
-        if file is not None and not file.exists():
-            return
+        if file is not None:
+            if not file.exists():
+                return
+            _must_be_private(file)
         try:
             with self._asking() as connection:
                 used = {
@@ -448,7 +450,12 @@ class KeyStore:
         if self._opened is None:
             url = self._config.keys_url
             if (file := _file(url)) is not None:
-                file.parent.mkdir(parents=True, exist_ok=True)
+                if not file.exists():  # private before it holds anything, and SQLite's journal takes its mode
+                    put_once(file, b"")
+                try:
+                    _must_be_private(file)
+                except Misconfigured as error:  # it was right at the start: somebody is at work there
+                    raise DatabaseAway(str(error)) from error
             opened = views.engine(url, self._patience, self._pool_size, PRAGMAS)
             if file is not None:
                 _create(opened)
@@ -480,12 +487,20 @@ def _file(url: str) -> Path | None:
     return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:") else None
 
 
+def _must_be_private(file: Path) -> None:
+    """Raises Misconfigured if others may read the store's file; OSError."""
+    if (mode := read_by_others(file)) is not None:
+        raise Misconfigured(
+            f"DUBAN_KEYS: {file} has mode {mode:04o}; the keys must not be for others to read: chmod 600 {file}"
+        )
+
+
 def _away(error: Exception) -> NoReturn:
     raise DatabaseAway(f"the key store (DUBAN_KEYS; its table is made by duban migrate): {error}") from error
 
 
 def check_keys(config: Config, clock: Clock) -> None:
-    """At a process's start: the master key is there and is the right one. Raises Misconfigured."""
+    """At a process's start: see KeyStore.check. Raises Misconfigured."""
     store = KeyStore(config, clock)
     try:
         store.check()

@@ -15,6 +15,7 @@ from services.suite import SUITE
 from shared.clock import Clock
 from shared.config import Config
 from shared.main import settings
+from shared.people import check_keys
 from shared.trouble import TROUBLE
 from shared.web.app import create_app
 from shared.web.auth import Role, allow, load_key, verifier
@@ -295,6 +296,7 @@ def web(config: Config, clock: Clock) -> Flask:
 def serve_() -> None:
     """审计服务进程 Serve /api/v1/audit/… of the suite as a process of its own (DUBAN_HOST, DUBAN_PORT)."""
     config = settings()
+    check_keys(config, config.make_clock())
     serve(
         lambda: web(config, config.make_clock()),
         host=config.host,

@@ -284,6 +284,53 @@ def test_a_master_is_known_by_an_id_that_tells_nothing_of_it() -> None:
     assert bytes(32).hex()[:16] != one.id
 
 
+# --- the store's file ----------------------------------------------------------------------------------------
+
+
+def test_the_stores_file_is_its_owners_alone_from_its_first_byte(config: Config) -> None:
+    code = (
+        "import os, stat, sys; from pathlib import Path; from uuid import UUID; from shared.config import Config\n"
+        "from shared.people import KeyStore; from shared.clock import system_clock\n"
+        "os.umask(0)\n"
+        "data, seen = Path(sys.argv[1]), set()\n"
+        "def look(*_):\n"
+        "    seen.update((path.name, oct(path.stat().st_mode)[-3:]) for path in data.glob('keys.sqlite*'))\n"
+        "store = KeyStore(Config(data=data), system_clock)\n"
+        "sys.setprofile(look)\n"  # at each call and return
+        "store.seal('fgw/head', 'a.b', UUID(int=7), {'holder': '某人'})\n"
+        "sys.setprofile(None)\n"
+        "print(sorted(seen))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(config.data)], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout == "[('keys.sqlite', '600'), ('keys.sqlite-journal', '600')]\n"
+
+
+def test_a_store_that_others_may_read_stops_the_start_and_says_what_to_do(
+    store: KeyStore, config: Config
+) -> None:
+    token = sealed(store)
+    store.close()
+    path = config.data / "keys.sqlite"
+    path.chmod(0o644)
+    with pytest.raises(Misconfigured, match=rf"^DUBAN_KEYS: .*mode 0644.*: chmod 600 {path}$"):
+        check_keys(config, clock())
+    with pytest.raises(DatabaseAway, match="chmod 600"):
+        store.reveal(token, SUBJECT)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("DUBAN_")}
+    env |= {"DUBAN_DATA": str(config.data)}
+    for arguments in (["services.enterprise", "web"], ["services", "audit", "serve"]):
+        done = subprocess.run(
+            [sys.executable, "-m", *arguments], env=env, capture_output=True, text=True, cwd=ROOT, timeout=60
+        )
+        assert (done.returncode, "duban: DUBAN_KEYS: " in done.stderr) == (2, True), done.stderr
+        assert "Traceback" not in done.stderr
+    path.chmod(0o600)
+    check_keys(config, clock())
+    assert store.reveal(token, SUBJECT) == "欧阳明珠"
+
+
 # --- the store is away ---------------------------------------------------------------------------------------
 
 
