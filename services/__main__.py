@@ -34,7 +34,7 @@ from shared.config import Config, Misconfigured
 from shared.events import supervision
 from shared.events.base import Actor
 from shared.main import settings
-from shared.people import migrate_keys
+from shared.people import MASKED, migrate_keys
 from shared.recorder import rows_of
 from shared.reference import calendar_of
 from shared.refusal import Refusal
@@ -411,7 +411,7 @@ def _new_lines(logs_of: dict[str, Application], marks: dict[str, int]) -> Iterat
                 except Unreadable as error:
                     raise click.ClickException(f"{name} {row.id}: {error}") from error
                 for field in personal_fields(row.topic):
-                    line["data"][field] = "***"
+                    line["data"][field] = MASKED
                 yield line
             marks[name] = batch[-1].id
 

@@ -79,6 +79,8 @@ FINGERPRINTS = "duban/fingerprints"
 """No subject: the key of ``keyed``, kept with the subjects' keys."""
 NOT_HERE = "密钥不在此处 key not here"
 """Shown where the subject's key is not in this key store: a copy of the logs that was taken elsewhere."""
+MASKED = "***"
+"""Shown to those who may not see whose data they are, where they must see that there are some."""
 DAMAGED = "无法解读 unreadable"
 """Shown where a token was changed: the proof over the log names the place."""
 
@@ -538,6 +540,11 @@ def migrate_keys(config: Config, clock: Clock) -> str:
     finally:
         store.close()
     return "keys: subject_keys"
+
+
+def masked(value: Any) -> Any:
+    """A value as anybody may see it: of a token, that there is one."""
+    return MASKED if isinstance(value, str) and TOKEN.fullmatch(value) else value
 
 
 # --- bytes -----------------------------------------------------------------------------------------------

@@ -8,13 +8,17 @@ from typing import Any
 import msgspec
 from sqlalchemy import select
 
+from services.assignment.api.units import SEE_HOLDERS
 from services.audit.past import Past
 from services.audit.replay import Stored, columns_that_differ, stored
 from services.audit.why import Facts, is_secret
 from shared.events import supervision
 from shared.events.base import Message
+from shared.people import MASKED, KeyStore
 from shared.reference import REFERENCE_VIEWS
 from shared.views import View
+from shared.web.auth import Role
+from shared.web.lists import ALL_SEEING
 
 OWNER_OF_REFERENCE = "assignment"
 """Every service folds units, posts and the calendar alike: they are shown once."""
@@ -97,9 +101,19 @@ class Otherwise:
 
 
 def changes(
-    before: Past, after: Past, *, item: str | None = None, unit: str | None = None, cleared: bool = False
+    before: Past,
+    after: Past,
+    role: Role,
+    people: KeyStore,
+    *,
+    item: str | None = None,
+    unit: str | None = None,
 ) -> list[Change]:
-    """The rows that differ, of one item or one unit if asked; without those that the asker may not see."""
+    """The rows that differ, of one item or one unit if asked; without those that the asker may not see.
+
+    Personal data are masked, but for the names of posts' holders, where the lists show them to this role.
+    """
+    cleared = role in ALL_SEEING
     one, other = _rows(before), _rows(after)
     hidden = frozenset() if cleared else _secret_ids(one) | _secret_ids(other)
     wanted = None if item is None else _names_of(item, [*one.items(), *other.items()])
@@ -129,10 +143,23 @@ def changes(
                 f"{label} {part}".strip() if label != id_ else id_,
                 sides[0],
                 sides[1],
-                columns_that_differ(one.get(key), other.get(key)),
+                columns_that_differ(one.get(key), other.get(key))
+                | (_holders(sides[0], sides[1], role, people) if view == "posts" else {}),
             )
         )
     return found
+
+
+def _holders(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, role: Role, people: KeyStore
+) -> dict[str, tuple[Any, Any]]:
+    """A post's holders if they differ; also those whose names release 0.1.0 stored in clear."""
+    if before is None or after is None or before["holder"] == after["holder"]:
+        return {}
+    if role in SEE_HOLDERS:
+        before, after = people.revealed([before, after], "id", "holder")
+        return {"holder": (before["holder"], after["holder"])}
+    return {"holder": (before["holder"] and MASKED, after["holder"] and MASKED)}
 
 
 def otherwise(

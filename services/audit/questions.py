@@ -30,6 +30,7 @@ from shared import logs
 from shared.audit.access import act_of, record_access
 from shared.clock import SHANGHAI, Clock
 from shared.config import Config
+from shared.people import KeyStore
 from shared.refusal import Refusal
 from shared.service import open_log
 from shared.web.auth import Identity, Role
@@ -66,11 +67,13 @@ class Questions:
         self.config, self.clock = config, clock
         self.logs = {name: open_log(config, name, clock) for name in SUITE}
         self.pasts = Pasts(config, self.logs, clock)
+        self.people = KeyStore(config, clock)
         self._facts = Facts()
 
     def close(self) -> None:
         """Let go of files and connections."""
         self.pasts.close()
+        self.people.close()
         for application in self.logs.values():
             application.close()
 
@@ -129,7 +132,7 @@ class Questions:
         with self.pasts.alone():
             facts = self._read_on()
             before, after = self.pasts.at(since, progress), self.pasts.at(until, progress)
-            changed = changes(before, after, item=item, unit=unit, cleared=cleared)
+            changed = changes(before, after, who.role, self.people, item=item, unit=unit)
             whole = item is None and unit is None
             judged = otherwise(before, after, facts, None if whole else changed, cleared=cleared)
         return {

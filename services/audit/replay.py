@@ -19,6 +19,7 @@ from services.suite import SUITE
 from shared.application import Application
 from shared.config import Config
 from shared.inbox import Batch
+from shared.people import masked
 from shared.recorder import LogRecorder
 from shared.refusal import Refusal
 from shared.service import Service, open_service
@@ -242,12 +243,12 @@ def _compared(
 
 
 def columns_that_differ(one: Stored | None, other: Stored | None) -> dict[str, tuple[Any, Any]]:
-    """Column → its values in the two rows, where they differ."""
+    """Column → its values in the two rows, where they differ; of personal data only that they do."""
     if one is None or other is None:
         return {"id": (None if one is None else "…", None if other is None else "…")}
     first, second = msgspec.json.decode(one), msgspec.json.decode(other)
     return {
-        name: (first.get(name), second.get(name))
+        name: (masked(first.get(name)), masked(second.get(name)))
         for name in sorted(first.keys() | second.keys())
         if first.get(name) != second.get(name)
     }

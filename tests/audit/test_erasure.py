@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from services.__main__ import main
+from services.assignment.api.units import SEE_HOLDERS
 from services.audit.past import Cut
 from services.audit.questions import Questions
 from services.enterprise.domain.credit_code import check_digit
@@ -283,6 +284,31 @@ def test_erasure_empties_every_view_answer_export_notice_mail_and_backup_and_cha
             rows = {row["credit_code"]: row for row in office.get("/api/v1/enterprises").json["items"]}
             assert rows[CODE]["contact_name"] == rows[CODE]["contact_phone"] == shown
             assert rows[OTHER]["contact_name"] == (NEIGHBOUR if settings else NOT_HERE)
+
+
+def test_a_diff_shows_who_holds_a_post_as_the_lists_do_and_a_token_to_nobody(town: Town) -> None:
+    before = town.clock()
+    town.clock.advance(hours=1)
+    town.appoint("继任者")
+    town.opened.settle()
+    questions = Questions(town.opened.config, town.clock)
+
+    def holders(role: str) -> tuple[str, str]:
+        who = Identity("x/x", "x/x", "x", Role(role))
+        found = questions.diff(who, Cut(recorded=before), Cut(recorded=town.clock()))
+        assert "personal:" not in json.dumps(found)
+        (post,) = [one for one in found["changes"] if one["view"] == "posts"]
+        holder = tuple(post["columns"]["holder"].values())
+        assert f"holder {holder[0]} → {holder[1]}" in post["says"]
+        return holder
+
+    for role in Role:
+        names = (HOLDER, "继任者") if role in SEE_HOLDERS else ("***", "***")
+        assert holders(role) == names, role
+    town.erase(POST)
+    questions.people.forget()
+    assert holders("supervision_office") == (GONE, GONE)
+    questions.close()
 
 
 def test_erasing_twice_says_so_and_changes_nothing(town: Town) -> None:
