@@ -5,7 +5,9 @@ from uuid import UUID
 
 from flask import g
 from marshmallow import fields, validate
+from sqlalchemy import ColumnElement, Table, true
 
+from services.notify.views.notices import telling_no_secret
 from shared.events.notify import Level
 from shared.service import application, perform
 from shared.web.auth import Role, allow
@@ -24,7 +26,7 @@ from shared.web.http import (
     answer,
     context,
 )
-from shared.web.lists import many, one
+from shared.web.lists import many, one, reading
 
 blueprint = Blueprint("notify", __name__, url_prefix="/api/v1")
 
@@ -150,25 +152,31 @@ class AcknowledgeSchema(BaseSchema):
     note = Text(500, lines=True)
 
 
+def _for_auditors(table: Table) -> ColumnElement[bool]:
+    with reading() as (connection, views):
+        return telling_no_secret(connection, views, table) if g.identity.role == Role.auditor else true()
+
+
+def _mine(table: Table) -> ColumnElement[bool]:
+    return true() if g.identity.role == Role.auditor else table.c.to_post == g.identity.post
+
+
 @blueprint.get("/notices")
-@allow(*READERS)
+@allow(*READERS, Role.auditor)
 @blueprint.arguments(NoticesArgs, location="query")
 @blueprint.response(200, PageSchema.of(NoticeSchema))
 def list_notices(args: dict[str, Any]) -> dict[str, Any]:
-    """The inbox of the caller's own post: what may be shown by now."""
-    mine = [
-        lambda table: table.c.to_post == g.identity.post,
-        lambda table: table.c.not_before <= context().now,
-    ]
-    return many("notices", args, "level", "state", "matter", "case_id", where=mine, all_see=True)
+    """The inbox of the caller's own post: what may be shown by now. An auditor reads all that tell of no secret."""
+    where = [_mine, _for_auditors, lambda table: table.c.not_before <= context().now]
+    return many("notices", args, "level", "state", "matter", "case_id", where=where, all_see=True)
 
 
 @blueprint.get("/notices/<uuid:notice_id>")
-@allow(*READERS)
+@allow(*READERS, Role.auditor)
 @blueprint.response(200, NoticeSchema)
 def read_notice(notice_id: UUID) -> Any:
-    """One notice to the caller's unit; the leaders and the supervision office read all."""
-    return one("notices", notice_id, kind="Notice")
+    """One notice to the caller's unit; the leaders and the supervision office read all, an auditor as in the list."""
+    return one("notices", notice_id, kind="Notice", where=[_for_auditors])
 
 
 @blueprint.post("/notices/<uuid:notice_id>/acknowledge")
@@ -181,11 +189,11 @@ def acknowledge_notice(body: dict[str, Any], notice_id: UUID) -> Any:
 
 
 @blueprint.get("/escalations")
-@allow(Role.main_leader, Role.vice_leader, Role.supervision_office)
+@allow(Role.main_leader, Role.vice_leader, Role.supervision_office, Role.auditor)
 @blueprint.arguments(EscalationsArgs, location="query")
 @blueprint.response(200, PageSchema.of(EscalationSchema))
 def list_escalations(args: dict[str, Any]) -> dict[str, Any]:
-    """What is or was before the main leader."""
+    """What is or was before the main leader; for an auditor without secret matters."""
     escalated = [lambda table: table.c.state.is_not(None)]
     return many("escalations", args, "state", "unit", "case_id", where=escalated)
 
@@ -200,9 +208,9 @@ def acknowledge_escalation(body: dict[str, Any], escalation_id: UUID) -> Any:
 
 
 @blueprint.get("/digests")
-@allow(*READERS)
+@allow(*READERS, Role.auditor)
 @blueprint.arguments(DigestsArgs, location="query")
 @blueprint.response(200, PageSchema.of(DigestSchema))
 def list_digests(args: dict[str, Any]) -> dict[str, Any]:
-    """The digests of the caller's unit; the leaders and the two offices see all."""
-    return many("digests", args, "unit", "day")
+    """The digests of the caller's unit; the leaders and the two offices see all, an auditor what tells no secret."""
+    return many("digests", args, "unit", "day", where=[_for_auditors])

@@ -1,6 +1,6 @@
 """Lists: who sees what, filtered, sorted, page by page. One way for every resource of every service."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from time import sleep
@@ -55,12 +55,19 @@ def reading() -> Iterator[tuple[Connection, Views]]:
         yield connection, views
 
 
-def one(view: str, id: object, *, kind: str) -> tuple[Row, dict[str, str]]:  # noqa: A002
+def one(
+    view: str,
+    id: object,  # noqa: A002
+    *,
+    kind: str,
+    where: Sequence[Callable[[Table], ColumnElement[bool]]] = (),
+) -> tuple[Row, dict[str, str]]:
     """One row that the caller may see, with its ``ETag``. Raises NoSuchThing, also for what they may not see."""
     with reading() as (connection, views):
         table = views.table(connection, view)
+        conditions = [condition(table) for condition in where]
         row = connection.execute(
-            select(table).where(table.c.id == str(id), may_see(g.identity, table))
+            select(table).where(table.c.id == str(id), may_see(g.identity, table), *conditions)
         ).first()
     if row is None:
         raise NoSuchThing(kind=kind, id=id)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from werkzeug.test import Client
@@ -94,7 +95,11 @@ def test_the_answers_are_those_of_the_command_line(suite: Told, auditor: Caller)
         ("as-of?path=/api/v1/tasks", 422, "content-not-acceptable"),
         ("as-of?path=/nix&recorded=2021-01-18T04:00:00Z", 422, "no-such-answer"),
         ("as-of?path=/api/v1/tasks&recorded=2031-01-18T04:00:00Z", 422, "moment-has-not-come"),
-        ("as-of?path=/api/v1/notices&recorded=2021-01-18T04:00:00Z", 403, "role-may-not"),
+        (
+            f"as-of?path=/api/v1/calendar-releases/{UUID(int=1)}/preview&recorded=2021-01-18T04:00:00Z",
+            403,
+            "role-may-not",
+        ),
         ("why?subject=nix", 422, "subject-malformed"),
         ("why?subject=task:密1", 404, "no-such-thing"),
         ("why?subject=task:1", 422, "several-bear-this-number"),

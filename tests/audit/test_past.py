@@ -1,14 +1,18 @@
 """The suite as it was: as of a recorded moment, and as of a happened one."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from services.audit.past import AnswerIsAFile, Cut, MomentHasNotCome, NoSuchAnswer, Past
 from services.suite import SUITE
+from shared.audit.export import logged
+from shared.audit.secrecy import withheld
+from shared.events import notify
 from shared.events.audit import AuditAccessed
 from shared.service import open_log
 from shared.testing import Caller, Opened, StoppedClock
@@ -25,9 +29,16 @@ PATHS = (
     "/api/v1/whistles?limit=200",
     "/api/v1/rates?since=2021-01-01&until=2021-12-31",
     "/api/v1/whistle-rates?from=2021-01-01&until=2021-12-31",
+    "/api/v1/notices?limit=200",
+    "/api/v1/escalations?limit=200",
+    "/api/v1/digests?limit=200",
 )
 SERVICE_OF = dict(
-    zip(PATHS, ["assignment", *["supervision"] * 4, "enterprise", "supervision", "enterprise"], strict=True)
+    zip(
+        PATHS,
+        ["assignment", *["supervision"] * 4, "enterprise", "supervision", "enterprise", *["notify"] * 3],
+        strict=True,
+    )
 )
 
 
@@ -135,6 +146,36 @@ def test_a_secret_item_stays_secret_in_the_past(suite: Told) -> None:
     rows = as_of(suite, "/api/v1/tasks?limit=200", recorded=suite.clock()).json["items"]
     assert rows
     assert "密1" not in {row["number"] for row in rows}
+
+
+def test_of_notices_and_escalations_an_auditor_reads_what_an_export_would_show(suite: Told) -> None:
+    logs = {name: partial(logged, runtime.app.log) for name, runtime in suite.opened.runtimes.items()}
+    hidden = withheld(logs, "internal")["notify"]
+    shown, secret = set(), set()
+    escalated = {}
+    for index, fact in enumerate(suite.opened.log("notify")):
+        if isinstance(fact, notify.NoticeIssued | notify.DigestSent):
+            (secret if index in hidden else shown).add(str(fact.notice_id))
+        if isinstance(fact, notify.EscalationOpened):
+            escalated[str(fact.originator_id)] = index in hidden  # type: ignore[attr-defined]
+    assert shown
+    assert secret
+    live = suite.opened.client("notify", "auditor", "audit", "audit/auditor")
+
+    def ids(path: str, ask: Callable[[str], Any]) -> list[str]:
+        found, query = [], "?limit=200"
+        while query:
+            page = ask(f"/api/v1/{path}{query}").json
+            found += [row["id"] for row in page["items"]]
+            query = page["next"] and f"?limit=200&cursor={page['next']}"
+        return found
+
+    def then(path: str) -> Any:
+        return as_of(suite, path, recorded=suite.clock())
+
+    assert set(ids("notices", live.get)) == set(ids("notices", then)) == shown
+    assert ids("escalations", live.get) == ids("escalations", then)
+    assert set(ids("escalations", then)) == {id_ for id_, is_hidden in escalated.items() if not is_hidden}
 
 
 def test_asking_writes_who_asked_into_every_log_and_nothing_else(suite: Told) -> None:

@@ -2,11 +2,25 @@
 
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Date, Integer, String, Text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Date,
+    Integer,
+    String,
+    Table,
+    Text,
+    and_,
+    exists,
+    or_,
+    select,
+)
 
 from shared.events import notify
 from shared.events.base import Message
-from shared.views import MomentColumn, Rows, View
+from shared.views import MomentColumn, Rows, View, Views
 from shared.web.lists import concerned
 
 
@@ -150,3 +164,19 @@ class DigestsView(View):
             secrecy="internal",
             version=message.version,
         )
+
+
+def telling_no_secret(connection: Connection, views: Views, told: Table) -> ColumnElement[bool]:
+    """The rows of ``notices`` or ``digests`` that tell of no secret matter, be it by its number alone (as exports do).
+
+    A notice is of one matter, whose secrecy its own log says before it; a digest is one text about many.
+    """
+    cases, matters = views.table(connection, "cases"), views.table(connection, "escalations")
+    names_one = exists().where(
+        cases.c.secrecy == "secret",
+        or_(told.c.subject.contains(cases.c.number), told.c.text.contains(cases.c.number)),
+    )
+    if told.name == views.table(connection, "digests").name:
+        return ~names_one
+    known = select(matters.c.id).where(matters.c.secrecy != "secret")
+    return or_(told.c.matter.in_(known), and_(told.c.level == "digest", ~names_one))
