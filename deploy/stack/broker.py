@@ -10,8 +10,8 @@ from pathlib import Path
 from deploy.stack.program import START_SECONDS, Program, free_port
 from deploy.stack.programs import CLASSES, broker_jars, java
 
-USERS = ("admin", "assignment", "supervision", "enterprise", "notify")
-"""Who may log in to a broker with SASL: its super user, and each service."""
+USERS = ("admin", "assignment", "supervision", "enterprise", "notify", "auditor")
+"""Who may log in to a broker with SASL: its super user, each service, and who reads the checkpoints."""
 
 STARTED = b"Kafka Server started (kafka.server.KafkaRaftServer)"
 LISTENING = "127.0.0.1:{port}"

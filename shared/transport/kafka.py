@@ -600,7 +600,10 @@ def _apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[st
         try:
             rights = [acl for service, sources in reads.items() for acl in _rights(service, sources)]
             admin.create_acls(rights)
-            done.append(f"{len(rights)} rights: each service writes its own topic and reads those it follows")
+            done.append(
+                f"{len(rights)} rights: each service writes its own topics and reads those it follows, "
+                f"the user {AUDITOR} reads the checkpoints"
+            )
         except SecurityDisabledError:
             done.append("the broker has no authorizer: no rights set")
         return done
@@ -608,6 +611,8 @@ def _apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[st
         admin.close()
 
 
+AUDITOR = "auditor"
+"""The broker's user who reads the checkpoints, and nothing else."""
 EVENTS = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
 """Settings of an event topic: what is written stays."""
 CHECKPOINTS = {"cleanup.policy": "compact"}
@@ -648,10 +653,10 @@ def _apply_topic(
 
 
 def _rights(service: str, sources: Sequence[str]) -> Iterator[Any]:
-    def allow(kind: Any, name: str, *operations: Any) -> Iterator[Any]:
+    def allow(kind: Any, name: str, *operations: Any, user: str = service) -> Iterator[Any]:
         for operation in operations:
             yield ACL(
-                principal=f"User:{service}",
+                principal=f"User:{user}",
                 host="*",
                 operation=operation,
                 permission_type=ACLPermissionType.ALLOW,
@@ -660,9 +665,9 @@ def _rights(service: str, sources: Sequence[str]) -> Iterator[Any]:
 
     own = topic_of(service)
     yield from allow(ResourceType.TOPIC, own, ACLOperation.WRITE, ACLOperation.DESCRIBE, ACLOperation.READ)
-    yield from allow(
-        ResourceType.TOPIC, checkpoints_topic_of(service), ACLOperation.WRITE, ACLOperation.DESCRIBE
-    )
+    checkpoints = checkpoints_topic_of(service)
+    yield from allow(ResourceType.TOPIC, checkpoints, ACLOperation.WRITE, ACLOperation.DESCRIBE)
+    yield from allow(ResourceType.TOPIC, checkpoints, ACLOperation.READ, ACLOperation.DESCRIBE, user=AUDITOR)
     for source in sources:
         yield from allow(ResourceType.TOPIC, topic_of(source), ACLOperation.READ, ACLOperation.DESCRIBE)
     for consumer in ("project", "react"):

@@ -469,12 +469,13 @@ def test_a_sealer_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) -> 
 
     worker.start()
     killed_at = []
-    for latest in (0.02, 0.02, 0.02, 0.3, 0.3):  # amid the batches; while a checkpoint is signed and copied
+    # Amid the batches, before the first, while a checkpoint is signed and copied.
+    for latest in (0.02, 0.02, 0.02, 0.3, 0.3, 0.02, 0.3, 0.02, 0.3, 0.02):
         until_more_than(tree.mark().size)
         time.sleep(chance.uniform(0, latest))
         worker.kill()
         killed_at.append(tree.mark().size)
-        runtime.app.log.insert_events(events.some(12_000))
+        runtime.app.log.insert_events(events.some(6_000))
         worker.start()
     until_more_than(events.written - 1)
     end = time.monotonic() + 60
@@ -492,6 +493,13 @@ def test_a_sealer_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) -> 
     assert report.holds, report.findings
     assert report.events == report.sealed == report.proven == events.written == 72_000
     print(f"killed at {killed_at}, {report.checkpoints} checkpoints")
+    peaceful = open_sealed(tmp_path / "peace", create=True)
+    peaceful.write(Events(23, 200).some(events.written))
+    peaceful.seal()
+    for level in range(3):
+        assert list(tree.tiles(level)) == list(peaceful.tree.tiles(level)) != []
+    assert tree.mark() == peaceful.tree.mark()
+    peaceful.close()
     runtime.close()
 
 

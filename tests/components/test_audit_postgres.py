@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -20,7 +21,12 @@ from shared.audit.places import Outside, folder_of
 from shared.config import Config
 from shared.service import migrate
 from shared.testing import StoppedClock
-from shared.transport.kafka import apply_topics, checkpoints_topic_of, publish_checkpoint
+from shared.transport.kafka import (
+    apply_topics,
+    checkpoints_topic_of,
+    client_settings,
+    publish_checkpoint,
+)
 from shared.trouble import TROUBLE, BrokerAway
 from tests.audit.sealed import SERVICE, START, Events, Sealed, open_sealed
 from tests.audit.test_tampering import Row, first_bad_place
@@ -255,25 +261,48 @@ def test_checkpoints_go_to_a_compacted_topic_and_can_be_verified_from_there(
     sealed.close()
 
 
-def test_a_service_may_write_its_own_checkpoints_only(sasl_broker: Broker) -> None:
-    def as_user(user: str) -> Config:
-        return Config(
-            kafka=sasl_broker.bootstrap,
-            database="postgresql://nobody/{service}",
-            kafka_security="SASL_PLAINTEXT",
-            kafka_user=user,
-            kafka_password=password_of(user),
-            kafka_partitions=1,
-        )
+def test_who_writes_checkpoints_and_who_reads_them_on_a_broker_with_rights(
+    sasl_broker: Broker, tmp_path: Path
+) -> None:
+    def settings(user: str) -> dict[str, Any]:
+        return {
+            "kafka": sasl_broker.bootstrap,
+            "kafka_security": "SASL_PLAINTEXT",
+            "kafka_user": user,
+            "kafka_password": password_of(user),
+            "kafka_partitions": 1,
+        }
 
-    apply_topics(as_user("admin"), {"assignment": [], "notify": []})
-    publish_checkpoint(as_user("assignment"), "assignment", 1, "a note")
-    with pytest.raises(BrokerAway, match="Authorization"):
-        publish_checkpoint(as_user("notify"), "assignment", 2, "a forged note")
-    admin = {
-        "security_protocol": "SASL_PLAINTEXT",
-        "sasl_mechanism": "SCRAM-SHA-512",
-        "sasl_plain_username": "admin",
-        "sasl_plain_password": password_of("admin"),
-    }
-    assert [note for _, note in notes_on(sasl_broker, **admin)] == ["a note"]
+    login = client_settings(Config(**settings("auditor")))
+    del login["bootstrap_servers"]
+    apply_topics(Config(**settings("admin")), {SERVICE: [], "notify": []})
+    sealed = open_sealed(tmp_path, create=True, **settings(SERVICE))
+    events = Events(36, 9)
+    for count in (10, 20):
+        sealed.write(events.some(count))
+        sealed.seal()
+    # Who may write nowhere is not even given a producer's id.
+    refused = {"notify": "TopicAuthorizationFailedError", "auditor": "ClusterAuthorizationFailedError"}
+    for stranger, error in refused.items():
+        with pytest.raises(BrokerAway, match=error):
+            publish_checkpoint(Config(**settings(stranger)), SERVICE, 2, "a forged note")
+
+    found = notes_on(sasl_broker, **login)
+    assert [note for _, note in found] == [one.note for one in sealed.tree.checkpoints()]
+    report = sealed.verify(others=[Shown(key, note) for key, note in found])
+    assert report.holds, report.findings
+    with KafkaAdminClient(bootstrap_servers=sasl_broker.bootstrap, **login) as admin:
+        assert set(admin.list_topics()) == {checkpoints_topic_of(SERVICE), checkpoints_topic_of("notify")}
+
+    # Whoever has the database and the key rewrites the log; what is on the broker tells.
+    with sealed.app.log.writing() as execute:
+        for table in ("tiles", "checkpoints", "deliveries"):
+            execute(f"DELETE FROM seal_{table}", ())
+        execute("UPDATE seal_mark SET size=0, position=0", ())
+        execute("UPDATE stored_events SET state=? WHERE rowid=7", (b"{}",))
+    seal.catch_up(sealed.tree)
+    seal.sign(sealed.config, SERVICE, sealed.tree, sealed.clock)
+    assert sealed.verify().holds
+    kinds = {one.kind for one in sealed.verify(others=[Shown(key, note) for key, note in found]).findings}
+    assert "split_view" in kinds
+    sealed.close()
