@@ -131,8 +131,8 @@ def asyncapi() -> str:
     )
     components = dict(components)
     for cls in published.values():
-        for name, subject in personal_fields(cls.TOPIC).items():
-            components[cls.__name__]["properties"][name]["x-personal-data-of"] = subject
+        for name, mark in personal_fields(cls.TOPIC).items():
+            components[cls.__name__]["properties"][name]["x-personal-data-of"] = mark.subject
     messages = {}
     for (topic, cls), schema in zip(published.items(), schemas, strict=True):
         messages[cls.__name__] = {

@@ -4,6 +4,7 @@ A log cannot forget; a key can be erased. What is stored, folded, published, bac
 
     personal:1:<generation>:<subject>:<topic>:<aggregate id>:<field>:<base64url of nonce ‖ AES-256-GCM>
 
+The subject is an id, or ``id#n`` where it stands for one person after another (a post): the n-th event of that post.
 All before the last colon is authenticated with the text, so a token says whose and what it is and cannot be taken for
 another. Whoever answers a person (HTTP, the command line) shows it by ``revealed``. Erasing a subject's key empties
 every view, export and backup at once and changes no byte of a log. Each key is wrapped by a master key that is
@@ -41,6 +42,7 @@ from sqlalchemy import (
     Table,
     Text,
     func,
+    or_,
     select,
     text,
     tuple_,
@@ -271,10 +273,11 @@ class KeyStore:
 
         A value that is no token of this subject is shown as it is: release 0.1.0 stored texts in clear.
         """
-        if value is None or _named_in(value, subject) is None:
+        named = None if value is None else _named_in(value, subject)
+        if value is None or named is None:
             return value
         head, _, hidden = value.rpartition(":")
-        key = self._keys([(subject, int(head.split(":")[2]))]).popitem()[1]
+        key = self._keys([named])[named]
         if key is None:
             return NOT_HERE
         if key.bytes is None:
@@ -324,6 +327,14 @@ class KeyStore:
         return found
 
     # -- erasing -------------------------------------------------------------------------------------------------
+
+    def keys_of(self, subject: str) -> Sequence[Any]:
+        """All keys of this subject, or of those who bear its id one after another: rows in the order they were made."""
+        its = or_(TABLE.c.subject == subject, TABLE.c.subject.startswith(f"{subject}#", autoescape=True))
+        with self._asking() as connection:
+            return connection.execute(
+                select(TABLE).where(its).order_by(TABLE.c.created_at, TABLE.c.subject, TABLE.c.generation)
+            ).all()
 
     def present_generation(self, subject: str) -> int:
         """The number of the subject's key. Raises NothingToErase, ErasedAlready."""
@@ -551,11 +562,12 @@ def masked(value: Any) -> Any:
 
 
 def _named_in(value: str, subject: str) -> tuple[str, int] | None:
-    """Subject and generation of a token of this subject; None for any other text."""
+    """Subject and generation of a token of this subject, or of one of those who bear its id; None for other text."""
     if not TOKEN.fullmatch(value):
         return None
-    _, _, generation, whose, *_ = value.split(":")
-    return (subject, int(generation)) if unquote(whose) == subject else None
+    _, _, generation, quoted, *_ = value.split(":")
+    whose = unquote(quoted)
+    return (whose, int(generation)) if whose.partition("#")[0] == subject else None
 
 
 def _padded(said: str) -> bytes:

@@ -37,10 +37,10 @@ def _names(topic: str) -> tuple[str, ...]:
 
 
 @cache
-def personal_fields(topic: str) -> Mapping[str, str]:
-    """The event's fields that hold personal data, each with the field that names whose they are."""
+def personal_fields(topic: str) -> Mapping[str, Personal]:
+    """The event's fields that hold personal data, each with its mark, which says whose they are."""
     return {
-        name: mark.subject
+        name: mark
         for name, hint in get_type_hints(VOCABULARY[topic], include_extras=True).items()
         for mark in getattr(hint, "__metadata__", ())
         if isinstance(mark, Personal)
@@ -112,18 +112,21 @@ class WireMapper(Mapper[UUID]):
     def _sealed(self, event: Any) -> Mapping[str, str]:
         sealed: dict[str, str] = {}
         personal = personal_fields(event.TOPIC)
-        for named in set(personal.values()):
+        for mark in set(personal.values()):
             texts = {
                 field: said
                 for field, of in personal.items()
-                if of == named and (said := getattr(event, field))  # an empty text tells of nobody
+                if of == mark and (said := getattr(event, field))  # an empty text tells of nobody
             }
             if texts:
                 if self.seal is None:
                     raise TypeError(
                         f"{event.TOPIC} holds personal data, and there is no key store to seal it"
                     )
-                sealed |= self.seal(getattr(event, named), event.TOPIC, event.originator_id, texts)
+                whose = getattr(event, mark.subject)
+                if mark.anew:
+                    whose = f"{whose}#{event.originator_version}"
+                sealed |= self.seal(whose, event.TOPIC, event.originator_id, texts)
         return sealed
 
     def to_domain_event(self, stored_event: StoredEvent) -> Any:

@@ -8,6 +8,7 @@ import click
 
 from services.command_line import Data, config_of
 from shared.application import Application
+from shared.clock import local_day
 from shared.config import Config
 from shared.events.base import Actor
 from shared.people import KeyStore, erase, erase_again, make_master, rotate_master
@@ -35,7 +36,8 @@ def service_of(subject: str) -> str:
 @click.option("--ground", required=True, help="依据 Why; shown in place of the data, so it must name nobody.")
 @click.option("--by", "post", default=None, help="岗位 Who does it: a post id (default: the command line).")
 def erase_(data: Path | None, subject: str, ground: str, post: str | None) -> None:
-    """删除个人信息 Erase for good the personal data of SUBJECT: a post id (its holders) or a credit code (its contact).
+    """删除个人信息 Erase for good the personal data of SUBJECT: a credit code (its contact), a post id (all its holders
+    so far), or one holder of a post as ``duban person list`` names them (fgw/head#7).
 
     Only the key is erased: no log changes, every proof still holds, and every view, export and backup shows
     "erased" instead, in a running suite within seconds. Who is registered afterwards gets a new key.
@@ -47,8 +49,24 @@ def erase_(data: Path | None, subject: str, ground: str, post: str | None) -> No
             if post is None
             else Actor(unit=post.partition("/")[0], post=post)
         )
-        generation = erase(app, store, by, subject, ground)
-    click.echo(f"{subject}: 已删除 erased（密钥 key {generation}）")
+        keys = store.keys_of(subject)
+        present = dict.fromkeys(row.subject for row in keys if row.erased_at is None)
+        for one in present or [keys[-1].subject if keys else subject]:
+            click.echo(f"{one}: 已删除 erased（密钥 key {erase(app, store, by, one, ground)}）")
+
+
+@person.command("list")
+@Data
+@click.argument("subject")
+def list_(data: Path | None, subject: str) -> None:
+    """列出 Whose data are kept under a post id or credit code, since when, what was erased when and why; no names."""
+    config = config_of(data)
+    with _opened(config, service_of(subject)) as (_, store):
+        for row in store.keys_of(subject):
+            line = f"{row.subject}: {local_day(row.created_at)} 登记 registered（密钥 key {row.generation}）"
+            if row.erased_at is not None:
+                line += f"，{local_day(row.erased_at)} 已删除 erased：{row.ground}"
+            click.echo(line)
 
 
 @person.command("reapply")

@@ -119,7 +119,7 @@ class PostHolderAppointed(Fact):
     TOPIC = "assignment.post_holder_appointed"
     post: str
     unit: str
-    holder: Annotated[str, Personal("post")]
+    holder: Annotated[str, Personal("post", anew=True)]
     since: date
 
 

@@ -452,7 +452,9 @@ def test_the_key_given_decides_whose_log_it_is(sealed: Sealed) -> None:
 # --- as a process ----------------------------------------------------------------------------------------
 
 
-def test_a_sealer_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None:
+def test_a_sealer_that_is_killed_at_any_moment_loses_nothing(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     chance = random.Random(23)
     config = Config(data=tmp_path / "data", poll_seconds=0.01, seal_seconds=1.0, log_level="error")
     runtime = open_service(SUITE[SERVICE], config, config.make_clock())
@@ -460,6 +462,7 @@ def test_a_sealer_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) -> 
     runtime.app.log.insert_events(events.some(12_000))
     tree = Tree(runtime.app.log)
     worker = worker_of(SERVICE, config, tmp_path / "worker.log", role="seal")
+    request.addfinalizer(worker.kill)
 
     def until_more_than(size: int) -> None:
         end = time.monotonic() + 60
