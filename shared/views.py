@@ -384,6 +384,9 @@ class Views:
     @contextmanager
     def one_moment(self) -> Iterator[None]:
         """Everything that this thread reads in here is of one moment: that of its first reading."""
+        if self._moment.stack is not None:
+            yield
+            return
         with ExitStack() as stack:
             self._moment.stack = stack
             try:

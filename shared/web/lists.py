@@ -51,7 +51,7 @@ def reading() -> Iterator[tuple[Connection, Views]]:
     runtime = current_app.extensions["runtime"]
     views: Views = runtime.views
     wait_for_positions(wanted_positions(), views.reached, runtime.config.read_wait_seconds, sleep)
-    with views.reading() as connection:
+    with views.one_moment(), views.reading() as connection:
         yield connection, views
 
 
