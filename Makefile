@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo demo-cluster test check format run stack stack-stop faults faults-short bench docs clean
+.PHONY: help setup compiled lock demo demo-cluster test check format run stack stack-stop faults faults-short bench docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -15,18 +15,21 @@ setup: .venv/.ready ## Make .venv with every package at its locked version
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+compiled: setup # every process starts sooner, also where Python may not write what it compiles
+	@$(BIN)/python -m compileall -q services shared tests deploy
+
 lock: ## Recompute requirements.lock from pyproject.toml (needs pip-tools)
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --all-build-deps --extra dev --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 
-demo: setup ## Run the whole closed loop and tell its story
+demo: compiled ## Run the whole closed loop and tell its story
 	$(BIN)/duban demo
 
-demo-cluster: setup ## The same on a real broker and database, every role a process
+demo-cluster: compiled ## The same on a real broker and database, every role a process
 	$(BIN)/python -m deploy.stack run sh -c '$(BIN)/duban migrate && $(BIN)/duban topics apply && $(BIN)/duban demo --cluster'
 
-test: setup ## Run every test but the fault harness (see faults-short, faults)
-	$(BIN)/pytest -n auto --ignore=tests/components --ignore=tests/roles --ignore=tests/faults
-	$(BIN)/pytest tests/components tests/roles # one after the other: each has the machine to itself
+test: compiled ## Run every test; of the fault harness the short run (see faults)
+	$(BIN)/pytest -n auto --durations=15 --ignore=tests/components --ignore=tests/roles --ignore=tests/faults
+	$(BIN)/pytest --durations=15 tests/components tests/roles tests/faults # one after the other: each has the machine to itself
 
 check: setup ## Format, lint, types
 	$(BIN)/ruff format --check .
@@ -46,13 +49,13 @@ stack: setup ## Start a real PostgreSQL and Kafka broker in .stack, which run on
 stack-stop: setup ## Stop them; their data stays
 	$(BIN)/python -m deploy.stack stop
 
-faults-short: setup ## Kill its parts for some minutes
+faults-short: compiled ## Kill its parts for some minutes
 	$(BIN)/pytest -v tests/faults
 
-faults: setup ## Kill its parts at length: 4 clients x 2,000 commands; DUBAN_FAULTS_SEED=N repeats a run
+faults: compiled ## Kill its parts at length: 4 clients x 2,000 commands; DUBAN_FAULTS_SEED=N repeats a run
 	DUBAN_FAULTS=long $(BIN)/pytest -s -v tests/faults tests/roles
 
-bench: setup ## Run the benchmarks; prints ratios against baselines of the same run
+bench: compiled ## Run the benchmarks; prints ratios against baselines of the same run
 	$(BIN)/python -m tests.bench
 
 docs: setup ## Regenerate OpenAPI, AsyncAPI, the event map and golden files of new events

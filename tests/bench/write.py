@@ -12,7 +12,7 @@ from shared.config import Config
 from shared.web.auth import Role
 from tests.bench.components import Request, rate, ready, running, token
 
-ROUNDS, WRITES = 8, 300
+ROUNDS, WRITES = 40, 60
 
 
 def run() -> list[str]:

@@ -11,6 +11,7 @@ from shared.transport.kafka import topic_of
 from tests.faults.checks import problems
 from tests.faults.client import Client, Command
 from tests.faults.cluster import SESSION_SECONDS, Cluster, Member, until
+from tests.faults.conftest import LONG
 
 ROLES = (
     ("assignment", "web", 1),
@@ -271,7 +272,8 @@ def logged(members: list[Member], event: str) -> list[object]:
 
 
 # Last, because what a defective reaction has done to supervision's log stays there.
-@pytest.mark.parametrize("mark", [None, "later", "earlier"])
+# Without a defect (only in a long run: the short one has R1 for it) dying at the same place leads to nothing.
+@pytest.mark.parametrize("mark", [*([None] if LONG else []), "later", "earlier"])
 def test_a_mark_that_does_not_move_with_its_effect_is_caught(
     cluster: Cluster, client: Client, tmp_path: Path, mark: str | None
 ) -> None:

@@ -19,7 +19,7 @@ ROLES = (
 )
 COMMANDS = 2000 if LONG else 300
 PAUSE = 0.1
-KILLS = 20 if LONG else 5
+KILLS = 20 if LONG else 3
 
 
 def no_problems(cluster: Cluster) -> None:
