@@ -18,7 +18,10 @@ from shared import logs
 log = logs.log("inbox")
 
 Execute = Callable[[str, Sequence[Any]], Sequence[Sequence[Any]]]
-"""Runs one SQL statement (``?`` placeholders) in the transaction at hand; its rows, if it gives any."""
+"""Runs one SQL statement (``?`` placeholders) in the transaction at hand; its rows, if it gives any.
+
+What is written before new events says RETURNING: in the pipeline in which PostgreSQL gets it, a statement's failure is
+raised where its rows are read, else only after others, which hide it."""
 
 Kind = Literal["gap", "waiting", "fault", "behind"]
 """Why a message is parked: earlier facts of its aggregate are missing; it needs what has not arrived yet; it cannot be
@@ -346,11 +349,15 @@ def save(execute: Execute, receipts: Collection[Receipt]) -> None:
         here = (receipt.consumer, receipt.source, receipt.partition)
         for after in receipt.holes.keys() - receipt._holes.keys():
             execute(
-                "DELETE FROM inbox_holes WHERE consumer=? AND source=? AND partition=? AND after=?",
+                "DELETE FROM inbox_holes WHERE consumer=? AND source=? AND partition=? AND after=? "
+                "RETURNING 1",
                 (*here, after),
             )
         for after in receipt._holes.keys() - receipt.holes.keys():
-            execute("INSERT INTO inbox_holes VALUES (?,?,?,?,?)", (*here, after, receipt._holes[after]))
+            execute(
+                "INSERT INTO inbox_holes VALUES (?,?,?,?,?) RETURNING 1",
+                (*here, after, receipt._holes[after]),
+            )
         for row in receipt._unpark:
             remove(execute, receipt.consumer, row)
         for row in receipt._park:
@@ -551,7 +558,7 @@ def keep(execute: Execute, consumer: str, row: Parked) -> None:
     execute(
         "INSERT INTO inbox_parked VALUES (?,?,?,?,?,?,?,?,?,?,?,?) "
         "ON CONFLICT (consumer, handler, source, partition, position) DO UPDATE "
-        "SET kind=excluded.kind, reason=excluded.reason",
+        "SET kind=excluded.kind, reason=excluded.reason RETURNING 1",
         (
             consumer,
             row.handler,

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from deploy.stack import Postgres
-from shared.testing import Opened, StoppedClock
+from shared.testing import Opened, StoppedClock, an_act
+from shared.trouble import TROUBLE
 from tests.shared import test_mechanism as mechanism
 from tests.shared.test_mechanism import *  # noqa: F403 - every test there is to run here too
 
@@ -28,3 +30,30 @@ def opened(server: Postgres, tmp_path: Path) -> Iterator[Opened]:
     database = server.url(name.replace("ward", "{service}"))
     with Opened(tmp_path, StoppedClock(mechanism.NOW), mechanism.SERVICE, database=database) as opened:
         yield opened
+
+
+def test_connections_that_the_server_has_ended_cost_one_try_each_and_no_restart(
+    opened: Opened, server: Postgres
+) -> None:
+    app, runtime = mechanism.app_of(opened), opened["ward"]
+    database = urlsplit(runtime.config.database_of("ward")).path.lstrip("/")
+    wanted = set[str]()
+    for number in range(4):
+        act = an_act(mechanism.NOW, key=f"clerk|{number}")
+        wanted.add(f"u{number}")
+        lost = 0
+        while opened.rows("ward", "names").keys() < wanted:
+            if not lost and number:  # all connections were used within the second in which they are trusted
+                server.psql(
+                    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname='{database}'"
+                )
+            try:
+                app.perform(act, lambda act, number=number: app.register(act, f"u{number}"))
+                opened.settle()
+            except TROUBLE:
+                lost += 1
+        assert (lost > 0) == (number > 0), "nothing was lost: this tests nothing"
+        assert lost <= 2 * (runtime.config.web_threads + 1)
+    assert {row["name"] for row in opened.rows("ward", "names").values()} == {
+        f"new {unit}" for unit in wanted
+    }

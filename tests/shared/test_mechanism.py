@@ -165,7 +165,7 @@ def test_a_mark_and_the_events_of_a_reaction_stand_or_fall_together(opened: Open
     ward = Ward.begin(Ward.Registered, an_act(NOW), stable_id("unit", "a"), unit="a", name="a")
 
     def received(execute: Execute) -> None:
-        execute("INSERT INTO inbox_versions VALUES ('react', 'ward', 'x', 1)", ())
+        execute("INSERT INTO inbox_versions VALUES ('react', 'ward', 'x', 1) RETURNING 1", ())
 
     app.save_with(received)
     with pytest.raises(IntegrityError):
@@ -217,6 +217,55 @@ def test_a_message_that_needs_what_is_on_its_way_waits_for_it_and_lets_the_other
     Echo.misses = 1_000
     opened.settle()
     assert [row.reason for row in reactor.parked()] == ["NotYet: not here yet"]
+
+
+def test_what_has_come_together_is_saved_together(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, reactor = app_of(opened), opened["ward"].reactor
+    assert reactor is not None
+    saved: list[int] = []
+    save_with = app.save_with
+
+    def counting(first: Any, aggregates: Any = ()) -> None:
+        saved.append(len(aggregates))
+        save_with(first, aggregates)
+
+    monkeypatch.setattr(app, "save_with", counting)
+    for number in range(5):
+        app.register(an_act(NOW), f"u{number}")
+    assert reactor.step()
+    assert saved == [5]
+    Echo.broken = True
+    for unit in ("v1", "bad", "v2"):
+        app.register(an_act(NOW), unit)
+    assert reactor.step()  # one stands in the way of the others: then each by itself
+    assert [(row.kind, row.aggregate_id) for row in reactor.parked()] == [
+        ("fault", str(stable_id("unit", "bad")))
+    ]
+    assert sorted(fact.unit for fact in opened.of_kind("ward", WardRenamed)) == [
+        *(f"u{number}" for number in range(5)),
+        "v1",
+        "v2",
+    ]
+
+
+def test_what_is_read_in_one_moment_stays_as_it_was(opened: Opened) -> None:
+    app, runtime = app_of(opened), opened["ward"]
+
+    def names() -> list[str]:
+        with runtime.views.reading() as connection:
+            table = runtime.views.table(connection, "names")
+            return [row.name for row in connection.execute(table.select().order_by(table.c.id))]
+
+    app.register(an_act(NOW), "a")
+    runtime.views.project(runtime.follower)
+    with runtime.views.one_moment():
+        assert names() == ["a"]
+        app.register(an_act(NOW), "b")
+        assert runtime.views.project(runtime.follower)
+        with runtime.views.one_moment():
+            assert names() == ["a"]
+        assert names() == ["a"]
+    assert names() == ["a", "b"]
 
 
 def test_many_parked_in_a_row_stop_the_consumer(opened: Opened) -> None:
