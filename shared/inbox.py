@@ -412,7 +412,7 @@ class Inbox:
     ``forget`` it where somebody else may have written. Whoever has not noticed that is Overtaken when it saves.
     """
 
-    MOST = 100_000
+    MOST = 10_000
     """Aggregates of a partition whose versions are kept in mind."""
 
     def __init__(self, consumer: str) -> None:
