@@ -426,11 +426,9 @@ class Inbox:
         for receipt, batch in zip(found, batches, strict=True):
             for row in batch.rows:
                 key = str(row.originator_id)
-                if key in receipt.versions:
-                    continue
-                receipt.versions[key] = 0
-                # Of an aggregate whose first fact comes only now nothing can have been received.
-                if row.originator_version > 1 or row.id <= receipt.mark.position:
+                if key not in receipt.versions:
+                    receipt.versions[key] = 0
+                    # Also of one whose first fact comes only now: after a restore some of what comes is done already.
                     asked.setdefault(batch.source, {})[key] = receipt
         for source, receipts in asked.items():
             for key, version in _versions(execute, self.consumer, source, receipts):

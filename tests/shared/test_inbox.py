@@ -236,3 +236,10 @@ def test_whatever_is_dropped_repeated_and_split_each_fact_has_its_effect_once_an
     assert parked(database.execute, "test") == []
     assert inbox.holes(database.execute, "test") == []
     assert reached(database.execute, "test", "s", len(topic.log))
+
+
+def test_what_a_restore_has_marked_as_done_is_not_done_again_though_its_position_is_new() -> None:
+    topic, database = written("a", "b", "b"), Database()
+    topic.publish()
+    database.execute("INSERT INTO inbox_versions VALUES ('test', 's', 'b', 1)")
+    assert database.take(topic.batch(0, 0)) == ([("a", 1), ("b", 2)], 1)
