@@ -132,6 +132,7 @@ class Application(EventSourcedApplication[UUID]):
         written: list[Written] = []
 
         def answer(positions: Sequence[int]) -> Answered:
+            # Of each try: the library saves again, at other positions, when a connection was lost before the commit.
             written.append(
                 Written(
                     id=str(subject.id),
@@ -145,13 +146,13 @@ class Application(EventSourcedApplication[UUID]):
             return Answered(
                 key=act.key or act.because,
                 fingerprint=act.fingerprint,
-                answer=msgspec.json.encode(written[0]),
+                answer=msgspec.json.encode(written[-1]),
             )
 
         self.events.put(changed, answer=answer)
         for aggregate in aggregates:
             aggregate.collect_events()
-        return written[0]
+        return written[-1]
 
     def commit_new(self, act: Act, new: Aggregate, otherwise: Refusal, *, location: str) -> Written:
         """Save an aggregate that must not exist yet: raises ``otherwise`` if it does.

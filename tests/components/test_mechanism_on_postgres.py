@@ -1,12 +1,15 @@
 """The mechanism's own tests once more, on a real PostgreSQL."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from deploy.stack import Postgres
+from shared import postgres
+from shared.inbox import Execute
+from shared.recorder import Answer, write_answer
 from shared.testing import Opened, StoppedClock, an_act
 from shared.trouble import TROUBLE
 from tests.shared import test_mechanism as mechanism
@@ -57,3 +60,24 @@ def test_connections_that_the_server_has_ended_cost_one_try_each_and_no_restart(
     assert {row["name"] for row in opened.rows("ward", "names").values()} == {
         f"new {unit}" for unit in wanted
     }
+
+
+def test_a_save_that_is_made_again_answers_where_the_events_stand(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, tries = mechanism.app_of(opened), []
+
+    def lost_at_first(execute: Execute, answer: Answer, positions: Sequence[int]) -> None:
+        write_answer(execute, answer, positions)
+        tries.append(list(positions))
+        if len(tries) == 1:
+            execute("SELECT pg_terminate_backend(pg_backend_pid())", ())
+
+    monkeypatch.setattr(postgres, "write_answer", lost_at_first)
+    act = an_act(mechanism.NOW, key="clerk|1", fingerprint="a")
+    written = app.perform(act, lambda act: app.register(act, "a"))
+    again = app.perform(act, lambda act: app.register(act, "a"))
+    [row] = app.log.select_notifications(start=1, limit=10)
+    assert [written.position, again.position] == [row.id] * 2
+    assert (len(tries), again.replayed) == (2, True)
+    assert tries[0] != tries[1] == [row.id]
