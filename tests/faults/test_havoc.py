@@ -19,6 +19,8 @@ ROLES = (
 )
 COMMANDS = 2000 if LONG else 300
 PAUSE = 0.1
+LONG_PAUSE = 0.3
+"""Seconds between two commands of a client at most; with the longer, every kind of fault has its turn meanwhile."""
 KILLS = 20 if LONG else 3
 
 
@@ -28,8 +30,8 @@ def no_problems(cluster: Cluster) -> None:
     assert not found, "\n".join(found[:20])
 
 
-def load(cluster: Cluster, name: str, seed: int, commands: int, clients: int = 4) -> list[Command]:
-    done = run([Client(cluster, f"{name}{n}-{seed}", commands, seed, PAUSE) for n in range(clients)])
+def load(cluster: Cluster, name: str, seed: int, commands: int, pause: float = PAUSE) -> list[Command]:
+    done = run([Client(cluster, f"{name}{n}-{seed}", commands, seed, pause) for n in range(4)])
     cluster.history += done
     return done
 
@@ -40,7 +42,7 @@ def test_r1_r3_acknowledged_commands_are_stored_and_have_one_effect_while_everyt
     havoc = Havoc(cluster, seed)
     havoc.start()
     try:
-        done = load(cluster, "r1-", seed, COMMANDS)
+        done = load(cluster, "r1-", seed, COMMANDS, LONG_PAUSE)
     finally:
         havoc.end()
     print("\n".join(havoc.done))
