@@ -217,7 +217,8 @@ class Receipt:
     _holes: dict[int, int] = field(init=False)
     _park: list[Parked] = field(init=False, default_factory=list)
     _unpark: list[Parked] = field(init=False, default_factory=list)
-    _counts: Counts = field(init=False, default=(0, 0))
+    _first: int = field(init=False, default=0)
+    _duplicates: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self._mark, self._holes = self.mark, dict(self.holes)
@@ -247,7 +248,7 @@ class Receipt:
             key = str(message.originator_id)
             known = self.versions.get(key, 0)
             if message.originator_version <= known:
-                self._count(duplicates=1)
+                self._duplicates += 1
             elif message.originator_version > known + 1:
                 self._miss(message, known, now)
             else:
@@ -279,10 +280,7 @@ class Receipt:
 
     def _received(self, key: str, version: int) -> None:
         self.versions[key] = self._versions[key] = version
-        self._count(first=1)
-
-    def _count(self, first: int = 0, duplicates: int = 0) -> None:
-        self._counts = self._counts[0] + first, self._counts[1] + duplicates
+        self._first += 1
 
     def _miss(self, message: Notification, known: int, now: datetime) -> None:
         reason = f"facts {known + 1} to {message.originator_version - 1} of this aggregate are missing"
@@ -332,7 +330,8 @@ class Receipt:
         self._versions.clear()
         self._park.clear()
         self._unpark.clear()
-        counts, self._counts = self._counts, (0, 0)
+        counts = self._first, self._duplicates
+        self._first = self._duplicates = 0
         return counts
 
 

@@ -40,8 +40,6 @@ machine) would else hold its locks for as long, and nobody could take over its w
 statements PostgreSQL does not notice."""
 AWAY_FOR = 1.0
 """Seconds after which a server that was found away is asked again."""
-
-
 TRUSTED_FOR = 1.0
 """Seconds after an answer in which a connection from a pool is used without asking whether it still stands."""
 

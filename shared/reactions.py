@@ -136,9 +136,8 @@ class Reactor:
 
     def mark_of(self, source: str, partition: int) -> Mark:
         """How far the reactions have come."""
-        self._inbox.forget(
-            (source, partition)
-        )  # who asks begins there: another worker may have been there before
+        # Who asks begins there: another worker may have been there before.
+        self._inbox.forget((source, partition))
         with self.app.log.reading() as execute:
             return inbox.mark_of(execute, CONSUMER, source, partition)
 

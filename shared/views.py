@@ -405,9 +405,8 @@ class Views:
 
     def mark_of(self, source: str, partition: int) -> Mark:
         """How far the views have come."""
-        self._inbox.forget(
-            (source, partition)
-        )  # who asks begins there: another worker may have been there before
+        # Who asks begins there: another worker may have been there before.
+        self._inbox.forget((source, partition))
         with self.reading() as connection:
             return inbox.mark_of(_execute_on(connection), CONSUMER, source, partition)
 
@@ -522,14 +521,16 @@ class Views:
     ) -> None:
         """All of it in memory, then its rows; any exception undoes it all."""
         read_once: dict[tuple[str, int], Message] = {}
+        receipts = dict.fromkeys(receipt for receipt, _ in accepted)
         for name, table in tables.items():
             view = self.views[name]
             rows = Rows(connection, table, {}, complete=False)
+            blocked = {receipt: receipt.blocked(name) for receipt in receipts}
             messages = []
             for receipt, message in accepted:
                 if message.topic not in view.handlers:
                     continue
-                if receipt.parked and str(message.originator_id) in receipt.blocked(name):
+                if str(message.originator_id) in blocked[receipt]:
                     receipt.park(_behind(receipt, message, name, self.clock()))
                     continue
                 key = receipt.source, message.id

@@ -16,6 +16,18 @@ START = shanghai("2021-01-04 09:00")
 AUDITOR = Identity("audit/auditor", "audit/auditor", "audit", Role.auditor)
 CLEARED = Identity("inspect/head", "inspect/head", "inspect", Role.supervision_office)
 
+LISTS = (
+    "/api/v1/tasks?limit=200",
+    "/api/v1/cases?limit=200",
+    "/api/v1/clocks?limit=200",
+    "/api/v1/rounds?limit=200",
+    "/api/v1/namings?limit=200",
+    "/api/v1/whistles?limit=200",
+    "/api/v1/rates?since=2021-01-01&until=2021-12-31",
+    "/api/v1/whistle-rates?from=2021-01-01&until=2021-12-31",
+)
+"""Lists, boards and rates that the story fills."""
+
 
 class Told(Suite):
     """All four services after the story of tests/test_order.py, with one secret task more."""

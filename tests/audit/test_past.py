@@ -16,19 +16,12 @@ from shared.events import notify
 from shared.events.audit import AuditAccessed
 from shared.service import open_log
 from shared.testing import Caller, Opened, StoppedClock
-from tests.audit.story import AUDITOR, START, Told, told
+from tests.audit.story import AUDITOR, LISTS, START, Told, told
 
 # -- what the live suite answered then -----------------------------------------------------------------------------
 
 PATHS = (
-    "/api/v1/tasks?limit=200",
-    "/api/v1/cases?limit=200",
-    "/api/v1/clocks?limit=200",
-    "/api/v1/rounds?limit=200",
-    "/api/v1/namings?limit=200",
-    "/api/v1/whistles?limit=200",
-    "/api/v1/rates?since=2021-01-01&until=2021-12-31",
-    "/api/v1/whistle-rates?from=2021-01-01&until=2021-12-31",
+    *LISTS,
     "/api/v1/notices?limit=200",
     "/api/v1/escalations?limit=200",
     "/api/v1/digests?limit=200",

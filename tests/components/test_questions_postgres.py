@@ -26,7 +26,7 @@ from shared.files import put_once
 from shared.people import make_master, migrate_keys
 from shared.testing import Opened, shanghai
 from shared.web.auth import Identity
-from tests.audit.story import AUDITOR, CLEARED, Told, told
+from tests.audit.story import AUDITOR, CLEARED, LISTS, Told, told
 
 EARLY, LATER = shanghai("2021-01-06 09:00"), shanghai("2021-01-18 12:00")
 
@@ -78,17 +78,7 @@ def both(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
                 questions.close()
 
 
-PATHS = (
-    "/api/v1/tasks?limit=200",
-    "/api/v1/cases?limit=200",
-    "/api/v1/clocks?limit=200",
-    "/api/v1/rounds?limit=200",
-    "/api/v1/namings?limit=200",
-    "/api/v1/whistles?limit=200",
-    "/api/v1/posts?limit=200",
-    "/api/v1/rates?since=2021-01-01&until=2021-12-31",
-    "/api/v1/whistle-rates?from=2021-01-01&until=2021-12-31",
-)
+PATHS = (*LISTS, "/api/v1/posts?limit=200")
 
 
 def test_a_backup_of_postgresql_in_files_is_the_same_log_row_by_row(both: Both) -> None:

@@ -11,7 +11,6 @@ from shared.transport.kafka import topic_of
 from tests.faults.checks import problems
 from tests.faults.client import Client, Command
 from tests.faults.cluster import SESSION_SECONDS, Cluster, Member, until
-from tests.faults.conftest import LONG
 
 ROLES = (
     ("assignment", "web", 1),
@@ -272,8 +271,7 @@ def logged(members: list[Member], event: str) -> list[object]:
 
 
 # Last, because what a defective reaction has done to supervision's log stays there.
-# Without a defect (only in a long run: the short one has R1 for it) dying at the same place leads to nothing.
-@pytest.mark.parametrize("mark", [*([None] if LONG else []), "later", "earlier"])
+@pytest.mark.parametrize("mark", [None, "later", "earlier"])
 def test_a_mark_that_does_not_move_with_its_effect_is_caught(
     cluster: Cluster, client: Client, tmp_path: Path, mark: str | None
 ) -> None:

@@ -21,7 +21,7 @@ COMMANDS = 2000 if LONG else 300
 PAUSE = 0.1
 LONG_PAUSE = 0.3
 """Seconds between two commands of a client at most; with the longer, every kind of fault has its turn meanwhile."""
-KILLS = 20 if LONG else 3
+KILLS = 20 if LONG else 5
 
 
 def no_problems(cluster: Cluster) -> None:
