@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -283,10 +283,10 @@ class Cluster:
         """The processes of one role."""
         return [one for one in self.members if (one.service, one.role) == (service, role)]
 
-    def wait_until_ready(self) -> None:
-        """All of them that run."""
+    def wait_until_ready(self, *, but: Collection[Member] = ()) -> None:
+        """All of them that run, ``but`` some."""
         for member in self.members:
-            if member.process.ended() is None:
+            if member not in but and member.process.ended() is None:
                 until(member.ready, lambda member=member: f"{member.name}: {member.tail()}")
 
     def heal(self) -> None:
