@@ -107,6 +107,10 @@ def run(service: Service, role: str, config: Config) -> None:
         wait=max(config.poll_seconds, KAFKA_WAIT) if waits else 0.0,
     )
     worker = Worker(stop)
+    rest = partial(
+        runtime.relay.wait if runtime.relay and role in ("relay", "worker") else stop.wait,
+        0.0 if waits else config.poll_seconds,
+    )
 
     def begin() -> list[Step]:
         while not stop.is_set() and (problem := schema_problem(runtime)):
@@ -125,7 +129,7 @@ def run(service: Service, role: str, config: Config) -> None:
     )
     try:
         with health:
-            worker.run(begin, 0.0 if waits else config.poll_seconds)
+            worker.run(begin, rest)
     except CutShort:
         log.warning("cut_short", after_seconds=STEP_SECONDS)
     finally:

@@ -113,7 +113,7 @@ class PatientConnection(Connection[Any]):
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Called by psycopg for everything that waits for the server."""
         try:
-            found = super().wait(gen, interval, timeout=timeout or self.patience)
+            found = super().wait(gen, interval, timeout=self.patience if timeout is None else timeout)
             self._answered_at = time.monotonic()
             return found
         except psycopg.errors.IdleInTransactionSessionTimeout as error:
@@ -303,6 +303,10 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
         """See LogRecorder."""
         with self.datastore.transaction(commit=True) as cursor:
             yield execute_on(cursor)
+
+    def listen(self, connection: Connection[Any]) -> None:
+        """From here on the server tells this connection of every save: a hint, which a reader that polls may miss."""
+        connection.execute(SQL("LISTEN {}").format(Identifier(self.channel_name)))
 
     def position_of(self, aggregate_id: UUID, version: int) -> int | None:
         """See LogRecorder."""

@@ -16,6 +16,7 @@ from eventsourcing.persistence import Notification
 
 from shared import logs, postgres
 from shared.metrics import PUBLISHED
+from shared.postgres import PostgresLog
 from shared.recorder import LogRecorder
 from shared.transport.kafka import ACKNOWLEDGED_WITHIN, Publisher, partition_of
 from shared.trouble import BrokerAway
@@ -52,7 +53,7 @@ class Relay:
     def __init__(
         self,
         service: str,
-        log_of: LogRecorder,
+        log_of: PostgresLog,
         database: str,
         publisher: Callable[[], Publisher],
         last_rows: Callable[[int], list[Notification | None]],
@@ -87,6 +88,20 @@ class Relay:
             self.close()
             raise
 
+    def wait(self, seconds: float) -> bool:
+        """Until the server tells of a save, at most so long; whether it did. A hint, no more: it may fail to come.
+
+        Raises database trouble.
+        """
+        if self._connection is None:
+            time.sleep(seconds)
+            return False
+        try:
+            return bool(list(self._connection.notifies(timeout=seconds, stop_after=1)))
+        except psycopg.Error:
+            self.close()
+            raise
+
     def _lead(self) -> bool:
         if self._connection is None:
             connection = postgres.connect(self._database, autocommit=True)
@@ -95,6 +110,7 @@ class Relay:
                 return False
             # A mark that the server's crash takes back only repeats messages, as any crash does: no wait for the disk.
             connection.execute("SET synchronous_commit TO off")
+            self._log.listen(connection)
             self._connection = connection
             log.info("relay_active", service=self.service)
         return True

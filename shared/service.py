@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import structlog
-from flask import Flask, current_app, request
+from flask import Flask, current_app
+from flask.globals import request_ctx
 from flask_smorest import Blueprint
 
 from shared import logs, postgres
@@ -36,7 +37,6 @@ from shared.upgrade import upgrade_files
 from shared.views import View, Views
 from shared.web.app import create_app
 from shared.web.auth import load_key, verifier
-from shared.web.body import has_personal_body
 from shared.web.http import context
 from shared.web.problems import StoreUnavailable
 from shared.wire import WireMapper
@@ -213,7 +213,7 @@ class Runtime:
         )
 
         def gate() -> None:
-            if request.path.startswith("/api/") and schema_problem(self):
+            if request_ctx.request.path.startswith("/api/") and schema_problem(self):
                 raise StoreUnavailable
 
         app.before_request(gate)
@@ -314,6 +314,7 @@ def open_service(
         def follow(consumer: str, sources: Sequence[str]) -> Follower:
             return kafka.KafkaFollower(config, service.name, consumer, sources, wait)
 
+        assert isinstance(app.log, postgres.PostgresLog)  # as config.py sees to
         relay = Relay(
             service.name,
             app.log,
@@ -427,7 +428,7 @@ def act() -> Act:
     by = asked.identity
     key = f"{by.subject}|{asked.idempotency_key}"
     fingerprint = asked.fingerprint
-    if has_personal_body(current_app.view_functions[request.endpoint or ""]):
+    if asked.personal:
         fingerprint = application().people.keyed(fingerprint)
     structlog.contextvars.bind_contextvars(because=f"request:{key}")
     return Act(

@@ -29,10 +29,10 @@ class Worker:
         self.trouble: str | None = "starting"
         """Why it cannot work at this moment."""
 
-    def run(self, begin: Callable[[], Sequence[Step]], poll: float) -> None:
+    def run(self, begin: Callable[[], Sequence[Step]], rest: Callable[[], object]) -> None:
         """Begin, then run the steps until told to stop.
 
-        A database or broker that is away is waited out; any other fault ends the worker. ``poll``: seconds to sleep
+        A database or broker that is away is waited out; any other fault ends the worker. ``rest``: waits a little, for
         when there was nothing to do.
         """
         wait = 0.1
@@ -42,15 +42,14 @@ class Worker:
                 if steps is None:
                     steps = begin()
                 busy = sum(step() for step in steps) > 0  # every step has its turn, whatever the others found
+                self.trouble, wait = None, 0.1
+                if not busy:
+                    rest()
             except TROUBLE as error:
                 self.trouble = f"{type(error).__name__}: {error}"
                 log.warning("away", reason=self.trouble, again_in_seconds=wait)
                 self.stop.wait(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
-                continue
-            self.trouble, wait = None, 0.1
-            if not busy:
-                self.stop.wait(poll)
 
 
 Asked = dict[tuple[str, str], dict[tuple[tuple[str, str], ...], float]]

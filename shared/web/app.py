@@ -10,7 +10,7 @@ from typing import Any
 
 import flask_smorest
 import structlog
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response
 from flask.globals import app_ctx, request_ctx
 from marshmallow import ValidationError, fields
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -149,7 +149,7 @@ def _gate(app: Flask, web: Web) -> Callable[[], None]:
         roles = allowed_roles(view)
         identity = None
         if roles:
-            g.identity = identity = web.verify(bearer(asked.headers.get("Authorization")))
+            app_ctx.g.identity = identity = web.verify(bearer(asked.headers.get("Authorization")))
             if identity.role not in roles:
                 raise RoleMayNot(role=str(identity.role), allowed="、".join(sorted(roles)))
         if asked.view_args and any(unprintable(str(value)) for value in asked.view_args.values()):
@@ -164,7 +164,9 @@ def _gate(app: Flask, web: Web) -> Callable[[], None]:
         if asked.method == "POST" and not taken.keys() & {"json", *FORM_TYPES}:
             _refuse_any_body(asked)
         if asked.method == "POST" and identity:
-            g.fingerprint = fingerprint(asked, identity.subject)  # now: a view may read a file to its end
+            app_ctx.g.fingerprint = fingerprint(
+                asked, identity.subject
+            )  # now: a view may read a file to its end
 
     return gate
 
@@ -200,7 +202,7 @@ def _refuse_any_body(asked: Request) -> None:
         return
     if asked.mimetype != "application/json":
         raise BodyTypeNotSupported(expected="application/json")
-    body = json_body()
+    body = json_body(asked)
     if body != {}:
         raise ValidationError(
             {name: ["Unknown field."] for name in body} if isinstance(body, dict) else ["Invalid type."]
@@ -225,10 +227,11 @@ def _observe(app: Flask, web: Web) -> None:
 
     def arrive() -> None:
         structlog.contextvars.clear_contextvars()  # a thread serves one request after the other
-        given = request.headers.get("X-Request-ID", "")
+        known = app_ctx.g
+        given = request_ctx.request.headers.get("X-Request-ID", "")
         sane = re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given)
-        g.request_id = given if sane else secrets.token_hex(16)
-        g.arrived = time.perf_counter()
+        known.request_id = given if sane else secrets.token_hex(16)
+        known.arrived = time.perf_counter()
 
     def leave(answer: Response) -> Response:
         asked, known = request_ctx.request, app_ctx.g

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
-from flask import Request, g, request
+from flask import Request
 from marshmallow import ValidationError
 
 from shared.web.problems import BodyIsMalformed, BodyTypeNotSupported
@@ -42,18 +42,18 @@ def has_personal_body(view: object) -> bool:
     return hasattr(view, "duban_personal")
 
 
-def json_body() -> Any:
+def json_body(asked: Request) -> Any:
     """The JSON body; ``{}`` when there is none. Refuses what is not plain, bounded JSON."""
-    if "json_body" not in g:
-        g.json_body = _read()
-    return g.json_body
+    if not hasattr(asked, "duban_json"):
+        asked.duban_json = _read(asked)  # type: ignore[attr-defined]
+    return asked.duban_json  # type: ignore[attr-defined]
 
 
-def _read() -> Any:
-    data = request.get_data()
+def _read(asked: Request) -> Any:
+    data = asked.get_data()
     if not data:
         return {}
-    if request.mimetype != "application/json":
+    if asked.mimetype != "application/json":
         raise BodyTypeNotSupported(expected="application/json")
     try:
         value = _DECODER.decode(data.decode("utf-8"))
@@ -129,7 +129,7 @@ def fingerprint(asked: Request, subject: str) -> str:
             file.seek(0)
         content: Any = sorted(parts)
     elif asked.mimetype == "application/json":
-        content = json_body()
+        content = json_body(asked)
     else:
         content = hashlib.sha256(asked.get_data()).hexdigest()
     query = sorted(asked.args.items(multi=True))

@@ -13,14 +13,15 @@ from typing import Any, ClassVar, TypeVar, cast
 
 import flask_smorest
 import msgspec
-from flask import Request, Response, current_app, g, request
+from flask import Request, Response, current_app, request
+from flask.globals import app_ctx, request_ctx
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import CombinedMultiDict
 
 from shared.refusal import Refusal
 from shared.web.auth import Identity
-from shared.web.body import FORM_TYPES, json_body
+from shared.web.body import FORM_TYPES, has_personal_body, json_body
 from shared.web.problems import BodyTypeNotSupported, language
 from shared.written import Written
 
@@ -263,9 +264,9 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def expected_version() -> int | None:
+def expected_version(asked: Request) -> int | None:
     """The version that the reader has seen (``If-Match``); None if they did not say or said ``*``."""
-    text = request.headers.get("If-Match")
+    text = asked.headers.get("If-Match")
     if text is None or text.strip() == "*":
         return None
     found = re.fullmatch(r'\s*"([0-9]{1,18})"\s*', text)
@@ -334,6 +335,8 @@ class RequestContext:
     idempotency_key: str | None
     expected_version: int | None
     fingerprint: str
+    personal: bool
+    """Whether the body holds personal data."""
 
     @property
     def language(self) -> str:
@@ -343,13 +346,16 @@ class RequestContext:
 
 def context() -> RequestContext:
     """Who asks, when, and under which key and version. Not for public routes: there nobody is known."""
+    # Themselves: each use of a proxy of Flask's costs more than what is asked of it.
+    asked, app, known = request_ctx.request, app_ctx.app, app_ctx.g
     return RequestContext(
-        identity=g.identity,
-        request_id=g.request_id,
-        now=current_app.extensions["duban"].clock(),
-        idempotency_key=request.headers.get("Idempotency-Key"),
-        expected_version=expected_version(),
-        fingerprint=g.get("fingerprint", ""),
+        identity=known.identity,
+        request_id=known.request_id,
+        now=app.extensions["duban"].clock(),
+        idempotency_key=asked.headers.get("Idempotency-Key"),
+        expected_version=expected_version(asked),
+        fingerprint=known.get("fingerprint", ""),
+        personal=has_personal_body(app.view_functions[asked.endpoint or ""]),
     )
 
 
@@ -375,8 +381,11 @@ class _Parser(FlaskParser):
         "files": None,
     }
 
+    def get_default_request(self) -> Request:
+        return request_ctx.request  # itself, not Flask's proxy: see context
+
     def load_json(self, req: Any, schema: Schema) -> Any:
-        return json_body()
+        return json_body(req)
 
     def load_form(self, req: Any, schema: Schema) -> Any:
         self._require_type("form", "files")

@@ -1,17 +1,29 @@
-"""Nobody listens for notifications: readers poll, and miss nothing."""
+"""Readers poll, and miss nothing; what the database tells of a save spares them the wait and nothing else."""
 
 import multiprocessing
+import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
+import pytest
+
+from shared.postgres import PostgresLog
+from shared.service import Runtime
+from shared.testing import an_act
 from tests.faults.cluster import until
-from tests.roles.site import LONG, Client, Site
+from tests.roles.site import LONG, NOW, Client, Site
 from tests.roles.writing import write
 
 POLL = 1.0
 MACHINE = 10.0
 """Seconds that a loaded machine may take for what a quiet one does at once."""
+LEADS = (
+    "SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database "
+    "WHERE locktype='advisory' AND granted AND datname=current_database()"
+)
+"""The active relay's connection, on which it is told of saves, too."""
+CLERK = {"unit": "office", "post": "office/director", "role": "government_office"}
 
 
 def test_events_are_applied_although_idle_connections_are_cut(site: Site) -> None:
@@ -35,17 +47,15 @@ def test_events_are_applied_although_idle_connections_are_cut(site: Site) -> Non
     undisturbed = [seconds_until_applied(f"a{number}") for number in range(3)]
     disturbed = []
     for number in range(3 if not LONG else 20):
-        listening = site.rows(
-            "assignment", "SELECT query FROM pg_stat_activity WHERE query ~* '^\\s*(un)?listen'"
-        )
-        assert listening == []
+        listening = {pid for (pid,) in site.rows("assignment", LEADS)}
+        assert len(listening) == 1
         ended = site.rows(
             "assignment",
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "SELECT pid, pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
             "WHERE datname=%s AND state='idle' AND pid <> pg_backend_pid()",
             here,
         )
-        assert ended, "there were idle connections"
+        assert listening <= {pid for pid, _ in ended}, "the relay's own connection is among them"
         disturbed.append(seconds_until_applied(f"b{number}"))
     print(f"applied after {undisturbed} s, with connections cut after {disturbed} s")
     assert max(disturbed) < 2 * POLL + MACHINE
@@ -94,7 +104,53 @@ def test_a_tailing_reader_misses_nothing_of_six_writers(new_site: Callable[..., 
     print(f"{len(seen)} events read while {WRITERS} wrote, highest position {stored[-1]}")
 
 
-def test_no_statement_listens() -> None:
-    sources = [path for folder in ("shared", "services") for path in Path(folder).rglob("*.py")]
-    assert sources
-    assert [str(path) for path in sources if "LISTEN " in path.read_text("utf-8")] == []
+def register(runtime: Runtime, name: str) -> None:
+    """One event more in the log."""
+    app: Any = runtime.app
+    app.register_unit(an_act(NOW, **CLERK), unit=name, name=f"{name}局", kind="department")
+
+
+def _units(site: Site) -> set[str]:
+    runtime = site.open("assignment")
+    with runtime.views.reading() as connection:
+        found = {row.id for row in connection.execute(runtime.views.table(connection, "units").select())}
+    runtime.close()
+    return found
+
+
+def test_a_save_of_which_nobody_was_told_is_found_by_polling(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = [site.add("assignment", "relay", poll_seconds=POLL), site.add("assignment", "project")]
+    site.wait_until_ready()
+    told = []
+    monkeypatch.setattr(PostgresLog, "_notify_channel", lambda *_: told.append(1))
+    writer = site.open("assignment")
+    for name in ("a1", "a2", "a3"):
+        register(writer, name)
+        until(
+            lambda name=name: name in _units(site),
+            lambda: "\n".join(one.tail() for one in workers),
+            2 * POLL + MACHINE,
+        )
+    writer.close()
+    assert len(told) == 3, "a save that told nobody was what this test is about"
+
+
+def test_who_is_told_of_a_save_does_not_wait_for_the_next_look(site: Site) -> None:
+    following, writing = site.open("assignment"), site.open("assignment")
+    relay = following.relay
+    assert relay is not None
+    relay.step()
+    assert relay.active
+    assert not relay.wait(0.0)
+    for name in ("a1", "a2"):
+        saving = threading.Timer(0.5, register, [writing, name])
+        saving.start()
+        assert relay.wait(60.0)
+        assert relay.step()
+        saving.join()
+        while relay.step() or relay.wait(0.0):
+            pass
+    following.close()
+    writing.close()

@@ -158,6 +158,6 @@ def test_a_worker_that_lost_the_writers_lock_ends(tmp_path: Path) -> None:
     steps: list[Step] = [register, while_the_file_cannot_be_opened]
     worker = Worker(threading.Event())
     with pytest.raises(WriterLockLeaked):
-        worker.run(lambda: steps, 0.0)
+        worker.run(lambda: steps, lambda: None)
     assert tried == ["u0", "u1"]
     runtime.close()
