@@ -3,8 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -176,8 +175,7 @@ class Application(EventSourcedApplication[UUID]):
             if attempt:
                 time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.002 * 2**attempt)))
             try:
-                with self._turn(again=attempt > 0):
-                    return self.attempt(act, use_case)
+                return self._in_turn(act, use_case, again=attempt > 0)
             except (IntegrityError, Refusal) as error:
                 # Done before under this key (the answer's row then refuses a second one), or somebody wrote first.
                 before = self._answer_of(act)
@@ -193,11 +191,10 @@ class Application(EventSourcedApplication[UUID]):
         """Decide and save, once."""
         return use_case(act)
 
-    @contextmanager
-    def _turn(self, *, again: bool) -> Iterator[None]:
+    def _in_turn(self, act: Act, use_case: UseCase, *, again: bool) -> Written:
         held = (again or self._again.locked()) and self._again.acquire(timeout=LONGEST_TURN)
         try:
-            yield
+            return self.attempt(act, use_case)
         finally:
             if held:
                 self._again.release()

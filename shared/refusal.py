@@ -20,7 +20,10 @@ class Refusal(Exception):
     def __init__(self, *, at_field: str | None = None, **facts: Any) -> None:
         self.facts = facts
         self.at_field = at_field or type(self).field
-        super().__init__(self.text("en"))
+        super().__init__()
+
+    def __str__(self) -> str:
+        return self.text("en")
 
     def text(self, language: str) -> str:
         """The refusal in ``"zh"`` or ``"en"``."""

@@ -6,12 +6,14 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import flask_smorest
 import structlog
 from flask import Flask, Request, Response
 from flask.globals import app_ctx, request_ctx
+from flask.sessions import NullSession, SessionInterface, SessionMixin
 from marshmallow import ValidationError, fields
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -49,6 +51,19 @@ class _App(Flask):
         return func
 
 
+class _NoSessions(SessionInterface):
+    """No cookies: every request says by itself who asks."""
+
+    def open_session(self, app: Flask, request: Request) -> SessionMixin:
+        return _NO_SESSION
+
+    def is_null_session(self, obj: object) -> bool:
+        return True
+
+
+_NO_SESSION = NullSession()
+
+
 class _Api(flask_smorest.Api):  # type: ignore[misc]
     def _register_error_handlers(self) -> None:
         """Left out: problems.py answers every error."""
@@ -84,6 +99,7 @@ def create_app(
         MAX_CONTENT_LENGTH=MAX_BODY,
         PROVIDE_AUTOMATIC_OPTIONS=False,
     )
+    app.session_interface = _NoSessions()
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # a doubled slash is another address: 404, not a redirect
@@ -158,7 +174,7 @@ def _gate(app: Flask, web: Web) -> Callable[[], None]:
         if asked.method == "POST" and not hasattr(view, "duban_no_key"):
             idempotency_key(asked)
         taken = arguments[endpoint]
-        if asked.args:
+        if asked.query_string:
             _refuse_unknown_query(asked, taken.get("query", {}))
         asked.get_data()  # bounded; read even if the view does not, or the connection could not be used again
         if asked.method == "POST" and not taken.keys() & {"json", *FORM_TYPES}:
@@ -223,10 +239,17 @@ def _observe(app: Flask, web: Web) -> None:
     seconds = Histogram(
         "duban_http_request_seconds", "Time to answer", ["service", "method", "route"], registry=web.registry
     )
-    logger = log("http")
+    logger = log("http").bind(service=web.service)
+
+    @cache  # as many as there are routes and statuses
+    def counts(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        return (
+            counter.labels(web.service, method, route, status),
+            seconds.labels(web.service, method, route),
+        )
 
     def arrive() -> None:
-        structlog.contextvars.clear_contextvars()  # a thread serves one request after the other
+        structlog.contextvars.unbind_contextvars("because")  # a thread serves one request after the other
         known = app_ctx.g
         given = request_ctx.request.headers.get("X-Request-ID", "")
         sane = re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given)
@@ -239,12 +262,12 @@ def _observe(app: Flask, web: Web) -> None:
         route = asked.url_rule.rule if asked.url_rule else "(none)"
         method = asked.method if asked.method in METHODS else "(other)"
         taken = time.perf_counter() - known.arrived
-        counter.labels(web.service, method, route, answer.status_code).inc()
-        seconds.labels(web.service, method, route).observe(taken)
+        requests, times = counts(method, route, answer.status_code)
+        requests.inc()
+        times.observe(taken)
         identity = known.get("identity")
         logger.info(  # with ``because``, the causation id, if a command was carried out
             "request",
-            service=web.service,
             request_id=known.request_id,
             method=method,
             route=route,

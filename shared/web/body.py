@@ -132,6 +132,6 @@ def fingerprint(asked: Request, subject: str) -> str:
         content = json_body(asked)
     else:
         content = hashlib.sha256(asked.get_data()).hexdigest()
-    query = sorted(asked.args.items(multi=True))
+    query = sorted(asked.args.items(multi=True)) if asked.query_string else []
     whole = [subject, asked.method, asked.path, query, content]
     return hashlib.sha256(msgspec.json.encode(whole, order="sorted")).hexdigest()

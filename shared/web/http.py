@@ -6,10 +6,9 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 import flask_smorest
 import msgspec
@@ -325,8 +324,7 @@ def wait_for_positions(
 # --- the request and the answer --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class RequestContext:
+class RequestContext(NamedTuple):
     """What a use case needs to know about the request, beside its body."""
 
     identity: Identity
@@ -359,17 +357,23 @@ def context() -> RequestContext:
     )
 
 
-def answer(written: Written, status: int = 200) -> tuple[Any, int, dict[str, str]]:
-    """A write's answer for a view with ``@blueprint.response(status, WrittenSchema)``."""
+def written_headers(written: Written) -> dict[str, str]:
+    """What the answer to a write says beside its body: version, position, where the new thing is."""
     service: str = current_app.extensions["duban"].service
     headers = {"ETag": etag(written.version), "Duban-Position": f"{service}:{written.position}"}
     if written.location:
         headers["Location"] = written.location
     if written.replayed:
         headers["Idempotency-Replayed"] = "true"
+    return headers
+
+
+def answer(written: Written, status: int = 200) -> Response:
+    """A write's answer for a view with ``@blueprint.response(status, WrittenSchema)``."""
     # Finished here: these values are JSON already, so the schema only documents them.
     body = {name: getattr(written, name) for name in ("id", "version", "position", "state", "number")}
-    return Response(msgspec.json.encode(body), mimetype="application/json"), status, headers
+    headers = written_headers(written)
+    return Response(msgspec.json.encode(body), status, headers, mimetype="application/json")
 
 
 class _Parser(FlaskParser):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, get_args
 
+from flask import Response
 from marshmallow import fields, validate
 
 from shared.events import assignment
@@ -70,9 +71,7 @@ class Reasoned(Happened):
     reason = Text(2000, lines=True, required=True)
 
 
-def done(
-    use_case: Callable[..., Written], body: dict[str, Any], *ids: object, status: int = 200
-) -> tuple[Written, int, dict[str, str]]:
+def done(use_case: Callable[..., Written], body: dict[str, Any], *ids: object, status: int = 200) -> Response:
     """Carry out a use case with the body's fields, once per request."""
     happened_at = body.pop("happened_at", None)
     return answer(perform(lambda act: use_case(act, *ids, **body), happened_at=happened_at), status)

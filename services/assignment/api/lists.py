@@ -31,8 +31,8 @@ from shared.web.http import (
     Text,
     Whole,
     WrittenSchema,
-    answer,
     context,
+    written_headers,
 )
 
 MAKE_LISTS = (Role.government_office, Role.supervision_office, *LEADERS)
@@ -232,5 +232,4 @@ def import_task_list(form: dict[str, Any]) -> Any:
     ]
     if written is None:
         return {**report, "rejected": rejected, "id": None, "version": None, "position": None}
-    _, status, headers = answer(written)
-    return {**report, **vars(written), "rejected": rejected}, status, headers
+    return {**report, **vars(written), "rejected": rejected}, 200, written_headers(written)
