@@ -21,7 +21,7 @@ from eventsourcing import (
 from eventsourcing.persistence import BaseInfrastructureFactory, PersistenceError, StoredEvent
 from psycopg import Connection, Cursor
 from psycopg.rows import DictRow, tuple_row
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composable, Identifier
 from psycopg.types.composite import CompositeInfo, register_composite
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy import exc as sql
@@ -256,6 +256,15 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
         if datastore.enable_db_functions:
             raise ValueError("with database functions a reader can miss events")
         super().__init__(datastore, **kwargs)
+        # Composed once and not at every save. Nor is the server told at every save how long to wait for the lock: for
+        # as long as it takes, which is what it does anyway.
+        _, *lock = self.lock_table_statements
+        self.lock_table_statements = [_composed(statement) for statement in lock]
+        self.insert_events_statement = _composed(self.insert_events_statement)  # type: ignore[assignment]
+        self._notify_statement = _composed(SQL("NOTIFY {}").format(Identifier(self.channel_name)))
+
+    def _notify_channel(self, curs: Cursor[DictRow]) -> None:
+        curs.execute(self._notify_statement, prepare=True)
 
     def create_table(self) -> None:
         """Called by the library when tables are made."""
@@ -337,6 +346,11 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
                 (after, limit),
             )
             return cursor.fetchall()
+
+
+def _composed(statement: object) -> bytes:
+    assert isinstance(statement, Composable)
+    return statement.as_bytes()
 
 
 def execute_on(cursor: Cursor[Any]) -> Execute:

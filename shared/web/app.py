@@ -239,7 +239,7 @@ def _observe(app: Flask, web: Web) -> None:
     seconds = Histogram(
         "duban_http_request_seconds", "Time to answer", ["service", "method", "route"], registry=web.registry
     )
-    logger = log("http").bind(service=web.service)
+    logger = log("http")
 
     @cache  # as many as there are routes and statuses
     def counts(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
@@ -268,6 +268,7 @@ def _observe(app: Flask, web: Web) -> None:
         identity = known.get("identity")
         logger.info(  # with ``because``, the causation id, if a command was carried out
             "request",
+            service=web.service,
             request_id=known.request_id,
             method=method,
             route=route,

@@ -16,7 +16,7 @@ from flask import Request, Response, current_app, request
 from flask.globals import app_ctx, request_ctx
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 from webargs.flaskparser import FlaskParser
-from werkzeug.datastructures import CombinedMultiDict
+from werkzeug.datastructures import CombinedMultiDict, Headers
 
 from shared.refusal import Refusal
 from shared.web.auth import Identity
@@ -368,12 +368,17 @@ def written_headers(written: Written) -> dict[str, str]:
     return headers
 
 
+class _Answer(Response):
+    def get_wsgi_headers(self, environ: Any) -> Headers:
+        return self.headers  # its Location is a URI already and its length is known
+
+
 def answer(written: Written, status: int = 200) -> Response:
     """A write's answer for a view with ``@blueprint.response(status, WrittenSchema)``."""
     # Finished here: these values are JSON already, so the schema only documents them.
     body = {name: getattr(written, name) for name in ("id", "version", "position", "state", "number")}
     headers = written_headers(written)
-    return Response(msgspec.json.encode(body), status, headers, mimetype="application/json")
+    return _Answer(msgspec.json.encode(body), status, headers, mimetype="application/json")
 
 
 class _Parser(FlaskParser):

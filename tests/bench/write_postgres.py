@@ -11,7 +11,7 @@ from shared.web.auth import Role
 from tests.bench.components import Ground, Request, ground, rate, ready, running, token
 from tests.bench.write import bare_unit, our_unit, unit
 
-ROUNDS, WRITES = 8, 300
+ROUNDS, WRITES = 30, 60
 BASELINES = {"bare": ("bare Flask with a bare save", 0.8), "crud": ("Flask + SQLAlchemy + audit table", 1.0)}
 
 
