@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from eventsourcing.persistence import IntegrityError, Notification
 
@@ -125,8 +125,7 @@ def portions(batches: Sequence[Batch], size: int) -> Iterator[list[Batch]]:
         yield portion
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(NamedTuple):
     """How far a consumer has come in one partition."""
 
     position: int = 0

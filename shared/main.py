@@ -14,6 +14,7 @@ from flask import Flask
 from shared import logs
 from shared.config import Config, Misconfigured
 from shared.inbox import Kind
+from shared.memory import look_rarely
 from shared.metrics import REGISTRY
 from shared.people import check_keys
 from shared.refusal import Refusal
@@ -118,6 +119,7 @@ def run(service: Service, role: str, config: Config) -> None:
             stop.wait(1)
         if not stop.is_set():
             start(runtime, role)
+        look_rarely()
         return runtime.steps(role)
 
     health = (

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 from uuid import UUID
@@ -132,7 +133,9 @@ def _abandoned_after(patience: float) -> float:
     return max(ABANDONED_AFTER, patience)
 
 
-def settings(url: str, patience: float) -> dict[str, Any]:
+def settings(
+    url: str, patience: float, of_session: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
     """The driver's settings for ``postgresql://user:password@host:port/database?option=…``."""
     parts = urlsplit(url)
     given = {
@@ -143,7 +146,11 @@ def settings(url: str, patience: float) -> dict[str, Any]:
         "dbname": parts.path.lstrip("/"),
     }
     more = dict(parse_qsl(parts.query))
-    abandoned = f"-c idle_in_transaction_session_timeout={_abandoned_after(patience) * 1000:.0f}"
+    of_session = {
+        "idle_in_transaction_session_timeout": f"{_abandoned_after(patience) * 1000:.0f}",
+        **of_session,
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in of_session.items())
     return {
         "connect_timeout": 2,
         "keepalives_idle": 5,
@@ -151,13 +158,18 @@ def settings(url: str, patience: float) -> dict[str, Any]:
         "keepalives_count": 2,
         **{name: value for name, value in given.items() if value is not None},
         **more,
-        "options": f"{abandoned} {more.get('options', '')}".rstrip(),
+        "options": f"{options} {more.get('options', '')}".rstrip(),
     }
 
 
-def connect(url: str, patience: float = PATIENCE, **options: Any) -> PatientConnection:
-    """A connection of one's own. Raises psycopg.OperationalError."""
-    connection = PatientConnection.connect(**settings(url, patience), **options)
+def connect(
+    url: str,
+    patience: float = PATIENCE,
+    of_session: Mapping[str, str] = MappingProxyType({}),
+    **options: Any,
+) -> PatientConnection:
+    """A connection of one's own; ``of_session``: settings of the server. Raises psycopg.OperationalError."""
+    connection = PatientConnection.connect(**settings(url, patience, of_session), **options)
     connection.patience, connection.link = patience, link_to(url)
     return connection
 
@@ -173,13 +185,16 @@ class _Pool(QueuePool):
             return super().connect()
 
 
-def engine(url: str, patience: float, pool_size: int) -> Engine:
-    """SQLAlchemy over patient connections. What it raises is TROUBLE if the server is away."""
+def engine(url: str, patience: float, pool_size: int, *, lasting: bool = True) -> Engine:
+    """SQLAlchemy over patient connections. What it raises is TROUBLE if the server is away.
+
+    What is not ``lasting`` may be taken back by the server's crash: a commit does not wait for the disk.
+    """
     link = link_to(url)
 
     def new_connection() -> PatientConnection:
         link.check()  # the connection from the pool, tried just before, may have found out
-        return connect(url, patience)
+        return connect(url, patience, {} if lasting else {"synchronous_commit": "off"})
 
     opened = create_engine(
         url.replace("postgresql:", "postgresql+psycopg:", 1),

@@ -104,12 +104,13 @@ class Relay:
 
     def _lead(self) -> bool:
         if self._connection is None:
-            connection = postgres.connect(self._database, autocommit=True)
+            # A mark that the server's crash takes back only repeats messages, as any crash does: no wait for the disk.
+            connection = postgres.connect(
+                self._database, of_session={"synchronous_commit": "off"}, autocommit=True
+            )
             if not connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone()[0]:  # type: ignore[index]
                 connection.close()
                 return False
-            # A mark that the server's crash takes back only repeats messages, as any crash does: no wait for the disk.
-            connection.execute("SET synchronous_commit TO off")
             self._log.listen(connection)
             self._connection = connection
             log.info("relay_active", service=self.service)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeVar
 
 from eventsourcing.persistence import Notification
 from sqlalchemy import (
+    BindParameter,
     Boolean,
     Column,
     Connection,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     String,
     Table,
     TypeDecorator,
+    bindparam,
     create_engine,
     delete,
     event,
@@ -90,6 +92,28 @@ class MomentColumn(TypeDecorator[datetime]):
         return None if value is None else datetime.fromisoformat(value)
 
 
+class _Said:
+    """What is said to a view's table at every batch: composed once."""
+
+    def __init__(self, table: Table, dialect: str) -> None:
+        key = table.c.id
+        keys: BindParameter[Any] = bindparam("keys", expanding=True)
+        self.one = select(table).where(key == bindparam("key"))
+        self.some = select(table).where(key.in_(keys))
+        self.delete = delete(table).where(key.in_(keys))
+        insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+        others = {column.name: insert.excluded[column.name] for column in table.columns if column is not key}
+        self.upsert = insert.on_conflict_do_update(index_elements=[key], set_=others)
+
+    @classmethod
+    def to(cls, table: Table, dialect: str) -> "_Said":
+        """The statements to this table."""
+        if dialect not in table.info:
+            table.info[dialect] = cls(table, dialect)
+        found: _Said = table.info[dialect]
+        return found
+
+
 class Rows:
     """A view's rows by their ``id``, during one batch: loaded when touched, written once at the end."""
 
@@ -97,6 +121,7 @@ class Rows:
         self, connection: Connection, table: Table, known: dict[str, Row | None], complete: bool
     ) -> None:
         self._connection, self._table = connection, table
+        self._said = _Said.to(table, connection.dialect.name)
         self._known, self._complete = known, complete
         self._touched: set[str] = set()
         self._undo: dict[str, Row | None] | None = None
@@ -111,7 +136,7 @@ class Rows:
         if key not in self._known:
             if self._complete:
                 return None
-            row = self._connection.execute(select(self._table).where(self._table.c.id == key)).one_or_none()
+            row = self._connection.execute(self._said.one, {"key": key}).one_or_none()
             self._known[key] = None if row is None else dict(row._mapping)
         return self._known[key]
 
@@ -121,7 +146,7 @@ class Rows:
         for start in range(0, len(wanted), inbox.CHUNK):
             some = wanted[start : start + inbox.CHUNK]
             self._known.update(dict.fromkeys(some))
-            for row in self._connection.execute(select(self._table).where(self._table.c.id.in_(some))):
+            for row in self._connection.execute(self._said.some, {"keys": some}):
                 self._known[row.id] = dict(row._mapping)
 
     def put(self, id: object, **values: Any) -> None:  # noqa: A002
@@ -175,20 +200,14 @@ class Rows:
         gone = [key for key, row in final.items() if row is None]
         kept = [row for row in final.values() if row is not None]
         if gone:
-            self._connection.execute(delete(self._table).where(self._table.c.id.in_(gone)))
+            self._connection.execute(self._said.delete, {"keys": gone})
         if kept:
-            _upsert(self._connection, self._table, kept, ("id",))
+            self._connection.execute(self._said.upsert, kept)
 
     def _check(self, values: Mapping[str, Any]) -> None:
         unknown = values.keys() - self._blank.keys()
         if unknown:
             raise TypeError(f"{self._table.name} has no column {', '.join(sorted(unknown))}")
-
-
-def _upsert(connection: Connection, table: Table, rows: list[Row], key: tuple[str, ...]) -> None:
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
-    others = {column.name: insert.excluded[column.name] for column in table.columns if column.name not in key}
-    connection.execute(insert.on_conflict_do_update(index_elements=list(key), set_=others), rows)
 
 
 class View:
@@ -235,6 +254,9 @@ _generations = Table(
     Column("generation", Integer, primary_key=True),
     Column("live", Boolean, nullable=False),
 )
+
+
+_live_generations = select(_generations).where(_generations.c.live)
 
 
 @dataclass(frozen=True)
@@ -345,7 +367,7 @@ class Views:
         return self._table_of(view, generation)
 
     def _all_live(self, connection: Connection) -> dict[str, Table]:
-        rows = connection.execute(select(_generations).where(_generations.c.live))
+        rows = connection.execute(_live_generations)
         return {
             row.name: self._table_of(self.views[row.name], row.generation)
             for row in rows
@@ -863,9 +885,12 @@ PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
 
 
 def engine(url: str, patience: float, pool_size: int, pragmas: Sequence[str] = PRAGMAS) -> Engine:
-    """SQLAlchemy over a PostgreSQL database or a SQLite file, which a connection with the option ``writes`` locks."""
+    """SQLAlchemy over a PostgreSQL database or a SQLite file, which a connection with the option ``writes`` locks.
+
+    On PostgreSQL, too, a commit waits for the disk only where the pragmas are not those of read models.
+    """
     if url.startswith("postgresql:"):
-        return postgres.engine(url, patience, pool_size)
+        return postgres.engine(url, patience, pool_size, lasting=pragmas is not PRAGMAS)
     opened = create_engine(url)
 
     @event.listens_for(opened, "connect")

@@ -6,7 +6,7 @@ Unknown fields are ignored, wrong types are refused, old versions are upcast one
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, get_type_hints
 from uuid import UUID
 
@@ -142,6 +142,9 @@ class WireMapper(Mapper[UUID]):
         return event
 
 
+_uuid = lru_cache(maxsize=10_000)(UUID)  # facts of one aggregate come together
+
+
 def read(source: str, partition: int, notification: Notification) -> Message:
     """The message that a row of a log stands for. Raises Unreadable."""
     aggregate_id = notification.originator_id
@@ -149,7 +152,7 @@ def read(source: str, partition: int, notification: Notification) -> Message:
         source=source,
         partition=partition,
         position=notification.id,
-        aggregate_id=aggregate_id if isinstance(aggregate_id, UUID) else UUID(aggregate_id),
+        aggregate_id=aggregate_id if isinstance(aggregate_id, UUID) else _uuid(aggregate_id),
         version=notification.originator_version,
         fact=decode(notification.topic, notification.state),
     )

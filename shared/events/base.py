@@ -5,7 +5,7 @@ One frozen dataclass per event: it is the log record, the wire contract and the 
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from msgspec import Meta
@@ -65,8 +65,7 @@ class Fact:
             raise TypeError(f"two events claim the topic {topic}: {known.__qualname__}, {cls.__qualname__}")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A fact as it stands in its service's log."""
 
     source: str

@@ -270,7 +270,8 @@ def row_of(record: Any) -> tuple[Notification, str]:
         _, aggregate_id, version = headers["ce_id"].decode().rsplit("/", 2)
         sent = headers["ce_sent"].decode()
         int(sent.split(" ")[record.partition])
-        row = Notification(
+        row = object.__new__(Notification)  # its own constructor takes three times as long
+        row.__dict__.update(
             id=int(headers["ce_sequence"]),
             originator_id=aggregate_id,
             originator_version=int(version),

@@ -16,6 +16,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from prometheus_client.registry import Collector
 from werkzeug.exceptions import HTTPException, NotFound
 
+from shared.memory import look_rarely
 from shared.web.app import Web, create_app
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -99,7 +100,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Wsgi:
         # In the worker, after the fork (gunicorn/workers/base.py, load_wsgi): a recorder opened before it
         # would hang there.
-        return self.make()
+        made = self.make()
+        look_rarely()
+        return made
 
     def run(self) -> None:
         drain = self.drain

@@ -3,12 +3,14 @@
 The raw loop does nothing with what it reads; the library's ProjectionRunner does the same as we, event by event.
 """
 
+import json
 import statistics
+import subprocess
+import sys
 import time
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from eventsourcing.application import Application as LibraryApplication
 from eventsourcing.dispatch import singledispatchmethod
 from eventsourcing.domain import Aggregate as LibraryAggregate
@@ -20,9 +22,9 @@ from kafka import KafkaConsumer, TopicPartition
 from psycopg.sql import SQL
 
 from services.assignment.__main__ import SERVICE
-from shared.events.base import VOCABULARY
+from shared.memory import look_rarely
 from shared.service import Runtime, open_service
-from shared.transport.kafka import FETCH_WAIT_MS, LIMIT, topic_of
+from shared.transport.kafka import topic_of
 from tests.bench.bare import library_settings
 from tests.bench.components import Ground, ground
 from tests.bench.facts import CHANGES, NOW, fill
@@ -38,15 +40,17 @@ def run() -> list[str]:
     with ground(broker=True) as here:
         here.migrate("assignment", clock=lambda: NOW)
         runtime = open_service(SERVICE, here.config, lambda: NOW, wait=0.1)
+        look_rarely()  # as a worker does
         assert runtime.relay is not None
         try:
             ours, raw = [], []
             for turn in range(ROUNDS + 1):
                 _settle(runtime)
+                first = _ends(here)
                 fill(runtime.app.log, range(turn * UNITS, (turn + 1) * UNITS))
                 while runtime.relay.step():
                     pass
-                rates = EVENTS / _project(runtime, turn), EVENTS / _read(here, turn)
+                rates = EVENTS / _project(runtime, turn), EVENTS / _read(here, first, _ends(here))
                 if turn:  # the first round warms up
                     ours.append(rates[0])
                     raw.append(rates[1])
@@ -88,36 +92,19 @@ def _project(runtime: Runtime, turn: int) -> float:
     return ended - started
 
 
-def _read(here: Ground, turn: int) -> float:
-    """Seconds of a loop with our settings from its first message to its last, each decoded to its event's type."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=here.config.kafka,
-        group_id=None,
-        enable_auto_commit=False,
-        allow_auto_create_topics=False,
-        fetch_max_wait_ms=FETCH_WAIT_MS,
-        max_poll_records=LIMIT,
-    )
+def _ends(here: Ground) -> dict[int, int]:
+    consumer = KafkaConsumer(bootstrap_servers=here.config.kafka, group_id=None)
     where = [TopicPartition(topic_of("assignment"), n) for n in range(here.config.kafka_partitions)]
-    consumer.assign(where)
-    behind = dict(consumer.end_offsets(where))
-    for one in where:
-        consumer.seek(one, behind[one] // (turn + 1) * turn)
-    decoders = {name: msgspec.json.Decoder(kind) for name, kind in VOCABULARY.items()}
-    wanted, seen = sum(end - end // (turn + 1) * turn for end in behind.values()), 0
-    started = None
-    while seen < wanted:
-        before = time.perf_counter()
-        for records in consumer.poll(timeout_ms=1000).values():
-            started = before if started is None else started
-            for record in records:
-                headers = dict(record.headers)
-                decoders[headers["ce_type"].decode()].decode(record.value)
-                seen += 1
-    assert started is not None
-    seconds = time.perf_counter() - started
+    found = {one.partition: end for one, end in consumer.end_offsets(where).items()}
     consumer.close(autocommit=False)
-    return seconds * EVENTS / wanted
+    return found
+
+
+def _read(here: Ground, first: dict[int, int], end: dict[int, int]) -> float:
+    """Seconds of the raw loop, in a process of its own."""
+    stretches = {n: (first[n], end[n]) for n in first}
+    command = [sys.executable, "-m", "tests.bench.raw", here.config.kafka, json.dumps(stretches)]
+    return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 class _Unit(LibraryAggregate):
