@@ -28,8 +28,8 @@ demo-cluster: compiled ## The same on a real broker and database, every role a p
 	$(BIN)/python -m deploy.stack run sh -c '$(BIN)/duban migrate && $(BIN)/duban topics apply && $(BIN)/duban demo --cluster'
 
 test: compiled ## Run every test; of the fault harness the short run (see faults)
-	$(BIN)/pytest -n auto --durations=15 --ignore=tests/components --ignore=tests/roles --ignore=tests/faults
-	$(BIN)/pytest --durations=15 tests/components tests/roles tests/faults # one after the other: each has the machine to itself
+	$(BIN)/pytest -n auto --durations=15 --ignore=tests/roles --ignore=tests/faults
+	$(BIN)/pytest --durations=15 tests/roles tests/faults # one after the other: each has the machine to itself
 
 check: setup ## Format, lint, types
 	$(BIN)/ruff format --check .

@@ -46,7 +46,8 @@ class Config:
     kafka_partitions: int = 6
     kafka_replication: int = 1
     kafka_session_seconds: float = 10.0
-    """Seconds after which a consumer that gives no sign loses its partitions."""
+    """Seconds after which a consumer that gives no sign loses its partitions; a broker takes less than 6 only if its
+    ``group.min.session.timeout.ms`` says so."""
     health_port: int = 0
     """Where a worker answers /healthz, /readyz and /metrics; 0: nowhere."""
     drain_seconds: float = 0.0
@@ -197,7 +198,7 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "DUBAN_KAFKA_KEY": _file,
     "DUBAN_KAFKA_PARTITIONS": _number(int, 1, 1000),
     "DUBAN_KAFKA_REPLICATION": _number(int, 1, 9),
-    "DUBAN_KAFKA_SESSION_SECONDS": _number(float, 6, 300),
+    "DUBAN_KAFKA_SESSION_SECONDS": _number(float, 3, 300),
     "DUBAN_HEALTH_PORT": _number(int, 0, 65535),
     "DUBAN_DRAIN_SECONDS": _number(float, 0, 60),
     "DUBAN_WEB_WORKERS": _number(int, 1, 64),

@@ -10,7 +10,7 @@ them, and none that refers to itself: at Python's own 700 a third of a consumer'
 def look_rarely() -> None:
     """What stands now stands to the end, and is not looked through again; what comes is, after ALLOCATIONS.
 
-    To be called once a process has opened what it works with.
+    To be called before a process imports what it works with, and once it has opened it.
     """
     gc.collect()
     gc.freeze()

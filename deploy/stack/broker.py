@@ -30,6 +30,7 @@ PROPERTIES = {
     "share.coordinator.state.topic.min.isr": "1",
     "min.insync.replicas": "1",
     "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "3000",
     "offsets.topic.num.partitions": "4",
     "auto.create.topics.enable": "false",
     # A killed broker may come back only when its old session has run out: 9 s at the default.

@@ -58,7 +58,7 @@ POSTS = {
 
 def run() -> list[str]:
     """The report's lines."""
-    with ground(broker=True, poll_seconds=0.02) as here:
+    with ground(broker=True) as here:
         clock = SteppedClock(here.folder / "clock")
         clock.set(NOW)
         here.config = replace(here.config, clock=f"file:{clock.path}")
