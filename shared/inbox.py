@@ -363,22 +363,30 @@ def save(execute: Execute, receipts: Collection[Receipt]) -> None:
 
 
 def _move_marks(execute: Execute, receipts: Sequence[Receipt]) -> None:
-    if not receipts:
-        return
-    rows, before = [], []
-    for receipt in receipts:
-        mark = receipt._mark
-        rows += [receipt.consumer, *receipt.origin, mark.position, mark.place, mark.sent]
-        before += [*receipt.origin, receipt.mark.position]
-    moved = execute(
-        f"INSERT INTO inbox_marks VALUES {_tuples(6, len(receipts))} "
-        "ON CONFLICT (consumer, source, partition) DO UPDATE "
-        "SET position=excluded.position, place=excluded.place, sent=excluded.sent "
-        "WHERE (inbox_marks.source, inbox_marks.partition, inbox_marks.position) "
-        f"IN (VALUES {_tuples(3, len(receipts))}) RETURNING 1",
-        [*rows, *before],
-    )
-    if len(moved) < len(receipts):
+    first = [(one.consumer, *one.origin, *one._mark) for one in receipts if one.mark == Mark()]
+    later = [
+        (one.consumer, *one.origin, *one._mark, one.mark.position) for one in receipts if one.mark != Mark()
+    ]
+    moved = 0
+    if first:
+        moved += len(
+            execute(
+                f"INSERT INTO inbox_marks VALUES {_tuples(6, len(first))} ON CONFLICT DO NOTHING RETURNING 1",
+                [value for row in first for value in row],
+            )
+        )
+    if later:
+        # Not one that is put where there is none: it may be gone by the database's crash, with all that it stood for.
+        moved += len(
+            execute(
+                "UPDATE inbox_marks SET position=new.column4, place=new.column5, sent=new.column6 "
+                f"FROM (VALUES {_tuples(7, len(later))}) AS new "
+                "WHERE inbox_marks.consumer=new.column1 AND inbox_marks.source=new.column2 "
+                "AND inbox_marks.partition=new.column3 AND inbox_marks.position=new.column7 RETURNING 1",
+                [value for row in later for value in row],
+            )
+        )
+    if moved < len(receipts):
         raise Overtaken("a mark is no longer where it was")
 
 

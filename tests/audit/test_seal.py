@@ -455,8 +455,13 @@ def test_the_key_given_decides_whose_log_it_is(sealed: Sealed) -> None:
 def test_a_sealer_that_is_killed_at_any_moment_loses_nothing(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    chance = random.Random(23)
     config = Config(data=tmp_path / "data", poll_seconds=0.01, seal_seconds=1.0, log_level="error")
+    kill_again_and_again(config, tmp_path, request)
+
+
+def kill_again_and_again(config: Config, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Ten times, while the log of SERVICE grows; the tree is then the one that is made in peace."""
+    chance = random.Random(23)
     runtime = open_service(SUITE[SERVICE], config, config.make_clock())
     events = Events(23, 200)
     runtime.app.log.insert_events(events.some(12_000))

@@ -19,6 +19,7 @@ from shared.audit import merkle, proofs, seal
 from shared.audit.checkpoint import Checkpoint, Note, Shown
 from shared.audit.places import Outside, folder_of
 from shared.config import Config
+from shared.people import make_master, migrate_keys
 from shared.service import migrate
 from shared.testing import StoppedClock
 from shared.transport.kafka import (
@@ -29,6 +30,7 @@ from shared.transport.kafka import (
 )
 from shared.trouble import TROUBLE, BrokerAway
 from tests.audit.sealed import SERVICE, START, Events, Sealed, open_sealed
+from tests.audit.test_seal import kill_again_and_again
 from tests.audit.test_tampering import Row, first_bad_place
 
 SIZES = (90, 256, 300, 400)
@@ -185,6 +187,25 @@ def test_one_sealer_is_active_and_another_takes_over(server: Postgres, tmp_path:
     assert sealed.verify(sealed.outside).holds
     other.close()
     sealed.close()
+
+
+def test_a_sealer_on_postgresql_that_is_killed_at_any_moment_loses_nothing(
+    server: Postgres, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    make_master(tmp_path / "master.key")
+    config = Config(
+        data=tmp_path / "data",
+        database=server.url("killed_{service}"),
+        master_key=tmp_path / "master.key",
+        poll_seconds=0.01,
+        seal_seconds=1.0,
+        log_level="error",
+    )
+    for database in (SERVICE, "keys"):
+        server.create_database(f"killed_{database}")
+    migrate(SUITE[SERVICE], config, config.make_clock())
+    migrate_keys(config, config.make_clock())
+    kill_again_and_again(config, tmp_path, request)
 
 
 def test_a_database_that_was_away_is_sealed_on(programs: None, tmp_path: Path) -> None:

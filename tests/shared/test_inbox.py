@@ -15,6 +15,7 @@ from shared.inbox import Batch, Inbox, Overtaken, parked, portions, reached, sav
 from shared.testing import shanghai
 
 NOW = shanghai("2021-01-04 09:00")
+TABLES = ("inbox_marks", "inbox_versions", "inbox_holes", "inbox_parked")
 
 
 class Database:
@@ -157,6 +158,27 @@ def test_a_worker_that_went_on_with_what_it_knew_while_another_had_its_partition
         save(database.execute, [receipt])
     database.inbox.forget()
     assert database.take(topic.batch(0, 1)) == ([("a", 2)], 1)
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_worker_whose_last_saves_the_databases_crash_took_back_begins_again(kept: int) -> None:
+    topic, database = written("a", "a", "a", "a", "a"), Database()
+    topic.publish()
+    states = []
+    for end in (1, 2, 3):
+        states.append([database.execute(f"SELECT * FROM {table}") for table in TABLES])
+        database.take(topic.batch(0, end - 1, end))
+    for table, rows in zip(TABLES, states[kept], strict=True):
+        database.execute(f"DELETE FROM {table}")
+        for row in rows:
+            database.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(row))})", row)
+
+    database.execute("BEGIN")
+    with pytest.raises(Overtaken):
+        database.take(topic.batch(0, 3))
+    database.execute("ROLLBACK")
+    database.inbox.forget()
+    assert database.take(topic.batch(0, kept)) == ([("a", version) for version in range(kept + 1, 6)], 0)
 
 
 def test_several_partitions_are_received_and_saved_together_in_portions() -> None:
