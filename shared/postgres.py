@@ -146,16 +146,17 @@ def settings(
         "dbname": parts.path.lstrip("/"),
     }
     more = dict(parse_qsl(parts.query))
+    # Both sides find out within ten seconds that the other's machine is gone: else a dead relay would keep its lock.
+    keepalives = {"idle": 5, "interval": 2, "count": 2}
     of_session = {
         "idle_in_transaction_session_timeout": f"{_abandoned_after(patience) * 1000:.0f}",
+        **{f"tcp_keepalives_{name}": str(value) for name, value in keepalives.items()},
         **of_session,
     }
     options = " ".join(f"-c {name}={value}" for name, value in of_session.items())
     return {
         "connect_timeout": 2,
-        "keepalives_idle": 5,
-        "keepalives_interval": 2,
-        "keepalives_count": 2,
+        **{f"keepalives_{name}": value for name, value in keepalives.items()},
         **{name: value for name, value in given.items() if value is not None},
         **more,
         "options": f"{options} {more.get('options', '')}".rstrip(),

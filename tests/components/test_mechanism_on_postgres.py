@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from psycopg.rows import tuple_row
 
 from deploy.stack import Postgres
 from shared import postgres
@@ -60,6 +61,26 @@ def test_connections_that_the_server_has_ended_cost_one_try_each_and_no_restart(
     assert {row["name"] for row in opened.rows("ward", "names").values()} == {
         f"new {unit}" for unit in wanted
     }
+
+
+def test_the_server_lets_go_of_a_client_whose_machine_is_gone_and_waits_for_the_disk_where_it_matters(
+    server: Postgres,
+) -> None:
+    server.create_database("sessions")
+    url = server.url("sessions")
+    of_a_log = postgres.Datastore(url, patience=2.0, pool_size=1)
+    with of_a_log.get_connection() as of_the_log, postgres.connect(url) as own:
+        for connection in (of_the_log, own):
+            cursor = connection.cursor(row_factory=tuple_row)
+            for name, value in (("idle", "5"), ("interval", "2"), ("count", "2")):
+                cursor.execute(f"SHOW tcp_keepalives_{name}")  # type: ignore[arg-type]
+                assert cursor.fetchone() == (value,)
+    of_a_log.close()
+    for lasting, said in ((True, "on"), (False, "off")):
+        engine = postgres.engine(url, 2.0, 1, lasting=lasting)
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == said
+        engine.dispose()
 
 
 def test_a_save_that_is_made_again_answers_where_the_events_stand(
