@@ -884,19 +884,19 @@ PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
 """Of a read models' file: what is lost of it is folded again."""
 
 
-def engine(url: str, patience: float, pool_size: int, pragmas: Sequence[str] = PRAGMAS) -> Engine:
+def engine(url: str, patience: float, pool_size: int, lasting: Sequence[str] = ()) -> Engine:
     """SQLAlchemy over a PostgreSQL database or a SQLite file, which a connection with the option ``writes`` locks.
 
-    On PostgreSQL, too, a commit waits for the disk only where the pragmas are not those of read models.
+    ``lasting``: the pragmas of a file that is not read models; on PostgreSQL, too, a commit then waits for the disk.
     """
     if url.startswith("postgresql:"):
-        return postgres.engine(url, patience, pool_size, lasting=pragmas is not PRAGMAS)
+        return postgres.engine(url, patience, pool_size, lasting=bool(lasting))
     opened = create_engine(url)
 
     @event.listens_for(opened, "connect")
     def _connect(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
-        for pragma in (*pragmas, "busy_timeout=10000"):
+        for pragma in (*(lasting or PRAGMAS), "busy_timeout=10000"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(opened, "begin")
