@@ -415,7 +415,9 @@ def _tuples(width: int, number: int) -> str:
 class Inbox:
     """What a process knows of its consumer's inbox, so that it need not be read again for every batch.
 
-    ``forget`` it where somebody else may have written. Whoever has not noticed that is Overtaken when it saves.
+    ``forget`` it where somebody else may have written. Whoever has not noticed that is Overtaken when it saves; and so
+    is who finds less in the inbox than it has saved: a crash of the database has taken it back, and the transport is
+    past it.
     """
 
     MOST = 10_000
@@ -424,6 +426,8 @@ class Inbox:
     def __init__(self, consumer: str) -> None:
         self.consumer = consumer
         self._receipts: dict[tuple[str, int], Receipt] = {}
+        self._saved: dict[tuple[str, int], int] = {}
+        """The last position that was saved of what is forgotten."""
 
     def receive(self, execute: Execute, batches: Sequence[Batch]) -> list[Receipt]:
         """Hold batches against the inbox: for each the receipt that will ``accept`` it."""
@@ -445,11 +449,14 @@ class Inbox:
         here = batch.source, batch.partition
         known = self._receipts.get(here)
         if known is None:
+            mark = mark_of(execute, self.consumer, *here)
+            if mark.position < self._saved.get(here, 0):
+                raise Overtaken(f"{batch.source}/{batch.partition} is back at {mark.position}")
             known = self._receipts[here] = Receipt(
                 consumer=self.consumer,
                 source=batch.source,
                 partition=batch.partition,
-                mark=mark_of(execute, self.consumer, *here),
+                mark=mark,
                 holes={row[0]: row[1] for row in _own_holes(execute, (self.consumer, *here))},
                 parked=parked(execute, self.consumer, batch.source),
             )
@@ -457,10 +464,16 @@ class Inbox:
             known.versions.clear()
         return known
 
-    def forget(self, *where: tuple[str, int]) -> None:
-        """Read anew next time: these sources and partitions, or everything."""
-        for one in where or list(self._receipts):
-            self._receipts.pop(one, None)
+    def forget(self) -> None:
+        """Read everything anew next time."""
+        self._saved |= {where: receipt.mark.position for where, receipt in self._receipts.items()}
+        self._receipts.clear()
+
+    def begin(self, execute: Execute, source: str, partition: int) -> Mark:
+        """How far the consumer has come in a partition, for who begins there: another worker may have been there."""
+        self._receipts.pop((source, partition), None)
+        self._saved.pop((source, partition), None)
+        return mark_of(execute, self.consumer, source, partition)
 
 
 def _own_holes(execute: Execute, here: tuple[str, str, int]) -> Sequence[Sequence[Any]]:

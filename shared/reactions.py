@@ -135,11 +135,9 @@ class Reactor:
         self._retry = Backoff(RETRY_SECONDS)
 
     def mark_of(self, source: str, partition: int) -> Mark:
-        """How far the reactions have come."""
-        # Who asks begins there: another worker may have been there before.
-        self._inbox.forget((source, partition))
+        """How far the reactions have come, for the follower that begins there."""
         with self.app.log.reading() as execute:
-            return inbox.mark_of(execute, CONSUMER, source, partition)
+            return self._inbox.begin(execute, source, partition)
 
     def parked(self) -> list[Parked]:
         """Messages that could not be handled yet, with reasons."""

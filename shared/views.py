@@ -57,6 +57,7 @@ from shared.metrics import count
 from shared.postgres import PATIENCE
 from shared.refusal import Refusal
 from shared.transport import Follower, LogIncomplete, Replay
+from shared.trouble import TROUBLE
 from shared.wire import read
 
 T = TypeVar("T")
@@ -426,11 +427,9 @@ class Views:
             return inbox.reached(_execute_on(connection), CONSUMER, source, position)
 
     def mark_of(self, source: str, partition: int) -> Mark:
-        """How far the views have come."""
-        # Who asks begins there: another worker may have been there before.
-        self._inbox.forget((source, partition))
+        """How far the views have come, for the follower that begins there."""
         with self.reading() as connection:
-            return inbox.mark_of(_execute_on(connection), CONSUMER, source, partition)
+            return self._inbox.begin(_execute_on(connection), source, partition)
 
     def parked(self) -> list[Parked]:
         """Messages that could not be folded, with reasons."""
@@ -474,7 +473,7 @@ class Views:
         """
         try:
             self._fold(batches, self._fold_quickly)
-        except (OperationalError, Overtaken):
+        except (*TROUBLE, Overtaken):
             raise  # the database's trouble, not the batch's: the worker tries again
         except Exception:  # noqa: BLE001 - whatever a fold raises is found and parked with its message
             self._inbox.forget()

@@ -399,6 +399,8 @@ class KafkaFollower:
                 raise BrokerAway(
                     f"{where.topic}/{where.partition} holds {end} records, and nothing comes from it"
                 )
+        # Who has asked for the marks begins at them: a crash of the database may have taken the last ones back.
+        self.rewind()
 
     def _open(self) -> None:
         self._consumer = KafkaConsumer(

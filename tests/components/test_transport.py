@@ -24,6 +24,7 @@ from shared.aggregate import stable_id
 from shared.config import Config
 from shared.relay import republish, sent_before
 from shared.testing import Opened, StoppedClock, an_act
+from shared.transport import kafka
 from shared.transport.kafka import KafkaPublisher, apply_topics, partition_of, topic_of
 from shared.trouble import BrokerAway
 from tests.shared.test_mechanism import NOW, SERVICE
@@ -106,6 +107,40 @@ def test_facts_travel_over_the_broker_and_have_their_effect_once(opened: Opened)
     ward = opened["ward"]
     assert ward.parked() == []
     assert ward.holes() == []
+
+
+@pytest.mark.parametrize("more", [0, 2])
+def test_what_a_crash_of_the_database_takes_back_of_the_views_is_folded_again(
+    opened: Opened, stack: tuple[Postgres, Broker], monkeypatch: pytest.MonkeyPatch, more: int
+) -> None:
+    monkeypatch.setattr(kafka, "STALLED_AFTER", 1.0)
+    app, ward, postgres = opened["ward"].app, opened["ward"], stack[0]
+    database = ward.config.database_of("ward").rpartition("/")[2]
+    with ward.views.reading() as connection:
+        table = ward.views.table(connection, "names").name
+    kept = [table, "inbox_marks", "inbox_versions"]
+    register(opened, 5)
+    until(lambda: everything_seen(opened, 5), opened)
+    for one in kept:
+        postgres.psql(f'CREATE TABLE "{one}_then" AS SELECT * FROM "{one}"', database)
+    for n in range(5, 10):
+        app.register(an_act(NOW), f"u{n}")  # type: ignore[attr-defined]
+    until(lambda: everything_seen(opened, 10), opened)
+    rows = opened.rows("ward", "names")
+
+    of_views = "WHERE consumer='project'"
+    for one in kept:
+        which = "" if one == table else of_views
+        postgres.psql(
+            f'DELETE FROM "{one}" {which}; INSERT INTO "{one}" SELECT * FROM "{one}_then" {which}', database
+        )
+    assert opened.rows("ward", "names") != rows
+    for n in range(10, 10 + more):  # without more it finds out when it has been idle for a while
+        app.register(an_act(NOW), f"u{n}")  # type: ignore[attr-defined]
+    until(lambda: everything_seen(opened, 10 + more), opened)
+    now = opened.rows("ward", "names")
+    assert {id_: row for id_, row in now.items() if id_ in rows} == rows
+    assert (len(now), ward.holes(), ward.parked()) == (10 + more, [], [])
 
 
 def test_what_is_published_again_changes_nothing(opened: Opened) -> None:

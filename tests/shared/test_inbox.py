@@ -160,8 +160,11 @@ def test_a_worker_that_went_on_with_what_it_knew_while_another_had_its_partition
     assert database.take(topic.batch(0, 1)) == ([("a", 2)], 1)
 
 
+@pytest.mark.parametrize("forgets", [False, True])
 @pytest.mark.parametrize("kept", [0, 1])
-def test_a_worker_whose_last_saves_the_databases_crash_took_back_begins_again(kept: int) -> None:
+def test_a_worker_whose_last_saves_the_databases_crash_took_back_begins_again(
+    kept: int, forgets: bool
+) -> None:
     topic, database = written("a", "a", "a", "a", "a"), Database()
     topic.publish()
     states = []
@@ -173,11 +176,14 @@ def test_a_worker_whose_last_saves_the_databases_crash_took_back_begins_again(ke
         for row in rows:
             database.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(row))})", row)
 
+    if forgets:
+        database.inbox.forget()
     database.execute("BEGIN")
     with pytest.raises(Overtaken):
         database.take(topic.batch(0, 3))
     database.execute("ROLLBACK")
     database.inbox.forget()
+    assert database.inbox.begin(database.execute, "s", 0).position == kept
     assert database.take(topic.batch(0, kept)) == ([("a", version) for version in range(kept + 1, 6)], 0)
 
 
