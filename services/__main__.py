@@ -23,7 +23,7 @@ from services.audit import web as audit_web  # noqa: F401 - attaches its command
 from services.audit.people import person
 from services.backup import run_backup, run_recover, run_restore
 from services.command_line import Data, config_of
-from services.suite import SUITE, open_suite, serve_web, supervise
+from services.suite import SUITE, make_topics, migrate_suite, open_suite, serve_web, supervise
 from shared import logs
 from shared.aggregate import Act
 from shared.application import Application
@@ -34,12 +34,12 @@ from shared.config import Config, Misconfigured
 from shared.events import supervision
 from shared.events.base import Actor
 from shared.main import settings
-from shared.people import MASKED, migrate_keys
+from shared.people import MASKED
 from shared.recorder import rows_of
 from shared.reference import calendar_of
 from shared.refusal import Refusal
 from shared.rulebook import load_rulebook
-from shared.service import migrate, open_log, open_service
+from shared.service import open_log, open_service
 from shared.trouble import TROUBLE
 from shared.web.auth import Role, issue_token, load_key
 from shared.wire import Unreadable, cloudevent, decode, personal_fields
@@ -451,9 +451,8 @@ def migrate_() -> None:
         raise click.ClickException(
             "DUBAN_DATABASE 未设置：SQLite 文件会自动建好 not set: SQLite files make themselves"
         )
-    for service in SUITE.values():
-        click.echo(migrate(service, config, config.make_clock()))
-    click.echo(migrate_keys(config, config.make_clock()))
+    for line in migrate_suite(config, config.make_clock()):
+        click.echo(line)
 
 
 @main.group()
@@ -468,10 +467,7 @@ def topics_apply() -> None:
     Where the broker has an authorizer, a service (user of its name) may write only its own topic and read only those
     it follows.
     """
-    from shared.transport.kafka import apply_topics
-
-    config = _with_broker()
-    for line in apply_topics(config, {name: service.sources() for name, service in SUITE.items()}):
+    for line in make_topics(_with_broker()):
         click.echo(line)
 
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from shared import logs
 from shared.clock import Clock
 from shared.config import Config
 from shared.main import MISCONFIGURED
-from shared.people import check_keys
-from shared.service import Runtime, Service, open_service
+from shared.people import check_keys, migrate_keys
+from shared.service import Runtime, Service, migrate, open_service
 from shared.web.server import dispatch, serve
 
 SUITE: dict[str, Service] = {
@@ -34,6 +34,23 @@ GRACE_SECONDS = 15.0
 def open_suite(config: Config, clock: Clock) -> dict[str, Runtime]:
     """Every service opened in this process."""
     return {name: open_service(service, config, clock) for name, service in SUITE.items()}
+
+
+def migrate_suite(config: Config, clock: Clock) -> Iterator[str]:
+    """Make or upgrade the tables of every service and of the key store on PostgreSQL; what was done, a line each.
+
+    Raises TROUBLE.
+    """
+    for service in SUITE.values():
+        yield migrate(service, config, clock)
+    yield migrate_keys(config, clock)
+
+
+def make_topics(config: Config) -> list[str]:
+    """Make every service's topics, with the rights to read what it follows; what was done. Raises BrokerAway."""
+    from shared.transport.kafka import apply_topics  # which the embedded default does not need
+
+    return apply_topics(config, {name: service.sources() for name, service in SUITE.items()})
 
 
 def environment(config: Config, **changes: object) -> dict[str, str]:

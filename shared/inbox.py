@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from eventsourcing.persistence import IntegrityError, Notification
@@ -363,30 +364,27 @@ def save(execute: Execute, receipts: Collection[Receipt]) -> None:
 
 
 def _move_marks(execute: Execute, receipts: Sequence[Receipt]) -> None:
-    first = [(one.consumer, *one.origin, *one._mark) for one in receipts if one.mark == Mark()]
-    later = [
-        (one.consumer, *one.origin, *one._mark, one.mark.position) for one in receipts if one.mark != Mark()
-    ]
-    moved = 0
+    first, later = [], []
+    for receipt in receipts:
+        row = (receipt.consumer, *receipt.origin, *receipt._mark)
+        if receipt.mark == Mark():
+            first.append(row)
+        else:
+            later.append((*row, receipt.mark.position))
+    moved: list[Sequence[Any]] = []
     if first:
-        moved += len(
-            execute(
-                f"INSERT INTO inbox_marks VALUES {_tuples(6, len(first))} ON CONFLICT DO NOTHING RETURNING 1",
-                [value for row in first for value in row],
-            )
-        )
+        put = f"INSERT INTO inbox_marks VALUES {_tuples(6, len(first))} ON CONFLICT DO NOTHING RETURNING 1"
+        moved += execute(put, [*chain.from_iterable(first)])
     if later:
-        # Not one that is put where there is none: it may be gone by the database's crash, with all that it stood for.
-        moved += len(
-            execute(
-                "UPDATE inbox_marks SET position=new.column4, place=new.column5, sent=new.column6 "
-                f"FROM (VALUES {_tuples(7, len(later))}) AS new "
-                "WHERE inbox_marks.consumer=new.column1 AND inbox_marks.source=new.column2 "
-                "AND inbox_marks.partition=new.column3 AND inbox_marks.position=new.column7 RETURNING 1",
-                [value for row in later for value in row],
-            )
+        # Never put anew: a mark that is gone was taken back by the database's crash, with all that it stood for.
+        moved += execute(
+            "UPDATE inbox_marks SET position=new.column4, place=new.column5, sent=new.column6 "
+            f"FROM (VALUES {_tuples(7, len(later))}) AS new "
+            "WHERE inbox_marks.consumer=new.column1 AND inbox_marks.source=new.column2 "
+            "AND inbox_marks.partition=new.column3 AND inbox_marks.position=new.column7 RETURNING 1",
+            [*chain.from_iterable(later)],
         )
-    if moved < len(receipts):
+    if len(moved) < len(receipts):
         raise Overtaken("a mark is no longer where it was")
 
 
@@ -402,7 +400,7 @@ def _move_versions(execute: Execute, receipts: Sequence[Receipt]) -> None:
             f"INSERT INTO inbox_versions VALUES {_tuples(4, len(some))} "
             "ON CONFLICT (consumer, source, aggregate_id) DO UPDATE "
             "SET version=excluded.version WHERE inbox_versions.version<excluded.version RETURNING 1",
-            [value for row in some for value in row],
+            [*chain.from_iterable(some)],
         )
         if len(moved) < len(some):
             raise Overtaken("a fact has been received by another worker")

@@ -146,7 +146,7 @@ def settings(
         "dbname": parts.path.lstrip("/"),
     }
     more = dict(parse_qsl(parts.query))
-    # Both sides find out within ten seconds that the other's machine is gone: else a dead relay would keep its lock.
+    # Both sides ask whether the other's machine still stands: else a dead relay would keep its lock for hours.
     keepalives = {"idle": 5, "interval": 2, "count": 2}
     of_session = {
         "idle_in_transaction_session_timeout": f"{_abandoned_after(patience) * 1000:.0f}",

@@ -171,7 +171,7 @@ def _gate(app: Flask, web: Web) -> Callable[[], None]:
         if asked.view_args and any(unprintable(str(value)) for value in asked.view_args.values()):
             raise NoSuchPage
         asked.max_content_length = getattr(view, "duban_max_body", None)
-        if asked.method == "POST" and not hasattr(view, "duban_no_key"):
+        if asked.method == "POST":
             idempotency_key(asked)
         taken = arguments[endpoint]
         if asked.query_string:

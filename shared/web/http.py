@@ -284,12 +284,6 @@ def idempotency_key(asked: Request) -> str:
     return text
 
 
-def without_idempotency_key(view: View) -> View:
-    """This POST changes nothing, so it needs no key."""
-    view.duban_no_key = True  # type: ignore[attr-defined]
-    return view
-
-
 def wanted_positions() -> dict[str, int]:
     """How far the read must be: ``?at_least=service:n`` or ``Duban-At-Least``; several, repeated or by commas."""
     wanted: dict[str, int] = {}

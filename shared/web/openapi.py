@@ -77,10 +77,9 @@ def complete(document: dict[str, Any], app: Flask) -> dict[str, Any]:
         for method, operation in document["paths"].get(FlaskPlugin.flaskpath2openapi(rule.rule), {}).items():
             if method.upper() not in (rule.methods or ()):
                 continue
-            view = app.view_functions[rule.endpoint]
             operation["operationId"] = rule.endpoint.rpartition(".")[2]
             extra: list[dict[str, Any]] = [LANGUAGE]
-            if method == "post" and not hasattr(view, "duban_no_key"):
+            if method == "post":
                 extra += [KEY, MATCH]
             operation["parameters"] = [*operation.get("parameters", []), *copy.deepcopy(extra)]
             responses = operation["responses"]

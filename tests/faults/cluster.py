@@ -20,13 +20,13 @@ import msgspec
 import psycopg
 
 from deploy.stack import Broker, Postgres, free_port
-from services.suite import SUITE, Process, environment, web_of, worker_of
+from services.suite import SUITE, Process, environment, make_topics, migrate_suite, web_of, worker_of
 from shared.clock import SteppedClock
 from shared.config import Config
-from shared.people import make_master, migrate_keys
-from shared.service import Runtime, migrate, open_service
+from shared.people import make_master
+from shared.service import Runtime, open_service
 from shared.testing import shanghai
-from shared.transport.kafka import apply_topics, partition_of
+from shared.transport.kafka import partition_of
 from shared.web.auth import Role, issue_token, load_key
 from tests.faults.proxy import Proxy
 
@@ -191,10 +191,8 @@ class Cluster:
         for database in (*SUITE, "keys"):
             self.postgres.create_database(f"duban_{database}")
         self.broker.start()
-        for spec in SUITE.values():
-            migrate(spec, self.direct, self.clock)
-        migrate_keys(self.direct, self.clock)
-        apply_topics(self.direct, {name: spec.sources() for name, spec in SUITE.items()})
+        list(migrate_suite(self.direct, self.clock))
+        make_topics(self.direct)
         supervision = self.open("supervision")
         supervision.start("tick")  # its first act is to release the rulebook, which cases need
         supervision.close()

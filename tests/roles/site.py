@@ -18,13 +18,13 @@ import psycopg
 from kafka import KafkaAdminClient
 
 from deploy.stack import Broker, Postgres, free_port
-from services.suite import SUITE, environment, web_of, worker_of
+from services.suite import SUITE, environment, make_topics, web_of, worker_of
 from shared.clock import SteppedClock, system_clock
 from shared.config import Config
 from shared.people import make_master, migrate_keys
 from shared.service import Runtime, migrate, open_service
 from shared.testing import shanghai
-from shared.transport.kafka import apply_topics, topic_of
+from shared.transport.kafka import topic_of
 from shared.web.auth import Role, issue_token, load_key
 from tests.faults.cluster import Member, until
 from tests.faults.proxy import Proxy
@@ -176,7 +176,7 @@ class Site:
         if there := sorted(ours & set(admin.list_topics())):
             admin.delete_topics(there)
             until(lambda: not ours & set(admin.list_topics()), lambda: there)
-        apply_topics(self.direct, {name: service.sources() for name, service in SUITE.items()})
+        make_topics(self.direct)
         admin.close()
 
     # -- processes -------------------------------------------------------------------------------------------
