@@ -170,10 +170,10 @@ def _lines(masters: Iterable[Master]) -> bytes:
 TABLE = Table(
     "subject_keys",
     MetaData(),
-    Column("subject", String(200), primary_key=True),
+    Column("subject", String, primary_key=True),
     Column("generation", Integer, primary_key=True),
     Column("wrapped", LargeBinary),
-    Column("master_id", String(16)),
+    Column("master_id", String),
     Column("created_at", MomentColumn, nullable=False),
     Column("erased_at", MomentColumn),
     Column("ground", Text),

@@ -28,17 +28,20 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy import exc as sql
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
-from shared import recorder
+from shared import logs, recorder
 from shared.audit.merkle import LeafRow
 from shared.inbox import Execute
 from shared.recorder import Answer, First, LogRecorder, write_answer
+
+log = logs.log("postgres")
 
 PATIENCE = 2.0
 """Seconds that one wait for the server may last in a web process."""
 ABANDONED_AFTER = 10.0
 """Seconds after which the server ends a transaction whose client does nothing: one that stands still (a suspended
 machine) would else hold its locks for as long, and nobody could take over its work. In the midst of a pipeline of
-statements PostgreSQL does not notice."""
+statements, and behind one of the driver's until the next statement, PostgreSQL 15 does not notice: then it is ended by
+who has waited for its locks in vain."""
 AWAY_FOR = 1.0
 """Seconds after which a server that was found away is asked again."""
 TRUSTED_FOR = 1.0
@@ -102,6 +105,7 @@ class PatientConnection(Connection[Any]):
     ``connect_timeout`` ends with the connecting, and the server's ``statement_timeout`` is no help if nothing arrives.
     """
 
+    url: str
     patience: float = PATIENCE
     link: Link
     _answered_at = 0.0
@@ -120,6 +124,9 @@ class PatientConnection(Connection[Any]):
         except psycopg.errors.IdleInTransactionSessionTimeout as error:
             # The driver calls it an internal error, at which a worker would end; its connection is gone, no more.
             raise psycopg.OperationalError(str(error)) from error
+        except psycopg.errors.LockNotAvailable:
+            end_abandoned(self.url)
+            raise
         except psycopg.errors._WaitTimeout as error:
             if timeout is not None:
                 raise
@@ -128,9 +135,29 @@ class PatientConnection(Connection[Any]):
             raise psycopg.OperationalError(f"no answer within {self.patience:g} seconds") from error
 
 
-def _abandoned_after(patience: float) -> float:
+def _abandoned_after(patience: float) -> int:
     """Who has the patience to wait long may also have much to do between two statements."""
-    return max(ABANDONED_AFTER, patience)
+    return round(max(ABANDONED_AFTER, patience))
+
+
+_ABANDONED = """
+SELECT pid, application_name, pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND xact_start IS NOT NULL AND wait_event_type = 'Client'
+AND greatest(query_start, state_change) < clock_timestamp()
+    - make_interval(secs => substring(application_name FROM 'abandoned after ([0-9]+) s')::int)
+"""
+
+
+def end_abandoned(url: str) -> list[int]:
+    """End this suite's transactions whose clients have said nothing for as long as their session's name allows.
+
+    The server's processes that were ended. Raises psycopg.OperationalError.
+    """
+    with connect(url, autocommit=True) as connection:
+        ended = connection.execute(_ABANDONED).fetchall()
+    for pid, name, _ in ended:
+        log.warning("abandoned_transaction_ended", pid=pid, session=name)
+    return [pid for pid, *_ in ended]
 
 
 def settings(
@@ -149,13 +176,16 @@ def settings(
     # Both sides ask whether the other's machine still stands: else a dead relay would keep its lock for hours.
     keepalives = {"idle": 5, "interval": 2, "count": 2}
     of_session = {
-        "idle_in_transaction_session_timeout": f"{_abandoned_after(patience) * 1000:.0f}",
+        "idle_in_transaction_session_timeout": f"{_abandoned_after(patience)}s",
+        # Before this side's patience ends: the server would know nothing of that, and go on to wait for the lock.
+        "lock_timeout": f"{patience * 900:.0f}",
         **{f"tcp_keepalives_{name}": str(value) for name, value in keepalives.items()},
         **of_session,
     }
     options = " ".join(f"-c {name}={value}" for name, value in of_session.items())
     return {
         "connect_timeout": 2,
+        "application_name": f"duban, abandoned after {_abandoned_after(patience)} s",
         **{f"keepalives_{name}": value for name, value in keepalives.items()},
         **{name: value for name, value in given.items() if value is not None},
         **more,
@@ -171,7 +201,7 @@ def connect(
 ) -> PatientConnection:
     """A connection of one's own; ``of_session``: settings of the server. Raises psycopg.OperationalError."""
     connection = PatientConnection.connect(**settings(url, patience, of_session), **options)
-    connection.patience, connection.link = patience, link_to(url)
+    connection.url, connection.patience, connection.link = url, patience, link_to(url)
     return connection
 
 
@@ -234,7 +264,9 @@ class Datastore(library.PostgresDatastore):
             pre_ping=True,
         )
         self._link = link_to(url)
-        patient = type("Patient", (PatientConnection,), {"patience": patience, "link": self._link})
+        patient = type(
+            "Patient", (PatientConnection,), {"url": url, "patience": patience, "link": self._link}
+        )
         self.pool.connection_class = patient
         self.pool._check = PatientConnection.check  # type: ignore[assignment]
         self.pool.kwargs = {**given, "row_factory": self.pool.kwargs["row_factory"]}  # type: ignore[index]

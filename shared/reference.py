@@ -47,11 +47,11 @@ class UnitsView(View):
     def columns(cls) -> list[Column[Any]]:
         """Name, short names, kind, and what became of it."""
         return [
-            Column("name", String(200), nullable=False),
+            Column("name", String, nullable=False),
             Column("short_names", JSON, nullable=False),
-            Column("kind", String(20), nullable=False, info={"index": True}),
+            Column("kind", String, nullable=False, info={"index": True}),
             Column("dissolved", Boolean, nullable=False, default=False),
-            Column("successor", String(80)),
+            Column("successor", String),
             Column("version", Integer, nullable=False),
         ]
 
@@ -86,9 +86,9 @@ class PostsView(View):
     def columns(cls) -> list[Column[Any]]:
         """Unit, title, role, holder (a token, shared/people.py); a post without holder is vacant."""
         return [
-            Column("unit", String(80), nullable=False, info={"index": True}),
-            Column("title", String(200), nullable=False),
-            Column("role", String(20), nullable=False),
+            Column("unit", String, nullable=False, info={"index": True}),
+            Column("title", String, nullable=False),
+            Column("role", String, nullable=False),
             Column("holder", Text),
             Column("since", Date),
             Column("portfolio", JSON),
@@ -124,8 +124,8 @@ class CalendarView(View):
         """The release as it was published."""
         return [
             Column("version", Integer, nullable=False),
-            Column("layer", String(20), nullable=False),
-            Column("title", String(200), nullable=False),
+            Column("layer", String, nullable=False),
+            Column("title", String, nullable=False),
             Column("days", JSON, nullable=False),
             Column("years", JSON, nullable=False),
         ]

@@ -52,6 +52,7 @@ from shared.inbox import (
     Parked,
     Receipt,
     parked_from,
+    portions,
 )
 from shared.metrics import count
 from shared.postgres import PATIENCE
@@ -66,7 +67,10 @@ CONSUMER = "project"
 RETRY_SECONDS = 5.0
 """Seconds after which parked messages are tried again at first."""
 CONFLICTS = 20
-"""How often a batch is folded anew when another worker folded into the same rows."""
+"""How often a message is folded anew when another worker folded into the same rows. Of several, the halves are tried
+one after the other: the shorter a transaction, the less it meets."""
+CONFLICT = ("40001", "40P01")
+"""SQLSTATE: of two transactions that cannot be put in an order, or wait for each other, this one is to begin again."""
 
 Row = dict[str, Any]
 
@@ -76,7 +80,7 @@ log = logs.log("views")
 class MomentColumn(TypeDecorator[datetime]):
     """An aware moment, kept as ISO 8601 text in UTC so that SQLite and PostgreSQL sort and compare it alike."""
 
-    impl = String(32)
+    impl = String
     cache_ok = True
 
     @property
@@ -150,6 +154,11 @@ class Rows:
             for row in self._connection.execute(self._said.some, {"keys": some}):
                 self._known[row.id] = dict(row._mapping)
 
+    def some(self, ids: Sequence[str]) -> list[Row]:
+        """Those of these rows that there are, read together."""
+        self.load(ids)
+        return [row for row in map(self.get, ids) if row is not None]
+
     def put(self, id: object, **values: Any) -> None:  # noqa: A002
         """Write a whole row: columns not named take their defaults."""
         self._check(values)
@@ -183,16 +192,6 @@ class Rows:
         for key, row in (self._undo or {}).items():
             self._known[key] = row
             self._touched.add(key)
-
-    def where(self, **equal: Any) -> list[Row]:
-        """The rows whose columns equal these values, in order of id. Writes what is pending first: use it rarely."""
-        self.flush()
-        query = select(self._table).order_by(self._table.c.id)
-        for name, value in equal.items():
-            query = query.where(self._table.c[name] == value)
-        rows = [dict(row._mapping) for row in self._connection.execute(query)]
-        self._known.update({row["id"]: row for row in rows})
-        return rows
 
     def flush(self) -> None:
         """Write the touched rows."""
@@ -250,7 +249,7 @@ _meta = MetaData()
 _generations = Table(
     "views",
     _meta,
-    Column("name", String(80), primary_key=True),
+    Column("name", String, primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("generation", Integer, primary_key=True),
     Column("live", Boolean, nullable=False),
@@ -344,7 +343,7 @@ class Views:
         name = f"{view.name}__v{view.version}_{generation}"
         if name not in self._tables:
             columns = list(view.columns())
-            table = Table(name, MetaData(), Column("id", String(160), primary_key=True), *columns)
+            table = Table(name, MetaData(), Column("id", String, primary_key=True), *columns)
             for column in columns:
                 if column.info.get("index"):
                     Index(f"{name}__{column.name}", column, table.c.id)
@@ -483,14 +482,25 @@ class Views:
             raise ConsumerStopped(f"{self._faults_in_a_row} messages in a row could not be folded")
 
     def _fold(self, batches: Sequence[Batch], how: "Folding") -> None:
-        receipts = self._in_transaction(partial(self._fold_in, batches, how))
+        number = sum(len(batch.rows) for batch in batches)
+        try:
+            receipts = self._in_transaction(
+                partial(self._fold_in, batches, how), CONFLICTS if number == 1 else 1
+            )
+        except OperationalError as error:
+            if number == 1 or not _is_conflict(error):
+                raise
+            self._inbox.forget()
+            for portion in portions(batches, (number + 1) // 2):
+                self._fold(portion, how)
+            return
         for receipt in receipts:
             count(CONSUMER, receipt.source, receipt.saved())
             if receipt.parked:
                 self._retry.wanted()
 
-    def _in_transaction(self, work: Callable[[Connection], T]) -> T:
-        for attempt in range(CONFLICTS):
+    def _in_transaction(self, work: Callable[[Connection], T], tries: int = CONFLICTS) -> T:
+        for attempt in range(tries):
             try:
                 with self._writer.begin() as connection:
                     if self._postgres:
@@ -499,10 +509,7 @@ class Views:
                         )  # a swap waits for us
                     return work(connection)
             except OperationalError as error:
-                if attempt == CONFLICTS - 1 or getattr(error.orig, "sqlstate", None) not in (
-                    "40001",
-                    "40P01",
-                ):
+                if attempt == tries - 1 or not _is_conflict(error):
                     raise
                 self._inbox.forget()  # what was accepted is to be accepted again
         raise AssertionError("unreachable")
@@ -851,6 +858,10 @@ class Building:
 
     def _parked(self) -> list[Parked]:
         return [row for receipt in self._receipts.values() for row in receipt.parked]
+
+
+def _is_conflict(error: OperationalError) -> bool:
+    return getattr(error.orig, "sqlstate", None) in CONFLICT
 
 
 def _behind(receipt: Receipt, message: Notification, handler: str, now: datetime) -> Parked:

@@ -69,6 +69,12 @@ def test_the_same_file_names_in_every_service(service: str) -> None:
     assert {"README.md", "__main__.py", "api", "application", "domain", "views"} <= present
 
 
+def test_no_view_can_refuse_a_text_because_of_its_length() -> None:
+    """On PostgreSQL a fact would be parked for it; SQLite would not tell."""
+    columns = [column for service in SUITE.values() for view in service.views for column in view.columns()]
+    assert not [column for column in columns if getattr(column.type, "length", None) is not None]
+
+
 def test_no_clock_randomness_or_network_inside_a_domain_a_view_or_a_rule() -> None:
     forbidden = {"random", "time", "secrets", "socket", "requests", "os", "flask"}
     for name in ("domain", "views"):

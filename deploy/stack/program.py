@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import deque
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -19,11 +20,16 @@ STOP_SECONDS = 30.0
 SERVER_PORTS = range(15_000, 32_000)
 
 
+_given: deque[int] = deque(maxlen=200)
+
+
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """A port of 127.0.0.1 that nobody listens on, and that was not given to somebody who does not listen yet."""
+    own = SERVER_PORTS[os.getpid() % 16 :: 16]  # other processes choose at the same time
     # hypothesis seeds the common generator, and then every test process would try the same ports.
-    for port in random.SystemRandom().sample(SERVER_PORTS, 200):
-        if _is_free(port):
+    for port in random.SystemRandom().sample(own, len(own)):
+        if port not in _given and _is_free(port):
+            _given.append(port)
             return port
     raise RuntimeError(f"no free port on 127.0.0.1 in {SERVER_PORTS}")
 

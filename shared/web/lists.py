@@ -24,6 +24,11 @@ def concerned(*units: str | None) -> str:
     return "," + "".join(f"{unit}," for unit in sorted({unit for unit in units if unit}))
 
 
+def concerned_too(row: Row, *units: str | None) -> str:
+    """The units that the item of this row concerns, and these."""
+    return concerned(*row["concerned"].split(","), *units)
+
+
 def may_see(identity: Identity, table: Table) -> ColumnElement[bool]:
     """The rows of ``table`` (columns ``concerned`` and ``secrecy``) that this identity may see; fail closed."""
     own = table.c.concerned.contains(f",{identity.unit},", autoescape=True)

@@ -1,18 +1,23 @@
 """The mechanism's own tests once more, on a real PostgreSQL."""
 
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from psycopg.rows import tuple_row
 
 from deploy.stack import Postgres
 from shared import postgres
-from shared.inbox import Execute
+from shared.inbox import Batch, Execute
 from shared.recorder import Answer, write_answer
 from shared.testing import Opened, StoppedClock, an_act
 from shared.trouble import TROUBLE
+from shared.views import Rows, Views
 from tests.shared import test_mechanism as mechanism
 from tests.shared.test_mechanism import *  # noqa: F403 - every test there is to run here too
 
@@ -81,6 +86,87 @@ def test_the_server_lets_go_of_a_client_whose_machine_is_gone_and_waits_for_the_
         with engine.connect() as connection:
             assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == said
         engine.dispose()
+
+
+def test_a_transaction_whose_client_stands_still_is_ended_by_who_waits_for_its_locks(
+    server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.create_database("abandoned")
+    url = server.url("abandoned")
+    update = "UPDATE things SET count = count + 1 WHERE id = 1"
+    with postgres.connect(url, patience=30, autocommit=True) as patient:
+        patient.execute("CREATE TABLE things (id INTEGER PRIMARY KEY, count INTEGER)")
+        patient.execute("INSERT INTO things VALUES (1, 0)")
+        monkeypatch.setattr(postgres, "ABANDONED_AFTER", 2.0)
+        with ExitStack() as stack:
+            behind, amid = (stack.enter_context(postgres.connect(url, patience=2)) for _ in range(2))
+            with behind.cursor() as cursor:  # the driver makes a pipeline of it
+                cursor.executemany("UPDATE things SET count = count + %s WHERE id = 1", [(1,), (1,)])
+            assert _tries(url, update) > 1
+            with pytest.raises(psycopg.OperationalError):
+                behind.execute("SELECT 1")
+
+            stack.enter_context(amid.pipeline())
+            amid.execute(update).fetchone  # noqa: B018
+            amid.pgconn.send_flush_request()
+            amid.pgconn.flush()
+            assert _tries(url, update) > 1
+            with pytest.raises(psycopg.OperationalError):
+                amid.execute("SELECT 1").fetchone()
+            stack.pop_all()
+        with patient.transaction():  # who may take longer is left in peace
+            patient.execute("SELECT count FROM things FOR UPDATE")
+            time.sleep(2.5)
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                _try(url, update)
+            assert patient.execute("SELECT count FROM things").fetchone() == (2,)
+
+
+def _try(url: str, statement: str) -> None:
+    with postgres.connect(url, patience=1, autocommit=True) as connection:
+        connection.execute(statement)  # type: ignore[call-overload]
+
+
+def _tries(url: str, statement: str) -> int:
+    for tried in range(1, 20):
+        try:
+            _try(url, statement)
+        except psycopg.errors.LockNotAvailable:
+            continue
+        return tried
+    raise AssertionError("the lock was never let go of")
+
+
+def test_of_many_messages_that_meet_another_transaction_the_halves_are_folded(
+    opened: Opened, server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = mechanism.app_of(opened)
+    for unit in "abcdefgh":
+        app.register(an_act(mechanism.NOW), unit)
+    opened.settle()
+    for unit in "abcdefgh":
+        app.rename(an_act(mechanism.NOW), unit, f"other {unit}")
+    sizes: list[int] = []
+    fold_in, flush = Views._fold_in, Rows.flush
+
+    def counted(self: Views, batches: Sequence[Batch], *others: Any) -> Any:
+        sizes.append(sum(len(batch.rows) for batch in batches))
+        return fold_in(self, batches, *others)
+
+    def met(self: Rows) -> None:
+        if sizes == [8]:
+            with psycopg.connect(opened["ward"].config.database_of("ward"), autocommit=True) as other:
+                other.execute("UPDATE names__v1_1 SET changes = changes WHERE id = 'h'")
+        flush(self)
+
+    monkeypatch.setattr(Views, "_fold_in", counted)
+    monkeypatch.setattr(Rows, "flush", met)
+    opened.settle()
+    assert sizes[:3] == [8, 4, 4]
+    assert {row["name"] for row in opened.rows("ward", "names").values()} == {
+        f"other {u}" for u in "abcdefgh"
+    }
+    assert {row["changes"] for row in opened.rows("ward", "names").values()} == {2}
 
 
 def test_a_save_that_is_made_again_answers_where_the_events_stand(

@@ -132,10 +132,10 @@ def save_nothing(execute: Execute, receipts: Sequence[Receipt]) -> None:
         save(execute, receipts)
 
 
-def in_two_transactions(self: Views, work: Callable[[Connection], Any]) -> Any:
+def in_two_transactions(self: Views, work: Callable[[Connection], Any], *tries: int) -> Any:
     """In place of Views._in_transaction."""
     held.clear()
-    result = in_transaction(self, work)
+    result = in_transaction(self, work, *tries)
     if held:
         if special:
             die()

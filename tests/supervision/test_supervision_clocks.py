@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy.event import listen
 
 from services.supervision.domain.rulebook import RulebookVersionTaken
 from shared.events import assignment, enterprise
@@ -144,6 +145,25 @@ def test_returns_and_reassignments_never_move_the_outer_clock(world: Any) -> Non
     assert world.last(case, told.RoundIssued).unit == "czj"
     items = world.client("inspect/chief").get(f"/api/v1/custody?case_id={case}").json["items"]
     assert [(item["unit"], item["working_days"]) for item in items] == [("fgw", 1), ("gov", 2), ("czj", 2)]
+    world.consistent()
+
+
+def test_a_case_that_changes_hands_often_costs_its_views_no_more_statements(world: Any) -> None:
+    said: list[str] = []
+    engine = world.opened["supervision"].views._engine
+    listen(engine, "before_cursor_execute", lambda _1, _2, statement, *_: said.append(statement))
+    costs = []
+    for name, times in (("1", 2), ("2", 60)):
+        task = world.task(name)
+        for n in range(times):
+            unit = ("fgw", "czj", "zrj")[n % 3]
+            reassigned = {"from_unit": "fgw", "lead_unit": unit, "post": f"{unit}/officer", "reason": "改派"}
+            world.say(assignment.TaskReassigned, task, **reassigned)
+        said.clear()
+        world.opened.settle()
+        assert world.count(world.case_of(task), told.CustodyMoved) >= times - 1
+        costs.append(sum("clocks__" in one or "cases__" in one for one in said))
+    assert 0 < costs[1] <= costs[0]
     world.consistent()
 
 

@@ -48,13 +48,13 @@ class TaskHistoryView(View):
     def columns(cls) -> list[Column[Any]]:
         """``what`` is the event's published name, ``zh`` its Chinese one; ``text`` the words given with it."""
         return [
-            Column("task_id", String(36), nullable=False, info={"index": True}),
+            Column("task_id", String, nullable=False, info={"index": True}),
             Column("number", Integer, nullable=False),
-            Column("what", String(60), nullable=False),
-            Column("zh", String(60), nullable=False),
+            Column("what", String, nullable=False),
+            Column("zh", String, nullable=False),
             Column("text", Text, nullable=False),
-            Column("unit", String(80), nullable=False),
-            Column("post", String(80), nullable=False),
+            Column("unit", String, nullable=False),
+            Column("post", String, nullable=False),
             Column("happened_at", MomentColumn, nullable=False),
             Column("recorded_at", MomentColumn, nullable=False),
         ]

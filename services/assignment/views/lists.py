@@ -24,12 +24,12 @@ class TaskListsView(View):
     def columns(cls) -> list[Column[Any]]:
         """As opened."""
         return [
-            Column("title", String(500), nullable=False),
+            Column("title", String, nullable=False),
             Column("dated", Date, nullable=False, info={"index": True}),
-            Column("leader_post", String(80), nullable=False, info={"index": True}),
-            Column("directive_id", String(36), info={"index": True}),
-            Column("secrecy", String(20), nullable=False),
-            Column("secrecy_ground", String(500), nullable=False),
+            Column("leader_post", String, nullable=False, info={"index": True}),
+            Column("directive_id", String, info={"index": True}),
+            Column("secrecy", String, nullable=False),
+            Column("secrecy_ground", String, nullable=False),
             Column("concerned", Text, nullable=False),
             Column("version", Integer, nullable=False),
         ]

@@ -30,14 +30,14 @@ class EnterprisesView(View):
     def columns(cls) -> list[Column[Any]]:
         """As registered; the contact data are tokens (shared/people.py)."""
         return [
-            Column("credit_code", String(18), nullable=False, info={"index": True}),
-            Column("name", String(200), nullable=False, info={"index": True}),
+            Column("credit_code", String, nullable=False, info={"index": True}),
+            Column("name", String, nullable=False, info={"index": True}),
             Column("contact_name", Text, nullable=False),
             Column("contact_phone", Text, nullable=False),
             Column("key_enterprise", Boolean, nullable=False, info={"index": True}),
             Column("registered_at", MomentColumn, nullable=False, info={"index": True}),
-            Column("concerned", String(60), nullable=False),
-            Column("secrecy", String(20), nullable=False),
+            Column("concerned", String, nullable=False),
+            Column("secrecy", String, nullable=False),
             Column("version", Integer, nullable=False),
         ]
 

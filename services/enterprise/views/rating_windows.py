@@ -23,7 +23,7 @@ class RatingWindowsView(View):
         """The moment of the end, by index, and the resolution that opened it."""
         return [
             Column("ends_at", MomentColumn, nullable=False, info={"index": True}),
-            Column("because", String(160), nullable=False),
+            Column("because", String, nullable=False),
         ]
 
     def on_whistle_resolved(self, rows: Rows, fact: enterprise.WhistleResolved, message: Message) -> None:

@@ -47,13 +47,13 @@ class WhistleStepsView(View):
     def columns(cls) -> list[Column[Any]]:
         """What happened, when, when it was recorded, by which post, and the details of the fact."""
         return [
-            Column("whistle_id", String(36), nullable=False, info={"index": True}),
+            Column("whistle_id", String, nullable=False, info={"index": True}),
             Column("version", Integer, nullable=False),
-            Column("kind", String(40), nullable=False),
+            Column("kind", String, nullable=False),
             Column("happened_at", MomentColumn, nullable=False, info={"index": True}),
             Column("recorded_at", MomentColumn, nullable=False),
-            Column("by_unit", String(80), nullable=False),
-            Column("by_post", String(80), nullable=False),
+            Column("by_unit", String, nullable=False),
+            Column("by_post", String, nullable=False),
             Column("details", JSON, nullable=False),
         ]
 

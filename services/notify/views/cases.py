@@ -21,11 +21,11 @@ class CasesView(View):
     def columns(cls) -> list[Column[Any]]:
         """``clocks``: by clock and cycle, its unit, due day and state (open, approaching, missed, stopped)."""
         return [
-            Column("subject_id", String(36), nullable=False, info={"index": True}),
-            Column("unit", String(80), nullable=False),
-            Column("number", String(200), nullable=False),
+            Column("subject_id", String, nullable=False, info={"index": True}),
+            Column("unit", String, nullable=False),
+            Column("number", String, nullable=False),
             Column("title", Text, nullable=False),
-            Column("secrecy", String(20), nullable=False),
+            Column("secrecy", String, nullable=False),
             Column("is_open", Boolean, nullable=False, default=True, info={"index": True}),
             Column("clocks", JSON, nullable=False),
             Column("rulebook_version", Integer, nullable=False),

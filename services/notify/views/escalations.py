@@ -7,7 +7,7 @@ from sqlalchemy import Column, Integer, String, Text
 from shared.events import notify
 from shared.events.base import Message
 from shared.views import MomentColumn, Rows, View
-from shared.web.lists import concerned
+from shared.web.lists import concerned, concerned_too
 
 
 class EscalationsView(View):
@@ -19,14 +19,14 @@ class EscalationsView(View):
     def columns(cls) -> list[Column[Any]]:
         """The matter, and how its escalation stands."""
         return [
-            Column("case_id", String(36), nullable=False, info={"index": True}),
-            Column("kind", String(20), nullable=False),
-            Column("number", String(200), nullable=False),
+            Column("case_id", String, nullable=False, info={"index": True}),
+            Column("kind", String, nullable=False),
+            Column("number", String, nullable=False),
             Column("title", Text, nullable=False),
-            Column("unit", String(80), nullable=False, info={"index": True}),
-            Column("to_post", String(160)),
+            Column("unit", String, nullable=False, info={"index": True}),
+            Column("to_post", String),
             Column("round", Integer),
-            Column("state", String(20), info={"index": True}),
+            Column("state", String, info={"index": True}),
             Column("opened_at", MomentColumn, info={"index": True}),
             Column("reminders", Integer, nullable=False, default=0),
             Column("next_reminder_at", MomentColumn),
@@ -36,8 +36,8 @@ class EscalationsView(View):
             Column("last_progress", Text),
             Column("withdrawn_at", MomentColumn),
             Column("ground", Text),
-            Column("concerned", String(1000), nullable=False),
-            Column("secrecy", String(20), nullable=False),
+            Column("concerned", String, nullable=False),
+            Column("secrecy", String, nullable=False),
             Column("version", Integer, nullable=False),
         ]
 
@@ -57,8 +57,7 @@ class EscalationsView(View):
     def on_matter_handed_over(self, rows: Rows, fact: notify.MatterHandedOver, message: Message) -> None:
         row = rows.get(message.aggregate_id)
         if row is not None:
-            units = row["concerned"].strip(",").split(",")
-            rows.change(message.aggregate_id, unit=fact.unit, concerned=concerned(fact.unit, *units))
+            rows.change(message.aggregate_id, unit=fact.unit, concerned=concerned_too(row, fact.unit))
 
     def on_escalation_opened(self, rows: Rows, fact: notify.EscalationOpened, message: Message) -> None:
         rows.change(
@@ -139,7 +138,7 @@ class TimersView(View):
         """``what`` is ``remind`` or ``expire``."""
         return [
             Column("due_at", MomentColumn, nullable=False, info={"index": True}),
-            Column("what", String(10), nullable=False),
+            Column("what", String, nullable=False),
         ]
 
     def on_set_to_remind(

@@ -33,20 +33,20 @@ class NoticesView(View):
     def columns(cls) -> list[Column[Any]]:
         """``deliver_at`` is empty once the notice has left or was withdrawn: the index of what is to be delivered."""
         return [
-            Column("matter", String(36), nullable=False, info={"index": True}),
-            Column("case_id", String(36), info={"index": True}),
-            Column("clock", String(80), nullable=False),
+            Column("matter", String, nullable=False, info={"index": True}),
+            Column("case_id", String, info={"index": True}),
+            Column("clock", String, nullable=False),
             Column("cycle", Integer, nullable=False),
-            Column("level", String(20), nullable=False),
-            Column("colour", String(10), nullable=False),
-            Column("to_unit", String(80), nullable=False),
-            Column("to_post", String(160), nullable=False, info={"index": True}),
+            Column("level", String, nullable=False),
+            Column("colour", String, nullable=False),
+            Column("to_unit", String, nullable=False),
+            Column("to_post", String, nullable=False, info={"index": True}),
             Column("subject", Text, nullable=False),
             Column("text", Text, nullable=False),
             Column("not_before", MomentColumn, nullable=False),
             Column("needs_acknowledgement", Boolean, nullable=False, default=False),
             Column("reminder", Integer, nullable=False, default=0),
-            Column("state", String(20), nullable=False, default="open"),
+            Column("state", String, nullable=False, default="open"),
             Column("issued_at", MomentColumn, nullable=False),
             Column("acknowledged_at", MomentColumn),
             Column("note", Text),
@@ -54,9 +54,9 @@ class NoticesView(View):
             Column("ground", Text),
             Column("deliver_at", MomentColumn, info={"index": True}),
             Column("delivered_at", MomentColumn),
-            Column("reference", String(200)),
-            Column("concerned", String(200), nullable=False),
-            Column("secrecy", String(20), nullable=False),
+            Column("reference", String),
+            Column("concerned", String, nullable=False),
+            Column("secrecy", String, nullable=False),
             Column("version", Integer, nullable=False),
         ]
 
@@ -140,14 +140,14 @@ class DigestsView(View):
     def columns(cls) -> list[Column[Any]]:
         """Unit, day and what it said."""
         return [
-            Column("unit", String(80), nullable=False, info={"index": True}),
-            Column("post", String(160), nullable=False),
+            Column("unit", String, nullable=False, info={"index": True}),
+            Column("post", String, nullable=False),
             Column("day", Date, nullable=False, info={"index": True}),
             Column("subject", Text, nullable=False),
             Column("text", Text, nullable=False),
             Column("sent_at", MomentColumn, nullable=False),
-            Column("concerned", String(200), nullable=False),
-            Column("secrecy", String(20), nullable=False),
+            Column("concerned", String, nullable=False),
+            Column("secrecy", String, nullable=False),
             Column("version", Integer, nullable=False),
         ]
 

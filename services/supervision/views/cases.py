@@ -8,45 +8,44 @@ from shared.clock import local_day
 from shared.events import supervision
 from shared.events.base import Message
 from shared.views import MomentColumn, Rows, View
-from shared.web.lists import concerned
+from shared.web.lists import concerned, concerned_too
 
 
 class CasesView(View):
     """督查事项: each case as it stands."""
 
     name = "cases"
+    version = 2
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
         """What is followed, who answers for it, who has it in hand, how many rounds and misses."""
         return [
-            Column("kind", String(10), nullable=False, info={"index": True}),
-            Column("duty", String(20), info={"index": True}),
-            Column("subject_id", String(36), nullable=False, info={"index": True}),
-            Column("number", String(80), nullable=False, info={"index": True}),
-            Column("title", String(500), nullable=False),
-            Column("unit", String(80), nullable=False, info={"index": True}),
-            Column("post", String(80)),
+            Column("kind", String, nullable=False, info={"index": True}),
+            Column("duty", String, info={"index": True}),
+            Column("subject_id", String, nullable=False, info={"index": True}),
+            Column("number", String, nullable=False, info={"index": True}),
+            Column("title", String, nullable=False),
+            Column("unit", String, nullable=False, info={"index": True}),
+            Column("post", String),
             Column("supporters", JSON, nullable=False),
-            Column("leader_post", String(80), info={"index": True}),
-            Column("custodian", String(80), nullable=False, info={"index": True}),
-            Column("reporter", String(40)),
-            Column("state", String(10), nullable=False, info={"index": True}),
-            Column("ground", String(20)),
+            Column("leader_post", String, info={"index": True}),
+            Column("custodian", String, nullable=False, info={"index": True}),
+            Column("reporter", String),
+            Column("state", String, nullable=False, info={"index": True}),
+            Column("ground", String),
             Column("opened_at", MomentColumn, nullable=False),
             Column("closed_at", MomentColumn),
             Column("rounds", Integer, nullable=False, default=0),
             Column("missed", Integer, nullable=False, default=0),
             Column("namings_due", Integer, nullable=False, default=0),
             Column("rulebook_version", Integer, nullable=False),
-            Column("units", JSON, nullable=False),
-            Column("concerned", String(500), nullable=False),
-            Column("secrecy", String(10), nullable=False),
+            Column("concerned", String, nullable=False),
+            Column("secrecy", String, nullable=False),
             Column("version", Integer, nullable=False),
         ]
 
     def on_case_opened(self, rows: Rows, fact: supervision.CaseOpened, message: Message) -> None:
-        units = [unit for unit in (fact.unit, *fact.supporters, fact.reporter) if unit]
         rows.put(
             message.aggregate_id,
             kind=fact.kind,
@@ -63,8 +62,7 @@ class CasesView(View):
             state="open",
             opened_at=fact.happened_at,
             rulebook_version=fact.rulebook_version,
-            units=units,
-            concerned=concerned(*units),
+            concerned=concerned(fact.unit, *fact.supporters, fact.reporter),
             secrecy=fact.secrecy,
             version=message.version,
         )
@@ -73,13 +71,11 @@ class CasesView(View):
         row = rows.get(message.aggregate_id)
         if row is None:
             return
-        units = [*row["units"], fact.to_unit]
         lead = {"unit": fact.to_unit, "post": fact.to_post} if fact.leads else {}
         rows.change(
             row["id"],
             custodian=fact.to_unit,
-            units=units,
-            concerned=concerned(*units),
+            concerned=concerned_too(row, fact.to_unit),
             version=message.version,
             **lead,
         )
@@ -151,18 +147,18 @@ class CustodyView(View):
     def columns(cls) -> list[Column[Any]]:
         """One row per stay; the first row of a case also knows which stay is the present one."""
         return [
-            Column("case_id", String(36), nullable=False, info={"index": True}),
-            Column("number", String(80), nullable=False),
-            Column("unit", String(80), nullable=False, info={"index": True}),
-            Column("post", String(80)),
+            Column("case_id", String, nullable=False, info={"index": True}),
+            Column("number", String, nullable=False),
+            Column("unit", String, nullable=False, info={"index": True}),
+            Column("post", String),
             Column("leads", Boolean, nullable=False),
             Column("since", MomentColumn, nullable=False),
             Column("since_day", Date, nullable=False, info={"index": True}),
             Column("until", MomentColumn),
             Column("stay", Integer, nullable=False),
             Column("stays", Integer, nullable=False),
-            Column("concerned", String(500), nullable=False),
-            Column("secrecy", String(10), nullable=False),
+            Column("concerned", String, nullable=False),
+            Column("secrecy", String, nullable=False),
             Column("version", Integer, nullable=False),
         ]
 

@@ -9,7 +9,7 @@ from shared.clock import local_day, midnight
 from shared.events import supervision
 from shared.events.base import Message
 from shared.views import MomentColumn, Row, Rows, View
-from shared.web.lists import concerned
+from shared.web.lists import concerned, concerned_too
 
 AboutAClock = (
     supervision.ClockStarted
@@ -32,22 +32,23 @@ def clock_id(message: Message, fact: AboutAClock) -> str:
 class ClocksView(View):
     """时限: every clock in every cycle. Whether it is overdue is derived when it is read, never stored.
 
-    Rows with an empty ``clock`` hold what the clocks of a case have in common; they are not clocks.
+    Rows with an empty ``clock`` hold what the clocks of a case have in common, and which they are; they are no clocks.
     """
 
     name = "clocks"
+    version = 2
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
         """Due date, verdict as judged and as recomputed, and what they follow from."""
         return [
-            Column("case_id", String(36), nullable=False, info={"index": True}),
-            Column("kind", String(10), nullable=False, info={"index": True}),
-            Column("number", String(80), nullable=False),
-            Column("clock", String(40), nullable=False, default="", info={"index": True}),
+            Column("case_id", String, nullable=False, info={"index": True}),
+            Column("kind", String, nullable=False, info={"index": True}),
+            Column("number", String, nullable=False),
+            Column("clock", String, nullable=False, default="", info={"index": True}),
             Column("cycle", Integer, nullable=False, default=0),
-            Column("unit", String(80), nullable=False, info={"index": True}),
-            Column("state", String(10), nullable=False, default="", info={"index": True}),
+            Column("unit", String, nullable=False, info={"index": True}),
+            Column("state", String, nullable=False, default="", info={"index": True}),
             Column("started_at", MomentColumn),
             Column("started_on", Date),
             Column("own_date", Date),
@@ -62,25 +63,24 @@ class ClocksView(View):
             Column("missed_due_at", MomentColumn),
             Column("missed_detected_at", MomentColumn),
             Column("stopped_at", MomentColumn),
-            Column("verdict", String(10)),
-            Column("recomputed", String(10)),
+            Column("verdict", String),
+            Column("recomputed", String),
             Column("cancelled_at", MomentColumn),
-            Column("units", JSON),
-            Column("concerned", String(500), nullable=False),
-            Column("secrecy", String(10), nullable=False),
+            Column("clocks", JSON),
+            Column("concerned", String, nullable=False),
+            Column("secrecy", String, nullable=False),
             Column("version", Integer, nullable=False),
         ]
 
     def on_case_opened(self, rows: Rows, fact: supervision.CaseOpened, message: Message) -> None:
-        units = [unit for unit in (fact.unit, *fact.supporters, fact.reporter) if unit]
         rows.put(
             message.aggregate_id,
             case_id=str(message.aggregate_id),
             kind=fact.kind,
             number=fact.number,
             unit=fact.unit,
-            units=units,
-            concerned=concerned(*units),
+            clocks=[],
+            concerned=concerned(fact.unit, *fact.supporters, fact.reporter),
             secrecy=fact.secrecy,
             version=message.version,
         )
@@ -89,22 +89,17 @@ class ClocksView(View):
         head = rows.get(message.aggregate_id)
         if head is None:
             return
-        units = [*head["units"], fact.to_unit]
-        before = head["unit"]
-        for row in rows.where(case_id=head["id"]):
+        shown, before = concerned_too(head, fact.to_unit), head["unit"]
+        for row in rows.some([head["id"], *head["clocks"]]):
             leads = fact.leads and row["unit"] == before and row["clock"] != "round_answer"
             own = leads and (row["clock"] == "" or row["state"] in ("open", "paused"))
-            rows.change(
-                row["id"],
-                concerned=concerned(*units),
-                unit=fact.to_unit if own else row["unit"],
-            )
-        rows.change(head["id"], units=units)
+            rows.change(row["id"], concerned=shown, unit=fact.to_unit if own else row["unit"])
 
     def on_clock_started(self, rows: Rows, fact: supervision.ClockStarted, message: Message) -> None:
         head = rows.get(message.aggregate_id)
         if head is None:
             return
+        rows.change(head["id"], clocks=[*head["clocks"], clock_id(message, fact)])
         rows.put(
             clock_id(message, fact),
             case_id=head["case_id"],
@@ -202,16 +197,16 @@ class TimersView(View):
     def columns(cls) -> list[Column[Any]]:
         """``due_at`` is the next warning or the due moment itself (``point`` 0); empty while paused or missed."""
         return [
-            Column("case_id", String(36), nullable=False),
-            Column("clock", String(40), nullable=False),
+            Column("case_id", String, nullable=False),
+            Column("clock", String, nullable=False),
             Column("cycle", Integer, nullable=False),
-            Column("unit", String(80), nullable=False),
+            Column("unit", String, nullable=False),
             Column("due_at", MomentColumn, info={"index": True}),
             Column("point", Integer, nullable=False, default=0),
             Column("final_at", MomentColumn),
             Column("missed", Boolean, nullable=False, default=False),
             Column("warn_on", JSON, nullable=False),
-            Column("warned_upto", String(10)),
+            Column("warned_upto", String),
             Column("version", Integer, nullable=False),
         ]
 

@@ -23,32 +23,32 @@ class NamingsView(View):
     def columns(cls) -> list[Column[Any]]:
         """Who is named for which rounds, by whose hands it went, and its number."""
         return [
-            Column("case_id", String(36), nullable=False, info={"index": True}),
-            Column("case_number", String(80), nullable=False),
-            Column("unit", String(80), nullable=False, info={"index": True}),
-            Column("post", String(80)),
+            Column("case_id", String, nullable=False, info={"index": True}),
+            Column("case_number", String, nullable=False),
+            Column("unit", String, nullable=False, info={"index": True}),
+            Column("post", String),
             Column("rounds", JSON, nullable=False),
             Column("text", Text, nullable=False),
-            Column("state", String(20), nullable=False, info={"index": True}),
-            Column("drafted_by", String(80), nullable=False),
+            Column("state", String, nullable=False, info={"index": True}),
+            Column("drafted_by", String, nullable=False),
             Column("drafted_at", MomentColumn, nullable=False),
-            Column("checked_by", String(80)),
+            Column("checked_by", String),
             Column("objections_until", Date),
             Column("window_closes_at", MomentColumn, info={"index": True}),
             Column("objection", Text),
             Column("objection_upheld", Boolean),
             Column("ruling", Text),
-            Column("approved_by", String(80)),
-            Column("series", String(20)),
+            Column("approved_by", String),
+            Column("series", String),
             Column("year", Integer, info={"index": True}),
             Column("number", Integer),
             Column("published_at", MomentColumn, info={"index": True}),
             Column("ended_at", MomentColumn),
             Column("reason", Text),
-            Column("corrects", String(36), info={"index": True}),
-            Column("corrected_by", String(36)),
-            Column("concerned", String(500), nullable=False),
-            Column("secrecy", String(10), nullable=False),
+            Column("corrects", String, info={"index": True}),
+            Column("corrected_by", String),
+            Column("concerned", String, nullable=False),
+            Column("secrecy", String, nullable=False),
             Column("version", Integer, nullable=False),
         ]
 
@@ -163,7 +163,7 @@ class NamingGroundsView(View):
     def columns(cls) -> list[Column[Any]]:
         """By the naming's id, its case and whether the ground is lost."""
         return [
-            Column("case_id", String(36), nullable=False),
+            Column("case_id", String, nullable=False),
             Column("lost", Boolean, nullable=False, info={"index": True}),
         ]
 

@@ -27,19 +27,19 @@ class CalendarDraftsView(View):
         What comes from the draft is empty while only its release has arrived; such a row is not shown.
         """
         return [
-            Column("layer", String(20), info={"index": True}),
-            Column("title", String(200)),
+            Column("layer", String, info={"index": True}),
+            Column("title", String),
             Column("days", JSON),
             Column("years", JSON),
             Column("follows", Integer),
-            Column("state", String(20), nullable=False, default="drafted", info={"index": True}),
-            Column("drafted_by", String(80)),
+            Column("state", String, nullable=False, default="drafted", info={"index": True}),
+            Column("drafted_by", String),
             Column("drafted_at", MomentColumn),
-            Column("released_by", String(80)),
+            Column("released_by", String),
             Column("released_at", MomentColumn),
             Column("calendar_version", Integer, info={"index": True}),
-            Column("concerned", String(80), nullable=False, default=""),
-            Column("secrecy", String(10), nullable=False, default="public"),
+            Column("concerned", String, nullable=False, default=""),
+            Column("secrecy", String, nullable=False, default="public"),
             Column("version", Integer),
         ]
 

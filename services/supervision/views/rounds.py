@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, Date, Integer, String, Text
+from sqlalchemy import Boolean, Column, Date, Integer, String, Text
 
 from shared.events import supervision
 from shared.events.base import Message
@@ -17,39 +17,39 @@ class RoundsView(View):
     """
 
     name = "rounds"
+    version = 2
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
         """What was asked of whom by when, the answer and its signature, the verdict and what became of it."""
         return [
-            Column("case_id", String(36), nullable=False, info={"index": True}),
-            Column("number", String(80), nullable=False),
+            Column("case_id", String, nullable=False, info={"index": True}),
+            Column("number", String, nullable=False),
             Column("round", Integer, nullable=False, default=0, info={"index": True}),
-            Column("unit", String(80), nullable=False, info={"index": True}),
-            Column("post", String(80)),
-            Column("kind", String(20)),
-            Column("trigger", String(20), info={"index": True}),
+            Column("unit", String, nullable=False, info={"index": True}),
+            Column("post", String),
+            Column("kind", String),
+            Column("trigger", String, info={"index": True}),
             Column("requirement", Text),
-            Column("state", String(20), nullable=False, default="", info={"index": True}),
+            Column("state", String, nullable=False, default="", info={"index": True}),
             Column("issued_at", MomentColumn),
             Column("due_on", Date, info={"index": True}),
             Column("due_at", MomentColumn),
             Column("answer", Text),
             Column("answered_at", MomentColumn),
-            Column("signed_by", String(80)),
+            Column("signed_by", String),
             Column("signed_at", MomentColumn),
-            Column("verdict", String(20), info={"index": True}),
+            Column("verdict", String, info={"index": True}),
             Column("reason", Text),
             Column("unsigned", Boolean, nullable=False, default=False),
-            Column("judged_by", String(80)),
+            Column("judged_by", String),
             Column("judged_at", MomentColumn),
             Column("void_reason", Text),
             Column("objection", Text),
             Column("objection_upheld", Boolean),
             Column("ruling", Text),
-            Column("units", JSON),
-            Column("concerned", String(500), nullable=False),
-            Column("secrecy", String(10), nullable=False),
+            Column("concerned", String, nullable=False),
+            Column("secrecy", String, nullable=False),
             Column("version", Integer, nullable=False),
         ]
 
