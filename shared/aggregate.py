@@ -74,6 +74,9 @@ class Aggregate(BaseAggregate[UUID]):
 
     LAST_EVENT_TELLS_ALL: ClassVar[bool] = False
     """A book whose every event says all of its state, so that only its last one is read, however long it is."""
+    IN_TURN: ClassVar[bool] = False
+    """A book into which everybody writes: who has opened it writes first, and the others of the process wait for it
+    instead of deciding anew. So open it last."""
 
     class Event(Change):
         """The library's own base of an aggregate's events."""

@@ -28,7 +28,15 @@ ATTEMPTS = 12
 LONGEST_PAUSE = 0.05
 """Seconds between two attempts at most: processes that want the same thing at once step out of each other's way."""
 LONGEST_TURN = 1.0
-"""Seconds that a request waits at most for another one's second attempt."""
+"""Seconds that a request waits at most until others have written into the same book."""
+
+
+class _Attempt(threading.local):
+    """This thread's attempt to carry out a request."""
+
+    runs = False
+    has_turn = False
+    """Whether it is its turn to write into a book of all."""
 
 
 class NoSuchThing(Refusal):
@@ -79,8 +87,8 @@ class Application(EventSourcedApplication[UUID]):
 
     def __init__(self, env: Mapping[str, str], clock: Clock) -> None:
         self.clock = clock
-        self._again = threading.Lock()
-        """Held by who tries again; meanwhile the others of this process wait, or they would win again."""
+        self._turn = threading.Lock()
+        self._attempt = _Attempt()
         super().__init__(dict(env))
 
     def construct_mapper(self) -> WireMapper:
@@ -114,6 +122,9 @@ class Application(EventSourcedApplication[UUID]):
 
     def find(self, kind: type[A], id: UUID) -> A | None:  # noqa: A002
         """The aggregate as it stands, or None if there is none of that kind under this id."""
+        mine = self._attempt
+        if kind.IN_TURN and mine.runs and not mine.has_turn:
+            mine.has_turn = self._turn.acquire(timeout=LONGEST_TURN)
         if kind.LAST_EVENT_TELLS_ALL:
             last = next(iter(self.events.get(id, desc=True, limit=1)), None)
             return kind.as_left_by(last) if type(last) in vars(kind).values() else None
@@ -175,7 +186,7 @@ class Application(EventSourcedApplication[UUID]):
             if attempt:
                 time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.002 * 2**attempt)))
             try:
-                return self._in_turn(act, use_case, again=attempt > 0)
+                return self._in_turn(act, use_case)
             except (IntegrityError, Refusal) as error:
                 # Done before under this key (the answer's row then refuses a second one), or somebody wrote first.
                 before = self._answer_of(act)
@@ -191,13 +202,16 @@ class Application(EventSourcedApplication[UUID]):
         """Decide and save, once."""
         return use_case(act)
 
-    def _in_turn(self, act: Act, use_case: UseCase, *, again: bool) -> Written:
-        held = (again or self._again.locked()) and self._again.acquire(timeout=LONGEST_TURN)
+    def _in_turn(self, act: Act, use_case: UseCase) -> Written:
+        mine = self._attempt
+        mine.runs = True
         try:
             return self.attempt(act, use_case)
         finally:
-            if held:
-                self._again.release()
+            mine.runs = False
+            if mine.has_turn:
+                mine.has_turn = False
+                self._turn.release()
 
     def _answer_of(self, act: Act) -> Written | None:
         row = self.log.answered(act.key or act.because)

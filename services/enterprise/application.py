@@ -83,7 +83,6 @@ class EnterpriseApplication(ServiceApplication):
             raise DeskMustBeAnOffice(unit=desk)
         leader = self._known_leader(leader_post) if leader_post else self._leaders_of(desk)[0]
         year = local_day(act.recorded_at).year
-        register = self.find(Register, stable_id("whistle_register", year)) or Register.open(act, year)
         matter = matter_of(code, category, title)
         concern = self.find(Concern, matter)
         known = None if concern is None else concern.repeated_in(year)
@@ -95,6 +94,7 @@ class EnterpriseApplication(ServiceApplication):
             concern = Concern.first(act, matter, whistle_id)
         else:
             concern.again(act, whistle_id)
+        register = self.find(Register, stable_id("whistle_register", year)) or Register.open(act, year)
         whistle = Whistle.blow(
             act,
             id=whistle_id,

@@ -1,7 +1,10 @@
 """Many enterprises blow at once, and at the end of a long year: each gets the next number, none is turned away."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+import pytest
 
 from services.enterprise.domain import Concern, Register, matter_of
 from shared.aggregate import Act, stable_id
@@ -28,10 +31,22 @@ def blow(app: Any, title: str) -> Any:
     return app.perform(act(), lambda one: app.blow_whistle(one, **what))
 
 
-def test_eight_who_blow_at_once_get_eight_numbers_in_a_row(town: Any) -> None:
+def test_eight_who_blow_at_once_get_eight_numbers_in_a_row_and_each_decides_once(
+    town: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = town.opened["enterprise"].app
+    decided: list[str] = []
+    issue = Register.issue
+
+    def issue_slowly(register: Register, one: Act, *what: Any) -> str:
+        decided.append(one.because)
+        time.sleep(0.01)  # long enough for the others to come
+        return issue(register, one, *what)
+
+    monkeypatch.setattr(Register, "issue", issue_slowly)
     with ThreadPoolExecutor(BLOWERS) as pool:
         written = list(pool.map(lambda n: blow(app, f"事项{n}"), range(BLOWERS * 5)))
+    assert len(decided) == BLOWERS * 5, "somebody was overtaken"
     assert sorted(one.number for one in written) == [f"W-2021-{n:04d}" for n in range(1, BLOWERS * 5 + 1)]
 
 

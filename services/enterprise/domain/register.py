@@ -23,6 +23,7 @@ class Register(Aggregate):
 
     TOPIC = "enterprise.whistle_register"
     LAST_EVENT_TELLS_ALL = True
+    IN_TURN = True
 
     year: int
     last_serial: int
