@@ -29,7 +29,7 @@ from tests.bench.bare import library_settings
 from tests.bench.components import Ground, ground
 from tests.bench.facts import CHANGES, NOW, fill
 
-UNITS, ROUNDS = 2_000, 5
+UNITS, ROUNDS = 2_000, 11
 EVENTS = UNITS * (1 + CHANGES)
 LIBRARY_UNITS = 300
 LIBRARY_EVENTS = LIBRARY_UNITS * (1 + CHANGES)
