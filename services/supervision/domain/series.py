@@ -15,7 +15,6 @@ class Series(Aggregate):
 
     TOPIC = "supervision.series"
     LAST_EVENT_TELLS_ALL = True
-    IN_TURN = True
 
     series: str
     year: int
