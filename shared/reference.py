@@ -3,18 +3,22 @@
 Each service folds its own copy from the logs of those who own the facts (assignment, supervision).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from sqlalchemy import JSON, Boolean, Column, Connection, Date, Integer, String, Text, select
 
+from shared.aggregate import stable_id
 from shared.calendar import Calendar, CalendarRelease, DayRule
 from shared.events import assignment, supervision
 from shared.events.base import Message
 from shared.refusal import Refusal
-from shared.views import Row, Rows, View, Views
+from shared.views import Rows, View, Views
+
+T = TypeVar("T")
 
 
 class UnknownUnit(Refusal):
@@ -168,20 +172,86 @@ def calendar_of(released: Iterable[supervision.CalendarReleased]) -> Calendar:
     )
 
 
+_STATE = (
+    "SELECT name, version, generation FROM views WHERE live "
+    "UNION ALL SELECT 'assignment', partition, position FROM inbox_marks "
+    "WHERE consumer='project' AND source='assignment' "
+    "UNION ALL SELECT 'parked', 0, count(*) FROM inbox_parked WHERE consumer='project' "
+    "UNION ALL SELECT 'next calendar', 0, version FROM inbox_versions "
+    "WHERE consumer='project' AND source='supervision' AND aggregate_id=?"
+)
+"""All on which an answer about reference data can depend: which tables are live, how far their owner's log has been
+folded, what of it was parked (and may be healed), and whether the release after the known calendar has come."""
+
+
+class _Known:
+    """Answers to questions about reference data, which hold as long as its state is the same."""
+
+    def __init__(self, state: frozenset[tuple[Any, ...]], calendar: int) -> None:
+        self.state = state
+        self.answers: dict[Hashable, Any] = {}
+        self._calendar = calendar
+
+    @property
+    def calendar(self) -> int:
+        """The version of the calendar whose next one is looked for."""
+        known: Calendar | None = self.answers.get("calendar")
+        return self._calendar if known is None else known.version
+
+
 class Reference:
-    """Questions to the reference data, as the service has folded it so far."""
+    """Questions to the reference data, as the service has folded it so far.
+
+    It changes seldom and is asked at every command: an answer is kept until one look at the database says that
+    something has come.
+    """
 
     def __init__(self, views: Views) -> None:
         self._views = views
+        self._known = _Known(frozenset(), Calendar.base().version)
 
-    def unit(self, unit: str, *, field: str | None = None) -> Row:
+    def answer(self, question: Hashable, ask: Callable[[Connection], T]) -> T:
+        """What ``ask`` finds out about reference data and nothing else: asked anew once any of it has changed."""
+        answers = self._views.keep("reference", self._present).answers
+        if question not in answers:
+            with self._views.reading() as connection:
+                answers[question] = ask(connection)
+        found: T = answers[question]
+        return found
+
+    def _present(self) -> _Known:
+        known = self._known
+        rows = self._views.glance(_STATE, (str(stable_id("calendar", known.calendar + 1)),))
+        state = frozenset(tuple(row) for row in rows)
+        if state != known.state:
+            # Looked at before anything is asked: an answer may be of a later state, but not of an earlier one.
+            known = self._known = _Known(state, known.calendar)
+        return known
+
+    def unit(self, unit: str, *, field: str | None = None) -> Mapping[str, Any]:
         """The unit. Raises UnknownUnit, also for a dissolved one."""
         row = self._row("units", unit)
         if row is None or row["dissolved"]:
             raise UnknownUnit(unit=unit, at_field=field)
         return row
 
-    def post(self, post: str, *, field: str | None = None) -> Row:
+    def unit_name(self, unit: str) -> str | None:
+        """What the unit is called, also after it was dissolved; None if it is not registered here."""
+        row = self._row("units", unit)
+        return None if row is None else str(row["name"])
+
+    def unit_of_kind(self, kind: str) -> str | None:
+        """The first unit of a kind, by id, that has not been dissolved."""
+
+        def ask(connection: Connection) -> str | None:
+            units = self._views.table(connection, "units")
+            return connection.execute(
+                select(units.c.id).where(units.c.kind == kind, ~units.c.dissolved).order_by(units.c.id)
+            ).scalar()
+
+        return self.answer(("unit of kind", kind), ask)
+
+    def post(self, post: str, *, field: str | None = None) -> Mapping[str, Any]:
         """The post. Raises UnknownPost."""
         row = self._row("posts", post)
         if row is None:
@@ -190,33 +260,41 @@ class Reference:
 
     def head_of(self, unit: str) -> str:
         """The post of the unit's main head (主要负责人). Raises UnitHasNoHead."""
-        with self._views.reading() as connection:
+
+        def ask(connection: Connection) -> str | None:
             posts = self._views.table(connection, "posts")
-            found = connection.execute(
+            return connection.execute(
                 select(posts.c.id)
                 .where(posts.c.unit == unit, posts.c.role == "unit_head")
                 .order_by(posts.c.id)
             ).scalar()
+
+        found = self.answer(("head", unit), ask)
         if found is None:
             raise UnitHasNoHead(unit=unit)
-        return str(found)
+        return found
 
-    def main_leader(self) -> Row | None:
-        """The main leader's post (政府主要领导), if it is registered."""
-        with self._views.reading() as connection:
+    def leaders(self) -> Sequence[Mapping[str, Any]]:
+        """The posts of the main leader and the vice leaders (政府领导), by id."""
+
+        def ask(connection: Connection) -> Sequence[Mapping[str, Any]]:
             posts = self._views.table(connection, "posts")
-            row = connection.execute(
-                select(posts).where(posts.c.role == "main_leader").order_by(posts.c.id)
-            ).first()
-        return None if row is None else dict(row._mapping)
+            leading = posts.c.role.in_(("vice_leader", "main_leader"))
+            return [
+                _fixed(row) for row in connection.execute(select(posts).where(leading).order_by(posts.c.id))
+            ]
+
+        return self.answer("leaders", ask)
+
+    def main_leader(self) -> Mapping[str, Any] | None:
+        """The main leader's post (政府主要领导), if it is registered."""
+        return next((post for post in self.leaders() if post["role"] == "main_leader"), None)
 
     def calendar(self) -> Calendar:
-        """The calendar in force."""
-        with self._views.reading() as connection:
-            return self.calendar_in(connection)
+        """The calendar in force: up to the last version before one that is on its way."""
+        return self.answer("calendar", self._calendar)
 
-    def calendar_in(self, connection: Connection) -> Calendar:
-        """The calendar in force, read in an open connection: up to the last version before one that is on its way."""
+    def _calendar(self, connection: Connection) -> Calendar:
         table = self._views.table(connection, "calendar_releases")
         found = connection.execute(select(table).order_by(table.c.version)).all()
         first = Calendar.base().version + 1
@@ -236,8 +314,15 @@ class Reference:
             )
         )
 
-    def _row(self, view: str, id: str) -> Row | None:  # noqa: A002
-        with self._views.reading() as connection:
+    def _row(self, view: str, id: str) -> Mapping[str, Any] | None:  # noqa: A002
+        def ask(connection: Connection) -> Mapping[str, Any] | None:
             table = self._views.table(connection, view)
             row = connection.execute(select(table).where(table.c.id == id)).first()
-        return None if row is None else dict(row._mapping)
+            return None if row is None else _fixed(row)
+
+        return self.answer((view, id), ask)
+
+
+def _fixed(row: Any) -> Mapping[str, Any]:
+    """A row that many readers share, and none may change."""
+    return MappingProxyType(dict(row._mapping))

@@ -282,6 +282,7 @@ class _Moment(threading.local):
     stack: ExitStack | None = None
     connection: Connection | None = None
     tables: Mapping[str, Table]
+    kept: dict[str, Any]
 
 
 class Views:
@@ -307,6 +308,9 @@ class Views:
             **({"isolation_level": "SERIALIZABLE"} if self._postgres else {"writes": True})
         )
         self._builder = self._engine.execution_options(**({} if self._postgres else {"writes": True}))
+        self._glancer = (
+            self._engine.execution_options(isolation_level="AUTOCOMMIT") if self._postgres else self._engine
+        )
         self._tables: dict[str, Table] = {}
         self._moment = _Moment()
         self._inbox = Inbox(CONSUMER)
@@ -410,11 +414,26 @@ class Views:
             yield
             return
         with ExitStack() as stack:
-            self._moment.stack = stack
+            self._moment.stack, self._moment.kept = stack, {}
             try:
                 yield
             finally:
                 self._moment.stack = self._moment.connection = None
+
+    def keep(self, what: str, find: Callable[[], T]) -> T:
+        """What ``find`` finds; in ``one_moment`` it is looked for once."""
+        if self._moment.stack is None:
+            return find()
+        kept = self._moment.kept
+        if what not in kept:
+            kept[what] = find()
+        found: T = kept[what]
+        return found
+
+    def glance(self, statement: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """The rows of one statement (``?`` placeholders) that is a moment of its own, without a transaction."""
+        with self._glancer.connect() as connection:
+            return _execute_on(connection)(statement, parameters)
 
     def close(self) -> None:
         """Let go of connections."""

@@ -5,8 +5,6 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-
 from services.enterprise.domain import (
     Concern,
     Enterprise,
@@ -287,15 +285,13 @@ class EnterpriseApplication(ServiceApplication):
 
     def _leaders_of(self, unit: str, default: str | None = None) -> tuple[str, ...]:
         """The vice leader in charge of the unit, if there is one, and the main leader. Raises NoLeaderInCharge."""
-        with self.views.reading() as connection:
-            posts = self.views.table(connection, "posts")
-            found = connection.execute(
-                select(posts.c.id, posts.c.role, posts.c.portfolio)
-                .where(posts.c.role.in_(("vice_leader", "main_leader")))
-                .order_by(posts.c.id)
-            ).all()
-        in_charge = [row.id for row in found if row.role == "vice_leader" and unit in (row.portfolio or ())]
-        main = [row.id for row in found if row.role == "main_leader"]
+        found = self.reference.leaders()
+        in_charge = [
+            post["id"]
+            for post in found
+            if post["role"] == "vice_leader" and unit in (post["portfolio"] or ())
+        ]
+        main = [post["id"] for post in found if post["role"] == "main_leader"]
         leaders = (*in_charge[:1], *main[:1]) or ((default,) if default else ())
         if not leaders:
             raise NoLeaderInCharge(unit=unit)

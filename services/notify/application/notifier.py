@@ -288,12 +288,10 @@ class Notifier(ServiceApplication):
 
         Raises NotYet: who named the unit in a fact knew it, so its registration is on its way.
         """
-        with self.views.reading() as connection:
-            units = self.views.table(connection, "units")
-            name = connection.execute(select(units.c.name).where(units.c.id == unit)).scalar()
+        name = self.reference.unit_name(unit)
         if name is None:
             raise NotYet(f"the unit {unit} is not registered here")
-        return str(name)
+        return name
 
     def _clock_name(self, version: int, clock: str) -> str:
         try:
@@ -330,11 +328,7 @@ class Notifier(ServiceApplication):
         return None  # an enterprise is not told by post
 
     def _head_of_kind(self, kind: str) -> Recipient:
-        with self.views.reading() as connection:
-            units = self.views.table(connection, "units")
-            unit = connection.execute(
-                select(units.c.id).where(units.c.kind == kind, ~units.c.dissolved).order_by(units.c.id)
-            ).scalar()
+        unit = self.reference.unit_of_kind(kind)
         if unit is None:
             raise NoUnitOfKind(kind=kind)
         return Recipient(unit=unit, post=self.reference.head_of(unit))

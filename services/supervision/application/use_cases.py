@@ -274,12 +274,10 @@ class Supervision(ServiceApplication):
 
     def _unit_name(self, unit: str) -> str:
         """What the unit is called, also after it was dissolved. Raises UnknownUnit."""
-        with self.views.reading() as connection:
-            units = self.views.table(connection, "units")
-            name = connection.execute(select(units.c.name).where(units.c.id == unit)).scalar()
+        name = self.reference.unit_name(unit)
         if name is None:
             raise UnknownUnit(unit=unit)
-        return str(name)
+        return name
 
     def check_naming(self, act: Act, naming_id: UUID) -> Written:
         """A second person checks the draft."""
