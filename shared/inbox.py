@@ -212,6 +212,9 @@ class Receipt:
     """after → before: positions of this partition in between have not been received."""
     parked: list[Parked] = field(default_factory=list)
     """Parked messages of the source, of all handlers."""
+    trusted: bool = field(init=False, default=False)
+    """Whether an aggregate's first fact is taken to be new without asking, since nothing came twice the last time. Who
+    is wrong in that is Overtaken when it saves, and asks."""
     _mark: Mark = field(init=False)
     _versions: dict[str, int] = field(init=False, default_factory=dict)
     _holes: dict[int, int] = field(init=False)
@@ -331,6 +334,8 @@ class Receipt:
         self._park.clear()
         self._unpark.clear()
         counts = self._first, self._duplicates
+        if any(counts):
+            self.trusted = not self._duplicates
         self._first = self._duplicates = 0
         return counts
 
@@ -436,8 +441,8 @@ class Inbox:
                 key = str(row.originator_id)
                 if key not in receipt.versions:
                     receipt.versions[key] = 0
-                    # Also of one whose first fact comes only now: after a restore some of what comes is done already.
-                    asked.setdefault(batch.source, {})[key] = receipt
+                    if row.originator_version > 1 or not receipt.trusted:
+                        asked.setdefault(batch.source, {})[key] = receipt
         for source, receipts in asked.items():
             for key, version in _versions(execute, self.consumer, source, receipts):
                 receipts[key].versions[key] = version

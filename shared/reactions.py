@@ -4,6 +4,7 @@ A reaction is a sentence, ``when_…_then_…``, and never replays. Its new even
 transaction, so that a crash repeats a message but never its effect; what has come together is saved together.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -47,6 +48,8 @@ RETRY_SECONDS = 0.1
 """Seconds after which parked messages are tried again at first: most wait for what is on its way in another log."""
 AT_ONCE = 200
 """How many messages are handled in one transaction at most."""
+HOLD_SECONDS = 1.0
+"""Seconds for which what nothing reacts to is held back, to be received together with what something does."""
 CONFLICTS = 5
 """How often a reaction is decided anew when somebody else wrote first."""
 
@@ -119,6 +122,7 @@ class Reactor:
     """Follows the logs that a service reacts to.
 
     ``moment``: what is read in this context is of one moment, of the reference data that reactions ask for.
+    ``hold``: seconds for which what nothing reacts to may be held back.
     """
 
     def __init__(
@@ -126,8 +130,12 @@ class Reactor:
         reactions: Reactions[Any],
         follower: Follower,
         moment: Callable[[], AbstractContextManager[object]] = nullcontext,
+        hold: float = 0.0,
     ) -> None:
         self.reactions, self.follower = reactions, follower
+        self._hold = hold
+        self._held: list[Batch] = []
+        self._held_since = 0.0
         self.app: Application = reactions.app
         self._inbox = Inbox(CONSUMER)
         self._moment = moment
@@ -153,9 +161,14 @@ class Reactor:
         """Handle what has come; whether there was anything. Raises ConsumerStopped."""
         try:
             batches = self.follower.poll(self.mark_of)
-            self.handle(batches)
-            for batch in batches:
-                self.follower.handled(batch)
+            if batches and not self._held:
+                self._held_since = time.monotonic()
+            self._held += batches
+            if time.monotonic() - self._held_since >= self._hold or self._concerns(batches):
+                self.handle(self._held)
+                for batch in self._held:
+                    self.follower.handled(batch)
+                self._held.clear()
         except Overtaken:
             self._begin_again()
             return True
@@ -166,7 +179,16 @@ class Reactor:
             self._retry.tried(*self.retry_parked())
         return bool(batches)
 
+    def _concerns(self, batches: Sequence[Batch]) -> bool:
+        """Whether anything of it is reacted to, or is no event of this suite."""
+        return any(
+            row.topic in self.reactions.handlers or row.topic not in VOCABULARY
+            for batch in batches
+            for row in batch.rows
+        )
+
     def _begin_again(self) -> None:
+        self._held.clear()
         self._inbox.forget()
         self.follower.rewind()
 

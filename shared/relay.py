@@ -26,6 +26,9 @@ log = logs.log("relay")
 BATCH = 1000
 IN_FLIGHT = 4
 """Batches that may await their acknowledgement."""
+PACE = 0.04
+"""Seconds between two sendings while there is always more to send: what is saved meanwhile goes together, and all who
+follow handle it together. What comes singly is sent at once."""
 LOOK_AGAIN = 5.0
 """Seconds after which a relay that does not publish looks whether its log has got back what it lacked."""
 LOCK = 0x6475_6261_6E01
@@ -70,6 +73,8 @@ class Relay:
         self.log_behind: list[Notification] = []
         """Events that the topic holds and the log does not: the log was restored from a backup."""
         self._looked_at = 0.0
+        self._next = 0.0
+        """When (monotonic) to send again."""
 
     @property
     def active(self) -> bool:
@@ -81,7 +86,7 @@ class Relay:
         return max(0, (self._log.max_notification_id() or 0) - self._mark) if self.active else 0
 
     def step(self) -> bool:
-        """Publish what there is; whether there was anything. Raises database and broker trouble."""
+        """Publish what there is; whether there may be more. Raises database and broker trouble."""
         try:
             return self._lead() and self._publish()
         except (psycopg.Error, BrokerAway):
@@ -91,11 +96,12 @@ class Relay:
     def wait(self, seconds: float) -> bool:
         """Until the server tells of a save, at most so long; whether it did. A hint, no more: it may fail to come.
 
-        Raises database trouble.
+        Not before the pace allows to send again. Raises database trouble.
         """
         if self._connection is None:
             time.sleep(seconds)
             return False
+        time.sleep(max(0.0, self._next - time.monotonic()))
         try:
             return bool(list(self._connection.notifies(timeout=seconds, stop_after=1)))
         except psycopg.Error:
@@ -177,13 +183,16 @@ class Relay:
             self._log.select_notifications(start=self._read_to, limit=BATCH, inclusive_of_start=False)
         )
         if rows:
+            # Twice in a row after a rest, or what comes at this very pace would wait for each jitter before it.
+            self._next = max(self._next, time.monotonic() - PACE) + PACE
             self._send(rows)
         elif not self._in_flight and self._stored()[0] != self._mark:
             return self._set_back()
-        while self._in_flight and (len(self._in_flight) > IN_FLIGHT or not rows):
+        more = len(rows) == BATCH
+        while self._in_flight and (len(self._in_flight) > IN_FLIGHT or not more):
             if not self._acknowledge(self._in_flight.popleft()):
                 return self._set_back()
-        return bool(rows)
+        return more
 
     def _send(self, rows: list[Notification]) -> None:
         assert self._publisher is not None

@@ -26,7 +26,7 @@ from shared.handlers import sources_of
 from shared.inbox import Parked
 from shared.people import KeyStore
 from shared.postgres import PATIENCE
-from shared.reactions import Reactions, Reactor
+from shared.reactions import HOLD_SECONDS, Reactions, Reactor
 from shared.recorder import LogRecorder
 from shared.reference import Reference
 from shared.rulebook import Rulebook, load_rulebook
@@ -338,7 +338,14 @@ def open_service(
             "project", sorted({source for view in views.views.values() for source in view.sources})
         ),
         reactor=(
-            Reactor(reactions, follow("react", reactions.sources), views.one_moment) if reactions else None
+            Reactor(
+                reactions,
+                follow("react", reactions.sources),
+                views.one_moment,
+                HOLD_SECONDS if config.kafka else 0.0,
+            )
+            if reactions
+            else None
         ),
         relay=relay,
         sealer=Sealer(service.name, app.log, config, clock),

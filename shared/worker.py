@@ -15,7 +15,7 @@ from shared.trouble import TROUBLE
 log = logs.log("worker")
 
 Step = Callable[[], bool]
-"""Does what there is to do; answers whether there was anything."""
+"""Does what there is to do; answers whether there may be more."""
 
 LONGEST_WAIT = 5.0
 """Seconds between two tries while a database or the broker is away."""
