@@ -26,9 +26,10 @@ log = logs.log("relay")
 BATCH = 1000
 IN_FLIGHT = 4
 """Batches that may await their acknowledgement."""
-PACE = 0.04
-"""Seconds between two sendings while there is always more to send: what is saved meanwhile goes together, and all who
-follow handle it together. What comes singly is sent at once."""
+PACE, BUSY, LONGEST_PACE = 0.04, 8, 0.1
+"""Seconds between two sendings while there is always more to send; how many times as long as a sending it is, where
+that is longer, for then the machine is busy; and its limit. What is saved meanwhile goes together, and all who follow
+handle it together. What comes singly is sent at once."""
 LOOK_AGAIN = 5.0
 """Seconds after which a relay that does not publish looks whether its log has got back what it lacked."""
 LOCK = 0x6475_6261_6E01
@@ -182,9 +183,8 @@ class Relay:
         rows = list(
             self._log.select_notifications(start=self._read_to, limit=BATCH, inclusive_of_start=False)
         )
+        began = time.monotonic()
         if rows:
-            # Twice in a row after a rest, or what comes at this very pace would wait for each jitter before it.
-            self._next = max(self._next, time.monotonic() - PACE) + PACE
             self._send(rows)
         elif not self._in_flight and self._stored()[0] != self._mark:
             return self._set_back()
@@ -192,7 +192,14 @@ class Relay:
         while self._in_flight and (len(self._in_flight) > IN_FLIGHT or not more):
             if not self._acknowledge(self._in_flight.popleft()):
                 return self._set_back()
+        if rows and not more:
+            self._keep_pace(time.monotonic() - began)
         return more
+
+    def _keep_pace(self, took: float) -> None:
+        pace = min(max(PACE, BUSY * took), LONGEST_PACE)
+        # Twice in a row after a rest, or what comes at this very pace would wait for each jitter before it.
+        self._next = max(self._next, time.monotonic() - pace) + pace
 
     def _send(self, rows: list[Notification]) -> None:
         assert self._publisher is not None

@@ -30,11 +30,13 @@ from shared.clock import Clock, SteppedClock
 from shared.service import open_service
 from shared.testing import an_act
 from shared.web.auth import Role
+from tests.bench import hops
 from tests.bench.components import Ground, ground, post, ready, running, token
 
 NOW = moment("2021-02-05 10:00")
 RATES, SECONDS, CLIENTS = (100, 50, 25, 10), 20, 8
 """Whistles a second: the first is the aim; the next is tried if it cannot be kept."""
+WARM_UP = 50
 POLL = 0.005
 PATIENCE = 30.0
 Send = Callable[[HTTPConnection, int, dict[str, str]], Any]
@@ -71,13 +73,20 @@ def run() -> list[str]:
             ready(port)
             clerk = token(here.config, NOW, unit="office", post="office/head", role=Role.government_office)
             blowing = Blowing(here, port, clerk, table, [web, *workers])
-            blowing.measure(RATES[-1])  # warms up
+            blowing.measure(WARM_UP)
             lines = []
             for rate in RATES:
                 line, kept = blowing.measure(rate)
                 lines.append(line)
                 if kept:
                     break
+        assert here.broker is not None
+        bare, cpu = hops.run(here.broker.bootstrap, RATES[0], SECONDS)
+    lines.append(
+        f"the way's three hops with nothing done on them: raw kafka-python, one process each, {RATES[0]}/s for "
+        f"{SECONDS} s: p50 {bare[len(bare) // 2]:.0f} ms, p99 {bare[len(bare) * 99 // 100]:.0f} ms, "
+        f"{cpu:.1f} ms of processor a message in the three, without broker and sender"
+    )
     return lines
 
 

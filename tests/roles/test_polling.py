@@ -4,11 +4,13 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from shared.postgres import PostgresLog
+from shared.relay import LONGEST_PACE
 from shared.service import Runtime
 from shared.testing import an_act
 from tests.faults.cluster import until
@@ -154,3 +156,32 @@ def test_who_is_told_of_a_save_does_not_wait_for_the_next_look(site: Site) -> No
         assert relay.lag() == 0
     following.close()
     writing.close()
+
+
+def test_a_relay_that_has_always_more_to_send_keeps_a_pace_and_one_that_rests_does_not(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = site.open("assignment")
+    relay = runtime.relay
+    assert relay is not None
+    slept: list[float] = []
+    clock = SimpleNamespace(sleep=slept.append, monotonic=time.monotonic)
+    monkeypatch.setattr("shared.relay.time", clock)
+
+    def send(name: str) -> float:
+        """Seconds for which it then waits until it would send again."""
+        register(runtime, name)
+        before = relay.lag()
+        relay.step()
+        assert (before, relay.lag()) == (1, 0)
+        relay.wait(0.0)
+        return slept.pop()
+
+    relay.step()
+    waits = [send(f"a{number}") for number in range(5)]
+    assert waits[0] == 0
+    assert max(waits) > 0
+    assert sum(waits) <= 5 * LONGEST_PACE
+    relay._next = 0.0  # it has rested
+    assert send("b1") == 0
+    runtime.close()

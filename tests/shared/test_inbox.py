@@ -271,3 +271,32 @@ def test_what_a_restore_has_marked_as_done_is_not_done_again_though_its_position
     topic.publish()
     database.execute("INSERT INTO inbox_versions VALUES ('test', 's', 'b', 1)")
     assert database.take(topic.batch(0, 0)) == ([("a", 1), ("b", 2)], 1)
+
+
+def test_a_first_fact_is_taken_to_be_new_while_nothing_has_come_twice_and_asked_for_after_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Inbox, "MOST", 0)  # of what was received before nothing is kept in mind
+    topic, database = written("a", "b", "c", "a"), Database()
+    topic.publish()
+    said: list[str] = []
+    database.connection.set_trace_callback(said.append)
+
+    def asked() -> bool:
+        found = any("FROM inbox_versions" in one for one in said)
+        said.clear()
+        return found
+
+    assert database.take(topic.batch(0, 0, 1)) == ([("a", 1)], 0)
+    assert asked(), "a consumer that begins knows nothing"
+    assert database.take(topic.batch(0, 1, 2)) == ([("b", 1)], 0)
+    assert not asked()
+    with pytest.raises(Overtaken):
+        database.take(topic.batch(0, 0, 2))
+    database.inbox.forget()
+    assert database.take(topic.batch(0, 0, 2)) == ([], 2)
+    said.clear()
+    assert database.take(topic.batch(0, 2, 3)) == ([("c", 1)], 0)
+    assert asked(), "what came twice may do so again"
+    assert database.take(topic.batch(0, 3)) == ([("a", 2)], 0)
+    assert asked(), "a later fact's version is always known from the table"
