@@ -10,8 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from http.client import HTTPConnection
 from itertools import islice
@@ -20,20 +18,19 @@ from queue import SimpleQueue
 from typing import Any
 from uuid import UUID
 
-from services.demo.stage import free_ports, moment
+from services.demo.stage import free_ports
 from services.enterprise.domain.credit_code import check_digit
 from services.suite import SUITE, Process, web_of, worker_of
 from services.supervision.domain import Case
 from shared import postgres
 from shared.aggregate import Act
-from shared.clock import Clock, SteppedClock
+from shared.clock import system_clock
 from shared.service import open_service
 from shared.testing import an_act
 from shared.web.auth import Role
 from tests.bench import hops
 from tests.bench.components import Ground, ground, post, ready, running, token
 
-NOW = moment("2021-02-05 10:00")
 RATES, SECONDS, CLIENTS = (100, 50, 25, 10), 20, 8
 """Whistles a second: the first is the aim; the next is tried if it cannot be kept."""
 WARM_UP = 50
@@ -61,17 +58,16 @@ POSTS = {
 def run() -> list[str]:
     """The report's lines."""
     with ground(broker=True) as here:
-        clock = SteppedClock(here.folder / "clock")
-        clock.set(NOW)
-        here.config = replace(here.config, clock=f"file:{clock.path}")
-        here.migrate("assignment", "enterprise", "supervision", "notify", clock=clock)
-        table = _town(here, clock)
+        here.migrate("assignment", "enterprise", "supervision", "notify", clock=system_clock)
+        table = _town(here)
         (port,) = free_ports(1)
         web = web_of("enterprise", here.config, port)
         workers = [worker_of(service, here.config, role=role) for service, role in ROLES]
         with running(web, *workers):
             ready(port)
-            clerk = token(here.config, NOW, unit="office", post="office/head", role=Role.government_office)
+            clerk = token(
+                here.config, system_clock(), unit="office", post="office/head", role=Role.government_office
+            )
             blowing = Blowing(here, port, clerk, table, [web, *workers])
             blowing.measure(WARM_UP)
             lines = []
@@ -90,9 +86,11 @@ def run() -> list[str]:
     return lines
 
 
-def _town(here: Ground, clock: Clock) -> str:
+def _town(here: Ground) -> str:
     """Units and posts, known to every service; the rulebook released. The name of notify's table of notices."""
-    runtimes = {name: open_service(service, here.config, clock, wait=0.1) for name, service in SUITE.items()}
+    runtimes = {
+        name: open_service(service, here.config, system_clock, wait=0.1) for name, service in SUITE.items()
+    }
     try:
         assignment: Any = runtimes["assignment"].app
         for unit, kind in TOWN.items():
@@ -117,8 +115,8 @@ def _town(here: Ground, clock: Clock) -> str:
             runtime.close()
 
 
-def _act(at: datetime = NOW) -> Act:
-    return an_act(at, unit="office", post="office/head", role="government_office")
+def _act() -> Act:
+    return an_act(system_clock(), unit="office", post="office/head", role="government_office")
 
 
 class Blowing:
