@@ -26,10 +26,10 @@ log = logs.log("relay")
 BATCH = 1000
 IN_FLIGHT = 4
 """Batches that may await their acknowledgement."""
-PACE, BUSY, LONGEST_PACE = 0.04, 8, 0.1
-"""Seconds between two sendings while there is always more to send; how many times as long as a sending it is, where
-that is longer, for then the machine is busy; and its limit. What is saved meanwhile goes together, and all who follow
-handle it together. What comes singly is sent at once."""
+REST, LONGEST_REST = 8, 0.1
+"""How many times as long as a sending took a relay rests from it while there is always more to send, and how many
+seconds at most. What is saved meanwhile goes together, and all who follow handle it together: the busier the machine,
+the more of it. What comes singly is sent at once."""
 LOOK_AGAIN = 5.0
 """Seconds after which a relay that does not publish looks whether its log has got back what it lacked."""
 LOCK = 0x6475_6261_6E01
@@ -97,7 +97,7 @@ class Relay:
     def wait(self, seconds: float) -> bool:
         """Until the server tells of a save, at most so long; whether it did. A hint, no more: it may fail to come.
 
-        Not before the pace allows to send again. Raises database trouble.
+        Not before it has rested. Raises database trouble.
         """
         if self._connection is None:
             time.sleep(seconds)
@@ -193,13 +193,13 @@ class Relay:
             if not self._acknowledge(self._in_flight.popleft()):
                 return self._set_back()
         if rows and not more:
-            self._keep_pace(time.monotonic() - began)
+            self._rest_from(time.monotonic() - began)
         return more
 
-    def _keep_pace(self, took: float) -> None:
-        pace = min(max(PACE, BUSY * took), LONGEST_PACE)
-        # Twice in a row after a rest, or what comes at this very pace would wait for each jitter before it.
-        self._next = max(self._next, time.monotonic() - pace) + pace
+    def _rest_from(self, took: float) -> None:
+        rest = min(REST * took, LONGEST_REST)
+        # Twice in a row after a quiet time, or what comes at this very pace would wait for each jitter before it.
+        self._next = max(self._next, time.monotonic() - rest) + rest
 
     def _send(self, rows: list[Notification]) -> None:
         assert self._publisher is not None

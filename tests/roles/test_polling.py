@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.postgres import PostgresLog
-from shared.relay import LONGEST_PACE
+from shared.relay import LONGEST_REST
 from shared.service import Runtime
 from shared.testing import an_act
 from tests.faults.cluster import until
@@ -158,7 +158,7 @@ def test_who_is_told_of_a_save_does_not_wait_for_the_next_look(site: Site) -> No
     writing.close()
 
 
-def test_a_relay_that_has_always_more_to_send_keeps_a_pace_and_one_that_rests_does_not(
+def test_a_relay_that_has_always_more_to_send_rests_and_one_that_has_rested_sends_at_once(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = site.open("assignment")
@@ -181,7 +181,7 @@ def test_a_relay_that_has_always_more_to_send_keeps_a_pace_and_one_that_rests_do
     waits = [send(f"a{number}") for number in range(5)]
     assert waits[0] == 0
     assert max(waits) > 0
-    assert sum(waits) <= 5 * LONGEST_PACE
+    assert sum(waits) <= 5 * LONGEST_REST
     relay._next = 0.0  # it has rested
     assert send("b1") == 0
     runtime.close()
