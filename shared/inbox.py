@@ -217,6 +217,8 @@ class Receipt:
     is wrong in that is Overtaken when it saves, and asks."""
     _mark: Mark = field(init=False)
     _versions: dict[str, int] = field(init=False, default_factory=dict)
+    _new: set[str] = field(init=False, default_factory=set)
+    """Of these aggregates nothing had been received."""
     _holes: dict[int, int] = field(init=False)
     _park: list[Parked] = field(init=False, default_factory=list)
     _unpark: list[Parked] = field(init=False, default_factory=list)
@@ -282,6 +284,8 @@ class Receipt:
                     self._holes[position] = until
 
     def _received(self, key: str, version: int) -> None:
+        if version == 1:
+            self._new.add(key)
         self.versions[key] = self._versions[key] = version
         self._first += 1
 
@@ -331,6 +335,7 @@ class Receipt:
         """What ``save`` wrote is committed; how many facts it was."""
         self.mark, self.holes = self._mark, dict(self._holes)
         self._versions.clear()
+        self._new.clear()
         self._park.clear()
         self._unpark.clear()
         counts = self._first, self._duplicates
@@ -394,17 +399,28 @@ def _move_marks(execute: Execute, receipts: Sequence[Receipt]) -> None:
 
 
 def _move_versions(execute: Execute, receipts: Sequence[Receipt]) -> None:
-    moving = [
-        (receipt.consumer, receipt.source, key, version)
-        for receipt in receipts
-        for key, version in sorted(receipt._versions.items())
-    ]
-    for start in range(0, len(moving), CHUNK):
-        some = moving[start : start + CHUNK]
+    new: list[Sequence[Any]] = []
+    known: list[Sequence[Any]] = []
+    for receipt in receipts:
+        for key, version in sorted(receipt._versions.items()):
+            moving = new if key in receipt._new else known
+            moving.append((receipt.consumer, receipt.source, key, version))
+    _put_versions(
+        execute, new, "DO NOTHING"
+    )  # a first fact that was received is not received again with the next
+    _put_versions(
+        execute,
+        known,
+        "(consumer, source, aggregate_id) DO UPDATE SET version=excluded.version "
+        "WHERE inbox_versions.version<excluded.version",
+    )
+
+
+def _put_versions(execute: Execute, rows: Sequence[Sequence[Any]], on_conflict: str) -> None:
+    for start in range(0, len(rows), CHUNK):
+        some = rows[start : start + CHUNK]
         moved = execute(
-            f"INSERT INTO inbox_versions VALUES {_tuples(4, len(some))} "
-            "ON CONFLICT (consumer, source, aggregate_id) DO UPDATE "
-            "SET version=excluded.version WHERE inbox_versions.version<excluded.version RETURNING 1",
+            f"INSERT INTO inbox_versions VALUES {_tuples(4, len(some))} ON CONFLICT {on_conflict} RETURNING 1",
             [*chain.from_iterable(some)],
         )
         if len(moved) < len(some):

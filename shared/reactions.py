@@ -170,10 +170,10 @@ class Reactor:
                     self.follower.handled(batch)
                 self._held.clear()
         except Overtaken:
-            self._begin_again()
+            self.begin_again()
             return True
         except BaseException:
-            self._begin_again()
+            self.begin_again()
             raise
         if self._retry.due():
             self._retry.tried(*self.retry_parked())
@@ -187,7 +187,8 @@ class Reactor:
             for row in batch.rows
         )
 
-    def _begin_again(self) -> None:
+    def begin_again(self) -> None:
+        """Forget what was read, and follow from the marks in the database."""
         self._held.clear()
         self._inbox.forget()
         self.follower.rewind()

@@ -136,6 +136,7 @@ class Opened(AbstractContextManager["Opened"]):
         reactor = self[service].reactor
         assert reactor is not None
         replay = reactor.follower.replay(source)
+        reactor.begin_again()  # or the first of it would be taken to be new, and the consumer Overtaken
         for batch in replay.up_to({0: 1_000_000_000}):
             reactor.handle([batch])
         replay.close()

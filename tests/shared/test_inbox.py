@@ -19,7 +19,7 @@ TABLES = ("inbox_marks", "inbox_versions", "inbox_holes", "inbox_parked")
 
 
 class Database:
-    """The inbox's tables in memory; a transaction a call, as the engines do it."""
+    """The inbox's tables in memory; a batch is received in one transaction, as the engines do it."""
 
     def __init__(self) -> None:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
@@ -34,7 +34,9 @@ class Database:
         """What of the batch has an effect, and how much of it was known before."""
         [receipt] = self.inbox.receive(self.execute, [batch])
         accepted = [(str(row.originator_id), row.originator_version) for row in receipt.accept(batch, NOW)]
-        save(self.execute, [receipt])
+        self.connection.execute("BEGIN")
+        with self.connection:
+            save(self.execute, [receipt])
         received, duplicates = receipt.saved()
         assert received == len(accepted)
         return accepted, duplicates
@@ -178,10 +180,8 @@ def test_a_worker_whose_last_saves_the_databases_crash_took_back_begins_again(
 
     if forgets:
         database.inbox.forget()
-    database.execute("BEGIN")
     with pytest.raises(Overtaken):
         database.take(topic.batch(0, 3))
-    database.execute("ROLLBACK")
     database.inbox.forget()
     assert database.inbox.begin(database.execute, "s", 0).position == kept
     assert database.take(topic.batch(0, kept)) == ([("a", version) for version in range(kept + 1, 6)], 0)
@@ -233,16 +233,18 @@ def test_what_is_no_event_of_ours_is_parked_with_its_bytes() -> None:
 @given(
     writes=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=25),
     runs=st.lists(st.tuples(st.integers(1, 9), st.frozensets(st.integers(1, 25), max_size=4)), max_size=3),
+    most=st.sampled_from([0, 2, 10_000]),
     seed=st.integers(0, 1000),
 )
 def test_whatever_is_dropped_repeated_and_split_each_fact_has_its_effect_once_and_in_order(
-    writes: list[str], runs: list[tuple[int, frozenset[int]]], seed: int
+    writes: list[str], runs: list[tuple[int, frozenset[int]]], most: int, seed: int
 ) -> None:
     topic, database = written(*writes, partitions=3), Database()
     for start, without in runs:
         topic.publish(start, without)
     topic.publish()  # the republish that heals
     chance = Random(seed)
+    database.inbox.MOST = most
     seen: list[tuple[str, int]] = []
     at = [0, 0, 0]
     while any(at[n] < len(topic.partitions[n]) for n in range(3)):
@@ -253,7 +255,11 @@ def test_whatever_is_dropped_repeated_and_split_each_fact_has_its_effect_once_an
         if chance.randrange(3) == 0:
             database.inbox.forget()
         if batch.rows:
-            accepted, _ = database.take(batch)
+            try:
+                accepted, _ = database.take(batch)
+            except Overtaken:  # a first fact was taken to be new, and was not
+                database.inbox.forget()
+                accepted, _ = database.take(batch)
             seen += accepted
         at[partition] = max(at[partition], min(end, len(topic.partitions[partition])))
     expected = [(str(row.originator_id), row.originator_version) for row in topic.log]
@@ -300,3 +306,16 @@ def test_a_first_fact_is_taken_to_be_new_while_nothing_has_come_twice_and_asked_
     assert asked(), "what came twice may do so again"
     assert database.take(topic.batch(0, 3)) == ([("a", 2)], 0)
     assert asked(), "a later fact's version is always known from the table"
+
+
+def test_a_first_fact_that_comes_again_together_with_the_next_is_not_taken_to_be_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Inbox, "MOST", 0)
+    topic, database = written("a", "a"), Database()
+    topic.publish()
+    database.take(topic.batch(0, 0, 1))
+    with pytest.raises(Overtaken):
+        database.take(topic.batch(0, 0))
+    database.inbox.forget()
+    assert database.take(topic.batch(0, 0)) == ([("a", 2)], 1)

@@ -278,7 +278,7 @@ def test_what_nothing_reacts_to_is_held_back_and_received_together_with_what_som
     assert mark() == 4
     app.rename(an_act(NOW), "c", "d")
     assert reactor.step()
-    reactor._begin_again()  # as after a fault: it is delivered again
+    reactor.begin_again()  # as after a fault: it is delivered again
     assert reactor.step()
     now[0] += 1.0
     reactor.step()
