@@ -224,7 +224,8 @@ class Reference:
         rows = self._views.glance(_STATE, (str(stable_id("calendar", known.calendar + 1)),))
         state = frozenset(tuple(row) for row in rows)
         if state != known.state:
-            # Looked at before anything is asked: an answer may be of a later state, but not of an earlier one.
+            # Looked at before anything is asked, or in the very snapshot: an answer may be of a later state, and is
+            # then asked again at the next look, but never of an earlier one.
             known = self._known = _Known(state, known.calendar)
         return known
 

@@ -431,7 +431,12 @@ class Views:
         return found
 
     def glance(self, statement: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        """The rows of one statement (``?`` placeholders) that is a moment of its own, without a transaction."""
+        """The rows of one statement (``?`` placeholders): of the thread's one moment, if it reads already, else of now.
+
+        Of now means without a transaction: the statement is a moment of its own.
+        """
+        if self._moment.connection is not None:
+            return _execute_on(self._moment.connection)(statement, parameters)
         with self._glancer.connect() as connection:
             return _execute_on(connection)(statement, parameters)
 

@@ -1,6 +1,7 @@
 """Reference data is asked once and remembered, and any change of it is seen at the next question."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
@@ -78,6 +79,19 @@ def test_a_moment_keeps_its_answers_while_others_already_see_the_change(world: A
         world.told(assignment.UnitRenamed, stable_id("unit", "fgw"), unit="fgw", name="新", short_names=())
         assert reference.unit_name("fgw") == before
     assert reference.unit_name("fgw") == "新" != before
+
+
+def test_what_was_asked_in_an_old_moment_is_not_taken_for_the_present(world: Any) -> None:
+    reference, views = reference_of(world), world.opened["supervision"].views
+    before = reference.unit_name("fgw")
+    with views.one_moment():
+        world.opened.rows("supervision", "cases")  # the moment begins here
+        world.told(assignment.UnitRenamed, stable_id("unit", "fgw"), unit="fgw", name="新", short_names=())
+        with ThreadPoolExecutor(1) as others:
+            assert others.submit(reference.unit_name, "fgw").result() == "新"
+        assert reference.unit_name("fgw") == before
+        assert reference.unit_name("czj") == "旗财政局"
+    assert reference.unit_name("fgw") == "新"
 
 
 def test_the_next_calendar_is_seen_though_only_the_own_log_has_moved(world: Any) -> None:
