@@ -4,7 +4,6 @@ A reaction is a sentence, ``when_…_then_…``, and never replays. Its new even
 transaction, so that a crash repeats a message but never its effect; what has come together is saved together.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -48,8 +47,6 @@ RETRY_SECONDS = 0.1
 """Seconds after which parked messages are tried again at first: most wait for what is on its way in another log."""
 AT_ONCE = 200
 """How many messages are handled in one transaction at most."""
-HOLD_SECONDS = 1.0
-"""Seconds for which what nothing reacts to is held back, to be received together with what something does."""
 CONFLICTS = 5
 """How often a reaction is decided anew when somebody else wrote first."""
 
@@ -74,12 +71,17 @@ class Reactions(Generic[App]):
     def __init__(self, app: App) -> None:
         self.app = app
         self._seen: dict[UUID, Aggregate] = {}
+        self._in_bulk = False
         self.act: Act
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The services whose facts are reacted to."""
         return sources_of(self.handlers)
+
+    def concern(self, batch: Batch) -> bool:
+        """Whether anything in the batch is reacted to, or is no event of this suite."""
+        return any(row.topic in self.handlers or row.topic not in VOCABULARY for row in batch.rows)
 
     def get(self, kind: type[A], id: UUID) -> A:  # noqa: A002
         """The own aggregate, to be changed. Raises NotYet if there is none."""
@@ -97,14 +99,22 @@ class Reactions(Generic[App]):
                 self._seen[id] = known
         return known if isinstance(known, kind) else None
 
+    def is_new(self, kind: type[A], id: UUID) -> bool:  # noqa: A002
+        """Whether there is none yet under an id that only this first fact of another aggregate gives.
+
+        Nobody looks where messages are handled in bulk: the log refuses a second first event, and then they are
+        handled one by one.
+        """
+        return id not in self._seen and (self._in_bulk or self.find(kind, id) is None)
+
     def add(self, aggregate: A) -> A:
         """A new aggregate, to be saved with the rest."""
         self._seen[aggregate.id] = aggregate
         return aggregate
 
-    def react(self, messages: Sequence[Message]) -> list[Aggregate]:
+    def react(self, messages: Sequence[Message], *, in_bulk: bool = False) -> list[Aggregate]:
         """Call every reaction to the messages, in order; the aggregates they changed, not yet saved."""
-        self._seen = {}
+        self._seen, self._in_bulk = {}, in_bulk
         now = self.app.clock()  # what is saved together is recorded at one moment
         for message in messages:
             self.act = Act(
@@ -122,7 +132,6 @@ class Reactor:
     """Follows the logs that a service reacts to.
 
     ``moment``: what is read in this context is of one moment, of the reference data that reactions ask for.
-    ``hold``: seconds for which what nothing reacts to may be held back.
     """
 
     def __init__(
@@ -130,12 +139,8 @@ class Reactor:
         reactions: Reactions[Any],
         follower: Follower,
         moment: Callable[[], AbstractContextManager[object]] = nullcontext,
-        hold: float = 0.0,
     ) -> None:
         self.reactions, self.follower = reactions, follower
-        self._hold = hold
-        self._held: list[Batch] = []
-        self._held_since = 0.0
         self.app: Application = reactions.app
         self._inbox = Inbox(CONSUMER)
         self._moment = moment
@@ -161,14 +166,9 @@ class Reactor:
         """Handle what has come; whether there was anything. Raises ConsumerStopped."""
         try:
             batches = self.follower.poll(self.mark_of)
-            if batches and not self._held:
-                self._held_since = time.monotonic()
-            self._held += batches
-            if time.monotonic() - self._held_since >= self._hold or self._concerns(batches):
-                self.handle(self._held)
-                for batch in self._held:
-                    self.follower.handled(batch)
-                self._held.clear()
+            self.handle(batches)
+            for batch in batches:
+                self.follower.handled(batch)
         except Overtaken:
             self.begin_again()
             return True
@@ -179,17 +179,8 @@ class Reactor:
             self._retry.tried(*self.retry_parked())
         return bool(batches)
 
-    def _concerns(self, batches: Sequence[Batch]) -> bool:
-        """Whether anything of it is reacted to, or is no event of this suite."""
-        return any(
-            row.topic in self.reactions.handlers or row.topic not in VOCABULARY
-            for batch in batches
-            for row in batch.rows
-        )
-
     def begin_again(self) -> None:
         """Forget what was read, and follow from the marks in the database."""
-        self._held.clear()
         self._inbox.forget()
         self.follower.rewind()
 
@@ -231,7 +222,7 @@ class Reactor:
                 for message in self._accept(receipt, batch)
             ]
             with self._moment():
-                changed = self.reactions.react(messages)
+                changed = self.reactions.react(messages, in_bulk=True)
             self._save(receipts, changed)
         except (*TROUBLE, Overtaken):
             raise

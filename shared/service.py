@@ -23,10 +23,10 @@ from shared.clock import Clock
 from shared.config import Config
 from shared.events.base import Actor
 from shared.handlers import sources_of
-from shared.inbox import Parked
+from shared.inbox import Batch, Parked
 from shared.people import KeyStore
 from shared.postgres import PATIENCE
-from shared.reactions import HOLD_SECONDS, Reactions, Reactor
+from shared.reactions import Reactions, Reactor
 from shared.recorder import LogRecorder
 from shared.reference import Reference
 from shared.rulebook import Rulebook, load_rulebook
@@ -305,14 +305,14 @@ def open_service(
     reactions = service.reactions(app) if service.reactions else None
     sources = service.sources()
     open_logs: dict[str, Application] = {service.name: app}
-    follow: Callable[[str, Sequence[str]], Follower]
+    follow: Callable[[str, Sequence[str], Callable[[Batch], bool]], Follower]
     relay = None
     if config.kafka:
         from shared.relay import Relay
         from shared.transport import kafka
 
-        def follow(consumer: str, sources: Sequence[str]) -> Follower:
-            return kafka.KafkaFollower(config, service.name, consumer, sources, wait)
+        def follow(consumer: str, sources: Sequence[str], pressing: Callable[[Batch], bool]) -> Follower:
+            return kafka.KafkaFollower(config, service.name, consumer, sources, wait, pressing)
 
         assert isinstance(app.log, postgres.PostgresLog)  # as config.py sees to
         relay = Relay(
@@ -325,7 +325,7 @@ def open_service(
     else:
         open_logs |= {source: open_log(config, source, clock) for source in sources if source != service.name}
 
-        def follow(consumer: str, sources: Sequence[str]) -> Follower:
+        def follow(consumer: str, sources: Sequence[str], pressing: Callable[[Batch], bool]) -> Follower:
             return EmbeddedFollower({source: open_logs[source].log for source in sources})
 
     return Runtime(
@@ -335,14 +335,15 @@ def open_service(
         app=app,
         views=views,
         follower=follow(
-            "project", sorted({source for view in views.views.values() for source in view.sources})
+            "project",
+            sorted({source for view in views.views.values() for source in view.sources}),
+            lambda batch: batch.source == service.name,  # what a reader of these views has just written
         ),
         reactor=(
             Reactor(
                 reactions,
-                follow("react", reactions.sources),
+                follow("react", reactions.sources, reactions.concern),
                 views.one_moment,
-                HOLD_SECONDS if config.kafka else 0.0,
             )
             if reactions
             else None

@@ -35,7 +35,7 @@ class NotifyReactions(Reactions[Notifier]):
         self, fact: supervision.CaseOpened, message: Message
     ) -> None:
         matter_id = Matter.id_of(message.aggregate_id)
-        if self.find(Matter, matter_id) is not None:
+        if not self.is_new(Matter, matter_id):
             return
         matter = Matter.begin(
             Matter.Followed,

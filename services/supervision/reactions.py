@@ -19,7 +19,7 @@ class SupervisionReactions(Reactions[Supervision]):
     def when_a_task_is_assigned_then_open_a_case_and_start_its_clocks(
         self, fact: assignment.TaskAssigned, message: Message
     ) -> None:
-        if self._case("task", message.aggregate_id) is not None:
+        if not self.is_new(Case, Case.id_of("task", message.aggregate_id)):
             return
         terms = self.app.terms()
         case = Case.open(
@@ -137,7 +137,7 @@ class SupervisionReactions(Reactions[Supervision]):
     def when_a_whistle_is_blown_then_open_a_case_and_start_its_three_clocks(
         self, fact: enterprise.WhistleBlown, message: Message
     ) -> None:
-        if self._case("whistle", message.aggregate_id) is not None:
+        if not self.is_new(Case, Case.id_of("whistle", message.aggregate_id)):
             return
         terms = self.app.terms()
         case = Case.open(

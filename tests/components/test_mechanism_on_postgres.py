@@ -32,8 +32,6 @@ def server(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def opened(server: Postgres, tmp_path: Path) -> Iterator[Opened]:
-    mechanism.Names.broken = mechanism.Echo.broken = False
-    mechanism.Echo.misses = 0
     name = f"{tmp_path.name[-30:].lower()}_ward"
     server.create_database(name)
     database = server.url(name.replace("ward", "{service}"))

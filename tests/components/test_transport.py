@@ -22,6 +22,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from deploy.stack import Broker, Postgres, password_of
 from shared.aggregate import stable_id
 from shared.config import Config
+from shared.inbox import Mark
 from shared.relay import republish, sent_before
 from shared.testing import Opened, StoppedClock, an_act
 from shared.transport import kafka
@@ -162,6 +163,41 @@ def test_what_is_published_again_changes_nothing(opened: Opened) -> None:
     until(lambda: ward.follower.lag() and not any(ward.follower.lag().values()), opened)
     assert opened.rows("ward", "names") == before
     assert (ward.app.log.max_notification_id(), ward.holes(), ward.parked()) == (2 * UNITS, [], [])
+
+
+def test_a_source_that_brings_nothing_pressing_is_looked_at_less_often(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka, "UNPRESSING", 1)
+    monkeypatch.setattr(kafka, "LOOK_SECONDS", 3.0)
+    ward, pressing = opened["ward"], [False]
+    follower = kafka.KafkaFollower(ward.config, "ward", "test", ["ward"], 0.1, lambda batch: pressing[0])
+
+    def sent_and_come(unit: str) -> tuple[str, float]:
+        """What comes next, and when, after this unit was registered."""
+        ward.app.register(an_act(NOW), unit)  # type: ignore[attr-defined]
+        while ward.relay.step():  # type: ignore[union-attr]
+            pass
+        for _ in range(300):
+            for batch in follower.poll(lambda *_: Mark()):
+                [row] = batch.rows
+                return str(row.originator_id), time.monotonic()
+        raise AssertionError("it never came")
+
+    names = [str(stable_id("unit", unit)) for unit in "abcde"]
+    assert sent_and_come("a")[0] == names[0]
+    assert follower._look_at == {}
+    second, _ = sent_and_come("b")
+    [due] = follower._look_at.values()
+    pressing[0] = True
+    third, came = sent_and_come("c")
+    assert (second, third) == (names[1], names[2])
+    assert came >= due
+    assert follower._look_at == {}, "something pressing has come"
+    pressing[0] = False
+    assert [sent_and_come(unit)[0] for unit in "de"] == names[3:]
+    assert list(follower._look_at) == ["ward"]
+    follower.close()
 
 
 def test_two_workers_share_the_partitions_and_nothing_happens_twice(config: Config, opened: Opened) -> None:

@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from eventsourcing.persistence import IntegrityError
 from sqlalchemy import Column, Integer, String
 
-from shared import inbox
 from shared.aggregate import Act, Aggregate, Change, Creation, stable_id
 from shared.application import ATTEMPTS, ChangedMeanwhile, IdempotencyKeyReused, VersionIsStale
 from shared.events.base import Fact, Message
@@ -109,10 +107,14 @@ class Echo(Reactions[Wards]):
 SERVICE = Service(name="ward", title="test", application=Wards, views=[Names], blueprints=[], reactions=Echo)
 
 
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Opened]:
+@pytest.fixture(autouse=True)
+def nothing_is_broken() -> None:
     Names.broken = Echo.broken = False
     Echo.misses = 0
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Opened]:
     with Opened(tmp_path, StoppedClock(NOW), SERVICE) as opened:
         yield opened
 
@@ -248,41 +250,6 @@ def test_what_has_come_together_is_saved_together(opened: Opened, monkeypatch: p
         "v1",
         "v2",
     ]
-
-
-def test_what_nothing_reacts_to_is_held_back_and_received_together_with_what_something_does(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app, reactor, now = app_of(opened), opened["ward"].reactor, [100.0]
-    assert reactor is not None
-    reactor._hold = 1.0
-    monkeypatch.setattr("shared.reactions.time", SimpleNamespace(monotonic=lambda: now[0]))
-
-    def mark() -> int:
-        with app.log.reading() as execute:
-            return inbox.mark_of(execute, "react", "ward", 0).position
-
-    app.register(an_act(NOW), "a")
-    assert reactor.step()
-    assert reactor.step()  # its own renaming has come back
-    assert not reactor.step()
-    assert mark() == 1
-    now[0] += 1.0
-    reactor.step()
-    assert mark() == 2, "it is held back for a second at most"
-    app.rename(an_act(NOW), "a", "b")
-    assert reactor.step()
-    assert mark() == 2
-    app.register(an_act(NOW), "c")
-    assert reactor.step()
-    assert mark() == 4
-    app.rename(an_act(NOW), "c", "d")
-    assert reactor.step()
-    reactor.begin_again()  # as after a fault: it is delivered again
-    assert reactor.step()
-    now[0] += 1.0
-    reactor.step()
-    assert (mark(), reactor.parked(), reactor.holes()) == (6, [], [])
 
 
 def test_what_is_read_in_one_moment_stays_as_it_was(opened: Opened) -> None:

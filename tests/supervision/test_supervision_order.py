@@ -167,6 +167,23 @@ def test_a_naming_waits_for_the_name_of_its_unit(without_fgw: World) -> None:
     world.consistent()
 
 
+def test_a_case_that_is_there_is_not_opened_again_though_the_inbox_has_lost_its_first_fact(
+    world: World,
+) -> None:
+    told = {"assignment": world.task(), "enterprise": world.whistle()}
+    before = world.opened.log("supervision")
+    for source, subject in told.items():
+        world.app.save_with(
+            lambda execute, id_=str(subject): execute(
+                "DELETE FROM inbox_versions WHERE consumer='react' AND aggregate_id=? RETURNING 1", (id_,)
+            )
+        )
+        world.opened.deliver_again("supervision", source)
+    world.opened.settle()
+    assert world.opened.log("supervision") == before
+    assert world.opened["supervision"].reactor.parked() == []
+
+
 def test_a_dissolved_unit_is_named_by_its_name(world: World) -> None:
     world.told(assignment.UnitDissolved, stable_id("unit", "fgw"), unit="fgw", successor="czj")
     _, naming = world.named()

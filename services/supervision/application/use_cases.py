@@ -77,6 +77,9 @@ class Supervision(ServiceApplication):
 
     def calendar(self) -> Calendar:
         """The calendar in force, also where the read models have not caught up with its last release."""
+        return self.views.keep("calendar", self._calendar_in_force)
+
+    def _calendar_in_force(self) -> Calendar:
         calendar = self.reference.calendar()
         while True:
             version = calendar.version + 1
