@@ -394,11 +394,11 @@ class KafkaFollower:
     def _until_next_look(self) -> float:
         now = time.monotonic()
         due = {source for source, at in self._look_at.items() if at <= now}
-        for where in self._consumer.paused():
-            if self._sources[where.topic] in due:
-                self._consumer.resume(where)
-        for source in due:
-            del self._look_at[source]
+        if due:
+            self._look_at = {source: at for source, at in self._look_at.items() if source not in due}
+            self._consumer.resume(
+                *(one for one in self._consumer.paused() if self._sources[one.topic] in due)
+            )
         return min([self._wait, *(at - now for at in self._look_at.values())])
 
     def _leave_alone(self, batches: Sequence[Batch]) -> None:
