@@ -405,9 +405,8 @@ def _move_versions(execute: Execute, receipts: Sequence[Receipt]) -> None:
         for key, version in sorted(receipt._versions.items()):
             moving = new if key in receipt._new else known
             moving.append((receipt.consumer, receipt.source, key, version))
-    _put_versions(
-        execute, new, "DO NOTHING"
-    )  # a first fact that was received is not received again with the next
+    # Inserted and never moved: a first fact that was received would else be received again together with the next.
+    _put_versions(execute, new, "DO NOTHING")
     _put_versions(
         execute,
         known,

@@ -362,7 +362,7 @@ class KafkaFollower:
     def _poll(self, mark_of: MarkOf) -> list[Batch]:
         if self._consumer is None:
             self._open()
-        wait = JOIN_WAIT if self._listener.joining else self._until_next_look()
+        wait = JOIN_WAIT if self._listener.joining else self._look_again()
         found = self._consumer.poll(timeout_ms=int(wait * 1000), max_records=LIMIT)
         if found:
             self._last_record_at = time.monotonic()
@@ -391,7 +391,8 @@ class KafkaFollower:
         self._commit()
         return batches
 
-    def _until_next_look(self) -> float:
+    def _look_again(self) -> float:
+        """At what is due; seconds that a poll may wait then."""
         now = time.monotonic()
         due = {source for source, at in self._look_at.items() if at <= now}
         if due:
