@@ -21,8 +21,8 @@ log = logs.log("inbox")
 Execute = Callable[[str, Sequence[Any]], Sequence[Sequence[Any]]]
 """Runs one SQL statement (``?`` placeholders) in the transaction at hand; its rows, if it gives any.
 
-What is written before new events says RETURNING: in the pipeline in which PostgreSQL gets it, a statement's failure is
-raised where its rows are read, else only after others, which hide it."""
+What is written before new events says RETURNING: PostgreSQL gets it in a pipeline, in which rows come, and a failure is
+raised, when rows are looked at. So look after all has been said: the server is then waited for once."""
 
 Kind = Literal["gap", "waiting", "fault", "behind"]
 """Why a message is parked: earlier facts of its aggregate are missing; it needs what has not arrived yet; it cannot be
@@ -352,8 +352,10 @@ def save(execute: Execute, receipts: Collection[Receipt]) -> None:
     """
     # In one order for all, or two workers could wait for each other.
     ordered = sorted(dict.fromkeys(receipts), key=lambda receipt: receipt.origin)
-    _move_marks(execute, [receipt for receipt in ordered if receipt._mark != receipt.mark])
-    _move_versions(execute, ordered)
+    moved = [
+        *_move_marks(execute, [receipt for receipt in ordered if receipt._mark != receipt.mark]),
+        *_move_versions(execute, ordered),
+    ]
     for receipt in ordered:
         here = (receipt.consumer, receipt.source, receipt.partition)
         for after in receipt.holes.keys() - receipt._holes.keys():
@@ -371,9 +373,20 @@ def save(execute: Execute, receipts: Collection[Receipt]) -> None:
             remove(execute, receipt.consumer, row)
         for row in receipt._park:
             keep(execute, receipt.consumer, row)
+    for one in moved:
+        if len(one.rows) < one.awaited:
+            raise Overtaken(one.otherwise)
 
 
-def _move_marks(execute: Execute, receipts: Sequence[Receipt]) -> None:
+class _Moved(NamedTuple):
+    """Rows that were to be moved, one for each that was, and what it means if any is missing."""
+
+    rows: Sequence[Sequence[Any]]
+    awaited: int
+    otherwise: str
+
+
+def _move_marks(execute: Execute, receipts: Sequence[Receipt]) -> Iterator[_Moved]:
     first, later = [], []
     for receipt in receipts:
         row = (receipt.consumer, *receipt.origin, *receipt._mark)
@@ -381,24 +394,22 @@ def _move_marks(execute: Execute, receipts: Sequence[Receipt]) -> None:
             first.append(row)
         else:
             later.append((*row, receipt.mark.position))
-    moved: list[Sequence[Any]] = []
+    gone = "a mark is no longer where it was"
     if first:
         put = f"INSERT INTO inbox_marks VALUES {_tuples(6, len(first))} ON CONFLICT DO NOTHING RETURNING 1"
-        moved += execute(put, [*chain.from_iterable(first)])
+        yield _Moved(execute(put, [*chain.from_iterable(first)]), len(first), gone)
     if later:
         # Never put anew: a mark that is gone was taken back by the database's crash, with all that it stood for.
-        moved += execute(
+        put = (
             "UPDATE inbox_marks SET position=new.column4, place=new.column5, sent=new.column6 "
             f"FROM (VALUES {_tuples(7, len(later))}) AS new "
             "WHERE inbox_marks.consumer=new.column1 AND inbox_marks.source=new.column2 "
-            "AND inbox_marks.partition=new.column3 AND inbox_marks.position=new.column7 RETURNING 1",
-            [*chain.from_iterable(later)],
+            "AND inbox_marks.partition=new.column3 AND inbox_marks.position=new.column7 RETURNING 1"
         )
-    if len(moved) < len(receipts):
-        raise Overtaken("a mark is no longer where it was")
+        yield _Moved(execute(put, [*chain.from_iterable(later)]), len(later), gone)
 
 
-def _move_versions(execute: Execute, receipts: Sequence[Receipt]) -> None:
+def _move_versions(execute: Execute, receipts: Sequence[Receipt]) -> Iterator[_Moved]:
     new: list[Sequence[Any]] = []
     known: list[Sequence[Any]] = []
     for receipt in receipts:
@@ -406,8 +417,8 @@ def _move_versions(execute: Execute, receipts: Sequence[Receipt]) -> None:
             moving = new if key in receipt._new else known
             moving.append((receipt.consumer, receipt.source, key, version))
     # Inserted and never moved: a first fact that was received would else be received again together with the next.
-    _put_versions(execute, new, "DO NOTHING")
-    _put_versions(
+    yield from _put_versions(execute, new, "DO NOTHING")
+    yield from _put_versions(
         execute,
         known,
         "(consumer, source, aggregate_id) DO UPDATE SET version=excluded.version "
@@ -415,15 +426,17 @@ def _move_versions(execute: Execute, receipts: Sequence[Receipt]) -> None:
     )
 
 
-def _put_versions(execute: Execute, rows: Sequence[Sequence[Any]], on_conflict: str) -> None:
+def _put_versions(execute: Execute, rows: Sequence[Sequence[Any]], on_conflict: str) -> Iterator[_Moved]:
     for start in range(0, len(rows), CHUNK):
         some = rows[start : start + CHUNK]
-        moved = execute(
-            f"INSERT INTO inbox_versions VALUES {_tuples(4, len(some))} ON CONFLICT {on_conflict} RETURNING 1",
-            [*chain.from_iterable(some)],
+        put = (
+            f"INSERT INTO inbox_versions VALUES {_tuples(4, len(some))} ON CONFLICT {on_conflict} RETURNING 1"
         )
-        if len(moved) < len(some):
-            raise Overtaken("a fact has been received by another worker")
+        yield _Moved(
+            execute(put, [*chain.from_iterable(some)]),
+            len(some),
+            "a fact has been received by another worker",
+        )
 
 
 def _tuples(width: int, number: int) -> str:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -19,7 +19,14 @@ import psycopg_pool
 from eventsourcing import (
     postgres as library,  # whose factory's name in this module would be found beside our own
 )
-from eventsourcing.persistence import BaseInfrastructureFactory, PersistenceError, StoredEvent
+from eventsourcing.persistence import (
+    BaseInfrastructureFactory,
+    InterfaceError,
+    OperationalError,
+    PersistenceError,
+    StoredEvent,
+)
+from eventsourcing.utils import retry
 from psycopg import Connection, Cursor
 from psycopg.rows import DictRow, tuple_row
 from psycopg.sql import SQL, Composable, Identifier
@@ -311,9 +318,6 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
         self.insert_events_statement = _composed(self.insert_events_statement)  # type: ignore[assignment]
         self._notify_statement = _composed(SQL("NOTIFY {}").format(Identifier(self.channel_name)))
 
-    def _notify_channel(self, curs: Cursor[DictRow]) -> None:
-        curs.execute(self._notify_statement, prepare=True)
-
     def create_table(self) -> None:
         """Called by the library when tables are made."""
         super().create_table()
@@ -321,45 +325,63 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
             for statement in recorder.tables("BYTEA"):
                 cursor.execute(statement)
 
-    def _insert_events(
+    @retry((InterfaceError, OperationalError), max_attempts=10, wait=0.2)
+    def insert_events(
         self,
-        curs: Cursor[DictRow],
         stored_events: Sequence[StoredEvent],
         *,
         first: First | None = None,
         answer: Answer | None = None,
         **kwargs: Any,
-    ) -> None:
-        if first is not None:
-            first(execute_on(curs))
-        super()._insert_events(curs, stored_events, **kwargs)
-        if answer is not None and not stored_events:
-            write_answer(execute_on(curs), answer, [])
-
-    def _fetch_ids_after_insert_events(
-        self,
-        curs: Cursor[DictRow],
-        stored_events: Sequence[StoredEvent],
-        *,
-        answer: Answer | None = None,
-        **kwargs: Any,
     ) -> Sequence[int] | None:
-        positions = super()._fetch_ids_after_insert_events(curs, stored_events, **kwargs)
-        if answer is not None:
-            write_answer(execute_on(curs), answer, positions or [])
+        """Called by the library, in place of its own, which says the same and waits for the server five times.
+
+        Here once for all that comes before the events and them, and once for the rest.
+        """
+        positions: list[int] = []
+        failure: Exception | None = None
+        with self.datastore.get_connection() as connection:
+            try:
+                with connection.pipeline():
+                    try:
+                        connection.execute("BEGIN", prepare=True)
+                        if first is not None:
+                            first(execute_on(connection))
+                        if stored_events:
+                            positions = self._insert(connection, stored_events)
+                        if answer is not None:
+                            write_answer(execute_on(connection), answer, positions)
+                        connection.execute("COMMIT", prepare=True)
+                    except Exception as error:  # noqa: BLE001 - raised below: in here the driver would warn of it
+                        failure = error
+            except psycopg.Error:
+                if failure is None:
+                    raise  # else: that what had been said behind the failure has failed with it
+            if failure is not None:
+                raise failure
         return positions
+
+    def _insert(self, connection: Connection[DictRow], stored_events: Sequence[StoredEvent]) -> list[int]:
+        for statement in (*self.lock_table_statements, self._notify_statement):
+            connection.execute(statement, prepare=True)
+        rows = [
+            self.construct_pg_stored_event(one.originator_id, one.originator_version, one.topic, one.state)
+            for one in stored_events
+        ]
+        inserted = connection.execute(self.insert_events_statement, (rows,), prepare=True)
+        return [row["notification_id"] for row in inserted.fetchall()]
 
     @contextmanager
     def reading(self) -> Iterator[Execute]:
         """See LogRecorder."""
-        with self.datastore.get_connection() as connection, connection.cursor() as cursor:
-            yield execute_on(cursor)
+        with self.datastore.get_connection() as connection:
+            yield execute_on(connection)
 
     @contextmanager
     def writing(self) -> Iterator[Execute]:
         """See LogRecorder."""
-        with self.datastore.transaction(commit=True) as cursor:
-            yield execute_on(cursor)
+        with self.datastore.get_connection() as connection, connection.transaction():
+            yield execute_on(connection)
 
     def listen(self, connection: Connection[Any]) -> None:
         """From here on the server tells this connection of every save: a hint, which a reader that polls may miss."""
@@ -401,16 +423,37 @@ def _composed(statement: object) -> bytes:
     return statement.as_bytes()
 
 
-def execute_on(cursor: Cursor[Any]) -> Execute:
-    """The cursor as the inbox uses it."""
+def execute_on(connection: Connection[Any]) -> Execute:
+    """The connection as the inbox uses it. In a pipeline the server is waited for when rows are looked at."""
 
     def execute(statement: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        cursor.execute(statement.replace("?", "%s"), parameters)
-        if not (statement.startswith("SELECT") or "RETURNING" in statement):
-            return []
-        return [tuple(row.values()) if isinstance(row, dict) else row for row in cursor.fetchall()]
+        cursor = connection.cursor(row_factory=tuple_row)
+        cursor.execute(_in_drivers_words(statement), parameters)
+        return _Rows(cursor) if statement.startswith("SELECT") or "RETURNING" in statement else []
 
     return execute
+
+
+@lru_cache(maxsize=500)
+def _in_drivers_words(statement: str) -> str:
+    return statement.replace("?", "%s")
+
+
+class _Rows(Sequence[Any]):
+    """A statement's rows, fetched when they are looked at."""
+
+    def __init__(self, cursor: Cursor[Any]) -> None:
+        self._cursor = cursor
+
+    @cached_property
+    def _fetched(self) -> list[Any]:
+        return self._cursor.fetchall()
+
+    def __len__(self) -> int:
+        return len(self._fetched)
+
+    def __getitem__(self, where: Any) -> Any:
+        return self._fetched[where]
 
 
 class Factory(library.PostgresFactory):

@@ -449,7 +449,7 @@ class Views:
                 if not self._postgres:
                     return driver.execute(statement, parameters).fetchall()  # type: ignore[no-any-return]
                 driver.autocommit = True
-                rows = postgres.execute_on(driver.cursor())(statement, parameters)
+                rows = list(postgres.execute_on(driver)(statement, parameters))
                 driver.autocommit = False
             except BaseException:
                 link.invalidate()

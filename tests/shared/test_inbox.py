@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import inbox
-from shared.inbox import Batch, Inbox, Overtaken, parked, portions, reached, save
+from shared.inbox import Batch, Inbox, Overtaken, Receipt, parked, portions, reached, save
 from shared.testing import shanghai
 
 NOW = shanghai("2021-01-04 09:00")
@@ -30,13 +30,17 @@ class Database:
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Sequence[Sequence[Any]]:
         return self.connection.execute(statement, parameters).fetchall()
 
+    def save(self, receipt: Receipt) -> None:
+        """In a transaction of its own."""
+        self.connection.execute("BEGIN")
+        with self.connection:
+            save(self.execute, [receipt])
+
     def take(self, batch: Batch) -> tuple[list[tuple[str, int]], int]:
         """What of the batch has an effect, and how much of it was known before."""
         [receipt] = self.inbox.receive(self.execute, [batch])
         accepted = [(str(row.originator_id), row.originator_version) for row in receipt.accept(batch, NOW)]
-        self.connection.execute("BEGIN")
-        with self.connection:
-            save(self.execute, [receipt])
+        self.save(receipt)
         received, duplicates = receipt.saved()
         assert received == len(accepted)
         return accepted, duplicates
@@ -157,7 +161,7 @@ def test_a_worker_that_went_on_with_what_it_knew_while_another_had_its_partition
     [receipt] = database.inbox.receive(database.execute, [batch])
     assert len(list(receipt.accept(batch, NOW))) == 1
     with pytest.raises(Overtaken):
-        save(database.execute, [receipt])
+        database.save(receipt)
     database.inbox.forget()
     assert database.take(topic.batch(0, 1)) == ([("a", 2)], 1)
 
