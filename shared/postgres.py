@@ -339,26 +339,15 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
         Here once for all that comes before the events and them, and once for the rest.
         """
         positions: list[int] = []
-        failure: Exception | None = None
-        with self.datastore.get_connection() as connection:
-            try:
-                with connection.pipeline():
-                    try:
-                        connection.execute("BEGIN", prepare=True)
-                        if first is not None:
-                            first(execute_on(connection))
-                        if stored_events:
-                            positions = self._insert(connection, stored_events)
-                        if answer is not None:
-                            write_answer(execute_on(connection), answer, positions)
-                        connection.execute("COMMIT", prepare=True)
-                    except Exception as error:  # noqa: BLE001 - raised below: in here the driver would warn of it
-                        failure = error
-            except psycopg.Error:
-                if failure is None:
-                    raise  # else: that what had been said behind the failure has failed with it
-            if failure is not None:
-                raise failure
+        with self.datastore.get_connection() as connection, together(connection):
+            connection.execute("BEGIN", prepare=True)
+            if first is not None:
+                first(execute_on(connection))
+            if stored_events:
+                positions = self._insert(connection, stored_events)
+            if answer is not None:
+                write_answer(execute_on(connection), answer, positions)
+            connection.execute("COMMIT", prepare=True)
         return positions
 
     def _insert(self, connection: Connection[DictRow], stored_events: Sequence[StoredEvent]) -> list[int]:
@@ -423,8 +412,28 @@ def _composed(statement: object) -> bytes:
     return statement.as_bytes()
 
 
+@contextmanager
+def together(connection: Connection[Any]) -> Iterator[None]:
+    """What is said in here goes to the server together, which is waited for when rows are looked at, and at the end.
+
+    Raises what the first statement that failed raises: wherever that came to light, and whatever failed behind it.
+    """
+    failure: Exception | None = None
+    try:
+        with connection.pipeline():
+            try:
+                yield
+            except Exception as error:  # noqa: BLE001 - raised below: in here the driver would warn of it
+                failure = error
+    except psycopg.Error:
+        if failure is None:
+            raise
+    if failure is not None:
+        raise failure
+
+
 def execute_on(connection: Connection[Any]) -> Execute:
-    """The connection as the inbox uses it. In a pipeline the server is waited for when rows are looked at."""
+    """The connection as the inbox uses it."""
 
     def execute(statement: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
         cursor = connection.cursor(row_factory=tuple_row)

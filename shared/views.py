@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
+import psycopg
 from eventsourcing.persistence import Notification
 from sqlalchemy import (
     BindParameter,
@@ -35,6 +36,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import OperationalError
 
 from shared import inbox, logs, postgres
@@ -98,24 +100,38 @@ class MomentColumn(TypeDecorator[datetime]):
 
 
 class _Said:
-    """What is said to a view's table at every batch: composed once."""
+    """What is said to a view's table at every batch: composed once.
 
-    def __init__(self, table: Table, dialect: str) -> None:
+    What is written is said in the driver's words, which SQLAlchemy would find anew each time.
+    """
+
+    def __init__(self, table: Table, dialect: Dialect) -> None:
         key = table.c.id
         keys: BindParameter[Any] = bindparam("keys", expanding=True)
         self.one = select(table).where(key == bindparam("key"))
         self.some = select(table).where(key.in_(keys))
-        self.delete = delete(table).where(key.in_(keys))
-        insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+        insert = (postgresql if dialect.name == "postgresql" else sqlite).insert(table)
         others = {column.name: insert.excluded[column.name] for column in table.columns if column is not key}
-        self.upsert = insert.on_conflict_do_update(index_elements=[key], set_=others)
+        upsert = insert.on_conflict_do_update(index_elements=[key], set_=others)
+        names = [column.name for column in table.columns]
+        self.upsert = str(upsert.compile(dialect=dialect, column_keys=names))
+        self.delete = str(delete(table).where(key == bindparam("key")).compile(dialect=dialect))
+        found = {
+            column.name: column.type.dialect_impl(dialect).bind_processor(dialect) for column in table.columns
+        }
+        self._written = {name: written for name, written in found.items() if written is not None}
+
+    def written(self, row: Row) -> Row:
+        """The row as the driver takes it."""
+        return {**row, **{name: written(row[name]) for name, written in self._written.items()}}
 
     @classmethod
-    def to(cls, table: Table, dialect: str) -> "_Said":
+    def to(cls, table: Table, dialect: Dialect) -> "_Said":
         """The statements to this table."""
-        if dialect not in table.info:
-            table.info[dialect] = cls(table, dialect)
-        found: _Said = table.info[dialect]
+        if dialect.name not in table.info:
+            by_name = dialect if dialect.name == "postgresql" else sqlite.dialect(paramstyle="named")
+            table.info[dialect.name] = cls(table, by_name)
+        found: _Said = table.info[dialect.name]
         return found
 
 
@@ -126,7 +142,7 @@ class Rows:
         self, connection: Connection, table: Table, known: dict[str, Row | None], complete: bool
     ) -> None:
         self._connection, self._table = connection, table
-        self._said = _Said.to(table, connection.dialect.name)
+        self._said = _Said.to(table, connection.dialect)
         self._known, self._complete = known, complete
         self._touched: set[str] = set()
         self._expected: set[str] = set()
@@ -205,12 +221,13 @@ class Rows:
         """Write the touched rows."""
         final = {key: self._known[key] for key in sorted(self._touched)}
         self._touched.clear()
-        gone = [key for key, row in final.items() if row is None]
-        kept = [row for row in final.values() if row is not None]
-        if gone:
-            self._connection.execute(self._said.delete, {"keys": gone})
-        if kept:
-            self._connection.execute(self._said.upsert, kept)
+        gone = [{"key": key} for key, row in final.items() if row is None]
+        kept = [self._said.written(row) for row in final.values() if row is not None]
+        for statement, rows in ((self._said.delete, gone), (self._said.upsert, kept)):
+            if rows and self._connection.dialect.name == "postgresql":
+                _driver_of(self._connection).cursor().executemany(statement, rows)
+            elif rows:
+                self._connection.exec_driver_sql(statement, rows)
 
     def _check(self, values: Mapping[str, Any]) -> None:
         unknown = values.keys() - self._blank.keys()
@@ -264,7 +281,7 @@ _generations = Table(
 )
 
 
-_live_generations = select(_generations).where(_generations.c.live)
+_LIVE = "SELECT name, version, generation FROM views WHERE live"
 
 
 @dataclass(frozen=True)
@@ -319,7 +336,7 @@ class Views:
         self._tables: dict[str, Table] = {}
         self._moment = _Moment()
         self._inbox = Inbox(CONSUMER)
-        self._folded_into: dict[str, Table] = {}
+        self._folded_into: Mapping[str, Table] = {}
         self._faults_in_a_row = 0
         self._retry = Backoff(RETRY_SECONDS)
 
@@ -376,11 +393,13 @@ class Views:
         return self._table_of(view, generation)
 
     def _all_live(self, connection: Connection) -> dict[str, Table]:
-        rows = connection.execute(_live_generations)
+        return self._tables_of(_execute_on(connection)(_LIVE, ()))
+
+    def _tables_of(self, generations: Sequence[Sequence[Any]]) -> dict[str, Table]:
         return {
-            row.name: self._table_of(self.views[row.name], row.generation)
-            for row in rows
-            if row.name in self.views and self.views[row.name].version == row.version
+            name: self._table_of(self.views[name], generation)
+            for name, version, generation in generations
+            if name in self.views and self.views[name].version == version
         }
 
     def being_built(self) -> list[str]:
@@ -527,7 +546,7 @@ class Views:
             receipts = self._in_transaction(
                 partial(self._fold_in, batches, how), CONFLICTS if number == 1 else 1
             )
-        except OperationalError as error:
+        except LOST as error:
             if number == 1 or not _is_conflict(error):
                 raise
             self._inbox.forget()
@@ -539,23 +558,33 @@ class Views:
             if receipt.parked:
                 self._retry.wanted()
 
-    def _in_transaction(self, work: Callable[[Connection], T], tries: int = CONFLICTS) -> T:
+    def _in_transaction(
+        self, work: Callable[[Connection, Mapping[str, Table]], T], tries: int = CONFLICTS
+    ) -> T:
         for attempt in range(tries):
             try:
                 with self._writer.begin() as connection:
-                    if self._postgres:
-                        connection.exec_driver_sql(
-                            "LOCK TABLE views IN ROW SHARE MODE"
-                        )  # a swap waits for us
-                    return work(connection)
-            except OperationalError as error:
+                    return work(connection, self._tables_to_fold_into(connection))
+            except LOST as error:
                 if attempt == tries - 1 or not _is_conflict(error):
                     raise
                 self._inbox.forget()  # what was accepted is to be accepted again
         raise AssertionError("unreachable")
 
-    def _fold_in(self, batches: Sequence[Batch], how: "Folding", connection: Connection) -> list[Receipt]:
-        tables = self._all_live(connection)
+    def _tables_to_fold_into(self, connection: Connection) -> dict[str, Table]:
+        with _together(connection) as execute:
+            if self._postgres:
+                execute("LOCK TABLE views IN ROW SHARE MODE", ())  # a swap waits for us
+            live = execute(_LIVE, ())
+        return self._tables_of(live)
+
+    def _fold_in(
+        self,
+        batches: Sequence[Batch],
+        how: "Folding",
+        connection: Connection,
+        tables: Mapping[str, Table],
+    ) -> list[Receipt]:
         if tables != self._folded_into:  # a rebuild has also written which messages of its view are parked
             self._inbox.forget()
             self._folded_into = tables
@@ -569,7 +598,7 @@ class Views:
                 else:
                     receipt.park(parked_from(receipt.origin, message, "fault", "unknown event", self.clock()))
         sources = {batch.source for batch in batches}
-        how(
+        folded = how(
             connection,
             accepted,
             {
@@ -578,7 +607,11 @@ class Views:
                 if name in tables and sources.intersection(view.sources)
             },
         )
-        inbox.save(execute, receipts)
+        with _together(connection) as execute:
+            for rows in folded:
+                rows.flush()
+            inbox.save(execute, receipts)
+            connection.connection.commit()  # here, with the rest; what comes later then has nothing to do
         return receipts
 
     def _fold_quickly(
@@ -586,9 +619,10 @@ class Views:
         connection: Connection,
         accepted: Sequence[tuple[Receipt, Notification]],
         tables: Mapping[str, Table],
-    ) -> None:
-        """All of it in memory, then its rows; any exception undoes it all."""
+    ) -> list[Rows]:
+        """All of it in memory; the rows, not yet written. Any exception undoes it all."""
         read_once: dict[tuple[str, int], Message] = {}
+        folded = []
         receipts = dict.fromkeys(receipt for receipt, _ in accepted)
         for name, table in tables.items():
             view = self.views[name]
@@ -609,16 +643,17 @@ class Views:
                 rows.expect({view.row_id(message) for message in messages})
             for found in messages:
                 view.fold(rows, found)
-            rows.flush()
+            folded.append(rows)
         if read_once:
             self._faults_in_a_row = 0
+        return folded
 
     def _fold_one_by_one(
         self,
         connection: Connection,
         accepted: Sequence[tuple[Receipt, Notification]],
         tables: Mapping[str, Table],
-    ) -> None:
+    ) -> list[Rows]:
         """Message by message and view by view, so that what cannot be folded is parked and nothing else."""
         for receipt, message in accepted:
             for name, table in tables.items():
@@ -633,6 +668,7 @@ class Views:
                     continue
                 self._faults_in_a_row += 1
                 receipt.park(parked_from(receipt.origin, message, "fault", reason, self.clock(), name))
+        return []
 
     def _fold_one(
         self, connection: Connection, view: View, table: Table, origin: tuple[str, int], message: Notification
@@ -643,7 +679,7 @@ class Views:
                 rows = Rows(connection, table, {}, complete=False)
                 view.fold(rows, read(*origin, message))
                 rows.flush()
-        except OperationalError:
+        except LOST:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a fold raises, its message is parked with it
             return f"{type(error).__name__}: {error}"
@@ -672,10 +708,9 @@ class Views:
 
     def discard(self, row: Parked) -> None:
         """Give up a parked message for good. Raises Overtaken if it is parked no longer."""
-        self._in_transaction(lambda connection: inbox.remove(_execute_on(connection), CONSUMER, row))
+        self._in_transaction(lambda connection, _: inbox.remove(_execute_on(connection), CONSUMER, row))
 
-    def _heal(self, row: Parked, connection: Connection) -> bool:
-        tables = self._all_live(connection)
+    def _heal(self, row: Parked, connection: Connection, tables: Mapping[str, Table]) -> bool:
         reason = None if row.topic in VOCABULARY else "unknown event"
         for name in [row.handler] if row.handler else tables:
             if reason is None and name in tables and row.topic in self.views[name].handlers:
@@ -782,7 +817,7 @@ class Views:
             )
 
 
-Folding = Callable[[Connection, Sequence[tuple[Receipt, Notification]], Mapping[str, Table]], None]
+Folding = Callable[[Connection, Sequence[tuple[Receipt, Notification]], Mapping[str, Table]], list[Rows]]
 
 
 @dataclass
@@ -900,8 +935,12 @@ class Building:
         return [row for receipt in self._receipts.values() for row in receipt.parked]
 
 
-def _is_conflict(error: OperationalError) -> bool:
-    return getattr(error.orig, "sqlstate", None) in CONFLICT
+LOST = (OperationalError, psycopg.OperationalError)
+"""The database is away, or another transaction came first: by SQLAlchemy's name, or by the driver's own."""
+
+
+def _is_conflict(error: Exception) -> bool:
+    return getattr(getattr(error, "orig", error), "sqlstate", None) in CONFLICT
 
 
 def _behind(receipt: Receipt, message: Notification, handler: str, now: datetime) -> Parked:
@@ -918,16 +957,31 @@ def _compare(connection: Connection, view: View, live: Table, beside: Table) -> 
             yield Difference(view.name, id, one.get(id), other.get(id))
 
 
+def _driver_of(connection: Connection) -> Any:
+    return connection.connection.driver_connection
+
+
 def _execute_on(connection: Connection) -> inbox.Execute:
     """The connection as the inbox uses it."""
-    postgres = connection.dialect.name == "postgresql"
+    if connection.dialect.name == "postgresql":
+        return postgres.execute_on(_driver_of(connection))
 
     def execute(statement: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        text = statement.replace("?", "%s") if postgres else statement
-        result = connection.exec_driver_sql(text, tuple(parameters))
+        result = connection.exec_driver_sql(statement, tuple(parameters))
         return result.all() if result.returns_rows else []
 
     return execute
+
+
+@contextmanager
+def _together(connection: Connection) -> Iterator[inbox.Execute]:
+    """What is said in here is said together, as far as the database knows that: see postgres.together."""
+    with (
+        postgres.together(_driver_of(connection))
+        if connection.dialect.name == "postgresql"
+        else nullcontext()
+    ):
+        yield _execute_on(connection)
 
 
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")

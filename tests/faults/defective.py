@@ -32,7 +32,7 @@ from shared.reactions import Reactions
 from shared.recorder import First
 from shared.service import Service
 from shared.transport.kafka import KafkaPublisher
-from shared.views import Rows, View, Views, _execute_on
+from shared.views import Folding, Rows, View, Views, _execute_on
 
 MARK = os.environ.get("FAULTS_MARK")
 DIE = os.environ.get("FAULTS_DIE")
@@ -99,22 +99,25 @@ special = False
 """Whether the batches in hand hold a task reassigned."""
 
 
-def fold_with_a_defect(self: Views, batches: Sequence[inbox.Batch], how: Callable[..., None]) -> None:
+def fold_with_a_defect(self: Views, batches: Sequence[inbox.Batch], how: Folding) -> None:
     """In place of Views._fold."""
     global special
     special = any(row.topic == REASSIGNED for batch in batches for row in batch.rows)
 
     def folding(
         connection: Connection, accepted: Sequence[tuple[Receipt, Notification]], tables: Any
-    ) -> None:
+    ) -> list[Rows]:
         if special and MARK == "earlier":
             with self._writer.begin() as before:
                 save(_execute_on(before), [receipt for receipt, _ in accepted])
             die()
-        how(connection, accepted, tables)
+        folded = how(connection, accepted, tables)
         if special and MARK is None:
             die()
+            for rows in folded:
+                rows.flush()  # what is flushed again afterwards is nothing
             stop("written")
+        return folded
 
     if special:
         stop("read")
@@ -132,7 +135,7 @@ def save_nothing(execute: Execute, receipts: Sequence[Receipt]) -> None:
         save(execute, receipts)
 
 
-def in_two_transactions(self: Views, work: Callable[[Connection], Any], *tries: int) -> Any:
+def in_two_transactions(self: Views, work: Callable[..., Any], *tries: int) -> Any:
     """In place of Views._in_transaction."""
     held.clear()
     result = in_transaction(self, work, *tries)
@@ -173,11 +176,13 @@ def _check(message: Message) -> None:
         raise RuntimeError("a bug that concerns one aggregate")
 
 
-def react_with_a_bug(self: Reactions[Any], messages: Sequence[Message]) -> list[Aggregate]:
+def react_with_a_bug(
+    self: Reactions[Any], messages: Sequence[Message], *, in_bulk: bool = False
+) -> list[Aggregate]:
     """In place of Reactions.react."""
     for message in messages:
         _check(message)
-    return react(self, messages)
+    return react(self, messages, in_bulk=in_bulk)
 
 
 def fold_with_a_bug(self: View, rows: Rows, message: Message) -> None:
