@@ -76,7 +76,7 @@ class Aggregate(BaseAggregate[UUID]):
     """A book whose every event says all of its state, so that only its last one is read, however long it is."""
     IN_TURN: ClassVar[bool] = False
     """A book into which everybody writes: who has opened it writes first, and the others of the process wait for it
-    instead of deciding anew. So open it last."""
+    instead of deciding anew. So open it last, or read all that is needed together."""
 
     class Event(Change):
         """The library's own base of an aggregate's events."""

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
-from eventsourcing.application import AggregateNotFoundError
 from eventsourcing.application import Application as EventSourcedApplication
-from eventsourcing.persistence import ApplicationRecorder, IntegrityError
+from eventsourcing.application import project_aggregate
+from eventsourcing.persistence import ApplicationRecorder, IntegrityError, StoredEvent
 
 from shared.aggregate import Act, Aggregate
 from shared.clock import Clock
@@ -37,6 +38,9 @@ class _Attempt(threading.local):
     runs = False
     has_turn = False
     """Whether it is its turn to write into a book of all."""
+    expected: Mapping[UUID, type[Aggregate]] = MappingProxyType({})
+    read: Mapping[UUID, Sequence[StoredEvent]] = MappingProxyType({})
+    """What was expected and has been read, together."""
 
 
 class NoSuchThing(Refusal):
@@ -122,17 +126,30 @@ class Application(EventSourcedApplication[UUID]):
 
     def find(self, kind: type[A], id: UUID) -> A | None:  # noqa: A002
         """The aggregate as it stands, or None if there is none of that kind under this id."""
-        mine = self._attempt
-        if kind.IN_TURN and mine.runs and not mine.has_turn:
-            mine.has_turn = self._turn.acquire(timeout=LONGEST_TURN)
+        events = [self.mapper.to_domain_event(stored) for stored in self._stored(kind, id)]
         if kind.LAST_EVENT_TELLS_ALL:
-            last = next(iter(self.events.get(id, desc=True, limit=1)), None)
+            last = events[-1] if events else None
             return kind.as_left_by(last) if type(last) in vars(kind).values() else None
-        try:
-            found: Any = self.repository.get(id)
-        except AggregateNotFoundError:
-            return None
+        found: Any = project_aggregate(None, events)
         return found if isinstance(found, kind) else None
+
+    def expect(self, *wanted: tuple[type[Aggregate], UUID]) -> None:
+        """This request will ask for these aggregates: once it asks for one of them, they are read together."""
+        if self._attempt.runs:
+            self._attempt.expected = {id_: kind for kind, id_ in wanted}
+
+    def _stored(self, kind: type[Aggregate], id: UUID) -> Sequence[StoredEvent]:  # noqa: A002
+        mine = self._attempt
+        if id in mine.read:
+            return mine.read[id]
+        together = mine.expected if id in mine.expected else {id: kind}
+        if mine.runs and not mine.has_turn and any(one.IN_TURN for one in together.values()):
+            mine.has_turn = self._turn.acquire(timeout=LONGEST_TURN)
+        found = self.log.streams([(one, kind.LAST_EVENT_TELLS_ALL) for one, kind in together.items()])
+        if together is not mine.expected:
+            return found[0]
+        mine.read = dict(zip(together, found, strict=True))
+        return mine.read[id]
 
     def commit(self, act: Act, *aggregates: Aggregate, location: str | None = None) -> Written:
         """Save the new events of ``aggregates`` and the answer to the request; the first one gives the answer."""
@@ -208,7 +225,7 @@ class Application(EventSourcedApplication[UUID]):
         try:
             return self.attempt(act, use_case)
         finally:
-            mine.runs = False
+            mine.runs, mine.expected, mine.read = False, {}, {}
             if mine.has_turn:
                 mine.has_turn = False
                 self._turn.release()

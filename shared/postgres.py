@@ -7,7 +7,7 @@ away, one thread at a time finds out whether it is back, and all others are told
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache, cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -22,13 +22,14 @@ from eventsourcing import (
 from eventsourcing.persistence import (
     BaseInfrastructureFactory,
     InterfaceError,
+    Notification,
     OperationalError,
     PersistenceError,
     StoredEvent,
 )
 from eventsourcing.utils import retry
 from psycopg import Connection, Cursor
-from psycopg.rows import DictRow, tuple_row
+from psycopg.rows import DictRow, args_row, tuple_row
 from psycopg.sql import SQL, Composable, Identifier
 from psycopg.types.composite import CompositeInfo, register_composite
 from sqlalchemy import Engine, create_engine, event
@@ -317,6 +318,17 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
         self.lock_table_statements = [_composed(statement) for statement in lock]
         self.insert_events_statement = _composed(self.insert_events_statement)  # type: ignore[assignment]
         self._notify_statement = _composed(SQL("NOTIFY {}").format(Identifier(self.channel_name)))
+        stream = SQL(
+            "SELECT originator_id, originator_version, topic, state FROM {}.{} WHERE originator_id=%s "
+        ).format(Identifier(self.datastore.schema), Identifier(self.events_table_name))
+        self._stream_statement = _composed(stream + SQL("ORDER BY originator_version"))
+        self._last_statement = _composed(stream + SQL("ORDER BY originator_version DESC LIMIT 1"))
+        self._after_statement = _composed(
+            SQL(
+                "SELECT originator_id, originator_version, topic, state, notification_id FROM {}.{} "
+                "WHERE notification_id>%s ORDER BY notification_id LIMIT %s"
+            ).format(Identifier(self.datastore.schema), Identifier(self.events_table_name))
+        )
 
     def create_table(self) -> None:
         """Called by the library when tables are made."""
@@ -360,6 +372,18 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
         inserted = connection.execute(self.insert_events_statement, (rows,), prepare=True)
         return [row["notification_id"] for row in inserted.fetchall()]
 
+    @retry((InterfaceError, OperationalError), max_attempts=10, wait=0.2)
+    def streams(self, asked: Sequence[tuple[UUID, bool]]) -> list[Sequence[StoredEvent]]:
+        """See LogRecorder. The server is waited for once."""
+        with self.datastore.get_connection() as connection:
+            cursors = []
+            with together(connection) if len(asked) > 1 else nullcontext():
+                for id_, last in asked:
+                    cursor = connection.cursor(row_factory=tuple_row)
+                    statement = self._last_statement if last else self._stream_statement
+                    cursors.append(cursor.execute(statement, (id_,), prepare=True))
+            return [[StoredEvent(*row) for row in cursor.fetchall()] for cursor in cursors]
+
     @contextmanager
     def reading(self) -> Iterator[Execute]:
         """See LogRecorder."""
@@ -375,6 +399,11 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
     def listen(self, connection: Connection[Any]) -> None:
         """From here on the server tells this connection of every save: a hint, which a reader that polls may miss."""
         connection.execute(SQL("LISTEN {}").format(Identifier(self.channel_name)))
+
+    def after(self, connection: Connection[Any], position: int, limit: int) -> Cursor[Notification]:
+        """What comes after a position, asked in a connection of one's own."""
+        cursor = connection.cursor(row_factory=args_row(Notification))
+        return cursor.execute(self._after_statement, (position, limit), prepare=True)
 
     def position_of(self, aggregate_id: UUID, version: int) -> int | None:
         """See LogRecorder."""

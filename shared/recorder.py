@@ -77,6 +77,13 @@ class LogRecorder(ApplicationRecorder):
     def position_of(self, aggregate_id: UUID, version: int) -> int | None:
         """Where an event stands in the log, or None if there is none."""
 
+    def streams(self, asked: Sequence[tuple[UUID, bool]]) -> list[Sequence[StoredEvent]]:
+        """The events of each of these aggregates in order; with True only its last one, if it has any."""
+        return [
+            self.select_events(id_, desc=True, limit=1) if last else self.select_events(id_)
+            for id_, last in asked
+        ]
+
     def answered(self, key: str) -> Answered | None:
         """The request that was carried out under ``key``, if any."""
         with self.reading() as execute:

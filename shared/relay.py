@@ -1,13 +1,14 @@
 """The relay: publishes a service's log to its topic, in order, from its mark on.
 
-The save is the outbox; the relay's mark moves after the broker's acknowledgement. A crash repeats messages and never
-skips one. One relay of a service is active, by an advisory lock that lives and dies with its database connection;
-the mark moves on that very connection.
+The save is the outbox; the relay's mark moves after the broker's acknowledgement, at its next look at the log. A crash
+repeats messages and never skips one. One relay of a service is active, by an advisory lock that lives and dies with
+its database connection; the mark moves on that very connection.
 """
 
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,8 +68,11 @@ class Relay:
         self._connection: psycopg.Connection[Any] | None = None
         self._publisher: Publisher | None = None
         self._in_flight: deque[_Sent] = deque()
-        self._mark = self._read_to = 0
+        self._mark = self._written = self._read_to = 0
+        """The last position that was acknowledged, that of the mark in the database, the last one that was read."""
         self._sent: list[int] = []
+        self._acknowledged: list[int] = []
+        """The last position sent to every partition, and the last one acknowledged."""
         self.topic_behind: list[tuple[int, int, int]] = []
         """Partition, the last position it holds, the last one that was acknowledged: what the topic has lost."""
         self.log_behind: list[Notification] = []
@@ -97,12 +101,14 @@ class Relay:
     def wait(self, seconds: float) -> bool:
         """Until the server tells of a save, at most so long; whether it did. A hint, no more: it may fail to come.
 
-        Not before it has rested. Raises database trouble.
+        Not before it has rested; and not at all while the mark is to be written. Raises database trouble.
         """
         if self._connection is None:
             time.sleep(seconds)
             return False
         time.sleep(max(0.0, self._next - time.monotonic()))
+        if self._mark != self._written:
+            return True
         try:
             return bool(list(self._connection.notifies(timeout=seconds, stop_after=1)))
         except psycopg.Error:
@@ -123,19 +129,39 @@ class Relay:
             log.info("relay_active", service=self.service)
         return True
 
-    def _stored(self) -> tuple[int, list[int]]:
+    def _look(self) -> list[Notification] | None:
+        """What comes next in the log, and write the mark, if it has moved. None if somebody has set it back."""
         assert self._connection is not None
-        row = self._connection.execute(
-            "SELECT position, sent FROM relay_marks WHERE service=%s", (self.service,)
-        ).fetchone()
-        return (0, []) if row is None else (row[0], [int(part) for part in row[1].split(" ")])
+        with postgres.together(self._connection):
+            stands = self._move_mark() if self._mark != self._written else self._read_mark()
+            rows = self._log.after(self._connection, self._read_to, BATCH)
+        found = stands.fetchone()
+        if (found[0] if found else 0) != self._mark:
+            return None
+        self._written = self._mark
+        return rows.fetchall()
+
+    def _read_mark(self) -> psycopg.Cursor[Any]:
+        assert self._connection is not None
+        return self._connection.execute(
+            "SELECT position, sent FROM relay_marks WHERE service=%s", (self.service,), prepare=True
+        )
+
+    def _move_mark(self) -> psycopg.Cursor[Any]:
+        assert self._connection is not None
+        return self._connection.execute(
+            "INSERT INTO relay_marks VALUES (%s, %s, %s) ON CONFLICT (service) DO UPDATE "
+            "SET position=excluded.position, sent=excluded.sent WHERE relay_marks.position=%s RETURNING position",
+            (self.service, self._mark, " ".join(map(str, self._acknowledged)), self._written),
+            prepare=True,
+        )
 
     def _begin(self) -> None:
         self._publisher = self._open_publisher()
         self._in_flight.clear()
-        self._mark, sent = self._stored()
-        self._sent = sent or [0] * self._publisher.partitions
-        self._read_to = self._mark
+        position, sent = self._read_mark().fetchone() or (0, "")
+        self._mark = self._written = self._read_to = position
+        self._sent = [int(part) for part in sent.split()] or [0] * self._publisher.partitions
         if len(self._sent) != self._publisher.partitions:
             raise PartitionsChanged(
                 f"{self.service}: {len(self._sent)} partitions before, {self._publisher.partitions} now"
@@ -180,18 +206,15 @@ class Relay:
             if time.monotonic() - self._looked_at > LOOK_AGAIN:
                 self._look_for_what_the_log_lacks(self.log_behind)
             return False
-        rows = list(
-            self._log.select_notifications(start=self._read_to, limit=BATCH, inclusive_of_start=False)
-        )
+        rows = self._look()
+        if rows is None:
+            return self._set_back()
         began = time.monotonic()
         if rows:
             self._send(rows)
-        elif not self._in_flight and self._stored()[0] != self._mark:
-            return self._set_back()
         more = len(rows) == BATCH
         while self._in_flight and (len(self._in_flight) > IN_FLIGHT or not more):
-            if not self._acknowledge(self._in_flight.popleft()):
-                return self._set_back()
+            self._acknowledge(self._in_flight.popleft())
         if rows and not more:
             self._rest_from(time.monotonic() - began)
         return more
@@ -213,23 +236,14 @@ class Relay:
         if len(rows) < BATCH:
             self._publisher.flush(ACKNOWLEDGED_WITHIN)
 
-    def _acknowledge(self, batch: _Sent) -> bool:
-        """Wait for the broker, then move the mark; False if somebody has set it back meanwhile."""
-        assert self._connection is not None
+    def _acknowledge(self, batch: _Sent) -> None:
+        """Wait for the broker. The mark is written at the next look: what a crash before it takes back is repeated."""
         assert self._publisher is not None
         deadline = time.monotonic() + ACKNOWLEDGED_WITHIN
         for future in batch.futures:
             self._publisher.acknowledged(future, max(0.001, deadline - time.monotonic()))
-        moved = self._connection.execute(
-            "INSERT INTO relay_marks VALUES (%s, %s, %s) ON CONFLICT (service) DO UPDATE "
-            "SET position=excluded.position, sent=excluded.sent WHERE relay_marks.position=%s RETURNING 1",
-            (self.service, batch.rows[-1].id, " ".join(map(str, batch.sent)), self._mark),
-        ).fetchone()
-        if moved is None:
-            return False
-        self._mark = batch.rows[-1].id
+        self._mark, self._acknowledged = batch.rows[-1].id, batch.sent
         PUBLISHED.labels(self.service).inc(len(batch.rows))
-        return True
 
     def _set_back(self) -> bool:
         log.info("relay_was_set_back", service=self.service)
@@ -241,8 +255,12 @@ class Relay:
     def close(self) -> None:
         """Stand down: another relay may take over at once."""
         publisher, self._publisher = self._publisher, None
-        connection, self._connection = self._connection, None
         self._in_flight.clear()
+        if self._connection is not None and not self._connection.closed and self._mark != self._written:
+            with suppress(psycopg.Error):  # then the next relay repeats what this one has sent last
+                self._move_mark()
+        self._mark = self._written
+        connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
         if publisher is not None:

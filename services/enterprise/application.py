@@ -73,15 +73,17 @@ class EnterpriseApplication(ServiceApplication):
         if credit_code is None and act.role != "enterprise":
             raise CreditCodeNeeded()
         code = check_credit_code(credit_code or act.by.unit)
-        enterprise = self.find(Enterprise, stable_id("enterprise", code))
-        if enterprise is None:
-            raise UnknownEnterprise(credit_code=code)
+        year = local_day(act.recorded_at).year
+        enterprise_id, register_id = stable_id("enterprise", code), stable_id("whistle_register", year)
+        matter = matter_of(code, category, title)
         desk = desk_unit or DESK
         if self.reference.unit(desk, field="desk_unit")["kind"] != "office":
             raise DeskMustBeAnOffice(unit=desk)
         leader = self._known_leader(leader_post) if leader_post else self._leaders_of(desk)[0]
-        year = local_day(act.recorded_at).year
-        matter = matter_of(code, category, title)
+        self.expect((Enterprise, enterprise_id), (Concern, matter), (Register, register_id))
+        enterprise = self.find(Enterprise, enterprise_id)
+        if enterprise is None:
+            raise UnknownEnterprise(credit_code=code)
         concern = self.find(Concern, matter)
         known = None if concern is None else concern.repeated_in(year)
         earlier = self.load(Whistle, known) if known else None
@@ -92,7 +94,7 @@ class EnterpriseApplication(ServiceApplication):
             concern = Concern.first(act, matter, whistle_id)
         else:
             concern.again(act, whistle_id)
-        register = self.find(Register, stable_id("whistle_register", year)) or Register.open(act, year)
+        register = self.find(Register, register_id) or Register.open(act, year)
         whistle = Whistle.blow(
             act,
             id=whistle_id,

@@ -114,7 +114,7 @@ def test_facts_travel_over_the_broker_and_have_their_effect_once(opened: Opened)
 def test_what_a_crash_of_the_database_takes_back_of_the_views_is_folded_again(
     opened: Opened, stack: tuple[Postgres, Broker], monkeypatch: pytest.MonkeyPatch, more: int
 ) -> None:
-    monkeypatch.setattr(kafka, "STALLED_AFTER", 1.0)
+    monkeypatch.setattr(kafka, "STALLED_AFTER", 2.0)
     app, ward, postgres = opened["ward"].app, opened["ward"], stack[0]
     database = ward.config.database_of("ward").rpartition("/")[2]
     with ward.views.reading() as connection:
