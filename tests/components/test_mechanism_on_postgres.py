@@ -186,3 +186,37 @@ def test_a_save_that_is_made_again_answers_where_the_events_stand(
     assert [written.position, again.position] == [row.id] * 2
     assert (len(tries), again.replayed) == (2, True)
     assert tries[0] != tries[1] == [row.id]
+
+
+@pytest.mark.parametrize(
+    "answered", ["at the end", "before more is said", "before the end", "when looked at"]
+)
+def test_of_what_is_said_together_the_first_that_failed_is_the_one_that_is_raised(
+    opened: Opened, answered: str
+) -> None:
+    url = opened["ward"].config.database_of("ward")
+
+    def say(execute: Execute) -> None:
+        execute("BEGIN", ())
+        execute("INSERT INTO once VALUES (2)", ())
+        taken = execute("INSERT INTO once VALUES (1) RETURNING n", ())
+        if answered == "before more is said":
+            time.sleep(0.002)
+        execute("INSERT INTO nowhere VALUES (1)", ())
+        if answered == "when looked at":
+            list(taken)
+        execute("COMMIT", ())
+        if answered == "before the end":
+            time.sleep(0.002)
+
+    with postgres.connect(url, autocommit=True) as connection:
+        execute = postgres.execute_on(connection)
+        execute("CREATE TABLE once (n INTEGER PRIMARY KEY)", ())
+        execute("INSERT INTO once VALUES (1)", ())
+        for _ in range(50):
+            with pytest.raises(psycopg.errors.UniqueViolation), postgres.together(connection):
+                say(execute)
+            connection.rollback()
+        with postgres.together(connection):
+            rows = execute("SELECT n FROM once", ())
+        assert (len(rows), list(rows), rows[0]) == (1, [(1,)], (1,))
