@@ -1,5 +1,6 @@
 # Every target is idempotent; `make help` lists them.
-PYTHON ?= python3.11
+# The distribution's own, where it can make a .venv: it is optimized for speed, as one built by hand is not by itself.
+PYTHON ?= $(shell /usr/bin/python3.11 -c 'import ensurepip' 2>/dev/null && echo /usr/bin/python3.11 || echo python3.11)
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help setup compiled lock demo demo-cluster test check format run stack stack-stop faults faults-short bench docs clean

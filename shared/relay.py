@@ -27,7 +27,7 @@ log = logs.log("relay")
 BATCH = 1000
 IN_FLIGHT = 4
 """Batches that may await their acknowledgement."""
-REST, LONGEST_REST = 5, 0.1
+REST, LONGEST_REST = 7, 0.1
 """How many times as long as a sending took a relay rests from it while there is always more to send, and how many
 seconds at most. What is saved meanwhile goes together, and all who follow handle it together: the busier the machine,
 the more of it. What comes singly is sent at once."""
