@@ -44,8 +44,14 @@ def _is_free(port: int) -> bool:
     return True
 
 
+def _is_stopped(thread: Path) -> bool:
+    """Whether a thread in ``/proc/PID/task`` runs no more, or has ended."""
+    fields = _stat(int(thread.name))
+    return fields is None or fields[0] in "TZX"
+
+
 def _stat(pid: int) -> list[str] | None:
-    """The fields of ``/proc/PID/stat`` from the state on; None for a process that has ended."""
+    """The fields of ``/proc/PID/stat`` from the state on, of a process or a thread; None for one that has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -122,7 +128,12 @@ class Program:
 
     def suspend(self) -> None:
         """SIGSTOP: its connections stand and nothing answers. RuntimeError if it does not run."""
-        self._signal(signal.SIGSTOP)
+        pid = self._signal(signal.SIGSTOP)
+        until = time.monotonic() + STOP_SECONDS
+        while not all(_is_stopped(thread) for thread in Path(f"/proc/{pid}/task").iterdir()):
+            if time.monotonic() > until:
+                raise TimeoutError(f"{self.name} in {self.folder} is not stopped after {STOP_SECONDS:.0f} s")
+            time.sleep(0.001)  # a thread on another core may still answer for a moment
 
     def resume(self) -> None:
         """SIGCONT. RuntimeError if it does not run."""
@@ -136,11 +147,12 @@ class Program:
             self._wait_for_end([pid])
         self._forget()
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _signal(self, number: signal.Signals) -> int:
         pid = self.pid
         if pid is None:
             raise RuntimeError(f"{self.name} in {self.folder} does not run")
         os.kill(pid, number)
+        return pid
 
     def _wait_for_end(self, pids: list[int]) -> None:
         until = time.monotonic() + STOP_SECONDS
