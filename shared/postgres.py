@@ -52,6 +52,9 @@ statements, and behind one of the driver's until the next statement, PostgreSQL 
 who has waited for its locks in vain."""
 AWAY_FOR = 1.0
 """Seconds after which a server that was found away is asked again."""
+MADE_AGAIN_WITHIN, MADE_AGAIN_AFTER = 1.0, 0.2
+"""Seconds within which a save that has failed is made again, and after how many: a lost connection is found out at
+once. What has failed later has waited for an answer or a lock, and whoever asked is told to come back."""
 TRUSTED_FOR = 1.0
 """Seconds after an answer in which a connection from a pool is used without asking whether it still stands."""
 
@@ -325,6 +328,9 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
             ).format(Identifier(self.datastore.schema), Identifier(self.events_table_name))
         )
 
+    def _notify_channel(self, curs: Cursor[Any]) -> None:
+        curs.execute(self._notify_statement, prepare=True)
+
     def create_table(self) -> None:
         """Called by the library when tables are made."""
         super().create_table()
@@ -332,7 +338,6 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
             for statement in recorder.tables("BYTEA"):
                 cursor.execute(statement)
 
-    @retry((InterfaceError, OperationalError), max_attempts=10, wait=0.2)
     def insert_events(
         self,
         stored_events: Sequence[StoredEvent],
@@ -345,20 +350,34 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
 
         Here once for what ``first`` looks at, once for the positions if an answer is made of them, once for the rest.
         """
+        until = time.monotonic() + MADE_AGAIN_WITHIN
+        while True:
+            try:
+                return self._save(stored_events, first, answer)
+            except (InterfaceError, OperationalError):
+                if time.monotonic() > until:
+                    raise
+                time.sleep(MADE_AGAIN_AFTER)
+
+    def _save(
+        self, stored_events: Sequence[StoredEvent], first: First | None, answer: Answer | None
+    ) -> list[int]:
         with self.datastore.get_connection() as connection:
             with together(connection):
-                connection.execute("BEGIN", prepare=True)
+                # Not prepared, so that whoever listens on the link (a fault harness) can read them.
+                connection.execute("BEGIN", prepare=False)
                 if first is not None:
                     first(execute_on(connection))
                 inserted = self._insert(connection, stored_events) if stored_events else ()
                 if answer is not None:
                     write_answer(execute_on(connection), answer, [position for (position,) in inserted])
-                connection.execute("COMMIT", prepare=True)
+                connection.execute("COMMIT", prepare=False)
             return [position for (position,) in inserted]
 
     def _insert(self, connection: Connection[Any], stored_events: Sequence[StoredEvent]) -> Sequence[Any]:
-        for statement in (*self.lock_table_statements, self._notify_statement):
-            connection.execute(statement, prepare=True)
+        cursor = connection.cursor()
+        self._lock_table(cursor)
+        self._notify_channel(cursor)
         columns = (
             [one.originator_id for one in stored_events],
             [Int8(one.originator_version) for one in stored_events],
@@ -467,7 +486,7 @@ def execute_on(connection: Connection[Any]) -> Execute:
     return execute
 
 
-@lru_cache(maxsize=500)
+@lru_cache(maxsize=200)
 def _in_drivers_words(statement: str) -> str:
     return statement.replace("?", "%s")
 

@@ -47,7 +47,7 @@ def _is_free(port: int) -> bool:
 def _is_stopped(thread: Path) -> bool:
     """Whether a thread in ``/proc/PID/task`` runs no more, or has ended."""
     fields = _stat(int(thread.name))
-    return fields is None or fields[0] in "TZX"
+    return fields is None or fields[0] == "T"
 
 
 def _stat(pid: int) -> list[str] | None:

@@ -30,7 +30,8 @@ def main(names: list[str]) -> None:
             lines.append(line)
     if names:
         return
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Linux, Python {platform.python_version()}"
+    python = f"Python {platform.python_version()} of {sys.base_prefix}"
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Linux, {python}"
     report = [
         "# Benchmarks",
         "",

@@ -188,6 +188,26 @@ def test_a_save_that_is_made_again_answers_where_the_events_stand(
     assert tries[0] != tries[1] == [row.id]
 
 
+def test_a_save_that_has_waited_in_vain_is_not_made_again(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, tries = mechanism.app_of(opened), []
+    save = postgres.PostgresLog._save
+
+    def counted(self: postgres.PostgresLog, *args: Any) -> list[int]:
+        tries.append(1)
+        return save(self, *args)
+
+    monkeypatch.setattr(postgres.PostgresLog, "_save", counted)
+    act = an_act(mechanism.NOW, key="clerk|1", fingerprint="a")
+    with postgres.connect(opened["ward"].config.database_of("ward")) as other:
+        other.execute("LOCK TABLE ward_events IN EXCLUSIVE MODE")
+        with pytest.raises(TROUBLE):
+            app.perform(act, lambda act: app.register(act, "a"))
+    assert len(tries) == 1
+    assert not app.perform(act, lambda act: app.register(act, "a")).replayed
+
+
 @pytest.mark.parametrize(
     "answered", ["at the end", "before more is said", "before the end", "when looked at"]
 )
