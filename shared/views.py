@@ -328,9 +328,9 @@ class Views:
             if self._postgres
             else self._engine
         )
-        # Two workers may fold into the same row: of two transactions that cannot be put in an order, one begins again.
+        # On PostgreSQL it says itself when a transaction begins: the driver would wait for that.
         self._writer = self._engine.execution_options(
-            **({"isolation_level": "SERIALIZABLE"} if self._postgres else {"writes": True})
+            **({"isolation_level": "AUTOCOMMIT"} if self._postgres else {"writes": True})
         )
         self._builder = self._engine.execution_options(**({} if self._postgres else {"writes": True}))
         self._tables: dict[str, Table] = {}
@@ -344,7 +344,7 @@ class Views:
 
     def create(self) -> None:
         """Make the tables that are missing. In an empty database every view is live at once."""
-        with self._writer.begin() as connection:
+        with self._builder.begin() as connection:
             for statement in inbox.tables("BYTEA" if self._postgres else "BLOB"):
                 connection.exec_driver_sql(statement)
             _meta.create_all(connection)
@@ -574,6 +574,8 @@ class Views:
     def _tables_to_fold_into(self, connection: Connection) -> dict[str, Table]:
         with _together(connection) as execute:
             if self._postgres:
+                # Two workers may fold into one row: of two that cannot be put in an order, one begins again.
+                execute("BEGIN ISOLATION LEVEL SERIALIZABLE", ())
                 execute("LOCK TABLE views IN ROW SHARE MODE", ())  # a swap waits for us
             live = execute(_LIVE, ())
         return self._tables_of(live)
@@ -611,7 +613,8 @@ class Views:
             for rows in folded:
                 rows.flush()
             inbox.save(execute, receipts)
-            connection.connection.commit()  # here, with the rest; what comes later then has nothing to do
+            if self._postgres:
+                execute("COMMIT", ())  # here, with the rest: what comes later then has nothing to do
         return receipts
 
     def _fold_quickly(

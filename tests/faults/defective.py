@@ -108,7 +108,7 @@ def fold_with_a_defect(self: Views, batches: Sequence[inbox.Batch], how: Folding
         connection: Connection, accepted: Sequence[tuple[Receipt, Notification]], tables: Any
     ) -> list[Rows]:
         if special and MARK == "earlier":
-            with self._writer.begin() as before:
+            with self._builder.begin() as before:
                 save(_execute_on(before), [receipt for receipt, _ in accepted])
             die()
         folded = how(connection, accepted, tables)
@@ -142,7 +142,7 @@ def in_two_transactions(self: Views, work: Callable[..., Any], *tries: int) -> A
     if held:
         if special:
             die()
-        with self._writer.begin() as connection:
+        with self._builder.begin() as connection:
             save(_execute_on(connection), held)
     return result
 
