@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -496,10 +496,14 @@ class _Rows(Sequence[Any]):
 
     def __init__(self, cursor: Cursor[Any]) -> None:
         self._cursor = cursor
+        self._rows: list[Any] | None = None
 
-    @cached_property
+    @property
     def _fetched(self) -> list[Any]:
-        return self._cursor.fetchall()
+        # No cached_property: in Python 3.11 its lock is one for all instances, and who waits for the server holds it.
+        if self._rows is None:
+            self._rows = self._cursor.fetchall()
+        return self._rows
 
     def __len__(self) -> int:
         return len(self._fetched)
