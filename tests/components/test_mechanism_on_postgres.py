@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -240,3 +241,18 @@ def test_of_what_is_said_together_the_first_that_failed_is_the_one_that_is_raise
         with postgres.together(connection):
             rows = execute("SELECT n FROM once", ())
         assert (len(rows), list(rows), rows[0]) == (1, [(1,)], (1,))
+
+
+def test_who_waits_for_rows_keeps_nobody_from_looking_at_other_rows(opened: Opened) -> None:
+    url = opened["ward"].config.database_of("ward")
+    with postgres.connect(url, autocommit=True) as one, postgres.connect(url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(7)")
+        with ThreadPoolExecutor(1) as pool, postgres.together(one):
+            waited_for = postgres.execute_on(one)("SELECT pg_advisory_lock(7)", ())
+            waiting = pool.submit(list, waited_for)
+            for _ in range(50):  # in one of these it waits
+                assert list(postgres.execute_on(other)("SELECT 1", ())) == [(1,)]
+                time.sleep(0.002)
+            assert not waiting.done()
+            other.execute("SELECT pg_advisory_unlock(7)")
+            assert len(waiting.result()) == 1
