@@ -12,8 +12,11 @@ from tests.faults.cluster import Cluster, Member
 class Havoc(threading.Thread):
     """Kills until told to stop; the same seed kills the same in the same order.
 
-    Every kind of fault has its turn before one comes again.
+    Every kind of fault has its turn before one comes again, and the first is one that requests meet: a run that is
+    too short for all kinds, by chance without it, would disturb nobody.
     """
+
+    FIRST = "assignment web killed"
 
     def __init__(self, cluster: Cluster, seed: int) -> None:
         super().__init__(name="havoc")
@@ -49,6 +52,8 @@ class Havoc(threading.Thread):
                 if not self._deck:
                     self._deck = self.kinds
                     self.chance.shuffle(self._deck)
+                    if not self.done:
+                        self._deck.sort(key=lambda kind: kind[0] == self.FIRST)  # from whose end is taken
                 name, act = self._deck.pop()
                 self.done.append(f"{time.monotonic() - started:.1f} {name}")
                 act()
