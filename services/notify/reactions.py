@@ -1,15 +1,19 @@
 """What the notify service does about the facts of others: tell, withdraw, escalate."""
 
+from typing import Any
+from uuid import UUID
+
 from services.notify.application import Notifier
 from services.notify.domain import Matter, Naming, words
 from services.notify.domain.hours import not_before
 from services.notify.domain.matter import CASE, CORRECTION, NAMING, OBJECTION, ROUND, Colour
 from services.notify.domain.words import Said
 from shared.calendar import Calendar
+from shared.case_id import case_id
 from shared.clock import close_of, local_day
 from shared.events import assignment, enterprise, notify, supervision
 from shared.events.base import Fact, Message
-from shared.reactions import NotYet, Reactions
+from shared.reactions import Reactions
 
 PROGRESS = {
     "assignment.progress_reported": "报告了进展",
@@ -31,17 +35,38 @@ class NotifyReactions(Reactions[Notifier]):
 
     # -- the matter ----------------------------------------------------------------------------------------------
 
+    def when_a_whistle_is_blown_then_follow_it_and_tell_the_desk(
+        self, fact: enterprise.WhistleBlown, message: Message
+    ) -> None:
+        # Not first through supervision: a desk that has one working day need not wait until its clock is started.
+        case = case_id("whistle", message.aggregate_id)
+        if not self.is_new(Matter, Matter.id_of(case)):
+            return
+        matter = self._follow(
+            case,
+            kind="whistle",
+            number=fact.number,
+            title=fact.title,
+            unit=fact.desk_unit,
+            leader_post=fact.leader_post,
+            secrecy=fact.secrecy,
+            rulebook_version=self.app.rulebook.version,
+        )
+        self._tell_the_desk(matter)
+
     def when_a_case_was_opened_then_follow_it_and_tell_the_post_or_the_desk(
         self, fact: supervision.CaseOpened, message: Message
     ) -> None:
-        matter_id = Matter.id_of(message.aggregate_id)
-        if not self.is_new(Matter, matter_id):
+        whistle = fact.kind == "whistle"
+        if whistle:
+            known = self.find(Matter, Matter.id_of(message.aggregate_id))
+            if known is not None:
+                known.pin(self.act, fact.rulebook_version)
+                return
+        elif not self.is_new(Matter, Matter.id_of(message.aggregate_id)):
             return
-        matter = Matter.begin(
-            Matter.Followed,
-            self.act,
-            matter_id,
-            case_id=message.aggregate_id,
+        matter = self._follow(
+            message.aggregate_id,
             kind=fact.kind,
             number=fact.number,
             title=fact.title,
@@ -52,10 +77,8 @@ class NotifyReactions(Reactions[Notifier]):
             secrecy=fact.secrecy,
             rulebook_version=fact.rulebook_version,
         )
-        self.add(matter)
-        if fact.kind == "whistle" and fact.post is None:
-            said = words.blown(matter, self.app.unit_name(fact.unit))
-            self._tell(matter, ["unit_head"], fact.unit, CASE, 1, "assigned", "blue", said)
+        if whistle:
+            self._tell_the_desk(matter)
         else:
             self._tell_the_post(matter)
 
@@ -315,7 +338,7 @@ class NotifyReactions(Reactions[Notifier]):
         | assignment.CompletionAccepted,
         message: Message,
     ) -> None:
-        self._something_moved(fact, message)
+        self._something_moved("task", fact, message)
 
     def when_a_whistle_moved_then_see_progress(
         self,
@@ -325,22 +348,19 @@ class NotifyReactions(Reactions[Notifier]):
         | enterprise.WhistleResolved,
         message: Message,
     ) -> None:
-        self._something_moved(fact, message)
+        self._something_moved("whistle", fact, message)
 
     # -- how -----------------------------------------------------------------------------------------------------
 
-    def _something_moved(self, fact: Fact, message: Message) -> None:
-        cases = self.app.case_of(message.aggregate_id)
-        if not cases:
-            raise NotYet(
-                f"no case is known here about {message.aggregate_id}"
-            )  # every task and whistle has one
-        for case_id in cases:
-            # A matter that is not followed yet cannot have been acknowledged, and movement of before the
-            # acknowledgement does not renew it: there is nothing to wait for.
-            matter = self.find(Matter, Matter.id_of(case_id))
-            if matter is not None:
-                self._see_progress(matter, PROGRESS[fact.TOPIC])
+    def _follow(self, case: UUID, **what: Any) -> Matter:
+        return self.add(Matter.begin(Matter.Followed, self.act, Matter.id_of(case), case_id=case, **what))
+
+    def _something_moved(self, kind: supervision.CaseKind, fact: Fact, message: Message) -> None:
+        # A matter that is not followed yet cannot have been acknowledged, and movement of before the
+        # acknowledgement does not renew it: there is nothing to wait for.
+        matter = self.find(Matter, Matter.id_of(case_id(kind, message.aggregate_id)))
+        if matter is not None:
+            self._see_progress(matter, PROGRESS[fact.TOPIC])
 
     def _see_progress(self, matter: Matter, what: str) -> None:
         expires_on = self.app.expires_on(matter, local_day(self.act.happened_at))
@@ -369,6 +389,10 @@ class NotifyReactions(Reactions[Notifier]):
         clocks = [*filter(None, [missed_clock]), *matter.pressing_clocks]
         rungs = (self._rung(matter, clock, level) for clock in clocks)
         return next((rung for rung in rungs if rung), [])
+
+    def _tell_the_desk(self, matter: Matter) -> None:
+        said = words.blown(matter, self.app.unit_name(matter.unit))
+        self._tell(matter, ["unit_head"], matter.unit, CASE, 1, "assigned", "blue", said)
 
     def _tell_the_post(self, matter: Matter) -> None:
         said = words.assigned(matter, self.app.unit_name(matter.unit))

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from services.supervision.application import Supervision
 from services.supervision.domain import Case, Naming
+from shared.case_id import case_id
 from shared.events import assignment, enterprise, supervision
 from shared.events.base import Message
 from shared.reactions import NotYet, Reactions
@@ -19,7 +20,7 @@ class SupervisionReactions(Reactions[Supervision]):
     def when_a_task_is_assigned_then_open_a_case_and_start_its_clocks(
         self, fact: assignment.TaskAssigned, message: Message
     ) -> None:
-        if not self.is_new(Case, Case.id_of("task", message.aggregate_id)):
+        if not self.is_new(Case, case_id("task", message.aggregate_id)):
             return
         terms = self.app.terms()
         case = Case.open(
@@ -137,7 +138,7 @@ class SupervisionReactions(Reactions[Supervision]):
     def when_a_whistle_is_blown_then_open_a_case_and_start_its_three_clocks(
         self, fact: enterprise.WhistleBlown, message: Message
     ) -> None:
-        if not self.is_new(Case, Case.id_of("whistle", message.aggregate_id)):
+        if not self.is_new(Case, case_id("whistle", message.aggregate_id)):
             return
         terms = self.app.terms()
         case = Case.open(
@@ -149,7 +150,7 @@ class SupervisionReactions(Reactions[Supervision]):
             title=fact.title,
             unit=fact.desk_unit,
             leader_post=fact.leader_post,
-            secrecy="secret" if fact.confidential else "internal",
+            secrecy=fact.secrecy,
             reporter=fact.credit_code,
         )
         for clock in ("contact", "resolve_or_confirm", "hard_limit"):
@@ -241,13 +242,13 @@ class SupervisionReactions(Reactions[Supervision]):
     # -- the same for several --------------------------------------------------------------------------------
 
     def _case(self, kind: supervision.CaseKind, subject_id: UUID, *parts: str) -> Case | None:
-        return self.find(Case, Case.id_of(kind, subject_id, *parts))
+        return self.find(Case, case_id(kind, subject_id, *parts))
 
     def _task(self, message: Message) -> Case:
-        return self.get(Case, Case.id_of("task", message.aggregate_id))
+        return self.get(Case, case_id("task", message.aggregate_id))
 
     def _whistle(self, message: Message) -> Case:
-        return self.get(Case, Case.id_of("whistle", message.aggregate_id))
+        return self.get(Case, case_id("whistle", message.aggregate_id))
 
     def _fulfil(self, directive_id: UUID, *duty: str) -> None:
         case = self._case("duty", directive_id, *duty)

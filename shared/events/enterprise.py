@@ -5,6 +5,7 @@ from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
+from shared.events.assignment import Secrecy
 from shared.events.base import Fact, Personal
 
 ServiceMode = Literal["agent", "appointment", "door_to_door", "none"]
@@ -46,6 +47,11 @@ class WhistleBlown(Fact):
     desk_unit: str
     leader_post: str
     repeats: UUID | None = None
+
+    @property
+    def secrecy(self) -> Secrecy:
+        """密级: an enterprise's trouble is nobody else's business, and a confidential one not even its title is."""
+        return "secret" if self.confidential else "internal"
 
 
 @dataclass(frozen=True, kw_only=True)

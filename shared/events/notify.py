@@ -31,6 +31,14 @@ class MatterFollowed(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MatterPinned(Fact):
+    """适用规则版本: supervision opened the case under another rulebook than was in force when the matter began."""
+
+    TOPIC = "notify.matter_pinned"
+    rulebook_version: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class MatterHandedOver(Fact):
     """通知对象变更: another unit and post answer for the matter from now on."""
 

@@ -21,9 +21,9 @@ from uuid import UUID
 from services.demo.stage import free_ports
 from services.enterprise.domain.credit_code import check_digit
 from services.suite import SUITE, Process, web_of, worker_of
-from services.supervision.domain import Case
 from shared import postgres
 from shared.aggregate import Act
+from shared.case_id import case_id
 from shared.clock import system_clock
 from shared.service import open_service
 from shared.testing import an_act
@@ -161,7 +161,7 @@ class Blowing:
             "channel": "phone",
         }
         answer = post(connection, "/api/v1/whistles", body, {**headers, "Idempotency-Key": key})
-        case = str(Case.id_of("whistle", UUID(answer["id"])))
+        case = str(case_id("whistle", UUID(answer["id"])))
         awaited.put(case)
         return {**answer, "case": case}
 

@@ -13,8 +13,9 @@ from eventsourcing.persistence import StoredEvent
 from services.notify.__main__ import SERVICE
 from services.notify.domain import Matter
 from shared.aggregate import stable_id
+from shared.case_id import case_id
 from shared.clock import close_of
-from shared.events import assignment, notify, supervision
+from shared.events import assignment, enterprise, notify, supervision
 from shared.events.base import Actor, Fact
 from shared.service import open_log
 from shared.testing import Caller, Opened, StoppedClock, kinds, shanghai
@@ -102,8 +103,7 @@ class World:
 
     def case(self, name: str = "case-1", **other: Any) -> UUID:
         """Supervision opens a case of a task of the development commission."""
-        case_id = stable_id("test-case", name)
-        what = {
+        what: dict[str, Any] = {
             "kind": "task",
             "subject_id": stable_id("test-task", name),
             "number": f"2021-{name}",
@@ -115,8 +115,27 @@ class World:
             "secrecy": "public",
             "rulebook_version": 1,
         }
-        self.told(supervision.CaseOpened, case_id, **{**what, **other})
-        return case_id
+        what |= other
+        opened = case_id(what["kind"], what["subject_id"])
+        self.told(supervision.CaseOpened, opened, **what)
+        return opened
+
+    def blown(self, name: str = "case-1", **other: Any) -> UUID:
+        """A whistle is blown, for which the development commission is the desk; the case that will be opened."""
+        whistle = stable_id("test-task", name)
+        what = {
+            "number": f"2021-{name}",
+            "enterprise_id": stable_id("enterprise", "91150623MA0N000017"),
+            "credit_code": "91150623MA0N000017",
+            "enterprise_name": "煤化工公司",
+            "category": "用地",
+            "title": TITLE,
+            "text": "已等三个月。",
+            "desk_unit": "fgw",
+            "leader_post": "gov/vice-leader",
+        }
+        self.told(enterprise.WhistleBlown, whistle, **{**what, **other})
+        return case_id("whistle", whistle)
 
     def started(self, case: UUID, clock: str = "task_due", cycle: int = 1, **other: Any) -> None:
         due_on: date = other.pop("due_on", date(2021, 3, 5))

@@ -7,6 +7,7 @@ import pytest
 
 from services.notify.domain import Matter
 from shared.aggregate import stable_id
+from shared.case_id import case_id
 from shared.events import notify, supervision
 from shared.web.auth import undecided_routes
 
@@ -152,7 +153,7 @@ def test_only_the_main_leader_acknowledges_an_escalation(world: Any) -> None:
     assert another.post(path).json["rule"] == "not-the-recipient"
     leader = world.client("gov/main-leader")
     for name in ("calm", "unknown"):
-        unknown = Matter.id_of(stable_id("test-case", name))
+        unknown = Matter.id_of(case_id("task", stable_id("test-task", name)))
         assert leader.post(f"/api/v1/escalations/{unknown}/acknowledge").status_code == 404
     assert leader.post(path, **{"If-Match": '"2"'}).status_code == 412
     assert world.size() == before

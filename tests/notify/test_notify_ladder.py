@@ -33,15 +33,59 @@ def test_a_case_without_a_post_tells_nobody_yet(world: Any) -> None:
     assert world.kinds(case) == ["MatterFollowed"]
 
 
-def test_a_whistle_that_is_blown_tells_the_head_of_its_desk_until_it_is_routed(world: Any) -> None:
-    case = world.case(kind="whistle", post=None, supporters=())
-    [notice] = world.standing(level="assigned")
-    assert notice == ("assigned", "fgw/head")
-    assert "请即派单" in world.notices(level="assigned")[0]["text"]
+def test_a_whistle_tells_the_head_of_its_desk_when_it_is_blown_though_no_case_is_opened_yet(
+    world: Any,
+) -> None:
+    case = world.blown()
+    assert world.standing() == [("assigned", "fgw/head")]
+    [notice] = world.notices(level="assigned")
+    assert "请即派单" in notice["text"]
+    assert notice["case_id"] == str(case)
+    answer = world.client("fgw/head").post(f"/api/v1/notices/{notice['id']}/acknowledge")
+    assert answer.status_code == 200, answer.json
+    before = world.facts(case)
+    assert world.case(kind="whistle", post=None, supporters=()) == case
+    assert world.facts(case) == before
     world.told(
         supervision.CustodyMoved, case, from_unit="fgw", to_unit="czj", to_post="czj/officer", leads=True
     )
     assert world.standing(level="assigned") == [("assigned", "czj/officer")]
+    world.nothing_new_when_delivered_again()
+
+
+def test_a_case_of_a_whistle_that_was_blown_before_an_upgrade_tells_its_desk(world: Any) -> None:
+    case = world.case(kind="whistle", post=None, supporters=())
+    assert world.kinds(case) == ["MatterFollowed", "NoticeIssued"]
+    assert world.standing(level="assigned") == [("assigned", "fgw/head")]
+    world.blown()
+    assert world.kinds(case) == ["MatterFollowed", "NoticeIssued"]
+    world.nothing_new_when_delivered_again()
+
+
+def test_a_confidential_whistle_is_told_by_its_number(world: Any) -> None:
+    world.blown(confidential=True)
+    [notice] = world.notices(level="assigned")
+    assert "上海庙" not in notice["subject"] + notice["text"]
+    assert "2021-case-1" in notice["text"]
+
+
+def test_a_whistle_follows_the_rulebook_under_which_its_case_is_opened(world: Any) -> None:
+    text = load_rulebook().text.replace("# version: 1", "# version: 2")
+    [contact] = [line for line in text.splitlines() if line.startswith("contact,")]
+    text = text.replace(contact, contact.replace("missed:unit_head", "missed:vice_leader"))
+    world.told(
+        supervision.RulebookReleased,
+        stable_id("test-rulebook", 2),
+        version=2,
+        effective=date(2021, 3, 1),
+        text=text,
+    )
+    case = world.blown()
+    world.case(kind="whistle", post=None, supporters=(), rulebook_version=2)
+    [pinned] = of(world, case, notify.MatterPinned)
+    assert pinned.rulebook_version == 2
+    world.missed(case, clock="contact")
+    assert world.standing(level="missed") == [("missed", "gov/vice-leader")]
     world.nothing_new_when_delivered_again()
 
 

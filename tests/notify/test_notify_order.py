@@ -1,5 +1,6 @@
 """Facts of different aggregates arrive in any order: after retries the same facts are out, and nothing is parked."""
 
+import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -8,15 +9,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from services.notify.__main__ import SERVICE
-from services.notify.reactions import NotifyReactions
 from shared.aggregate import stable_id
+from shared.case_id import case_id
 from shared.clock import close_of
-from shared.events import assignment, notify, supervision
-from shared.events.base import Actor, Fact, Message
-from shared.reactions import NotYet
+from shared.events import assignment, enterprise, notify, supervision
+from shared.events.base import Fact
 from shared.rulebook import load_rulebook
 from shared.testing import Opened, StoppedClock, kinds, shanghai
 from shared.wire import encode
@@ -24,7 +22,8 @@ from tests.notify.conftest import KINDS, NAMES, POSTS, TITLE, World
 
 Said = tuple[type[Fact], UUID, dict[str, Any]]
 
-CASE, OTHER = stable_id("test-case", "case-1"), stable_id("test-case", "case-2")
+TASK, OTHER_TASK = stable_id("test-task", "case-1"), stable_id("test-task", "case-2")
+CASE, OTHER = case_id("task", TASK), case_id("task", OTHER_TASK)
 NAMING, CORRECTION = stable_id("test-naming", 1), stable_id("test-naming", 2)
 DUE = date(2021, 3, 12)
 
@@ -45,7 +44,7 @@ def registered() -> Iterator[Said]:
 def opened(case: UUID, **other: Any) -> Said:
     what = {
         "kind": "task",
-        "subject_id": stable_id("test-task", case),
+        "subject_id": TASK if case == CASE else OTHER_TASK,
         "number": "2021-1",
         "title": TITLE,
         "unit": "fgw",
@@ -116,7 +115,7 @@ def story() -> list[Said]:
     return [
         *registered(),
         opened(CASE),
-        (assignment.ProgressReported, stable_id("test-task", CASE), progress),
+        (assignment.ProgressReported, TASK, progress),
         missed(CASE),
         *slow(CASE, 1),
         *slow(CASE, 2),
@@ -217,29 +216,58 @@ def test_of_a_correction_no_window_is_told_for_it_has_none(world: World) -> None
     ]
 
 
-def test_movement_waits_until_its_case_is_known(world: World) -> None:
-    fact = assignment.ProgressReported(
-        timestamp=world.clock(),
-        happened_at=world.clock(),
-        by=Actor(unit="fgw", post="fgw/officer"),
-        because="request:test",
-        unit="fgw",
-        value=3,  # type: ignore[arg-type]  # as the codec reads it
-        narrative="进展",
-    )
-    message = Message(
-        source="assignment",
-        partition=0,
-        position=1,
-        aggregate_id=stable_id("test-task", CASE),
-        version=2,
-        fact=fact,
-    )
-    reactions = NotifyReactions(world.opened["notify"].app)
-    with pytest.raises(NotYet):
-        reactions.react([message])
+def test_movement_of_what_has_no_case_yet_waits_for_nothing(world: World) -> None:
+    told(world, (assignment.ProgressReported, TASK, {"unit": "fgw", "value": 3, "narrative": "进展"}))
+    assert world.opened["notify"].reactor.parked() == []
     told(world, opened(CASE))
-    assert reactions.react([message]) == []  # nobody has acknowledged anything that it could renew
+    assert world.kinds(CASE) == ["MatterFollowed", "NoticeIssued"]
+
+
+def a_whistle(**other: Any) -> list[Said]:
+    """What the notifier hears of a whistle from its desk to its end, and of its case."""
+    whistle = stable_id("test-whistle", 1)
+    case = case_id("whistle", whistle)
+    blown = {
+        "number": "哨2021-1",
+        "enterprise_id": stable_id("test-enterprise", 1),
+        "credit_code": "91150623MA0N000017",
+        "enterprise_name": "煤化工公司",
+        "category": "用地",
+        "title": TITLE,
+        "text": "已等三个月。",
+        "desk_unit": "fgw",
+        "leader_post": "gov/vice-leader",
+    }
+    of_case: dict[str, Any] = {"kind": "whistle", "subject_id": whistle, "secrecy": "internal"}
+    of_case |= {"number": "哨2021-1", "post": None, "supporters": (), **other}
+    moved = {"from_unit": "fgw", "to_unit": "czj", "to_post": "czj/officer", "leads": True}
+    return [
+        *registered(),
+        (enterprise.WhistleBlown, whistle, blown),
+        opened(case, **of_case),
+        missed(case, clock="contact"),
+        (supervision.CustodyMoved, case, moved),
+        (enterprise.EnterpriseContacted, whistle, {"unit": "czj", "how": "phone"}),
+        (supervision.CaseClosed, case, {"ground": "resolved"}),
+    ]
+
+
+def test_whether_a_whistle_or_its_case_is_heard_first_the_same_notices_are_out(tmp_path: Path) -> None:
+    said = a_whistle()
+    whistle, case = stable_id("test-whistle", 1), case_id("whistle", stable_id("test-whistle", 1))
+
+    def heard(folder: str, said: list[Said]) -> tuple[Counter[str], dict[str, str]]:
+        facts, states = out(tmp_path / folder, said)
+        # The matter, and the desk's notice, rest on what was heard first.
+        told = [{**json.loads(fact), "because": None} for fact in facts.elements()]
+        return Counter(json.dumps(fact, sort_keys=True) for fact in told), states
+
+    expected = heard("as-told", said)
+    assert Counter(expected[1].values()) == {"withdrawn": 3}
+    for last in (whistle, case):
+        assert heard(str(last), sorted(said, key=lambda one: one[1] == last)) == expected, last
+    for seed in range(5):
+        assert heard(str(seed), interleaved(said, seed)) == expected, seed
 
 
 def test_a_notice_waits_for_the_name_of_its_unit(world: World) -> None:

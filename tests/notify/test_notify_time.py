@@ -152,8 +152,8 @@ def test_a_worker_that_comes_back_at_night_reminds_for_the_morning(world: Any) -
     assert reminders(world) == [0, 1]
 
 
-def acknowledged(world: Any) -> Any:
-    case = world.escalated()
+def acknowledged(world: Any, **other: Any) -> Any:
+    case = world.escalated(**other)
     answer = world.client("gov/main-leader").post(f"/api/v1/escalations/{Matter.id_of(case)}/acknowledge")
     assert answer.status_code == 200, answer.json
     world.opened.settle()
@@ -179,7 +179,7 @@ def test_an_acknowledgement_expires_when_nothing_moves_and_reminding_begins_agai
 
 @pytest.mark.parametrize("what", ["task", "whistle", "round", "verdict"])
 def test_movement_renews_the_acknowledgement(world: Any, what: str) -> None:
-    case = acknowledged(world)
+    case = acknowledged(world, kind="whistle" if what == "whistle" else "task")
     world.at("2021-03-10 10:00")
     subject = stable_id("test-task", "case-1")
     if what == "task":

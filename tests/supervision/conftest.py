@@ -14,6 +14,7 @@ from eventsourcing.persistence import StoredEvent
 from services.supervision.__main__ import SERVICE
 from services.supervision.domain import Case
 from shared.aggregate import stable_id
+from shared.case_id import case_id
 from shared.events import assignment, enterprise, supervision
 from shared.events.base import Actor, Fact
 from shared.service import open_log
@@ -160,7 +161,7 @@ class World:
         return sum(isinstance(fact, kind) for fact in self.facts_of(aggregate_id))
 
     def case_of(self, subject_id: UUID, kind: Any = "task", *parts: str) -> UUID:
-        return Case.id_of(kind, subject_id, *parts)
+        return case_id(kind, subject_id, *parts)
 
     def case(self, case_id: UUID) -> Case:
         return self.app.load(Case, case_id)  # type: ignore[no-any-return]

@@ -115,7 +115,7 @@ class WhistlesView(View):
             repeats=[],
             history=[],
             concerned=concerned(fact.credit_code, fact.desk_unit),
-            secrecy="secret" if fact.confidential else "internal",
+            secrecy=fact.secrecy,
             version=message.version,
         )
 

@@ -333,15 +333,6 @@ class Notifier(ServiceApplication):
             raise NoUnitOfKind(kind=kind)
         return Recipient(unit=unit, post=self.reference.head_of(unit))
 
-    def case_of(self, subject_id: UUID) -> list[UUID]:
-        """The cases about a task, a directive or a whistle, as far as the read model knows."""
-        with self.views.reading() as connection:
-            cases = self.views.table(connection, "cases")
-            found = connection.execute(
-                select(cases.c.id).where(cases.c.subject_id == str(subject_id)).order_by(cases.c.id)
-            ).scalars()
-            return [UUID(id) for id in found]  # noqa: A001
-
 
 ORDER = ("missed", "approaching", "open")
 

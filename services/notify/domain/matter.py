@@ -147,6 +147,15 @@ class Matter(Aggregate):
             matter.escalation = None
             matter.set_aside = frozenset()
 
+    def pin(self, act: Act, rulebook_version: int) -> None:
+        """Follow the rulebook under which the case was opened."""
+        if rulebook_version != self.rulebook_version:
+            self.record(Matter.Pinned, act, rulebook_version=rulebook_version)
+
+    class Pinned(notify.MatterPinned, Change):
+        def apply(self, matter: "Matter") -> None:
+            matter.rulebook_version = self.rulebook_version
+
     def hand_over(self, act: Act, *, unit: str, post: str | None) -> None:
         """Another unit leads: its post is the officer from now on, and the former's assignment no longer holds."""
         if (unit, post) == (self.unit, self.post):

@@ -10,18 +10,18 @@ from shared.views import Rows, View
 
 
 class CasesView(View):
-    """在办事项: each case with its running clocks, for the digest, and by what it is about, for progress facts.
+    """在办事项: each case with its running clocks, for the digest.
 
     Internal to the service: it is folded from another service's log and has no version to offer.
     """
 
     name = "cases"
+    version = 2
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
         """``clocks``: by clock and cycle, its unit, due day and state (open, approaching, missed, stopped)."""
         return [
-            Column("subject_id", String, nullable=False, info={"index": True}),
             Column("unit", String, nullable=False),
             Column("number", String, nullable=False),
             Column("title", Text, nullable=False),
@@ -34,7 +34,6 @@ class CasesView(View):
     def on_case_opened(self, rows: Rows, fact: supervision.CaseOpened, message: Message) -> None:
         rows.put(
             message.aggregate_id,
-            subject_id=str(fact.subject_id),
             unit=fact.unit,
             number=fact.number,
             title=fact.title,

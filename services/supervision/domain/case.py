@@ -6,7 +6,8 @@ from uuid import UUID
 
 from services.supervision.domain.rounds import ANSWER, Rounds
 from services.supervision.domain.terms import Terms
-from shared.aggregate import Act, Change, Creation, stable_id
+from shared.aggregate import Act, Change, Creation
+from shared.case_id import case_id
 from shared.events import supervision
 from shared.events.assignment import Secrecy
 from shared.events.supervision import CaseKind
@@ -51,18 +52,13 @@ class Case(Rounds):
         limit = self.latest("hard_limit")
         return limit is not None and limit.cancelled_because == MERGED
 
-    @staticmethod
-    def id_of(kind: CaseKind, subject_id: UUID, *parts: str) -> UUID:
-        """The case's id; of a directive's duty, ``parts`` are the duty and the unit."""
-        return stable_id("case", kind, subject_id, *parts)
-
     @classmethod
     def open(cls, act: Act, terms: Terms, *parts: str, kind: CaseKind, subject_id: UUID, **what: Any) -> Self:
         """Follow a task, a duty or a whistle from now on, under this rulebook for ever."""
         return cls.begin(
             cls.Opened,
             act,
-            id=cls.id_of(kind, subject_id, *parts),
+            id=case_id(kind, subject_id, *parts),
             kind=kind,
             subject_id=subject_id,
             rulebook_version=terms.rulebook.version,
