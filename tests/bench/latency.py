@@ -1,7 +1,7 @@
 """A whistle is blown over HTTP; how long until the notice stands in the inbox of the desk that is to see to it.
 
-The way: enterprise web → its log → relay → Kafka → supervision's reaction → its log → relay → Kafka → notify's
-reaction → its log → relay → Kafka → notify's read model.
+The way: enterprise web → its log → relay → Kafka → notify's reaction → its log → relay → Kafka → notify's read model.
+Beside it supervision opens each whistle's case, of which notify hears too.
 """
 
 import math
@@ -45,7 +45,7 @@ ROLES = (
     ("notify", "relay"),
     ("notify", "project"),
 )
-"""Beside enterprise's web process: the processes that the way leads through, and no others."""
+"""Beside enterprise's web process: the processes that the way leads through, and those that open the case."""
 CODE = "91150623MA0N00001" + check_digit("91150623MA0N00001")
 TOWN = {"gov": "government", "office": "office"}
 POSTS = {
