@@ -63,6 +63,8 @@ class Reactions(Generic[App]):
     """
 
     handlers: ClassVar[dict[str, list[str]]] = {}
+    PATIENT: ClassVar[bool] = False
+    """Whether nobody waits for what is decided here: what comes fast is then looked at less often (decision 8)."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -79,8 +81,10 @@ class Reactions(Generic[App]):
         """The services whose facts are reacted to."""
         return sources_of(self.handlers)
 
-    def concern(self, batch: Batch) -> bool:
-        """Whether anything in the batch is reacted to, or is no event of this suite."""
+    def press(self, batch: Batch) -> bool:
+        """Whether somebody waits for anything in the batch: it is reacted to, or is no event of this suite."""
+        if self.PATIENT:
+            return False
         return any(row.topic in self.handlers or row.topic not in VOCABULARY for row in batch.rows)
 
     def get(self, kind: type[A], id: UUID) -> A:  # noqa: A002

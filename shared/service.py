@@ -342,7 +342,7 @@ def open_service(
         reactor=(
             Reactor(
                 reactions,
-                follow("react", reactions.sources, reactions.concern),
+                follow("react", reactions.sources, reactions.press),
                 views.one_moment,
             )
             if reactions

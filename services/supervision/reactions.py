@@ -13,7 +13,12 @@ from shared.reference import UnknownPost
 
 
 class SupervisionReactions(Reactions[Supervision]):
-    """Cases follow the tasks, directives and whistles; namings follow the cases."""
+    """Cases follow the tasks, directives and whistles; namings follow the cases.
+
+    Clocks run in working days from the moment of the fact, whenever it is heard; the desk hears of its whistle itself.
+    """
+
+    PATIENT = True
 
     # -- tasks (measures 7 and 10) ---------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The whistle's way with nothing done on it: three raw kafka-python hops, each in a process of its own.
+"""The whistle's way with nothing done on it: two raw kafka-python hops, each in a process of its own.
 
 ``python -m tests.bench.hops BROKER FROM TO``: send on to the topic TO what comes in FROM, as soon as it comes. With
 ``-`` for FROM send RATE messages a second for SECONDS; with ``-`` for TO print how long each was on its way.
@@ -17,7 +17,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from shared.transport.kafka import topic_of
 
-WAY = ("enterprise", "supervision", "notify")
+WAY = ("enterprise", "notify")
 SIZE = 400
 """Bytes of a message, beside the moment at which it was due."""
 QUIET = 3.0

@@ -74,9 +74,9 @@ def run() -> list[str]:
         assert here.broker is not None
         bare, cpu = hops.run(here.broker.bootstrap, RATES[0], SECONDS)
     lines.append(
-        f"the way's three hops with nothing done on them: raw kafka-python, one process each, {RATES[0]}/s for "
+        f"the way's two hops with nothing done on them: raw kafka-python, one process each, {RATES[0]}/s for "
         f"{SECONDS} s: p50 {bare[len(bare) // 2]:.0f} ms, p99 {bare[len(bare) * 99 // 100]:.0f} ms, "
-        f"{cpu:.1f} ms of processor a message in the three, without broker and sender"
+        f"{cpu:.1f} ms of processor a message in the two, without broker and sender"
     )
     return lines
 
@@ -142,7 +142,7 @@ class Blowing:
             f"{name} {share:.0%}" for name, share in sorted(used.items(), key=lambda one: -one[1])
         )
         return (
-            f"whistle POST to the notice in the desk's inbox, three logs and Kafka between, {rate}/s for "
+            f"whistle POST to the notice in the desk's inbox, two logs and Kafka between, {rate}/s for "
             f"{SECONDS} s: p50 {p50:.0f} ms, p99 {p99:.0f} ms, slowest {waits[-1]:.0f} ms (aim at 100/s: p50 < 50 ms, "
             f"p99 < 250 ms); the POST's own answer p50 {posts[number // 2]:.0f} ms, p99 "
             f"{posts[number * 99 // 100]:.0f} ms; from the moment at which the POST was due, the inbox looked at in "

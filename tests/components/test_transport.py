@@ -20,9 +20,12 @@ from eventsourcing.persistence import Notification
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
 from deploy.stack import Broker, Postgres, password_of
+from services.notify.reactions import NotifyReactions
+from services.supervision.reactions import SupervisionReactions
 from shared.aggregate import stable_id
 from shared.config import Config
-from shared.inbox import Mark
+from shared.events import enterprise
+from shared.inbox import Batch, Mark
 from shared.relay import republish, sent_before
 from shared.testing import Opened, StoppedClock, an_act
 from shared.transport import kafka
@@ -351,3 +354,17 @@ def test_a_strangers_record_is_parked_and_can_be_given_up(opened: Opened) -> Non
     assert len(ward.parked()) == 2
     assert ward.discard_strangers() == 2
     assert ward.parked() == []
+
+
+def test_a_desk_waits_for_its_notice_and_nobody_for_a_clock_to_be_started() -> None:
+    blown = Notification(
+        originator_id=stable_id("test-whistle", 1),
+        originator_version=1,
+        topic=enterprise.WhistleBlown.TOPIC,
+        state=b"",
+        id=1,
+    )
+    batch = Batch("enterprise", 0, [blown], [0], ["1"])
+    app: Any = None  # not asked
+    assert NotifyReactions(app).press(batch)
+    assert not SupervisionReactions(app).press(batch)
