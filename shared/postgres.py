@@ -479,18 +479,16 @@ def execute_on(connection: Connection[Any]) -> Execute:
     """The connection as the inbox uses it."""
 
     def execute(statement: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
-        cursor.execute(_in_servers_words(statement), parameters)
+        cursor = connection.cursor(row_factory=tuple_row)
+        cursor.execute(_in_drivers_words(statement), parameters)
         return _Rows(cursor) if statement.startswith("SELECT") or "RETURNING" in statement else []
 
     return execute
 
 
 @lru_cache(maxsize=200)
-def _in_servers_words(statement: str) -> str:
-    """With ``$1``, ``$2`` … for each ``?``: the driver then need not take a long statement apart."""
-    first, *more = statement.split("?")
-    return first + "".join(f"${number}{part}" for number, part in enumerate(more, 1))
+def _in_drivers_words(statement: str) -> str:
+    return statement.replace("?", "%s")
 
 
 class _Rows(Sequence[Any]):

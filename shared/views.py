@@ -14,7 +14,6 @@ from typing import Any, ClassVar, TypeVar
 
 import psycopg
 from eventsourcing.persistence import Notification
-from psycopg.rows import dict_row
 from sqlalchemy import (
     BindParameter,
     Boolean,
@@ -103,7 +102,7 @@ class MomentColumn(TypeDecorator[datetime]):
 class _Said:
     """What is said to a view's table at every batch: composed once.
 
-    What is written, or read together, is said in the driver's words, which SQLAlchemy would find anew each time.
+    What is written is said in the driver's words, which SQLAlchemy would find anew each time.
     """
 
     def __init__(self, table: Table, dialect: Dialect) -> None:
@@ -121,28 +120,10 @@ class _Said:
             column.name: column.type.dialect_impl(dialect).bind_processor(dialect) for column in table.columns
         }
         self._written = {name: written for name, written in found.items() if written is not None}
-        self._some = f"{select(table).compile(dialect=dialect)} WHERE id = ANY(%s)"
-        processors = {
-            column.name: column.type.dialect_impl(dialect).result_processor(dialect, None)
-            for column in table.columns
-        }
-        self._read = {name: process for name, process in processors.items() if process is not None}
 
     def written(self, row: Row) -> Row:
         """The row as the driver takes it."""
         return {**row, **{name: written(row[name]) for name, written in self._written.items()}}
-
-    def read_some(self, connection: Connection, ids: Sequence[str]) -> Iterator[Row]:
-        """The rows with these ids."""
-        if connection.dialect.name != "postgresql":
-            for found in connection.execute(self.some, {"keys": ids}):
-                yield dict(found._mapping)
-            return
-        cursor = _driver_of(connection).cursor(row_factory=dict_row)
-        for row in cursor.execute(self._some, (ids,), prepare=True):
-            for name, process in self._read.items():
-                row[name] = process(row[name])
-            yield row
 
     @classmethod
     def to(cls, table: Table, dialect: Dialect) -> "_Said":
@@ -194,8 +175,8 @@ class Rows:
         for start in range(0, len(wanted), inbox.CHUNK):
             some = wanted[start : start + inbox.CHUNK]
             self._known.update(dict.fromkeys(some))
-            for row in self._said.read_some(self._connection, some):
-                self._known[row["id"]] = row
+            for row in self._connection.execute(self._said.some, {"keys": some}):
+                self._known[row.id] = dict(row._mapping)
 
     def some(self, ids: Sequence[str]) -> list[Row]:
         """Those of these rows that there are, read together."""
