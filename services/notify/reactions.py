@@ -57,13 +57,11 @@ class NotifyReactions(Reactions[Notifier]):
     def when_a_case_was_opened_then_follow_it_and_tell_the_post_or_the_desk(
         self, fact: supervision.CaseOpened, message: Message
     ) -> None:
-        whistle = fact.kind == "whistle"
-        if whistle:
-            known = self.find(Matter, Matter.id_of(message.aggregate_id))
-            if known is not None:
-                known.pin(self.act, fact.rulebook_version)
-                return
-        elif not self.is_new(Matter, Matter.id_of(message.aggregate_id)):
+        whistle, matter_id = fact.kind == "whistle", Matter.id_of(message.aggregate_id)
+        if whistle and (known := self.find(Matter, matter_id)) is not None:
+            known.pin(self.act, fact.rulebook_version)
+            return
+        if not self.is_new(Matter, matter_id):
             return
         matter = self._follow(
             message.aggregate_id,

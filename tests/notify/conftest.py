@@ -37,6 +37,18 @@ NAMES = {
     "czj": "旗财政局",
 }
 TITLE = "上海庙园区道路贯通"
+BLOWN = {
+    "number": "2021-case-1",
+    "enterprise_id": stable_id("enterprise", "91150623MA0N000017"),
+    "credit_code": "91150623MA0N000017",
+    "enterprise_name": "煤化工公司",
+    "category": "用地",
+    "title": TITLE,
+    "text": "已等三个月。",
+    "desk_unit": "fgw",
+    "leader_post": "gov/vice-leader",
+}
+"""A whistle, for which the development commission is the desk."""
 
 
 class World:
@@ -120,21 +132,10 @@ class World:
         self.told(supervision.CaseOpened, opened, **what)
         return opened
 
-    def blown(self, name: str = "case-1", **other: Any) -> UUID:
-        """A whistle is blown, for which the development commission is the desk; the case that will be opened."""
-        whistle = stable_id("test-task", name)
-        what = {
-            "number": f"2021-{name}",
-            "enterprise_id": stable_id("enterprise", "91150623MA0N000017"),
-            "credit_code": "91150623MA0N000017",
-            "enterprise_name": "煤化工公司",
-            "category": "用地",
-            "title": TITLE,
-            "text": "已等三个月。",
-            "desk_unit": "fgw",
-            "leader_post": "gov/vice-leader",
-        }
-        self.told(enterprise.WhistleBlown, whistle, **{**what, **other})
+    def blown(self, **other: Any) -> UUID:
+        """A whistle is blown; the case that will be opened for it."""
+        whistle = stable_id("test-task", "case-1")
+        self.told(enterprise.WhistleBlown, whistle, **{**BLOWN, **other})
         return case_id("whistle", whistle)
 
     def started(self, case: UUID, clock: str = "task_due", cycle: int = 1, **other: Any) -> None:

@@ -14,6 +14,12 @@ def of(world: Any, case: Any, kind: Any) -> list[Any]:
     return [fact for fact in world.facts(case) if isinstance(fact, kind)]
 
 
+def release_second(world: Any, text: str) -> None:
+    """Supervision releases this as the second rulebook."""
+    what = {"version": 2, "effective": date(2021, 3, 1), "text": text}
+    world.told(supervision.RulebookReleased, stable_id("test-rulebook", 2), **what)
+
+
 def test_a_case_tells_the_post_in_blue(world: Any) -> None:
     case = world.case()
     [notice] = of(world, case, notify.NoticeIssued)
@@ -73,13 +79,7 @@ def test_a_whistle_follows_the_rulebook_under_which_its_case_is_opened(world: An
     text = load_rulebook().text.replace("# version: 1", "# version: 2")
     [contact] = [line for line in text.splitlines() if line.startswith("contact,")]
     text = text.replace(contact, contact.replace("missed:unit_head", "missed:vice_leader"))
-    world.told(
-        supervision.RulebookReleased,
-        stable_id("test-rulebook", 2),
-        version=2,
-        effective=date(2021, 3, 1),
-        text=text,
-    )
+    release_second(world, text)
     case = world.blown()
     world.case(kind="whistle", post=None, supporters=(), rulebook_version=2)
     [pinned] = of(world, case, notify.MatterPinned)
@@ -130,13 +130,7 @@ def test_a_case_pinned_to_another_rulebook_is_told_by_that_ladder(world: Any) ->
         '"approaching:officer missed:unit_head round1:unit_head,vice_leader round2:main_leader"',
         '"approaching:officer missed:unit_head,vice_leader round1:unit_head round2:main_leader"',
     )
-    world.told(
-        supervision.RulebookReleased,
-        stable_id("test-rulebook", 2),
-        version=2,
-        effective=date(2021, 3, 1),
-        text=text,
-    )
+    release_second(world, text)
     old, new = world.case("old"), world.case("new", rulebook_version=2)
     world.missed(old)
     world.missed(new)

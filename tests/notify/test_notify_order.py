@@ -18,7 +18,7 @@ from shared.events.base import Fact
 from shared.rulebook import load_rulebook
 from shared.testing import Opened, StoppedClock, kinds, shanghai
 from shared.wire import encode
-from tests.notify.conftest import KINDS, NAMES, POSTS, TITLE, World
+from tests.notify.conftest import BLOWN, KINDS, NAMES, POSTS, TITLE, World
 
 Said = tuple[type[Fact], UUID, dict[str, Any]]
 
@@ -223,38 +223,28 @@ def test_movement_of_what_has_no_case_yet_waits_for_nothing(world: World) -> Non
     assert world.kinds(CASE) == ["MatterFollowed", "NoticeIssued"]
 
 
-def a_whistle(**other: Any) -> list[Said]:
+WHISTLE = stable_id("test-whistle", 1)
+
+
+def a_whistle(case: UUID) -> list[Said]:
     """What the notifier hears of a whistle from its desk to its end, and of its case."""
-    whistle = stable_id("test-whistle", 1)
-    case = case_id("whistle", whistle)
-    blown = {
-        "number": "哨2021-1",
-        "enterprise_id": stable_id("test-enterprise", 1),
-        "credit_code": "91150623MA0N000017",
-        "enterprise_name": "煤化工公司",
-        "category": "用地",
-        "title": TITLE,
-        "text": "已等三个月。",
-        "desk_unit": "fgw",
-        "leader_post": "gov/vice-leader",
-    }
-    of_case: dict[str, Any] = {"kind": "whistle", "subject_id": whistle, "secrecy": "internal"}
-    of_case |= {"number": "哨2021-1", "post": None, "supporters": (), **other}
+    of_case: dict[str, Any] = {"kind": "whistle", "subject_id": WHISTLE, "secrecy": "internal"}
+    of_case |= {"number": BLOWN["number"], "post": None, "supporters": ()}
     moved = {"from_unit": "fgw", "to_unit": "czj", "to_post": "czj/officer", "leads": True}
     return [
         *registered(),
-        (enterprise.WhistleBlown, whistle, blown),
+        (enterprise.WhistleBlown, WHISTLE, BLOWN),
         opened(case, **of_case),
         missed(case, clock="contact"),
         (supervision.CustodyMoved, case, moved),
-        (enterprise.EnterpriseContacted, whistle, {"unit": "czj", "how": "phone"}),
+        (enterprise.EnterpriseContacted, WHISTLE, {"unit": "czj", "how": "phone"}),
         (supervision.CaseClosed, case, {"ground": "resolved"}),
     ]
 
 
 def test_whether_a_whistle_or_its_case_is_heard_first_the_same_notices_are_out(tmp_path: Path) -> None:
-    said = a_whistle()
-    whistle, case = stable_id("test-whistle", 1), case_id("whistle", stable_id("test-whistle", 1))
+    case = case_id("whistle", WHISTLE)
+    said = a_whistle(case)
 
     def heard(folder: str, said: list[Said]) -> tuple[Counter[str], dict[str, str]]:
         facts, states = out(tmp_path / folder, said)
@@ -264,7 +254,7 @@ def test_whether_a_whistle_or_its_case_is_heard_first_the_same_notices_are_out(t
 
     expected = heard("as-told", said)
     assert Counter(expected[1].values()) == {"withdrawn": 3}
-    for last in (whistle, case):
+    for last in (WHISTLE, case):
         assert heard(str(last), sorted(said, key=lambda one: one[1] == last)) == expected, last
     for seed in range(5):
         assert heard(str(seed), interleaved(said, seed)) == expected, seed
