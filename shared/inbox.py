@@ -96,8 +96,10 @@ class Batch:
     """A record that is none of ours has a negative position."""
     places: Sequence[int]
     """Where the transport holds each of them: the offset on Kafka, the position in a log."""
+    before: Sequence[int]
+    """For each the sender's last position in this partition before it."""
     sent: Sequence[str]
-    """For each the sender's last position in every partition before it: ``"12 0 33"``."""
+    """The same in every partition: ``"12 0 33"``."""
 
     def part(self, start: int, stop: int) -> "Batch":
         """Some of it, in order."""
@@ -106,6 +108,7 @@ class Batch:
             self.partition,
             self.rows[start:stop],
             self.places[start:stop],
+            self.before[start:stop],
             self.sent[start:stop],
         )
 
@@ -243,13 +246,15 @@ class Receipt:
 
         A fact whose predecessors are missing is parked; it follows by itself when they have come.
         """
-        for message, place, sent in zip(batch.rows, batch.places, batch.sent, strict=True):
+        for message, place, before, sent in zip(
+            batch.rows, batch.places, batch.before, batch.sent, strict=True
+        ):
             if message.id < 0:
                 row = parked_from(self.origin, message, "fault", "not an event of this suite", now)
                 self._mark = Mark(self._mark.position, place, self._mark.sent)
                 self.park(row)
                 continue
-            self._move_mark(message.id, place, sent)
+            self._move_mark(message.id, place, before, sent)
             key = str(message.originator_id)
             known = self.versions.get(key, 0)
             if message.originator_version <= known:
@@ -259,10 +264,10 @@ class Receipt:
             else:
                 self._received(key, message.originator_version)
                 yield message
-                yield from self._gap_closed(key)
+                if self._gaps:
+                    yield from self._gap_closed(key)
 
-    def _move_mark(self, position: int, place: int, sent: str) -> None:
-        before = int(sent.split(" ")[self.partition])
+    def _move_mark(self, position: int, place: int, before: int, sent: str) -> None:
         if position > self._mark.position:
             if before > self._mark.position:
                 self._holes[self._mark.position] = before

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 from uuid import UUID
 
+import msgspec
 import psycopg
 import psycopg_pool
 from eventsourcing import (
@@ -245,6 +246,7 @@ def engine(url: str, patience: float, pool_size: int, *, lasting: bool = True) -
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=patience,
+        json_deserializer=msgspec.json.decode,
     )
 
     @event.listens_for(opened, "checkout")
@@ -479,16 +481,18 @@ def execute_on(connection: Connection[Any]) -> Execute:
     """The connection as the inbox uses it."""
 
     def execute(statement: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        cursor = connection.cursor(row_factory=tuple_row)
-        cursor.execute(_in_drivers_words(statement), parameters)
+        cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
+        cursor.execute(_in_servers_words(statement), parameters)
         return _Rows(cursor) if statement.startswith("SELECT") or "RETURNING" in statement else []
 
     return execute
 
 
 @lru_cache(maxsize=200)
-def _in_drivers_words(statement: str) -> str:
-    return statement.replace("?", "%s")
+def _in_servers_words(statement: str) -> str:
+    """With ``$1``, ``$2`` … for each ``?``: the driver then need not take a long statement apart."""
+    first, *more = statement.split("?")
+    return first + "".join(f"${number}{part}" for number, part in enumerate(more, 1))
 
 
 class _Rows(Sequence[Any]):

@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
+import msgspec
 import psycopg
 from eventsourcing.persistence import Notification
+from psycopg.rows import dict_row
 from sqlalchemy import (
     BindParameter,
     Boolean,
@@ -102,14 +104,16 @@ class MomentColumn(TypeDecorator[datetime]):
 class _Said:
     """What is said to a view's table at every batch: composed once.
 
-    What is written is said in the driver's words, which SQLAlchemy would find anew each time.
+    It is said in the driver's words, which SQLAlchemy would find anew each time.
     """
+
+    _read: dict[str, Callable[[Any], Any]] | None = None
+    """What SQLAlchemy makes of a column's values that the driver gives: known once the driver has said their types."""
 
     def __init__(self, table: Table, dialect: Dialect) -> None:
         key = table.c.id
         keys: BindParameter[Any] = bindparam("keys", expanding=True)
-        self.one = select(table).where(key == bindparam("key"))
-        self.some = select(table).where(key.in_(keys))
+        self._some = select(table).where(key.in_(keys))
         insert = (postgresql if dialect.name == "postgresql" else sqlite).insert(table)
         others = {column.name: insert.excluded[column.name] for column in table.columns if column is not key}
         upsert = insert.on_conflict_do_update(index_elements=[key], set_=others)
@@ -120,10 +124,34 @@ class _Said:
             column.name: column.type.dialect_impl(dialect).bind_processor(dialect) for column in table.columns
         }
         self._written = {name: written for name, written in found.items() if written is not None}
+        self._columns, self._dialect = table.columns, dialect
+        self._some_to_driver = f"{select(table).compile(dialect=dialect)} WHERE id = ANY(%s)"
 
     def written(self, row: Row) -> Row:
         """The row as the driver takes it."""
         return {**row, **{name: written(row[name]) for name, written in self._written.items()}}
+
+    def read(self, connection: Connection, ids: Sequence[str]) -> Iterator[Row]:
+        """The rows with these ids."""
+        if connection.dialect.name != "postgresql":
+            for found in connection.execute(self._some, {"keys": ids}):
+                yield dict(found._mapping)
+            return
+        cursor = _driver_of(connection).cursor(row_factory=dict_row)
+        cursor.execute(self._some_to_driver, (ids,), prepare=True)
+        if self._read is None:
+            self._read = dict(self._readers(cursor.description))
+        for row in cursor:
+            for name, read_value in self._read.items():
+                row[name] = read_value(row[name])
+            yield row
+
+    def _readers(self, description: Sequence[Any]) -> Iterator[tuple[str, Callable[[Any], Any]]]:
+        for column, described in zip(self._columns, description, strict=True):
+            implementation = column.type.dialect_impl(self._dialect)
+            found = implementation.result_processor(self._dialect, described.type_code)
+            if found is not None:
+                yield column.name, found
 
     @classmethod
     def to(cls, table: Table, dialect: Dialect) -> "_Said":
@@ -158,11 +186,7 @@ class Rows:
         if key not in self._known:
             if self._complete:
                 return None
-            if key in self._expected:
-                self.load(self._expected)
-            else:
-                row = self._connection.execute(self._said.one, {"key": key}).one_or_none()
-                self._known[key] = None if row is None else dict(row._mapping)
+            self.load(self._expected if key in self._expected else [key])
         return self._known[key]
 
     def expect(self, ids: Collection[str]) -> None:
@@ -175,8 +199,8 @@ class Rows:
         for start in range(0, len(wanted), inbox.CHUNK):
             some = wanted[start : start + inbox.CHUNK]
             self._known.update(dict.fromkeys(some))
-            for row in self._connection.execute(self._said.some, {"keys": some}):
-                self._known[row.id] = dict(row._mapping)
+            for row in self._said.read(self._connection, some):
+                self._known[row["id"]] = row
 
     def some(self, ids: Sequence[str]) -> list[Row]:
         """Those of these rows that there are, read together."""
@@ -230,9 +254,9 @@ class Rows:
                 self._connection.exec_driver_sql(statement, rows)
 
     def _check(self, values: Mapping[str, Any]) -> None:
-        unknown = values.keys() - self._blank.keys()
-        if unknown:
-            raise TypeError(f"{self._table.name} has no column {', '.join(sorted(unknown))}")
+        if not values.keys() <= self._blank.keys():
+            unknown = ", ".join(sorted(values.keys() - self._blank.keys()))
+            raise TypeError(f"{self._table.name} has no column {unknown}")
 
 
 class View:
@@ -624,24 +648,23 @@ class Views:
         tables: Mapping[str, Table],
     ) -> list[Rows]:
         """All of it in memory; the rows, not yet written. Any exception undoes it all."""
-        read_once: dict[tuple[str, int], Message] = {}
+        read_once: dict[int, Message] = {}
         folded = []
         receipts = dict.fromkeys(receipt for receipt, _ in accepted)
         for name, table in tables.items():
             view = self.views[name]
             rows = Rows(connection, table, {}, complete=False)
-            blocked = {receipt: receipt.blocked(name) for receipt in receipts}
+            blocked = {receipt: ids for receipt in receipts if (ids := receipt.blocked(name))}
             messages = []
-            for receipt, message in accepted:
+            for at, (receipt, message) in enumerate(accepted):
                 if message.topic not in view.handlers:
                     continue
-                if str(message.originator_id) in blocked[receipt]:
+                if blocked and str(message.originator_id) in blocked.get(receipt, ()):
                     receipt.park(_behind(receipt, message, name, self.clock()))
                     continue
-                key = receipt.source, message.id
-                if key not in read_once:
-                    read_once[key] = read(*receipt.origin, message)
-                messages.append(read_once[key])
+                if at not in read_once:
+                    read_once[at] = read(receipt.source, receipt.partition, message)
+                messages.append(read_once[at])
             if len(messages) > 1:
                 rows.expect({view.row_id(message) for message in messages})
             for found in messages:
@@ -998,7 +1021,7 @@ def engine(url: str, patience: float, pool_size: int, lasting: Sequence[str] = (
     """
     if url.startswith("postgresql:"):
         return postgres.engine(url, patience, pool_size, lasting=bool(lasting))
-    opened = create_engine(url)
+    opened = create_engine(url, json_deserializer=msgspec.json.decode)
 
     @event.listens_for(opened, "connect")
     def _connect(connection: Any, _: Any) -> None:

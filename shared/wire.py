@@ -149,12 +149,12 @@ def read(source: str, partition: int, notification: Notification) -> Message:
     """The message that a row of a log stands for. Raises Unreadable."""
     aggregate_id = notification.originator_id
     return Message(
-        source=source,
-        partition=partition,
-        position=notification.id,
-        aggregate_id=aggregate_id if isinstance(aggregate_id, UUID) else _uuid(aggregate_id),
-        version=notification.originator_version,
-        fact=decode(notification.topic, notification.state),
+        source,
+        partition,
+        notification.id,
+        aggregate_id if isinstance(aggregate_id, UUID) else _uuid(aggregate_id),
+        notification.originator_version,
+        decode(notification.topic, notification.state),
     )
 
 

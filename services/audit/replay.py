@@ -161,9 +161,9 @@ class Received:
         if not rows:
             return None
         places = [row.id for row in rows]
-        sent = [str(before) for before in (self._last[batch.source], *places[:-1])]
+        before = [self._last[batch.source], *places[:-1]]
         self._last[batch.source] = places[-1]
-        return Batch(batch.source, 0, rows, places, sent)
+        return Batch(batch.source, 0, rows, places, before, [str(position) for position in before])
 
     def handled(self, batch: Batch) -> None:
         """See Follower."""

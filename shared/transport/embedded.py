@@ -79,4 +79,5 @@ def _read(log: LogRecorder, source: str, after: int, until: int | None) -> Batch
     if not rows:
         return None
     places = [row.id for row in rows]
-    return Batch(source, 0, rows, places, [str(before) for before in [after, *places[:-1]]])
+    before = [after, *places[:-1]]
+    return Batch(source, 0, rows, places, before, [str(position) for position in before])

@@ -267,13 +267,16 @@ def publish_checkpoint(config: Config, service: str, size: int, note: str) -> No
 # --- how it is followed ----------------------------------------------------------------------------------
 
 
-def row_of(record: Any) -> tuple[Notification, str]:
-    """A record as the row of the log that it is, and its ``ce_sent``; a stranger's has a negative position."""
+def row_of(record: Any) -> tuple[Notification, int, str]:
+    """A record as the row of the log that it is; what its ``ce_sent`` says of its partition, and as a whole.
+
+    A stranger's has a negative position.
+    """
     headers = dict(record.headers or ())
     try:
         _, aggregate_id, version = headers["ce_id"].decode().rsplit("/", 2)
         sent = headers["ce_sent"].decode()
-        int(sent.split(" ")[record.partition])
+        before = int(sent.split(" ")[record.partition])
         row = object.__new__(Notification)  # its own constructor takes three times as long
         row.__dict__.update(
             id=int(headers["ce_sequence"]),
@@ -290,19 +293,13 @@ def row_of(record: Any) -> tuple[Notification, str]:
             topic="",
             state=record.value or b"",
         )
-        return stranger, ""
-    return row, sent
+        return stranger, 0, ""
+    return row, before, sent
 
 
 def _batch(source: str, partition: int, records: Sequence[Any]) -> Batch:
-    read = [row_of(record) for record in records]
-    return Batch(
-        source,
-        partition,
-        [row for row, _ in read],
-        [record.offset for record in records],
-        [sent for _, sent in read],
-    )
+    rows, before, sent = zip(*map(row_of, records), strict=True)
+    return Batch(source, partition, rows, [record.offset for record in records], before, sent)
 
 
 class _Revoked(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -466,7 +463,7 @@ class KafkaFollower:
         mark = self._unproven.pop(where, None)
         if mark is None:
             return records
-        first, _ = row_of(records[0])
+        first, *_ = row_of(records[0])
         if records[0].offset == mark.place and first.id <= mark.position:
             return records[1:]
         log.error(

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,14 +12,16 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from psycopg.rows import tuple_row
+from sqlalchemy import Column, Engine, MetaData, String, Table
 
 from deploy.stack import Postgres
+from services.suite import SUITE
 from shared import postgres
 from shared.inbox import Batch, Execute
 from shared.recorder import Answer, write_answer
 from shared.testing import Opened, StoppedClock, an_act
 from shared.trouble import TROUBLE
-from shared.views import Rows, Views
+from shared.views import Rows, View, Views
 from tests.shared import test_mechanism as mechanism
 from tests.shared.test_mechanism import *  # noqa: F403 - every test there is to run here too
 
@@ -256,3 +259,48 @@ def test_who_waits_for_rows_keeps_nobody_from_looking_at_other_rows(opened: Open
             assert not waiting.done()
             other.execute("SELECT pg_advisory_unlock(7)")
             assert len(waiting.result()) == 1
+
+
+@pytest.fixture(scope="module")
+def of_no_view(server: Postgres) -> Iterator[Engine]:
+    server.create_database("columns")
+    engine = postgres.engine(server.url("columns"), 2.0, 1)
+    yield engine
+    engine.dispose()
+
+
+VALUES: dict[type, object] = {  # JSON is an object
+    str: "字",
+    int: 7,
+    float: 12.5,
+    bool: True,
+    date: date(2021, 1, 4),
+    datetime: mechanism.NOW,
+    object: {"键": [1, 2.5, None, True, "é"]},
+}
+
+
+@pytest.mark.parametrize(
+    "view",
+    sorted({view for service in SUITE.values() for view in service.views}, key=lambda view: view.name),
+    ids=lambda view: str(view.name),
+)
+def test_rows_are_read_as_they_were_written_whatever_their_columns_are(
+    view: type[View], of_no_view: Engine
+) -> None:
+    columns = list(view.columns())
+    table = Table(view.name, MetaData(), Column("id", String, primary_key=True), *columns)
+    full = {column.name: VALUES[column.type.python_type] for column in columns}
+    bare = {name: None if table.c[name].nullable else value for name, value in full.items()}
+    with of_no_view.connect() as connection:  # nothing of it stays
+        table.create(connection)
+        written = Rows(connection, table, {}, complete=False)
+        written.put("full", **full)
+        written.put("bare", **bare)
+        written.flush()
+        wanted = [{"id": "full", **full}, {"id": "bare", **bare}]
+        for _ in range(2):  # at the first the driver tells the columns' types
+            found = Rows(connection, table, {}, complete=False)
+            assert found.some(["full", "bare", "none"]) == wanted
+        by_sqlalchemy = connection.execute(table.select().order_by(table.c.id.desc()))
+        assert [dict(row._mapping) for row in by_sqlalchemy] == wanted

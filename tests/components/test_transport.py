@@ -364,7 +364,7 @@ def test_a_desk_waits_for_its_notice_and_nobody_for_a_clock_to_be_started() -> N
         state=b"",
         id=1,
     )
-    batch = Batch("enterprise", 0, [blown], [0], ["1"])
+    batch = Batch("enterprise", 0, [blown], [0], [0], ["0"])
     app: Any = None  # not asked
     assert NotifyReactions(app).press(batch)
     assert not SupervisionReactions(app).press(batch)

@@ -77,7 +77,9 @@ class Topic:
     def batch(self, partition: int, begin: int, end: int | None = None) -> Batch:
         part = self.partitions[partition][begin:end]
         places = list(range(begin, begin + len(part)))
-        return Batch("s", partition, [row for row, _ in part], places, [sent for _, sent in part])
+        sent = [sent for _, sent in part]
+        before = [int(one.split(" ")[partition]) for one in sent]
+        return Batch("s", partition, [row for row, _ in part], places, before, sent)
 
 
 def written(*aggregates: str, partitions: int = 1) -> Topic:
@@ -228,7 +230,7 @@ def test_two_workers_who_heal_the_same_gap_write_it_once() -> None:
 def test_what_is_no_event_of_ours_is_parked_with_its_bytes() -> None:
     database = Database()
     stranger = Notification(id=-8, originator_id="t/0/7", originator_version=1, topic="", state=b"\xff")
-    assert database.take(Batch("s", 0, [stranger], [7], [""])) == ([], 0)
+    assert database.take(Batch("s", 0, [stranger], [7], [0], [""])) == ([], 0)
     [row] = parked(database.execute, "test")
     assert (row.kind, row.state, row.position) == ("fault", b"\xff", -8)
     assert inbox.mark_of(database.execute, "test", "s", 0).place == 7
