@@ -4,17 +4,13 @@ That is the answer to the request that caused them and the inbox of the message 
 their transaction. The two recorders differ in their database only.
 """
 
-import sqlite3
 from abc import abstractmethod
-from binascii import hexlify, unhexlify
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from eventsourcing.persistence import ApplicationRecorder, Notification, PersistenceError, StoredEvent
-from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor
+from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent
 
 from shared import inbox
 from shared.audit import tree
@@ -103,108 +99,3 @@ def rows_of(
     ):
         yield batch
         after = batch[-1].id
-
-
-class WriterLockLeaked(Exception):
-    """This process can never write to its log again, and must end so that another takes its place.
-
-    The library's pool takes the writers' lock before it has a connection, and keeps it for ever if it gets none:
-    the file cannot be opened at that moment, or too many files are open.
-    """
-
-
-class SQLiteLog(SQLiteApplicationRecorder, LogRecorder):
-    """The log in a SQLite file."""
-
-    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
-        """Called by the library. Raises WriterLockLeaked."""
-        try:
-            return super().insert_events(stored_events, **kwargs)
-        except (PersistenceError, sqlite3.Error) as error:
-            if self._writer_lock_is_leaked():
-                raise WriterLockLeaked(str(error)) from error
-            raise
-
-    def _writer_lock_is_leaked(self) -> bool:
-        pool = self.datastore.pool
-        with pool._get_semaphore, pool._put_condition:  # nobody is getting a connection or giving one back
-            return pool._writer_lock.locked() and not any(
-                # One that is about to be given back is neither a reader's nor a writer's.
-                connection.is_writer is not False
-                for connection in pool._in_use.values()
-            )
-
-    def construct_create_table_statements(self) -> list[str]:
-        """Called by the library when tables are made."""
-        return [*super().construct_create_table_statements(), *tables("BLOB")]
-
-    def _insert_events(
-        self,
-        c: SQLiteCursor,
-        stored_events: Sequence[StoredEvent],
-        *,
-        first: First | None = None,
-        answer: Answer | None = None,
-        **kwargs: Any,
-    ) -> Sequence[int] | None:
-        if first is not None:
-            first(_execute(c))  # a transaction that read before it wrote could fail for another writer
-        positions = super()._insert_events(c, stored_events, **kwargs)
-        if answer is not None:
-            write_answer(_execute(c), answer, positions or [])
-        return positions
-
-    @contextmanager
-    def reading(self) -> Iterator[Execute]:
-        """See LogRecorder."""
-        with self.datastore.transaction(commit=False) as c:
-            yield _execute(c)
-
-    @contextmanager
-    def writing(self) -> Iterator[Execute]:
-        """See LogRecorder."""
-        with self.datastore.transaction(commit=True) as c:
-            yield _execute(c)
-
-    def position_of(self, aggregate_id: UUID, version: int) -> int | None:
-        """See LogRecorder."""
-        with self.reading() as execute:
-            rows = execute(
-                f"SELECT rowid FROM {self.events_table_name} WHERE originator_id=? AND originator_version=?",
-                (aggregate_id.hex, version),
-            )
-        return rows[0][0] if rows else None
-
-    def leaf_rows(self, after: int, limit: int) -> list[LeafRow]:
-        """See LogRecorder. SQLite keeps whatever is put into a column: what is no event's must not look like one."""
-        with self.datastore.transaction(commit=False) as c:
-            c.execute(
-                "SELECT rowid, CAST(originator_id AS BLOB), originator_version, CAST(topic AS BLOB), state, "
-                "typeof(originator_id)='text' AND typeof(originator_version)='integer' "
-                "AND typeof(topic)='text' AND typeof(state)='blob' "
-                f"FROM {self.events_table_name} WHERE rowid>? ORDER BY rowid LIMIT ?",
-                (after, limit),
-            )
-            found = c.fetchall()
-        return [_leaf_row(*row) for row in found]
-
-
-def _leaf_row(
-    position: int, aggregate_id: bytes, version: int, topic: bytes, state: bytes, typed: int
-) -> LeafRow:
-    try:
-        raw = unhexlify(aggregate_id)
-        if len(raw) != 16 or hexlify(raw) != aggregate_id:  # the library would not find it
-            return position, None, 0, None, b""
-        return (position, raw, version, topic.decode(), state) if typed else (position, raw, 0, None, b"")
-    except (ValueError, TypeError, AttributeError):
-        return position, None, 0, None, b""
-
-
-def _execute(c: SQLiteCursor) -> Execute:
-    def execute(statement: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        c.execute(statement, tuple(parameters))
-        rows: Sequence[Sequence[Any]] = c.fetchall()
-        return rows
-
-    return execute

@@ -14,7 +14,7 @@ from flask import Flask, current_app
 from flask.globals import request_ctx
 from flask_smorest import Blueprint
 
-from shared import logs, postgres
+from shared import logs, postgres, sqlite
 from shared.aggregate import Act
 from shared.application import Application, UseCase
 from shared.audit.api import proof_blueprint
@@ -245,13 +245,7 @@ def log_settings(
         return postgres.log_settings(
             config.database_of(service), patience=patience, pool_size=pool_size, create=create
         )
-    return {
-        "PERSISTENCE_MODULE": "eventsourcing.sqlite",
-        "APPLICATION_RECORDER_TOPIC": "shared.recorder:SQLiteLog",
-        "SQLITE_DBNAME": str(config.data / service / "events.sqlite"),
-        "SQLITE_LOCK_TIMEOUT": "10",
-        "CREATE_TABLE": "yes" if create else "no",
-    }
+    return sqlite.log_settings(config.data / service / "events.sqlite", create=create)
 
 
 def open_log(config: Config, service: str, clock: Clock, *, create: bool = False) -> Application:

@@ -1,9 +1,7 @@
 """Everything that is an error is ``application/problem+json`` (RFC 9457), in the reader's language."""
 
 import json
-import os
 import re
-import signal
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -13,7 +11,6 @@ from marshmallow import ValidationError
 from werkzeug import exceptions as http
 
 from shared.logs import log
-from shared.recorder import WriterLockLeaked
 from shared.refusal import Refusal
 from shared.trouble import TROUBLE
 
@@ -191,12 +188,6 @@ def as_refusal(error: Exception) -> Refusal:
             return ContentNotAcceptable([*error.data["messages"].values()])
         case http.HTTPException() if error.code is not None and 400 <= error.code < 500:
             return RequestIsMalformed(reason=error.name)
-        case WriterLockLeaked():
-            log("web").critical("writer_lock_leaked", exc_info=error)
-            os.kill(
-                os.getpid(), signal.SIGTERM
-            )  # gunicorn answers what is under way and starts another worker
-            return StoreUnavailable()
         case _ if isinstance(error, TROUBLE):
             log("web").error("store unavailable", exc_info=error)
             return StoreUnavailable()

@@ -112,6 +112,8 @@ def test_a_transaction_whose_client_stands_still_is_ended_by_who_waits_for_its_l
             amid.execute(update).fetchone  # noqa: B018
             amid.pgconn.send_flush_request()
             amid.pgconn.flush()
+            while patient.execute("SELECT 1 FROM things FOR UPDATE SKIP LOCKED").fetchone():
+                pass  # it has not come to the server yet
             assert _tries(url, update) > 1
             with pytest.raises(psycopg.OperationalError):
                 amid.execute("SELECT 1").fetchone()

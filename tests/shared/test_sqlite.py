@@ -1,0 +1,85 @@
+"""A process's threads take turns at writing to a SQLite file."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+
+import pytest
+from eventsourcing.persistence import IntegrityError, OperationalError
+
+from shared import sqlite
+from shared.trouble import TROUBLE
+
+
+@pytest.fixture
+def datastore(tmp_path: Path) -> Iterator[sqlite.Datastore]:
+    made = sqlite.Datastore(str(tmp_path / "site" / "events.sqlite"))
+    (tmp_path / "site").mkdir()
+    yield made
+    made.close()
+
+
+def put(datastore: sqlite.Datastore, *numbers: int) -> None:
+    with datastore.transaction(commit=True) as cursor:
+        cursor.execute("CREATE TABLE IF NOT EXISTS things (id INTEGER PRIMARY KEY)")
+        for number in numbers:
+            cursor.execute("INSERT INTO things VALUES (?)", (number,))
+
+
+def things(datastore: sqlite.Datastore) -> list[int]:
+    with datastore.transaction(commit=False) as cursor:
+        cursor.execute("SELECT id FROM things ORDER BY id")
+        return [row["id"] for row in cursor.fetchall()]
+
+
+def test_who_cannot_open_the_file_gives_the_turn_back(datastore: sqlite.Datastore, tmp_path: Path) -> None:
+    (tmp_path / "site").rename(tmp_path / "away")
+    for _ in range(2):
+        with pytest.raises(TROUBLE):
+            put(datastore, 1)
+    (tmp_path / "away").rename(tmp_path / "site")
+    put(datastore, 1)
+    assert things(datastore) == [1]
+
+
+def test_what_is_refused_leaves_nothing_and_gives_the_turn_back(datastore: sqlite.Datastore) -> None:
+    put(datastore, 1)
+    with pytest.raises(IntegrityError):
+        put(datastore, 2, 1)
+    put(datastore, 3)
+    assert things(datastore) == [1, 3]
+
+
+def test_of_many_who_write_at_once_each_has_its_turn(datastore: sqlite.Datastore) -> None:
+    put(datastore, 0)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: put(datastore, number), range(1, 200)))
+    assert things(datastore) == list(range(200))
+
+
+def test_who_waits_in_vain_is_told_and_readers_do_not_wait(
+    datastore: sqlite.Datastore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(datastore, 1)
+    written, go_on = Event(), Event()
+
+    def slow() -> None:
+        with datastore.transaction(commit=True) as cursor:
+            cursor.execute("INSERT INTO things VALUES (2)")
+            written.set()
+            go_on.wait(60)
+
+    monkeypatch.setattr(sqlite, "PATIENCE", 0.05)
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(slow)
+        try:
+            assert written.wait(60)
+            assert things(datastore) == [1]
+            with pytest.raises(OperationalError, match="others of this process are writing"):
+                put(datastore, 3)
+        finally:
+            go_on.set()
+        other.result(60)
+    put(datastore, 3)
+    assert things(datastore) == [1, 2, 3]
