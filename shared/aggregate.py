@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -22,6 +23,7 @@ class HappenedInTheFuture(Refusal):
     field = "happened_at"
 
 
+@lru_cache(maxsize=10_000, typed=True)  # what is about one thing comes together
 def stable_id(kind: str, *parts: object) -> UUID:
     """The id of the aggregate of this ``kind`` that ``parts`` name: the same parts, the same id, for ever."""
     return uuid5(NAMESPACE_URL, "/".join(["duban", kind, *map(str, parts)]))

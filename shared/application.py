@@ -3,7 +3,8 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from types import MappingProxyType
@@ -137,6 +138,16 @@ class Application(EventSourcedApplication[UUID]):
         """This request will ask for these aggregates: once it asks for one of them, they are read together."""
         if self._attempt.runs:
             self._attempt.expected = {id_: kind for kind, id_ in wanted}
+
+    @contextmanager
+    def expecting(self, wanted: Sequence[tuple[type[Aggregate], UUID]]) -> Iterator[None]:
+        """In here these aggregates may be asked for: once one of them is, they are read together."""
+        mine = self._attempt
+        mine.expected = {id_: kind for kind, id_ in wanted}
+        try:
+            yield
+        finally:
+            mine.expected, mine.read = {}, {}
 
     def _stored(self, kind: type[Aggregate], id: UUID) -> Sequence[StoredEvent]:  # noqa: A002
         mine = self._attempt

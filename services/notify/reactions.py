@@ -33,6 +33,12 @@ PROGRESS = {
 class NotifyReactions(Reactions[Notifier]):
     """A matter a case; whom to tell comes from the ladder of the rulebook that the case is pinned to."""
 
+    def likely(self, message: Message) -> tuple[type[Matter], UUID] | None:
+        """The matter, unless a whistle begins it."""
+        if message.source == "supervision":
+            return Matter, Matter.id_of(message.aggregate_id)
+        return (Matter, _moved(message)) if message.fact.TOPIC in PROGRESS else None
+
     # -- the matter ----------------------------------------------------------------------------------------------
 
     def when_a_whistle_is_blown_then_follow_it_and_tell_the_desk(
@@ -336,7 +342,7 @@ class NotifyReactions(Reactions[Notifier]):
         | assignment.CompletionAccepted,
         message: Message,
     ) -> None:
-        self._something_moved("task", fact, message)
+        self._something_moved(fact, message)
 
     def when_a_whistle_moved_then_see_progress(
         self,
@@ -346,17 +352,17 @@ class NotifyReactions(Reactions[Notifier]):
         | enterprise.WhistleResolved,
         message: Message,
     ) -> None:
-        self._something_moved("whistle", fact, message)
+        self._something_moved(fact, message)
 
     # -- how -----------------------------------------------------------------------------------------------------
 
     def _follow(self, case: UUID, **what: Any) -> Matter:
         return self.add(Matter.begin(Matter.Followed, self.act, Matter.id_of(case), case_id=case, **what))
 
-    def _something_moved(self, kind: supervision.CaseKind, fact: Fact, message: Message) -> None:
+    def _something_moved(self, fact: Fact, message: Message) -> None:
         # A matter that is not followed yet cannot have been acknowledged, and movement of before the
         # acknowledgement does not renew it: there is nothing to wait for.
-        matter = self.find(Matter, Matter.id_of(case_id(kind, message.aggregate_id)))
+        matter = self.find(Matter, _moved(message))
         if matter is not None:
             self._see_progress(matter, PROGRESS[fact.TOPIC])
 
@@ -420,3 +426,10 @@ class NotifyReactions(Reactions[Notifier]):
                 text=said.text,
                 not_before=shown_at,
             )
+
+
+def _moved(message: Message) -> UUID:
+    """The matter about the task or the whistle that this fact moves."""
+    return Matter.id_of(
+        case_id("task" if message.source == "assignment" else "whistle", message.aggregate_id)
+    )

@@ -3,11 +3,13 @@
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+
+import pytest
 
 from services.notify.__main__ import SERVICE
 from shared.aggregate import stable_id
@@ -258,6 +260,36 @@ def test_whether_a_whistle_or_its_case_is_heard_first_the_same_notices_are_out(t
         assert heard(str(last), sorted(said, key=lambda one: one[1] == last)) == expected, last
     for seed in range(5):
         assert heard(str(seed), interleaved(said, seed)) == expected, seed
+
+
+def test_the_matters_of_what_comes_together_are_read_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reactor, log, asked = world.opened["notify"].reactor, world.opened["notify"].app.log, list[int]()
+    streams = log.streams
+
+    def counted(wanted: Sequence[tuple[UUID, bool]]) -> Sequence[Any]:
+        asked.append(len(wanted))
+        return streams(wanted)
+
+    monkeypatch.setattr(log, "streams", counted)
+    whistles = [stable_id("test-whistle", number) for number in range(5)]
+    cases = [case_id("whistle", whistle) for whistle in whistles]
+    of_case = {"kind": "whistle", "secrecy": "internal", "number": BLOWN["number"], "post": None}
+
+    def read_for(said: Iterable[Said]) -> list[int]:
+        for kind, aggregate, what in said:
+            world.say(kind, aggregate, **what)
+        asked.clear()
+        reactor.step()
+        return list(asked)
+
+    assert read_for((enterprise.WhistleBlown, whistle, BLOWN) for whistle in whistles) == []
+    assert read_for(opened(case, **of_case) for case in cases) == [5]
+    contact = {"unit": "fgw", "how": "phone"}
+    assert read_for((enterprise.EnterpriseContacted, whistle, contact) for whistle in whistles) == [5]
+    assert [world.kinds(case) for case in cases] == [["MatterFollowed", "NoticeIssued"]] * 5
+    assert reactor.parked() == []
 
 
 def test_a_notice_waits_for_the_name_of_its_unit(world: World) -> None:
