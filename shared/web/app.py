@@ -239,7 +239,7 @@ def _observe(app: Flask, web: Web) -> None:
     seconds = Histogram(
         "duban_http_request_seconds", "Time to answer", ["service", "method", "route"], registry=web.registry
     )
-    logger = log("http")
+    logger = log("http").bind()  # made once, and not at every line
 
     @cache  # as many as there are routes and statuses
     def counts(method: str, route: str, status: int) -> tuple[Counter, Histogram]:

@@ -178,7 +178,7 @@ def test_the_request_id_is_kept_if_sane_and_else_made(toy):
         assert re.fullmatch("[0-9a-f]{32}", made)
 
 
-def test_one_line_a_request_without_anything_personal(toy, capture_logs: io.StringIO):
+def test_one_line_a_request_without_anything_personal(capture_logs: io.StringIO, toy):
     toy.call("POST", f"{TASK}/close?x=秘密", json={"y": "秘密"}, headers={"X-Request-ID": "r-1"})
     (line,) = capture_logs.getvalue().splitlines()
     record = json.loads(line)
