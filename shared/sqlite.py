@@ -46,7 +46,7 @@ class _Pool(library.SQLiteConnectionPool):
 
 
 class Datastore(library.SQLiteDatastore):
-    """The library's pool to read with; to write, one connection, at which a process's threads take turns.
+    """The library's pool to read with; to write, one connection of it, at which a process's threads take turns.
 
     The pool would take its writers' lock before it has a connection, and keep it for ever if it gets none: the file
     cannot be opened at that moment, or too many files are open.
@@ -69,18 +69,11 @@ class Datastore(library.SQLiteDatastore):
             raise ConnectionUnavailableError("others of this process are writing")
         try:
             if self._writer is None:
-                self._writer = self.pool._create_connection()
+                self._writer = self.pool.get_connection()
             with library.SQLiteTransaction(self._writer, commit=True) as cursor:
                 yield cursor
         finally:
             self._turn.release()
-
-    def close(self) -> None:
-        """Called by the library."""
-        super().close()
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.close()
 
 
 class SQLiteLog(library.SQLiteApplicationRecorder, LogRecorder):

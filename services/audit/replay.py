@@ -24,7 +24,7 @@ from shared.recorder import LogRecorder
 from shared.refusal import Refusal
 from shared.service import Service, open_service
 from shared.transport import MarkOf
-from shared.transport.embedded import EmbeddedReplay
+from shared.transport.embedded import EmbeddedReplay, batch_of
 from shared.views import CONSUMER, Views
 
 COMMAND_PATIENCE = 300.0
@@ -160,10 +160,8 @@ class Received:
         rows = [row for row in batch.rows if row.originator_version <= had.get(str(row.originator_id), 0)]
         if not rows:
             return None
-        places = [row.id for row in rows]
-        before = [self._last[batch.source], *places[:-1]]
-        self._last[batch.source] = places[-1]
-        return Batch(batch.source, 0, rows, places, before, [str(position) for position in before])
+        after, self._last[batch.source] = self._last[batch.source], rows[-1].id
+        return batch_of(batch.source, after, rows)
 
     def handled(self, batch: Batch) -> None:
         """See Follower."""

@@ -76,8 +76,11 @@ def _read(log: LogRecorder, source: str, after: int, until: int | None) -> Batch
     rows: Sequence[Notification] = log.select_notifications(
         start=after, stop=until, limit=LIMIT, inclusive_of_start=False
     )
-    if not rows:
-        return None
+    return batch_of(source, after, rows) if rows else None
+
+
+def batch_of(source: str, after: int, rows: Sequence[Notification]) -> Batch:
+    """Rows of a log as they follow each other, the first of them behind the position ``after``."""
     places = [row.id for row in rows]
     before = [after, *places[:-1]]
     return Batch(source, 0, rows, places, before, [str(position) for position in before])

@@ -22,6 +22,7 @@ from shared.recorder import Answer, write_answer
 from shared.testing import Opened, StoppedClock, an_act
 from shared.trouble import TROUBLE
 from shared.views import Rows, View, Views
+from tests.faults.cluster import until
 from tests.shared import test_mechanism as mechanism
 from tests.shared.test_mechanism import *  # noqa: F403 - every test there is to run here too
 
@@ -112,8 +113,8 @@ def test_a_transaction_whose_client_stands_still_is_ended_by_who_waits_for_its_l
             amid.execute(update).fetchone  # noqa: B018
             amid.pgconn.send_flush_request()
             amid.pgconn.flush()
-            while patient.execute("SELECT 1 FROM things FOR UPDATE SKIP LOCKED").fetchone():
-                pass  # it has not come to the server yet
+            look = "SELECT 1 FROM things FOR UPDATE SKIP LOCKED"
+            until(lambda: not patient.execute(look).fetchone(), lambda: "the update came to the server")
             assert _tries(url, update) > 1
             with pytest.raises(psycopg.OperationalError):
                 amid.execute("SELECT 1").fetchone()
