@@ -100,7 +100,15 @@ def partition_of(aggregate_id: object, partitions: int) -> int:
 
 
 def client_settings(config: Config) -> dict[str, Any]:
-    """How a client reaches the broker: TLS and SCRAM by configuration."""
+    """The settings of a consumer and of a producer.
+
+    It keeps no figures of its own, which nobody would see: what is shown is in shared/metrics.py.
+    """
+    return {**reaching_the_broker(config), "metrics_enabled": False}
+
+
+def reaching_the_broker(config: Config) -> dict[str, Any]:
+    """How every client reaches the broker: TLS and SCRAM by configuration."""
     settings: dict[str, Any] = {
         "bootstrap_servers": config.kafka.split(","),
         "security_protocol": config.kafka_security,
@@ -628,7 +636,7 @@ def apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[str
 
 
 def _apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[str]:
-    admin = KafkaAdminClient(**client_settings(config))
+    admin = KafkaAdminClient(**reaching_the_broker(config))
     try:
         done: list[str] = []
         for service in reads:

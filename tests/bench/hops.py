@@ -53,7 +53,9 @@ def _due(rate: int, seconds: int) -> Iterator[list[float]]:
 
 
 def _coming(broker: str, topic: str) -> Iterator[list[float]]:
-    consumer = KafkaConsumer(bootstrap_servers=broker, group_id=None, auto_offset_reset="latest")
+    consumer = KafkaConsumer(
+        bootstrap_servers=broker, metrics_enabled=False, group_id=None, auto_offset_reset="latest"
+    )
     where = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic)]
     consumer.assign(where)
     for one in where:
@@ -72,7 +74,9 @@ def main(broker: str, source: str, target: str, *more: str) -> None:
     coming = _due(*map(int, more)) if source == "-" else _coming(broker, source)
     producer: Any = None
     if target != "-":
-        producer = KafkaProducer(bootstrap_servers=broker, acks="all", enable_idempotence=True, linger_ms=50)
+        producer = KafkaProducer(
+            bootstrap_servers=broker, metrics_enabled=False, acks="all", enable_idempotence=True, linger_ms=50
+        )
         producer.partitions_for(target)
     waits, began = [], time.process_time()
     for moments in coming:

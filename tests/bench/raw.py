@@ -16,6 +16,7 @@ def read(kafka: str, stretches: dict[int, tuple[int, int]]) -> float:
     """Seconds, with our settings, from the first message to the last of these stretches: partition → first, end."""
     consumer = KafkaConsumer(
         bootstrap_servers=kafka,
+        metrics_enabled=False,
         group_id=None,
         enable_auto_commit=False,
         allow_auto_create_topics=False,

@@ -63,7 +63,9 @@ def _relay(runtime: Runtime, turn: int) -> float:
 
 def messages_of(here: Ground, service: str, number: int) -> list[dict[str, Any]]:
     """What a topic holds, as a producer sends it, in the order of the log."""
-    consumer = KafkaConsumer(bootstrap_servers=here.config.kafka, group_id=None, enable_auto_commit=False)
+    consumer = KafkaConsumer(
+        bootstrap_servers=here.config.kafka, metrics_enabled=False, group_id=None, enable_auto_commit=False
+    )
     topic = topic_of(service)
     where = [TopicPartition(topic, n) for n in range(here.config.kafka_partitions)]
     consumer.assign(where)
@@ -81,6 +83,7 @@ def produce(here: Ground, service: str, messages: list[dict[str, Any]]) -> float
     """Seconds from the first send of a raw producer, with the relay's settings, to its last acknowledgement."""
     producer = KafkaProducer(
         bootstrap_servers=here.config.kafka,
+        metrics_enabled=False,
         enable_idempotence=True,
         acks="all",
         linger_ms=LINGER_MS,

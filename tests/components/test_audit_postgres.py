@@ -25,8 +25,8 @@ from shared.testing import StoppedClock
 from shared.transport.kafka import (
     apply_topics,
     checkpoints_topic_of,
-    client_settings,
     publish_checkpoint,
+    reaching_the_broker,
 )
 from shared.trouble import TROUBLE, BrokerAway
 from tests.audit.sealed import SERVICE, START, Events, Sealed, open_sealed
@@ -294,7 +294,7 @@ def test_who_writes_checkpoints_and_who_reads_them_on_a_broker_with_rights(
             "kafka_partitions": 1,
         }
 
-    login = client_settings(Config(**settings("auditor")))
+    login = reaching_the_broker(Config(**settings("auditor")))
     del login["bootstrap_servers"]
     apply_topics(Config(**settings("admin")), {SERVICE: [], "notify": []})
     sealed = open_sealed(tmp_path, create=True, **settings(SERVICE))
