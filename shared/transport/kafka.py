@@ -50,7 +50,7 @@ FETCH_WAIT_MS = 500
 """Milliseconds that the broker may keep a fetch for which it has nothing; it answers at once when something comes."""
 UNPRESSING, LOOK_SECONDS = 5, 0.2
 """A source that has so often in a row brought nothing pressing is looked at every so many seconds until it does:
-each look costs the client 2 ms of processor, whatever it brings."""
+each look costs the client more than 2 ms of processor, whatever it brings."""
 COMMIT_SECONDS = 1.0
 JOIN_WAIT = 2.0
 """Seconds that a poll takes at most while the group shares out its partitions. A client that gives up earlier begins to

@@ -156,7 +156,10 @@ class Blowing:
         return {**answer, "case": str(case_id("whistle", UUID(answer["id"])))}
 
     def _together(self, number: int, rate: int, send: Send) -> list[dict[str, Any]]:
-        """Clients with a connection each send at the moments at which it is due; the answers in order."""
+        """Clients with a connection each send at the moments at which it is due; the answers in order.
+
+        By the clock of the day, which PostgreSQL goes by too.
+        """
         begin, headers = time.time() + 0.1, {"Authorization": f"Bearer {self._clerk}"}
         numbers = iter(range(number))
         answers: dict[int, dict[str, Any]] = {}
@@ -177,7 +180,7 @@ class Blowing:
     def _came(self, cases: Sequence[str]) -> dict[str, float]:
         """When each case's notice to the desk was committed, once all are or none has come for half a minute.
 
-        By the server's record and not by looking: who looks often enough takes a tenth of a core from what it measures.
+        By the server's record and not by looking: who looks often enough takes processor from what it measures.
         """
         look = (
             "SELECT case_id, extract(epoch FROM min(pg_xact_commit_timestamp(xmin)))::float8 "

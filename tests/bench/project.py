@@ -93,7 +93,7 @@ def _project(runtime: Runtime, turn: int) -> float:
 
 
 def _ends(here: Ground) -> dict[int, int]:
-    consumer = KafkaConsumer(bootstrap_servers=here.config.kafka, metrics_enabled=False, group_id=None)
+    consumer = KafkaConsumer(bootstrap_servers=here.config.kafka, group_id=None)
     where = [TopicPartition(topic_of("assignment"), n) for n in range(here.config.kafka_partitions)]
     found = {one.partition: end for one, end in consumer.end_offsets(where).items()}
     consumer.close(autocommit=False)

@@ -63,9 +63,7 @@ def _relay(runtime: Runtime, turn: int) -> float:
 
 def messages_of(here: Ground, service: str, number: int) -> list[dict[str, Any]]:
     """What a topic holds, as a producer sends it, in the order of the log."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=here.config.kafka, metrics_enabled=False, group_id=None, enable_auto_commit=False
-    )
+    consumer = KafkaConsumer(bootstrap_servers=here.config.kafka, group_id=None, enable_auto_commit=False)
     topic = topic_of(service)
     where = [TopicPartition(topic, n) for n in range(here.config.kafka_partitions)]
     consumer.assign(where)
