@@ -379,8 +379,8 @@ class KafkaFollower:
             self._unproven.clear()
             self._lag.clear()
         new = self._consumer.assignment() - self._sought
-        for where in new:
-            self._seek(where, mark_of(self._sources[where.topic], where.partition))
+        for where, end in _ends(self._consumer, list(new)).items() if new else ():
+            self._seek(where, mark_of(self._sources[where.topic], where.partition), end)
         batches = []
         for where, records in found.items():
             if where in new or where not in self._sought:
@@ -460,9 +460,10 @@ class KafkaFollower:
         )
         self._consumer.subscribe(topics=sorted(self._sources), listener=self._listener)
 
-    def _seek(self, where: TopicPartition, mark: Mark) -> None:
-        # To the last record handled, not behind it: it proves that the topic is still the one it was.
-        self._consumer.seek(where, max(mark.place, 0))
+    def _seek(self, where: TopicPartition, mark: Mark, end: int) -> None:
+        # To the last record handled, not behind it: it proves that the topic is still the one it was. A topic that ends
+        # before it is another one; at its very end nothing would come, and nothing be noticed, until one more is sent.
+        self._consumer.seek(where, mark.place if 0 <= mark.place < end else 0)
         self._sought.add(where)
         if mark.place >= 0:
             self._unproven[where] = mark

@@ -168,6 +168,24 @@ def test_what_is_published_again_changes_nothing(opened: Opened) -> None:
     assert (ward.app.log.max_notification_id(), ward.holes(), ward.parked()) == (2 * UNITS, [], [])
 
 
+def test_a_topic_made_anew_that_ends_where_the_mark_stands_is_read_from_its_beginning(opened: Opened) -> None:
+    ward = opened["ward"]
+    register(opened, 9)
+    while ward.relay.step():  # type: ignore[union-attr]
+        pass
+    held = [partition_of(stable_id("unit", f"u{n}"), 3) for n in range(9)]
+    assert set(held) == {0, 1, 2}
+    follower = kafka.KafkaFollower(ward.config, "ward", "test", ["ward"], 0.1)
+    came: list[Batch] = []
+    for _ in range(100):
+        # The topic of before held one record more in each partition, and that one was the last to be handled.
+        came += follower.poll(lambda _, partition: Mark(position=100, place=held.count(partition)))
+        if sum(len(batch.rows) for batch in came) == 9:
+            break
+    follower.close()
+    assert sorted(row.id for batch in came for row in batch.rows) == [*range(1, 10)]
+
+
 def test_a_source_that_brings_nothing_pressing_is_looked_at_less_often(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
