@@ -15,15 +15,13 @@ from typing import Any
 from uuid import UUID
 
 from services.demo.stage import free_ports
-from services.enterprise.domain.credit_code import check_digit
 from services.suite import SUITE, Process, web_of, worker_of
 from shared import postgres
-from shared.aggregate import Act
 from shared.case_id import case_id
 from shared.clock import system_clock
 from shared.service import open_service
-from shared.testing import an_act
 from shared.web.auth import Role
+from tests import town
 from tests.bench import hops
 from tests.bench.components import Ground, ground, post, ready, running, token
 
@@ -41,13 +39,6 @@ ROLES = (
     ("notify", "project"),
 )
 """Beside enterprise's web process: the processes that the way leads through, and those that open the case."""
-CODE = "91150623MA0N00001" + check_digit("91150623MA0N00001")
-TOWN = {"gov": "government", "office": "office"}
-POSTS = {
-    "gov/main-leader": "main_leader",
-    "gov/vice-leader": "vice_leader",
-    "office/head": "unit_head",
-}
 
 
 def run() -> list[str]:
@@ -57,16 +48,20 @@ def run() -> list[str]:
         here.postgres.stop()
         here.postgres.start()
         here.migrate("assignment", "enterprise", "supervision", "notify", clock=system_clock)
-        table = _town(here)
+        town.found(here.config, system_clock)
         (port,) = free_ports(1)
         web = web_of("enterprise", here.config, port)
         workers = [worker_of(service, here.config, role=role) for service, role in ROLES]
         with running(web, *workers):
             ready(port)
             clerk = token(
-                here.config, system_clock(), unit="office", post="office/head", role=Role.government_office
+                here.config,
+                system_clock(),
+                unit=town.CLERK["unit"],
+                post=town.CLERK["post"],
+                role=Role(town.CLERK["role"]),
             )
-            blowing = Blowing(here, port, clerk, table, [web, *workers])
+            blowing = Blowing(here, port, clerk, _table_of_notices(here), [web, *workers])
             blowing.measure(WARM_UP)
             lines = [blowing.measure(rate) for rate in RATES]
         assert here.broker is not None
@@ -79,37 +74,13 @@ def run() -> list[str]:
     return lines
 
 
-def _town(here: Ground) -> str:
-    """Units and posts, known to every service; the rulebook released. The name of notify's table of notices."""
-    runtimes = {
-        name: open_service(service, here.config, system_clock, wait=0.1) for name, service in SUITE.items()
-    }
+def _table_of_notices(here: Ground) -> str:
+    runtime = open_service(SUITE["notify"], here.config, system_clock)
     try:
-        assignment: Any = runtimes["assignment"].app
-        for unit, kind in TOWN.items():
-            assignment.register_unit(_act(), unit=unit, name=f"{unit}局", kind=kind)
-        for of_post, role in POSTS.items():
-            assignment.create_post(_act(), post=of_post, title=of_post, role=role)
-        enterprise: Any = runtimes["enterprise"].app
-        enterprise.register_enterprise(_act(), credit_code=CODE, name="煤化工公司")
-        runtimes["supervision"].start("tick")
-        last = runtimes["assignment"].app.log.max_notification_id()
-        for runtime in runtimes.values():
-            while runtime.relay is not None and runtime.relay.step():
-                pass
-        for name in ("enterprise", "notify"):
-            while not runtimes[name].views.reached("assignment", last or 0):
-                runtimes[name].views.project(runtimes[name].follower)
-        views = runtimes["notify"].views
-        with views.reading() as connection:
-            return views.table(connection, "notices").name
+        with runtime.views.reading() as connection:
+            return runtime.views.table(connection, "notices").name
     finally:
-        for runtime in runtimes.values():
-            runtime.close()
-
-
-def _act() -> Act:
-    return an_act(system_clock(), unit="office", post="office/head", role="government_office")
+        runtime.close()
 
 
 class Blowing:
@@ -145,13 +116,7 @@ class Blowing:
 
     def _blow(self, connection: HTTPConnection, number: int, headers: dict[str, str]) -> Any:
         key = f"{self._turn}-{number}"
-        body = {
-            "credit_code": CODE,
-            "category": "用地",
-            "title": f"项目{key}用地手续",
-            "text": "已等三个月。",
-            "channel": "phone",
-        }
+        body = town.a_whistle(f"项目{key}用地手续")
         answer = post(connection, "/api/v1/whistles", body, {**headers, "Idempotency-Key": key})
         return {**answer, "case": str(case_id("whistle", UUID(answer["id"])))}
 
@@ -190,7 +155,7 @@ class Blowing:
         last = time.perf_counter()
         with postgres.connect(self._here.config.database_of("notify"), autocommit=True) as connection:
             while len(came) < len(cases) and time.perf_counter() - last < PATIENCE:
-                found = dict(connection.execute(look, ("office", list(cases))).fetchall())
+                found = dict(connection.execute(look, (town.CLERK["unit"], list(cases))).fetchall())
                 if len(found) > len(came):
                     came, last = found, time.perf_counter()
                 time.sleep(LOOK_SECONDS)

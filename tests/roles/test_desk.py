@@ -1,0 +1,59 @@
+"""A desk is told of a whistle whatever becomes of supervision (decision 10)."""
+
+from uuid import UUID
+
+from shared.case_id import case_id
+from shared.events import enterprise, notify, supervision
+from shared.web.auth import Role
+from tests import town
+from tests.faults.cluster import Member, until
+from tests.roles.site import NOW, Client, Site
+
+
+def _count(site: Site, service: str, topic: str) -> int:
+    return int(site.rows(service, f"SELECT count(*) FROM {service}_events WHERE topic=%s", topic)[0][0])
+
+
+def _heard(site: Site) -> int:
+    """How many facts of its case supervision has, once notify has reacted to the last of them."""
+    [(known, last)] = site.rows(
+        "supervision", "SELECT count(*), max(notification_id) FROM supervision_events"
+    )
+    marks = "SELECT max(position) FROM inbox_marks WHERE consumer='react' AND source='supervision'"
+    return int(known) - 1 if site.rows("notify", marks)[0][0] == last else 0  # the first is the rulebook's
+
+
+def _tail(members: list[Member]) -> str:
+    return "\n".join(f"{one.name}: {one.tail()}" for one in members)
+
+
+def test_the_desk_is_told_while_no_process_of_supervision_runs_and_not_again_when_they_come_back(
+    site: Site,
+) -> None:
+    town.found(site.direct, lambda: NOW)
+    web = site.add("enterprise", "web")
+    inbox = site.add("notify", "web")
+    site.add("enterprise", "relay")
+    for role in ("react", "relay", "project"):
+        site.add("notify", role)
+    site.wait_until_ready()
+    assert "supervision" not in {one.service for one in site.members}
+
+    blown = Client(site, web, post=town.CLERK["post"]).post(
+        "/api/v1/whistles", town.a_whistle("项目用地手续")
+    )
+    assert blown.status == 201, blown
+    case = case_id("whistle", UUID(blown.body["id"]))
+    head = Client(site, inbox, post=town.DESK_HEAD, role=Role.unit_head)
+    mine = f"/api/v1/notices?case_id={case}"
+    until(lambda: head.get(mine).body["items"] != [], lambda: _tail(site.members))
+    [notice] = head.get(mine).body["items"]
+    assert (notice["level"], notice["state"]) == ("assigned", "open")
+    assert _count(site, "supervision", supervision.CaseOpened.TOPIC) == 0
+
+    for role in ("react", "relay"):
+        site.add("supervision", role)
+    until(lambda: _heard(site) == 4, lambda: _tail(site.members))
+    assert head.get(mine).body["items"] == [notice]
+    assert _count(site, "enterprise", enterprise.WhistleBlown.TOPIC) == 1
+    assert _count(site, "notify", notify.NoticeIssued.TOPIC) == 1
