@@ -9,10 +9,11 @@ from shared.clock import Clock
 from shared.config import Config
 from shared.service import open_service
 from shared.testing import an_act
+from shared.web.auth import Role
 
 CREDIT_CODE = "91150623MA0N00001" + check_digit("91150623MA0N00001")
-CLERK = {"unit": "office", "post": "office/head", "role": "government_office"}
 DESK_HEAD = "office/head"
+CLERK = {"unit": "office", "post": DESK_HEAD, "role": Role.government_office}
 UNITS = {"gov": "government", "office": "office"}
 POSTS = {"gov/main-leader": "main_leader", "gov/vice-leader": "vice_leader", DESK_HEAD: "unit_head"}
 
@@ -28,7 +29,7 @@ def a_whistle(title: str) -> dict[str, str]:
     }
 
 
-def found(config: Config, clock: Clock) -> None:
+def establish(config: Config, clock: Clock) -> None:
     """Units and posts, the enterprise, the rulebook; told over Kafka to whoever needs them for a whistle."""
     runtimes = {name: open_service(service, config, clock, wait=0.1) for name, service in SUITE.items()}
 

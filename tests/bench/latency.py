@@ -20,7 +20,6 @@ from shared import postgres
 from shared.case_id import case_id
 from shared.clock import system_clock
 from shared.service import open_service
-from shared.web.auth import Role
 from tests import town
 from tests.bench import hops
 from tests.bench.components import Ground, ground, post, ready, running, token
@@ -48,19 +47,13 @@ def run() -> list[str]:
         here.postgres.stop()
         here.postgres.start()
         here.migrate("assignment", "enterprise", "supervision", "notify", clock=system_clock)
-        town.found(here.config, system_clock)
+        town.establish(here.config, system_clock)
         (port,) = free_ports(1)
         web = web_of("enterprise", here.config, port)
         workers = [worker_of(service, here.config, role=role) for service, role in ROLES]
         with running(web, *workers):
             ready(port)
-            clerk = token(
-                here.config,
-                system_clock(),
-                unit=town.CLERK["unit"],
-                post=town.CLERK["post"],
-                role=Role(town.CLERK["role"]),
-            )
+            clerk = token(here.config, system_clock(), **town.CLERK)
             blowing = Blowing(here, port, clerk, _table_of_notices(here), [web, *workers])
             blowing.measure(WARM_UP)
             lines = [blowing.measure(rate) for rate in RATES]

@@ -231,6 +231,10 @@ class Site:
 
     # -- looking ---------------------------------------------------------------------------------------------
 
+    def tail(self) -> str:
+        """The end of each process's log."""
+        return "\n".join(f"{one.name}: {one.tail()}" for one in self.members)
+
     def rows(self, service: str, sql: str, *parameters: Any) -> list[Any]:
         """What a service's own database holds, past the proxies."""
         with psycopg.connect(self.direct.database_of(service), autocommit=True) as connection:

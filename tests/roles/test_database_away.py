@@ -130,7 +130,7 @@ def _away(site: Site, web: Member, how: str, seconds: float) -> None:
     written = client.register_unit(f"{how[0]}-after")
     assert written.status == 201, written
     read = f"/api/v1/units?at_least={written.headers['Duban-Position']}"
-    until(lambda: client.get(read).status == 200, lambda: "\n".join(one.tail() for one in site.members))
+    until(lambda: client.get(read).status == 200, site.tail)
     site.wait_until_ready()
     worked = time.monotonic() - back
     assert served < RETURN

@@ -43,7 +43,7 @@ def test_events_are_applied_although_idle_connections_are_cut(site: Site) -> Non
         assert written.status == 201, written
         began = time.monotonic()
         read = f"/api/v1/units?at_least={written.headers['Duban-Position']}"
-        until(lambda: client.get(read).status == 200, lambda: "\n".join(one.tail() for one in workers))
+        until(lambda: client.get(read).status == 200, site.tail)
         return time.monotonic() - began
 
     undisturbed = [seconds_until_applied(f"a{number}") for number in range(3)]
@@ -123,7 +123,8 @@ def _units(site: Site) -> set[str]:
 def test_a_save_of_which_nobody_was_told_is_found_by_polling(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workers = [site.add("assignment", "relay", poll_seconds=POLL), site.add("assignment", "project")]
+    site.add("assignment", "relay", poll_seconds=POLL)
+    site.add("assignment", "project")
     site.wait_until_ready()
     told = []
     monkeypatch.setattr(PostgresLog, "_notify_channel", lambda *_: told.append(1))
@@ -132,7 +133,7 @@ def test_a_save_of_which_nobody_was_told_is_found_by_polling(
         register(writer, name)
         until(
             lambda name=name: name in _units(site),
-            lambda: "\n".join(one.tail() for one in workers),
+            site.tail,
             2 * POLL + MACHINE,
         )
     writer.close()

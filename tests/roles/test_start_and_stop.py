@@ -59,7 +59,7 @@ def test_every_role_starts_with_database_and_broker_away_and_works_when_they_com
     written = client.register_unit("new")
     assert written.status == 201
     read = f"/api/v1/units?at_least={written.headers['Duban-Position']}"
-    until(lambda: client.get(read).status == 200, lambda: "\n".join(one.tail() for one in members))
+    until(lambda: client.get(read).status == 200, site.tail)
     for member in members[1:]:
         shown = {name.partition("{")[0] for name in member.metrics()}
         assert shown >= GAUGES, member.name

@@ -65,9 +65,6 @@ def test_two_ticks_miss_each_deadline_once_and_none_early(
             site.rows("supervision", "SELECT count(*) FROM supervision_events WHERE topic=%s", topic)[0][0]
         )
 
-    def tail() -> str:
-        return "\n".join(f"{one.name}: {one.tail()}" for one in [project, *ticks])
-
     kills = 0
 
     def kill_one() -> None:
@@ -93,7 +90,7 @@ def test_two_ticks_miss_each_deadline_once_and_none_early(
         if wanted > missed():
             time.sleep(chance.uniform(0.0, 0.3))
             kill_one()
-        until(lambda: missed() >= wanted, lambda: f"{missed()} of {wanted} at {moment}\n{tail()}")  # noqa: B023
+        until(lambda: missed() >= wanted, lambda: f"{missed()} of {wanted} at {moment}\n{site.tail()}")  # noqa: B023
         moment += timedelta(hours=24)
     site.wait_until_ready()
     time.sleep(1)  # what would speak a second time has had its turns
