@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from shared import logs
+from shared.memory import Rounds
 from shared.metrics import REGISTRY
 from shared.trouble import TROUBLE
 
@@ -37,7 +38,9 @@ class Worker:
         """
         wait = 0.1
         steps: Sequence[Step] | None = None
+        rounds = Rounds()
         while not self.stop.is_set():
+            rounds.look()
             try:
                 if steps is None:
                     steps = begin()

@@ -5,7 +5,6 @@ from typing import Any
 from services.enterprise.domain.credit_code import check_digit
 from services.suite import SUITE
 from shared.aggregate import Act
-from shared.clock import Clock
 from shared.config import Config
 from shared.service import open_service
 from shared.testing import an_act
@@ -29,8 +28,9 @@ def a_whistle(title: str) -> dict[str, str]:
     }
 
 
-def establish(config: Config, clock: Clock) -> None:
+def establish(config: Config) -> None:
     """Units and posts, the enterprise, the rulebook; told over Kafka to whoever needs them for a whistle."""
+    clock = config.make_clock()
     runtimes = {name: open_service(service, config, clock, wait=0.1) for name, service in SUITE.items()}
 
     def act() -> Act:

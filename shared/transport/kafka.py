@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from eventsourcing.persistence import Notification
@@ -34,6 +34,7 @@ from kafka.admin import (
 )
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError, SecurityDisabledError, TopicAlreadyExistsError
+from kafka.net.compat import KafkaNetClient
 from kafka.partitioner import murmur2
 
 from shared import logs
@@ -42,6 +43,8 @@ from shared.events.base import message_id
 from shared.inbox import Batch, Mark
 from shared.transport import MarkOf
 from shared.trouble import BrokerAway
+
+T = TypeVar("T")
 
 log = logs.log("kafka")
 
@@ -72,6 +75,26 @@ def _named() -> Iterator[None]:
         yield
     except KafkaError as error:
         raise BrokerAway(f"{type(error).__name__}: {error}") from error
+
+
+def _made(kind: Callable[..., T], **settings: Any) -> T:
+    """A client of the broker; one that cannot be made ends what it has begun. Raises BrokerAway.
+
+    kafka-python 3.0.12 does not: of every consumer that found no broker a thread was left, with its sockets.
+    """
+    begun: list[Any] = []
+
+    def begin(**given: Any) -> Any:
+        begun.append(KafkaNetClient(**given))
+        return begun[-1]
+
+    try:
+        with _named():
+            return kind(**settings, kafka_client=begin)
+    except BaseException:
+        for one in begun:
+            one.close()
+        raise
 
 
 def _ends(consumer: Any, where: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
@@ -191,18 +214,18 @@ class KafkaPublisher:
 
     def __init__(self, config: Config, service: str) -> None:
         self._service, self._topic = service, topic_of(service)
-        with _named():
-            self._producer = KafkaProducer(
-                **client_settings(config),
-                client_id=f"duban-{service}-relay",
-                enable_idempotence=True,
-                acks="all",
-                linger_ms=LINGER_MS,
-                batch_size=65_536,
-                allow_auto_create_topics=False,
-                max_block_ms=5000,
-                delivery_timeout_ms=int(ACKNOWLEDGED_WITHIN * 1000),
-            )
+        self._producer = _made(
+            KafkaProducer,
+            **client_settings(config),
+            client_id=f"duban-{service}-relay",
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=LINGER_MS,
+            batch_size=65_536,
+            allow_auto_create_topics=False,
+            max_block_ms=5000,
+            delivery_timeout_ms=int(ACKNOWLEDGED_WITHIN * 1000),
+        )
         try:
             with _named():
                 self.partitions = len(self._producer.partitions_for(self._topic) or ())
@@ -256,7 +279,8 @@ def publish_checkpoint(config: Config, service: str, size: int, note: str) -> No
     let the broker forget the first.
     """
     with _named():
-        producer = KafkaProducer(
+        producer = _made(
+            KafkaProducer,
             **client_settings(config),
             client_id=f"duban-{service}-seal",
             acks="all",
@@ -444,7 +468,8 @@ class KafkaFollower:
         self.rewind()
 
     def _open(self) -> None:
-        self._consumer = KafkaConsumer(
+        self._consumer = _made(
+            KafkaConsumer,
             **client_settings(self._config),
             client_id=self._group,
             group_id=self._group,
@@ -528,7 +553,8 @@ class KafkaReplay:
 
     def __init__(self, config: Config, source: str) -> None:
         self._source, topic = source, topic_of(source)
-        self._consumer = KafkaConsumer(
+        self._consumer = _made(
+            KafkaConsumer,
             **client_settings(config),
             group_id=None,
             auto_offset_reset="earliest",
@@ -537,8 +563,12 @@ class KafkaReplay:
             fetch_max_wait_ms=FETCH_WAIT_MS,
             max_poll_records=LIMIT * 5,
         )
-        with _named():
-            known = self._consumer.partitions_for_topic(topic) or ()
+        try:
+            with _named():
+                known = self._consumer.partitions_for_topic(topic) or ()
+        except BaseException:
+            self.close()
+            raise
         self._where = [TopicPartition(topic, n) for n in sorted(known)]
         self._consumer.assign(self._where)
         self._consumer.seek_to_beginning(*self._where)
@@ -589,8 +619,12 @@ def last_rows(config: Config, service: str, partitions: int) -> list[Notificatio
 
 def _last_rows(config: Config, service: str, partitions: int) -> list[Notification | None]:
     topic = topic_of(service)
-    consumer = KafkaConsumer(
-        **client_settings(config), group_id=None, enable_auto_commit=False, fetch_max_wait_ms=50
+    consumer = _made(
+        KafkaConsumer,
+        **client_settings(config),
+        group_id=None,
+        enable_auto_commit=False,
+        fetch_max_wait_ms=50,
     )
     try:
         where = [TopicPartition(topic, n) for n in range(partitions)]
@@ -637,7 +671,7 @@ def apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[str
 
 
 def _apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[str]:
-    admin = KafkaAdminClient(**reaching_the_broker(config))
+    admin = _made(KafkaAdminClient, **reaching_the_broker(config))
     try:
         done: list[str] = []
         for service in reads:

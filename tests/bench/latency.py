@@ -47,7 +47,7 @@ def run() -> list[str]:
         here.postgres.stop()
         here.postgres.start()
         here.migrate("assignment", "enterprise", "supervision", "notify", clock=system_clock)
-        town.establish(here.config, system_clock)
+        town.establish(here.config)
         (port,) = free_ports(1)
         web = web_of("enterprise", here.config, port)
         workers = [worker_of(service, here.config, role=role) for service, role in ROLES]

@@ -1,5 +1,6 @@
 """The path of an event over a real broker and a real database."""
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from eventsourcing.persistence import Notification
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
-from deploy.stack import Broker, Postgres, password_of
+from deploy.stack import Broker, Postgres, free_port, password_of
 from services.notify.reactions import NotifyReactions
 from services.supervision.reactions import SupervisionReactions
 from shared.aggregate import stable_id
@@ -386,3 +387,43 @@ def test_a_desk_waits_for_its_notice_and_nobody_for_a_clock_to_be_started() -> N
     app: Any = None  # not asked
     assert NotifyReactions(app).press(batch)
     assert not SupervisionReactions(app).press(batch)
+
+
+@pytest.fixture
+def sockets_left_behind(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """The library's, of connections that failed: found before another test runs. What it has logged holds them."""
+    yield
+    caplog.get_records("call").clear()
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+@pytest.mark.parametrize(
+    "begin",
+    [
+        lambda config: kafka.KafkaFollower(config, "ward", "project", ["ward"], 0.1).poll(
+            lambda source, partition: Mark()
+        ),
+        lambda config: kafka.KafkaReplay(config, "ward"),
+        lambda config: kafka.KafkaPublisher(config, "ward"),
+        lambda config: kafka.last_rows(config, "ward", 3),
+        lambda config: kafka.publish_checkpoint(config, "ward", 1, "note"),
+        lambda config: apply_topics(config, {"ward": ["ward"]}),
+    ],
+    ids=["follow", "replay", "publish", "last rows", "checkpoint", "topics"],
+)
+def test_who_finds_no_broker_leaves_no_thread_behind(
+    begin: Callable[[Config], object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sockets_left_behind: None,
+) -> None:
+    reaching = kafka.reaching_the_broker
+    monkeypatch.setattr(
+        kafka, "reaching_the_broker", lambda config: {**reaching(config), "bootstrap_timeout_ms": 300}
+    )
+    config = Config(data=tmp_path, database="postgresql://nobody/{service}", kafka=f"127.0.0.1:{free_port()}")
+    before = set(threading.enumerate())
+    with pytest.raises(BrokerAway):
+        begin(config)
+    assert set(threading.enumerate()) <= before

@@ -1,5 +1,6 @@
 """A desk is told of a whistle whatever becomes of supervision (decision 10)."""
 
+import multiprocessing
 from uuid import UUID
 
 from shared.case_id import case_id
@@ -7,7 +8,7 @@ from shared.events import enterprise, notify, supervision
 from shared.web.auth import Role
 from tests import town
 from tests.faults.cluster import until
-from tests.roles.site import NOW, Client, Site
+from tests.roles.site import Client, Site
 
 
 def _count(site: Site, service: str, topic: str) -> int:
@@ -24,7 +25,10 @@ def _all_is_heard(site: Site) -> bool:
 def test_the_desk_is_told_while_no_process_of_supervision_runs_and_not_again_when_they_come_back(
     site: Site,
 ) -> None:
-    town.establish(site.direct, lambda: NOW)
+    founding = multiprocessing.get_context("spawn").Process(target=town.establish, args=(site.direct,))
+    founding.start()
+    founding.join()
+    assert founding.exitcode == 0
     web = site.add("enterprise", "web")
     inbox = site.add("notify", "web")
     site.add("enterprise", "relay")

@@ -1,7 +1,9 @@
 """Every role starts whatever is there, says how it is, and ends in order whatever is there."""
 
+import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from http.client import HTTPException
 
@@ -21,6 +23,8 @@ ROLES = (
     ("notify", "deliver"),
     ("enterprise", "worker"),
 )
+LEFT_BEHIND = 3
+"""Sockets of failed connections, at least, that the broker's client leaves behind."""
 GAUGES = {
     "duban_database_up",
     "duban_missing_messages",
@@ -90,6 +94,28 @@ def test_a_relay_outlives_a_broker_that_says_nothing(site: Site) -> None:
     assert relay.metric("duban_relay_unsent") == 0
     writer.close()
     assert relay.process.stop() == 0
+
+
+def _descriptors(member: Member) -> int:
+    return len(os.listdir(f"/proc/{member.pid}/fd"))
+
+
+def test_a_broker_that_stays_away_does_not_use_up_file_descriptors(site: Site) -> None:
+    assert site.stack is not None
+    for service, role in (("assignment", "relay"), ("assignment", "project"), ("supervision", "react")):
+        site.add(service, role)
+    site.wait_until_ready()
+    before = {member.name: _descriptors(member) for member in site.members}
+    site.stack.kafka.cut()
+    most = Counter(before)
+
+    def has_given_back(member: Member) -> bool:
+        held = _descriptors(member)
+        most[member.name] = max(most[member.name], held)
+        return held < most[member.name] - LEFT_BEHIND
+
+    for member in site.members:
+        until(lambda one=member: has_given_back(one), lambda: f"{before} {most}")
 
 
 class Writing(threading.Thread):
