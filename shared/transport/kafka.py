@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
@@ -82,19 +82,16 @@ def _made(kind: Callable[..., T], **settings: Any) -> T:
 
     kafka-python 3.0.12 does not: of every consumer that found no broker a thread was left, with its sockets.
     """
-    begun: list[Any] = []
+    with _named(), ExitStack() as begun:
 
-    def begin(**given: Any) -> Any:
-        begun.append(KafkaNetClient(**given))
-        return begun[-1]
+        def begin(**given: Any) -> Any:
+            client = KafkaNetClient(**given)
+            begun.callback(client.close)
+            return client
 
-    try:
-        with _named():
-            return kind(**settings, kafka_client=begin)
-    except BaseException:
-        for one in begun:
-            one.close()
-        raise
+        made = kind(**settings, kafka_client=begin)
+        begun.pop_all()  # they are now the client's to close
+        return made
 
 
 def _ends(consumer: Any, where: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:

@@ -131,11 +131,7 @@ def test_a_save_of_which_nobody_was_told_is_found_by_polling(
     writer = site.open("assignment")
     for name in ("a1", "a2", "a3"):
         register(writer, name)
-        until(
-            lambda name=name: name in _units(site),
-            site.tail,
-            2 * POLL + MACHINE,
-        )
+        until(lambda name=name: name in _units(site), site.tail, 2 * POLL + MACHINE)
     writer.close()
     assert len(told) == 3, "a save that told nobody was what this test is about"
 
