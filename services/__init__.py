@@ -1,5 +1,5 @@
 """The four services, and what puts them together."""
 
-from shared.memory import look_rarely
+from shared.process.gc_tuning import tune_gc
 
-look_rarely()  # importing them makes a hundred thousand objects, and no garbage
+tune_gc()  # importing them makes a hundred thousand objects, and no garbage

@@ -1,34 +1,19 @@
-"""The four services together: opened in this process, or served as processes on one port."""
+"""The registry of the four services, and what is done with all of them: open, migrate, make topics."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from pathlib import Path
+from collections.abc import Iterator
 
 from services.assignment.__main__ import SERVICE as ASSIGNMENT
 from services.enterprise.__main__ import SERVICE as ENTERPRISE
 from services.notify.__main__ import SERVICE as NOTIFY
 from services.supervision.__main__ import SERVICE as SUPERVISION
-from shared import logs
-from shared.clock import Clock
-from shared.config import Config
-from shared.main import MISCONFIGURED
-from shared.people import check_keys, migrate_keys
-from shared.service import Runtime, Service, migrate, open_service
-from shared.web.server import dispatch, serve
+from shared.domain.clock import Clock
+from shared.personal_data.keystore import migrate_keys
+from shared.process.config import Config
+from shared.runtime.service import Runtime, Service, migrate, open_service
 
 SUITE: dict[str, Service] = {
     service.name: service for service in (ASSIGNMENT, SUPERVISION, ENTERPRISE, NOTIFY)
 }
-
-log = logs.log("suite")
-
-GRACE_SECONDS = 15.0
-"""How long a process may take to finish what it has in hand before it is killed."""
 
 
 def open_suite(config: Config, clock: Clock) -> dict[str, Runtime]:
@@ -39,7 +24,7 @@ def open_suite(config: Config, clock: Clock) -> dict[str, Runtime]:
 def migrate_suite(config: Config, clock: Clock) -> Iterator[str]:
     """Make or upgrade the tables of every service and of the key store on PostgreSQL; what was done, a line each.
 
-    Raises TROUBLE.
+    Raises UNAVAILABLE.
     """
     for service in SUITE.values():
         yield migrate(service, config, clock)
@@ -47,131 +32,7 @@ def migrate_suite(config: Config, clock: Clock) -> Iterator[str]:
 
 
 def make_topics(config: Config) -> list[str]:
-    """Make every service's topics, with the rights to read what it follows; what was done. Raises BrokerAway."""
-    from shared.transport.kafka import apply_topics  # which the embedded default does not need
+    """Make every service's topics, with the rights to read what it follows; what was done. Raises BrokerUnavailable."""
+    from shared.messaging.transport.kafka import apply_topics  # which the embedded default does not need
 
     return apply_topics(config, {name: service.sources() for name, service in SUITE.items()})
-
-
-def environment(config: Config, **changes: object) -> dict[str, str]:
-    """This process's environment with the configuration spelled out, for a process of the suite."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DUBAN_")}
-    settings = {f"DUBAN_{one.name.upper()}": getattr(config, one.name) for one in fields(config)}
-    settings["DUBAN_DATA"] = config.data.resolve()
-    settings |= changes
-    return {**kept, **{name: str(value) for name, value in settings.items() if value is not None}}
-
-
-@dataclass
-class Process:
-    """One process of the suite."""
-
-    name: str
-    arguments: list[str]
-    settings: Mapping[str, str]
-    log_file: Path | None = None
-    handle: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
-    asked_to_stop: bool = field(default=False, init=False)
-
-    def start(self) -> None:
-        """Start it (again)."""
-        self.asked_to_stop = False
-        output = None if self.log_file is None else self.log_file.open("ab")
-        self.handle = subprocess.Popen(
-            [sys.executable, "-m", *self.arguments],
-            env=dict(self.settings),
-            stdout=output,
-            stderr=output,
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends its children in order
-        )
-        if output is not None:
-            output.close()
-
-    def ended(self) -> int | None:
-        """Its exit code, or None while it runs."""
-        return None if self.handle is None else self.handle.poll()
-
-    def kill(self) -> None:
-        """``kill -9`` for it and the processes that it started: as a power cut would."""
-        if self.handle is not None and self.handle.poll() is None:
-            os.killpg(self.handle.pid, signal.SIGKILL)  # a web process's workers would keep its port a while
-            self.handle.wait()
-
-    def ask_to_stop(self) -> None:
-        """SIGTERM, once: a second one would cut short what it still has in hand."""
-        if self.handle is not None and self.handle.poll() is None and not self.asked_to_stop:
-            self.asked_to_stop = True
-            self.handle.terminate()
-
-    def stop(self) -> int:
-        """SIGTERM, wait, and only then kill; its exit code."""
-        if self.handle is None:
-            return 0
-        self.ask_to_stop()
-        try:
-            return self.handle.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            log.error("killed_after_grace", process=self.name, seconds=GRACE_SECONDS)
-            self.kill()
-            return 1
-
-
-def worker_of(service: str, config: Config, log_file: Path | None = None, role: str = "worker") -> Process:
-    """A worker process of a service, in one role or in all."""
-    return Process(f"{service} {role}", [f"services.{service}", role], environment(config), log_file)
-
-
-def web_of(service: str, config: Config, port: int, log_file: Path | None = None) -> Process:
-    """A service's own web process on a port of its own."""
-    return Process(
-        f"{service} web", [f"services.{service}", "web"], environment(config, DUBAN_PORT=port), log_file
-    )
-
-
-def serve_web(config: Config) -> None:
-    """The HTTP face of all four services, and of the audit over them, on one port; ends the process."""
-    check_keys(config, config.make_clock())
-    from services.audit.web import web as audit_web  # it asks all services, and so imports this module
-
-    def make() -> object:
-        clock = config.make_clock()
-        suite = open_suite(config, clock)
-        apps = {name: runtime.web() for name, runtime in suite.items()}
-        return dispatch({**apps, "audit": audit_web(config, clock)})
-
-    serve(make, host=config.host, port=config.port, log_level=config.log_level)  # type: ignore[arg-type]
-
-
-def supervise(config: Config) -> int:
-    """Run the whole suite until SIGTERM or Ctrl-C; 0 after a clean stop.
-
-    A process that dies is started again; one that dies five times within a minute, or that says it is misconfigured,
-    ends the suite with 1.
-    """
-    stopping: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda got, _: stopping.append(got))
-    processes = [Process("web", ["services", "web"], environment(config))]
-    processes += [worker_of(service, config) for service in SUITE]
-    deaths: dict[str, list[float]] = {process.name: [] for process in processes}
-    for process in processes:
-        process.start()
-    failed = False
-    while not stopping and not failed:
-        time.sleep(0.2)
-        for process in processes:
-            code = process.ended()
-            if code is None or stopping:
-                continue
-            now = time.monotonic()
-            recent = [*(then for then in deaths[process.name] if now - then < 60), now]
-            deaths[process.name] = recent
-            log.error("process_died", process=process.name, exit_code=code, times_in_a_minute=len(recent))
-            if code == MISCONFIGURED or len(recent) >= 5:
-                failed = True
-                break
-            process.start()
-    for process in processes:
-        process.ask_to_stop()
-    codes = [process.stop() for process in processes]
-    return 1 if failed or any(codes) else 0

@@ -10,11 +10,11 @@ from uuid import UUID
 
 from flask.testing import FlaskClient
 
-from shared.aggregate import Act, Aggregate
-from shared.clock import SHANGHAI
-from shared.config import Config
+from shared.domain.aggregate import Aggregate, CommandContext
+from shared.domain.clock import SHANGHAI
 from shared.events.base import VOCABULARY, Actor, Fact
-from shared.service import Runtime, Service, migrate, open_service
+from shared.process.config import Config
+from shared.runtime.service import Runtime, Service, migrate, open_service
 from shared.web.auth import Role, issue_token, load_key
 
 F = TypeVar("F", bound=Fact)
@@ -52,10 +52,10 @@ def an_act(
     post: str = "inspect/chief",
     role: str = "supervision_office",
     **more: Any,
-) -> Act:
+) -> CommandContext:
     """An act of this post at this moment, under a request key of its own."""
     key = more.pop("key", f"{post}|test-{next(_keys)}")
-    return Act(
+    return CommandContext(
         by=Actor(unit=unit, post=post),
         because=f"request:{key}",
         recorded_at=at,
@@ -136,7 +136,7 @@ class Opened(AbstractContextManager["Opened"]):
         reactor = self[service].reactor
         assert reactor is not None
         replay = reactor.follower.replay(source)
-        reactor.begin_again()  # or the first of it would be taken to be new, and the consumer Overtaken
+        reactor.begin_again()  # or the first of it would be taken to be new, and the consumer ConcurrencyConflict
         for batch in replay.up_to({0: 1_000_000_000}):
             reactor.handle([batch])
         replay.close()

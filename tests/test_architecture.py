@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from services import documents
+from services.cli import documents
 from services.suite import SUITE
 from shared.events.base import VOCABULARY, Fact
+from shared.log.codec import decode, encode
 from shared.rulebook import load_rulebook
-from shared.wire import decode, encode
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*.json"))

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from services.suite import SUITE
-from shared.backup import (
+from services.cli.backup_logs import (
     MANIFEST,
     BackupDamaged,
     BackupFolderNotEmpty,
@@ -22,8 +21,9 @@ from shared.backup import (
     back_up,
     restore,
 )
-from shared.config import Config
-from shared.service import SERVICES
+from services.suite import SUITE
+from shared.process.config import Config
+from shared.runtime.service import SERVICES
 from shared.testing import Opened, StoppedClock, an_act, shanghai
 
 NOW = shanghai("2021-02-05 10:00")

@@ -17,8 +17,8 @@ import pytest
 from click.testing import CliRunner
 from openpyxl import Workbook
 
-from services.__main__ import main
 from services.assignment.samples.build import TASK_LIST, UNITS
+from services.cli.main import main
 
 ROOT = Path(__file__).resolve().parent.parent
 

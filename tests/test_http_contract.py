@@ -13,8 +13,8 @@ from schemathesis.config import SchemathesisConfig
 
 from services.audit.web import web as audit_web
 from services.suite import SUITE, open_suite
-from shared.config import Config
-from shared.service import open_service
+from shared.process.config import Config
+from shared.runtime.service import open_service
 from shared.testing import StoppedClock, shanghai
 from shared.web.auth import Role, issue_token, load_key, undecided_routes
 

@@ -6,10 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 from services.assignment.__main__ import SERVICE as ASSIGNMENT
-from services.suite import SUITE, worker_of
-from shared.config import Config
+from services.processes import worker_of
+from services.suite import SUITE
 from shared.events import supervision
-from shared.service import open_service
+from shared.process.config import Config
+from shared.runtime.service import open_service
 from shared.testing import Opened, StoppedClock, an_act, shanghai
 
 START = shanghai("2021-01-04 09:00")

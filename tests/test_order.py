@@ -20,12 +20,12 @@ from sqlalchemy import Column, MetaData, String, Table, create_engine
 from services.enterprise.domain.credit_code import check_digit
 from services.suite import SUITE
 from services.supervision.domain import Case
-from shared.aggregate import stable_id
+from shared.domain.aggregate import stable_id
 from shared.events import assignment
 from shared.events.base import VOCABULARY, Actor, Fact, Message
+from shared.log.codec import encode, read
+from shared.readmodels.views import Row, Rows, View
 from shared.testing import Caller, Opened, StoppedClock, as_id, shanghai
-from shared.views import Row, Rows, View
-from shared.wire import encode, read
 
 Logs = dict[str, list[Message]]
 Order = Callable[[Sequence[Message]], list[Message]]
@@ -325,7 +325,7 @@ class Suite:
 
     def run(self) -> None:
         """The story."""
-        self.people()
+        self.personal_data()
         directive = self.directives()
         tasks = self.tasks(directive)
         self.whistles()

@@ -4,9 +4,9 @@ from typing import Any
 
 from services.enterprise.domain.credit_code import check_digit
 from services.suite import SUITE
-from shared.aggregate import Act
-from shared.config import Config
-from shared.service import open_service
+from shared.domain.aggregate import CommandContext
+from shared.process.config import Config
+from shared.runtime.service import open_service
 from shared.testing import an_act
 from shared.web.auth import Role
 
@@ -33,7 +33,7 @@ def establish(config: Config) -> None:
     clock = config.make_clock()
     runtimes = {name: open_service(service, config, clock, wait=0.1) for name, service in SUITE.items()}
 
-    def act() -> Act:
+    def act() -> CommandContext:
         return an_act(clock(), **CLERK)
 
     try:

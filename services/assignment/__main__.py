@@ -3,9 +3,9 @@
 from services.assignment.api import blueprint
 from services.assignment.application import Assignment
 from services.assignment.views import DirectivesView, TaskHistoryView, TaskListsView, TasksView
-from shared.main import main
-from shared.reference import REFERENCE_VIEWS
-from shared.service import Service
+from shared.readmodels.reference import REFERENCE_VIEWS
+from shared.runtime.roles import main
+from shared.runtime.service import Service
 
 SERVICE = Service(
     name="assignment",

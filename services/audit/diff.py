@@ -14,9 +14,9 @@ from services.audit.replay import Stored, columns_that_differ, stored
 from services.audit.why import Facts, is_secret
 from shared.events import supervision
 from shared.events.base import Message
-from shared.people import MASKED, KeyStore
-from shared.reference import REFERENCE_VIEWS
-from shared.views import View
+from shared.personal_data.keystore import MASKED, KeyStore
+from shared.readmodels.reference import REFERENCE_VIEWS
+from shared.readmodels.views import View
 from shared.web.auth import Role
 from shared.web.lists import ALL_SEEING
 

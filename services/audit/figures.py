@@ -14,7 +14,7 @@ from services.audit.why import FORMS, Facts, SubjectMalformed, Why, follow, is_s
 from services.enterprise.domain.rates import RATES, Record, six_rates
 from services.enterprise.views.whistles import records
 from services.supervision.application.queries import counted
-from shared.clock import SHANGHAI
+from shared.domain.clock import SHANGHAI
 from shared.events import supervision
 from shared.events.base import Message
 

@@ -22,20 +22,20 @@ from eventsourcing.persistence import Notification
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
-from services.command_line import Progress
+from services.cli.options import Progress
 from services.suite import SUITE
-from shared.application import Application
-from shared.config import Config
+from shared.application.application import Application
+from shared.domain.refusal import Refusal
 from shared.events.audit import AuditAccessed
 from shared.events.base import Message, Moment
 from shared.events.supervision import RulebookReleased
-from shared.inbox import Parked
-from shared.people import master_path
-from shared.recorder import LogRecorder, rows_of
-from shared.refusal import Refusal
-from shared.service import Runtime, open_log, open_service
+from shared.log.codec import decode
+from shared.log.recorder import LogRecorder, rows_of
+from shared.messaging.inbox import Parked
+from shared.personal_data.keystore import master_path
+from shared.process.config import Config
+from shared.runtime.service import Runtime, open_log, open_service
 from shared.web.auth import Identity, issue_token, load_key
-from shared.wire import decode
 
 KEPT = 3
 """Pasts that a process keeps to answer again quickly."""

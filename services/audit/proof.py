@@ -12,7 +12,7 @@ import click
 
 from services.audit import audit
 from services.audit.questions import Instant, asked_by_command_line, asking
-from services.command_line import seen
+from services.cli.options import seen
 from services.suite import SUITE
 from shared.audit import seal
 from shared.audit.checkpoint import BadNote, PublicKey, Shown

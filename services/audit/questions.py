@@ -24,15 +24,15 @@ from services.audit.past import Answer, Cut, Pasts
 from services.audit.recount import Recount, path_of, recount
 from services.audit.replay import Replayed, replay
 from services.audit.why import Facts, Node, Why, why
-from services.command_line import Data, Progress, config_of, seen
+from services.cli.options import Data, Progress, config_of, seen
 from services.suite import SUITE
-from shared import logs
 from shared.audit.access import act_of, record_access
-from shared.clock import SHANGHAI, Clock
-from shared.config import Config
-from shared.people import KeyStore
-from shared.refusal import Refusal
-from shared.service import open_log
+from shared.domain.clock import SHANGHAI, Clock
+from shared.domain.refusal import Refusal
+from shared.personal_data.keystore import KeyStore
+from shared.process import logs
+from shared.process.config import Config
+from shared.runtime.service import open_log
 from shared.web.auth import Identity, Role
 from shared.web.lists import ALL_SEEING
 
@@ -67,18 +67,18 @@ class Questions:
         self.config, self.clock = config, clock
         self.logs = {name: open_log(config, name, clock) for name in SUITE}
         self.pasts = Pasts(config, self.logs, clock)
-        self.people = KeyStore(config, clock)
+        self.personal_data = KeyStore(config, clock)
         self._facts = Facts()
 
     def close(self) -> None:
         """Let go of files and connections."""
         self.pasts.close()
-        self.people.close()
+        self.personal_data.close()
         for application in self.logs.values():
             application.close()
 
     def away(self) -> list[str]:
-        """Reads something of every log. Raises TROUBLE."""
+        """Reads something of every log. Raises UNAVAILABLE."""
         for application in self.logs.values():
             application.log.max_notification_id()
         return []
@@ -132,7 +132,7 @@ class Questions:
         with self.pasts.alone():
             facts = self._read_on()
             before, after = self.pasts.at(since, progress), self.pasts.at(until, progress)
-            changed = changes(before, after, who.role, self.people, item=item, unit=unit)
+            changed = changes(before, after, who.role, self.personal_data, item=item, unit=unit)
             whole = item is None and unit is None
             judged = otherwise(before, after, facts, None if whole else changed, cleared=cleared)
         return {

@@ -15,11 +15,11 @@ from services.audit.why import Facts, is_secret, subjects
 from services.suite import SUITE
 from services.supervision.domain import Case
 from services.supervision.domain.streaks import naming_streaks
-from shared.application import Application
-from shared.config import Config
+from shared.application.application import Application
+from shared.domain.refusal import Refusal
 from shared.events import supervision
-from shared.refusal import Refusal
-from shared.service import open_service
+from shared.process.config import Config
+from shared.runtime.service import open_service
 from shared.web.auth import Identity
 
 ATTEMPTS = 5

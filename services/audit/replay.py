@@ -14,18 +14,18 @@ import msgspec
 from sqlalchemy import select
 
 from services.audit.past import copy_log, fold, scratch_config, with_its_rulebook
-from services.command_line import Progress
+from services.cli.options import Progress
 from services.suite import SUITE
-from shared.application import Application
-from shared.config import Config
-from shared.inbox import Batch
-from shared.people import masked
-from shared.recorder import LogRecorder
-from shared.refusal import Refusal
-from shared.service import Service, open_service
-from shared.transport import MarkOf
-from shared.transport.embedded import EmbeddedReplay, batch_of
-from shared.views import CONSUMER, Views
+from shared.application.application import Application
+from shared.domain.refusal import Refusal
+from shared.log.recorder import LogRecorder
+from shared.messaging.inbox import Batch
+from shared.messaging.transport import PositionOf
+from shared.messaging.transport.embedded import EmbeddedReplay, batch_of
+from shared.personal_data.keystore import masked
+from shared.process.config import Config
+from shared.readmodels.views import CONSUMER, Views
+from shared.runtime.service import Service, open_service
 
 COMMAND_PATIENCE = 300.0
 """Seconds that one wait for the database may last while whole tables are read."""
@@ -144,7 +144,7 @@ class Received:
         }
         self._last = dict.fromkeys(logs, 0)
 
-    def poll(self, mark_of: MarkOf) -> list[Batch]:
+    def poll(self, position_of: PositionOf) -> list[Batch]:
         """See Follower; empty only at the end."""
         batches = []
         for rest in self._open.values():

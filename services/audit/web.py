@@ -12,11 +12,11 @@ from services.audit import audit
 from services.audit.past import Cut
 from services.audit.questions import Questions
 from services.suite import SUITE
-from shared.clock import Clock
-from shared.config import Config
-from shared.main import settings
-from shared.people import check_keys
-from shared.trouble import TROUBLE
+from shared.domain.clock import Clock
+from shared.log.unavailable import UNAVAILABLE
+from shared.personal_data.keystore import check_keys
+from shared.process.config import Config
+from shared.runtime.roles import settings
 from shared.web.app import create_app
 from shared.web.auth import Role, allow, load_key, verifier
 from shared.web.http import BaseSchema, Blueprint, Moment, Text, context
@@ -275,7 +275,7 @@ def web(config: Config, clock: Clock) -> Flask:
     def unready() -> list[str]:
         try:
             return asked.away()
-        except TROUBLE as error:
+        except UNAVAILABLE as error:
             return [f"the database is away: {error}"]
 
     return create_app(

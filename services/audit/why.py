@@ -19,18 +19,18 @@ from eventsourcing.persistence import Notification, StoredEvent
 from services.audit.words import statement, title_of
 from services.supervision.domain import Case, Terms
 from services.supervision.domain.rounds import ANSWER
-from shared.application import Application, NoSuchThing
+from shared.application.application import Application, NoSuchThing
 from shared.audit.secrecy import Logged, withheld
 from shared.calendar import Calendar
-from shared.clock import SHANGHAI
+from shared.domain.clock import SHANGHAI
+from shared.domain.refusal import Refusal
 from shared.events import assignment, enterprise, notify, supervision
 from shared.events.audit import AuditAccessed
 from shared.events.base import Fact, Message, message_id
-from shared.recorder import rows_of
-from shared.reference import calendar_of
-from shared.refusal import Refusal
+from shared.log.codec import WireMapper, read
+from shared.log.recorder import rows_of
+from shared.readmodels.reference import calendar_of
 from shared.rulebook import Rulebook, parse_rulebook
-from shared.wire import WireMapper, read
 
 MOST_NODES = 2000
 """Facts in one answer; beyond them it says that there are more."""

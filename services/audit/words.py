@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from shared.clock import SHANGHAI
+from shared.domain.clock import SHANGHAI
 from shared.events.base import VOCABULARY, Fact
 from shared.rulebook import Rulebook
 

@@ -9,8 +9,8 @@ import click
 from services.demo.stage import Deviation, Stage, moment
 from services.demo.story import Story
 from services.suite import open_suite
-from shared.clock import SteppedClock
-from shared.config import Config
+from shared.domain.clock import SteppedClock
+from shared.process.config import Config
 
 
 def tell(folder: Path | None = None, language: str = "zh", config: Config | None = None) -> int:

@@ -12,10 +12,11 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from services.suite import SUITE, Process, web_of, worker_of
-from shared.clock import SHANGHAI, SteppedClock
-from shared.config import Config
-from shared.service import Service
+from services.processes import Process, web_of, worker_of
+from services.suite import SUITE
+from shared.domain.clock import SHANGHAI, SteppedClock
+from shared.process.config import Config
+from shared.runtime.service import Service
 from shared.web.auth import Role, issue_token, load_key
 
 WAIT_SECONDS = 60.0

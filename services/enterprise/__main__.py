@@ -6,9 +6,9 @@ from services.enterprise.api import BLUEPRINTS
 from services.enterprise.application import DUE_AT_ONCE, EnterpriseApplication
 from services.enterprise.views import VIEWS
 from services.enterprise.views.rating_windows import ended_windows
-from shared.reference import REFERENCE_VIEWS
-from shared.service import Service
-from shared.worker import Step
+from shared.readmodels.reference import REFERENCE_VIEWS
+from shared.runtime.service import Service
+from shared.runtime.worker import Step
 
 
 def steps(app: EnterpriseApplication) -> Sequence[Step]:
@@ -31,6 +31,6 @@ SERVICE = Service(
 )
 
 if __name__ == "__main__":
-    from shared.main import main
+    from shared.runtime.roles import main
 
     main(SERVICE)

@@ -26,13 +26,13 @@ from services.enterprise.domain.refusals import (
     UnknownWhistle,
 )
 from services.enterprise.views.whistles import records
-from shared.aggregate import SUITE_UNIT, Act, stable_id
-from shared.application import AlreadyExists, NoSuchThing
-from shared.clock import local_day
+from shared.application.application import AlreadyExists, NoSuchThing
+from shared.application.result import CommandResult
+from shared.domain.aggregate import SUITE_UNIT, CommandContext, stable_id
+from shared.domain.clock import local_day
+from shared.domain.refusal import Refusal
 from shared.events.base import Actor
-from shared.refusal import Refusal
-from shared.service import ServiceApplication
-from shared.written import Written
+from shared.runtime.service import ServiceApplication
 
 DESK = "office"
 """The unit id of the government office, the desk at which whistles arrive unless another one is named."""
@@ -48,7 +48,7 @@ class EnterpriseApplication(ServiceApplication):
 
     # -- enterprises ----------------------------------------------------------------------------------------------
 
-    def register_enterprise(self, act: Act, *, credit_code: str, **what: Any) -> Written:
+    def register_enterprise(self, act: CommandContext, *, credit_code: str, **what: Any) -> CommandResult:
         """企业登记. Raises AlreadyExists and what Enterprise.register refuses."""
         check_credit_code(credit_code)
         enterprise = Enterprise.register(act, credit_code=credit_code, **what)
@@ -59,7 +59,7 @@ class EnterpriseApplication(ServiceApplication):
 
     def blow_whistle(
         self,
-        act: Act,
+        act: CommandContext,
         *,
         credit_code: str | None = None,
         category: str,
@@ -68,7 +68,7 @@ class EnterpriseApplication(ServiceApplication):
         leader_post: str | None = None,
         repeats: UUID | None = None,
         **what: Any,
-    ) -> Written:
+    ) -> CommandResult:
         """企业吹哨: numbered in the register of the year in which it is registered, and linked if it is a repeat."""
         if credit_code is None and act.role != "enterprise":
             raise CreditCodeNeeded()
@@ -111,7 +111,7 @@ class EnterpriseApplication(ServiceApplication):
         )
         return self.commit(act, whistle, register, concern, location=f"/api/v1/whistles/{whistle.id}")
 
-    def link_repeat(self, act: Act, whistle_id: UUID, *, earlier: UUID) -> Written:
+    def link_repeat(self, act: CommandContext, whistle_id: UUID, *, earlier: UUID) -> CommandResult:
         """重复诉求关联, named by the clerk."""
         whistle = self._whistle(act, whistle_id)
         whistle.link_repeat(act, self._named(act, earlier, "earlier"))
@@ -119,13 +119,13 @@ class EnterpriseApplication(ServiceApplication):
 
     def route_whistle(
         self,
-        act: Act,
+        act: CommandContext,
         whistle_id: UUID,
         *,
         lead_unit: str,
         post: str | None = None,
         supporters: Sequence[str] = (),
-    ) -> Written:
+    ) -> CommandResult:
         """派单: without a post it goes to the lead unit's main head."""
         whistle = self._whistle(act, whistle_id)
         self.reference.unit(lead_unit, field="lead_unit")
@@ -143,22 +143,24 @@ class EnterpriseApplication(ServiceApplication):
         )
         return self.commit(act, whistle)
 
-    def return_whistle(self, act: Act, whistle_id: UUID, *, reason: str, suggested_unit: str) -> Written:
+    def return_whistle(
+        self, act: CommandContext, whistle_id: UUID, *, reason: str, suggested_unit: str
+    ) -> CommandResult:
         """退单."""
         whistle = self._whistle(act, whistle_id)
         self.reference.unit(suggested_unit, field="suggested_unit")
         whistle.return_it(act, reason=reason, suggested_unit=suggested_unit)
         return self.commit(act, whistle)
 
-    def contact_enterprise(self, act: Act, whistle_id: UUID, **what: Any) -> Written:
+    def contact_enterprise(self, act: CommandContext, whistle_id: UUID, **what: Any) -> CommandResult:
         """联系企业."""
         whistle = self._whistle(act, whistle_id)
         whistle.contact(act, within=self._main(whistle), **what)
         return self.commit(act, whistle)
 
     def propose_plan(
-        self, act: Act, whistle_id: UUID, *, plan: str, steps: Sequence[str], promised_on: date
-    ) -> Written:
+        self, act: CommandContext, whistle_id: UUID, *, plan: str, steps: Sequence[str], promised_on: date
+    ) -> CommandResult:
         """提出服务方案, at the latest for the 30th working day after the whistle."""
         whistle = self._whistle(act, whistle_id)
         clocks = clocks_of(self.rulebook, self.reference.calendar(), whistle.blown_at)
@@ -167,13 +169,13 @@ class EnterpriseApplication(ServiceApplication):
         )
         return self.commit(act, whistle)
 
-    def agree_plan(self, act: Act, whistle_id: UUID) -> Written:
+    def agree_plan(self, act: CommandContext, whistle_id: UUID) -> CommandResult:
         """服务确认."""
         whistle = self._whistle(act, whistle_id)
         whistle.agree_plan(act)
         return self.commit(act, whistle)
 
-    def resolve_whistle(self, act: Act, whistle_id: UUID, *, result: str) -> Written:
+    def resolve_whistle(self, act: CommandContext, whistle_id: UUID, *, result: str) -> CommandResult:
         """诉求办结: the enterprise, and every reporter merged into it, may rate from now on."""
         whistle = self._whistle(act, whistle_id)
         reporters = self._reporters(whistle)
@@ -181,7 +183,7 @@ class EnterpriseApplication(ServiceApplication):
         whistle.resolve(act, result=result, rating_until=until, reporters=reporters)
         return self.commit(act, whistle, *reporters)
 
-    def rate_whistle(self, act: Act, whistle_id: UUID, **what: Any) -> Written:
+    def rate_whistle(self, act: CommandContext, whistle_id: UUID, **what: Any) -> CommandResult:
         """企业评价."""
         whistle = self._whistle(act, whistle_id)
         main = self._main(whistle)
@@ -198,9 +200,11 @@ class EnterpriseApplication(ServiceApplication):
         if over is None or now < over:
             return False
         by = Actor(unit=SUITE_UNIT, post=self.name)
-        act = Act(by=by, because=because, recorded_at=now, happened_at=over, key=f"rating-window|{because}")
+        act = CommandContext(
+            by=by, because=because, recorded_at=now, happened_at=over, key=f"rating-window|{because}"
+        )
 
-        def close(act: Act) -> Written:
+        def close(act: CommandContext) -> CommandResult:
             whistle = self.load(Whistle, whistle_id)
             whistle.close_unrated(act)
             return self.commit(act, whistle)
@@ -210,33 +214,37 @@ class EnterpriseApplication(ServiceApplication):
         except Refusal:
             return False  # somebody was faster, e.g. withdrew it: the window will be gone from the view
 
-    def claim_infeasible(self, act: Act, whistle_id: UUID, *, legal_ground: str, explanation: str) -> Written:
+    def claim_infeasible(
+        self, act: CommandContext, whistle_id: UUID, *, legal_ground: str, explanation: str
+    ) -> CommandResult:
         """申报不可行."""
         whistle = self._whistle(act, whistle_id)
         whistle.claim_infeasible(act, legal_ground=legal_ground, explanation=explanation)
         return self.commit(act, whistle)
 
-    def review_infeasible(self, act: Act, whistle_id: UUID, *, upheld: bool, reason: str) -> Written:
+    def review_infeasible(
+        self, act: CommandContext, whistle_id: UUID, *, upheld: bool, reason: str
+    ) -> CommandResult:
         """不可行复核."""
         whistle = self._whistle(act, whistle_id)
         reporters = self._reporters(whistle)
         whistle.review_infeasible(act, upheld=upheld, reason=reason, reporters=reporters)
         return self.commit(act, whistle, *reporters)
 
-    def merge_whistle(self, act: Act, whistle_id: UUID, *, into: UUID) -> Written:
+    def merge_whistle(self, act: CommandContext, whistle_id: UUID, *, into: UUID) -> CommandResult:
         """并案."""
         whistle = self._whistle(act, whistle_id)
         target = whistle if into == whistle_id else self._named(act, into, "into")
         whistle.merge(act, target, self._reporters(whistle))
         return self.commit(act, whistle, target)
 
-    def unmerge_whistle(self, act: Act, whistle_id: UUID, *, reason: str) -> Written:
+    def unmerge_whistle(self, act: CommandContext, whistle_id: UUID, *, reason: str) -> CommandResult:
         """撤销并案."""
         whistle = self._whistle(act, whistle_id)
         whistle.unmerge(act, reason=reason)
         return self.commit(act, whistle)
 
-    def withdraw_whistle(self, act: Act, whistle_id: UUID, *, reason: str) -> Written:
+    def withdraw_whistle(self, act: CommandContext, whistle_id: UUID, *, reason: str) -> CommandResult:
         """撤回诉求."""
         whistle = self._whistle(act, whistle_id)
         reporters = self._reporters(whistle)
@@ -260,14 +268,14 @@ class EnterpriseApplication(ServiceApplication):
 
     # -- what they ask for ----------------------------------------------------------------------------------------
 
-    def _whistle(self, act: Act, whistle_id: UUID) -> Whistle:
+    def _whistle(self, act: CommandContext, whistle_id: UUID) -> Whistle:
         """The whistle; for an enterprise there is none but its own (domain.md §8)."""
         whistle = self.load(Whistle, whistle_id)
         if act.role == "enterprise" and act.by.unit != whistle.credit_code:
             raise NoSuchThing(kind="Whistle", id=whistle_id)
         return self.load(Whistle, whistle_id, act)
 
-    def _named(self, act: Act, whistle_id: UUID, field: str) -> Whistle:
+    def _named(self, act: CommandContext, whistle_id: UUID, field: str) -> Whistle:
         """Another whistle that the request names. Raises UnknownWhistle."""
         found = self.find(Whistle, whistle_id)
         if found is None or (act.role == "enterprise" and act.by.unit != found.credit_code):

@@ -4,8 +4,8 @@ from services.notify.api import blueprint
 from services.notify.application import Notifier
 from services.notify.reactions import NotifyReactions
 from services.notify.views import VIEWS
-from shared.reference import REFERENCE_VIEWS
-from shared.service import Service
+from shared.readmodels.reference import REFERENCE_VIEWS
+from shared.runtime.service import Service
 
 SERVICE = Service(
     name="notify",
@@ -19,6 +19,6 @@ SERVICE = Service(
 )
 
 if __name__ == "__main__":
-    from shared.main import main
+    from shared.runtime.roles import main
 
     main(SERVICE)

@@ -9,11 +9,12 @@ from sqlalchemy import ColumnElement, Table, true
 
 from services.notify.views.notices import telling_no_secret
 from shared.events.notify import Level
-from shared.service import application, perform
+from shared.runtime.service import application, perform
 from shared.web.auth import Role, allow
 from shared.web.http import (
     BaseSchema,
     Blueprint,
+    CommandResultSchema,
     Day,
     Id,
     Moment,
@@ -22,7 +23,6 @@ from shared.web.http import (
     Sort,
     Text,
     Whole,
-    WrittenSchema,
     answer,
     context,
 )
@@ -185,7 +185,7 @@ def read_notice(notice_id: UUID) -> Any:
 @blueprint.post("/notices/<uuid:notice_id>/acknowledge")
 @allow(*READERS)
 @blueprint.arguments(AcknowledgeSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def acknowledge_notice(body: dict[str, Any], notice_id: UUID) -> Any:
     """已阅: only the post that was told. The answer's id and version are the matter's."""
     return answer(perform(lambda act: application().acknowledge_notice(act, notice_id, **body)))
@@ -204,7 +204,7 @@ def list_escalations(args: dict[str, Any]) -> dict[str, Any]:
 @blueprint.post("/escalations/<uuid:escalation_id>/acknowledge")
 @allow(Role.main_leader)
 @blueprint.arguments(AcknowledgeSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def acknowledge_escalation(body: dict[str, Any], escalation_id: UUID) -> Any:
     """签阅提级事项: reminders rest until it expires because nothing moved."""
     return answer(perform(lambda act: application().acknowledge_escalation(act, escalation_id, **body)))

@@ -9,11 +9,11 @@ from services.notify.domain.hours import not_before
 from services.notify.domain.matter import CASE, CORRECTION, NAMING, OBJECTION, ROUND, Colour
 from services.notify.domain.words import Said
 from shared.calendar import Calendar
-from shared.case_id import case_id
-from shared.clock import close_of, local_day
+from shared.domain.case_id import case_id
+from shared.domain.clock import close_of, local_day
 from shared.events import assignment, enterprise, notify, supervision
 from shared.events.base import Fact, Message
-from shared.reactions import Reactions
+from shared.messaging.reactions import Reactions
 
 PROGRESS = {
     "assignment.progress_reported": "报告了进展",

@@ -4,8 +4,8 @@ from services.supervision.api import BLUEPRINTS
 from services.supervision.application import Supervision, at_start, steps
 from services.supervision.reactions import SupervisionReactions
 from services.supervision.views import VIEWS
-from shared.reference import REFERENCE_VIEWS
-from shared.service import Service
+from shared.readmodels.reference import REFERENCE_VIEWS
+from shared.runtime.service import Service
 
 SERVICE = Service(
     name="supervision",
@@ -20,6 +20,6 @@ SERVICE = Service(
 )
 
 if __name__ == "__main__":
-    from shared.main import main
+    from shared.runtime.roles import main
 
     main(SERVICE)

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from services.supervision.application import Supervision
 from services.supervision.domain import Case, Naming
-from shared.case_id import case_id
+from shared.domain.case_id import case_id
 from shared.events import assignment, enterprise, supervision
 from shared.events.base import Message
-from shared.reactions import NotYet, Reactions
-from shared.reference import UnknownPost
+from shared.messaging.reactions import NotYet, Reactions
+from shared.readmodels.reference import UnknownPost
 
 
 class SupervisionReactions(Reactions[Supervision]):
@@ -18,7 +18,7 @@ class SupervisionReactions(Reactions[Supervision]):
     Clocks run in working days from the moment of the fact, whenever it is heard; the desk hears of its whistle itself.
     """
 
-    PATIENT = True
+    THROUGHPUT_MODE = True
 
     # -- tasks (measures 7 and 10) ---------------------------------------------------------------------------
 

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Self
 
-from shared.aggregate import Act, Aggregate, Creation
-from shared.application import Application
+from shared.application.application import Application
+from shared.application.result import CommandResult
+from shared.domain.aggregate import Aggregate, CommandContext, Creation
 from shared.events import audit
 from shared.events.audit import Asked
 from shared.events.base import Actor
 from shared.web.auth import Identity
-from shared.written import Written
 
 
 class Access(Aggregate):
@@ -20,7 +20,7 @@ class Access(Aggregate):
     TOPIC = "audit.access"
 
     @classmethod
-    def take(cls, act: Act, question: str, about: Mapping[str, str]) -> Self:
+    def take(cls, act: CommandContext, question: str, about: Mapping[str, str]) -> Self:
         """Look into a log."""
         return cls.begin(
             cls.Taken,
@@ -35,10 +35,10 @@ class Access(Aggregate):
             pass
 
 
-def act_of(identity: Identity, now: datetime) -> Act:
+def act_of(identity: Identity, now: datetime) -> CommandContext:
     """A look as an act of its own, whatever the asker calls the request."""
     key = f"{identity.subject}|audit-{secrets.token_hex(16)}"
-    return Act(
+    return CommandContext(
         by=Actor(unit=identity.unit, post=identity.post),
         because=f"request:{key}",
         recorded_at=now,
@@ -48,14 +48,14 @@ def act_of(identity: Identity, now: datetime) -> Act:
     )
 
 
-def record_access(app: Application, act: Act, question: str, about: Mapping[str, str]) -> None:
+def record_access(app: Application, act: CommandContext, question: str, about: Mapping[str, str]) -> None:
     """Record in the log of ``app`` that ``act`` looked into it; the same act again records nothing more.
 
     Record before answering: who got an answer stands in the log even if the answer is lost on the way. Raises
     IdempotencyKeyReused if the act was another request.
     """
 
-    def use_case(act: Act) -> Written:
+    def use_case(act: CommandContext) -> CommandResult:
         return app.commit(act, Access.take(act, question, about))
 
     app.perform(act, use_case)

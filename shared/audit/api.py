@@ -10,12 +10,12 @@ from typing import Any
 from flask import current_app
 from marshmallow import fields
 
-from shared.application import Application
+from shared.application.application import Application
 from shared.audit.access import act_of, record_access
 from shared.audit.proofs import NotSealedYet, consistency, inclusion
 from shared.audit.seal import chain
 from shared.audit.tree import Signed, Tree
-from shared.recorder import LogRecorder
+from shared.log.recorder import LogRecorder
 from shared.web.auth import Role, allow
 from shared.web.http import BaseSchema, Blueprint, Id, PageArgs, PageSchema, Whole, context, page
 

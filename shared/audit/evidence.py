@@ -7,7 +7,7 @@ from shared.audit.merkle import LeafRow
 from shared.audit.places import Outside
 from shared.audit.tree import Tree
 from shared.audit.verification import Evidence, Tiles
-from shared.recorder import LogRecorder
+from shared.log.recorder import LogRecorder
 
 BATCH = 8192
 """Rows that are read at once: whole tiles."""

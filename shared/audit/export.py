@@ -22,11 +22,11 @@ from shared.audit.evidence import batches
 from shared.audit.merkle import HASH, TILE, LeafRow
 from shared.audit.secrecy import Clearance, Logged, withheld
 from shared.audit.tree import Signed, Tree
-from shared.clock import Clock
-from shared.config import Config
+from shared.domain.clock import Clock
+from shared.domain.refusal import Refusal
 from shared.events.base import VOCABULARY
-from shared.recorder import LogRecorder
-from shared.refusal import Refusal
+from shared.log.recorder import LogRecorder
+from shared.process.config import Config
 
 FORMAT = "duban-export-v1"
 MISMATCHES = 20

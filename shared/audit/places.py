@@ -10,14 +10,14 @@ from shared.audit import merkle
 from shared.audit.checkpoint import BadNote, Checkpoint, Note, PublicKey, Shown
 from shared.audit.merkle import HASH, TILE
 from shared.audit.tree import Signed, Tree
-from shared.config import Config
-from shared.files import put_once, replace
+from shared.process.config import Config
+from shared.process.files import put_once, replace
 
 SMTP_SECONDS = 3.0
 """Seconds that the mail server may take for an answer."""
 
 Send = Callable[[Tree, Signed], None]
-"""Takes a checkpoint to its place. Raises OSError, BrokerAway or OutsideDiffers."""
+"""Takes a checkpoint to its place. Raises OSError, BrokerUnavailable or OutsideDiffers."""
 
 
 class OutsideDiffers(Exception):
@@ -118,7 +118,9 @@ def _partial(folder: Path) -> Iterator[Path]:
 
 
 def _publish(config: Config, service: str, tree: Tree, signed: Signed) -> None:
-    from shared.transport.kafka import publish_checkpoint  # without a broker nothing of it is needed
+    from shared.messaging.transport.kafka import (
+        publish_checkpoint,  # without a broker nothing of it is needed
+    )
 
     publish_checkpoint(config, service, signed.size, signed.note)
 

@@ -6,8 +6,8 @@ from uuid import UUID
 from shared.audit import merkle
 from shared.audit.checkpoint import Checkpoint, Note
 from shared.audit.tree import Signed, Tree
-from shared.recorder import LogRecorder
-from shared.refusal import Refusal
+from shared.domain.refusal import Refusal
+from shared.log.recorder import LogRecorder
 
 
 class NoSuchEvent(Refusal):

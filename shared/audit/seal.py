@@ -18,15 +18,16 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from eventsourcing.persistence import IntegrityError, PersistenceError
 
-from shared import logs, postgres
 from shared.audit import merkle, places
 from shared.audit.checkpoint import BadNote, Checkpoint, Note, PublicKey, Signer
-from shared.audit.tree import Mark, Signed, Tree
-from shared.clock import Clock
-from shared.config import Config
-from shared.files import put_once, read_by_others
-from shared.recorder import LogRecorder
-from shared.trouble import BrokerAway
+from shared.audit.tree import Signed, Tree, TreePosition
+from shared.domain.clock import Clock
+from shared.log import postgres
+from shared.log.recorder import LogRecorder
+from shared.log.unavailable import BrokerUnavailable
+from shared.process import logs
+from shared.process.config import Config
+from shared.process.files import put_once, read_by_others
 
 log = logs.log("seal")
 
@@ -160,7 +161,7 @@ def rotate(config: Config, trees: Mapping[str, Tree], clock: Clock) -> list[str]
     return done
 
 
-def catch_up(tree: Tree) -> Mark:
+def catch_up(tree: Tree) -> TreePosition:
     """Extend the tree to the end of the log; where it is then."""
     while True:
         mark = tree.mark()
@@ -278,7 +279,7 @@ class Sealer:
             if not self._resting(name):
                 try:
                     self._deliver(name, send)
-                except (OSError, BrokerAway, places.OutsideDiffers) as error:
+                except (OSError, BrokerUnavailable, places.OutsideDiffers) as error:
                     self._rest(name, error)
 
     def _deliver(self, name: str, send: Callable[[Tree, Signed], None]) -> None:

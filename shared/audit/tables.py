@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from shared.refusal import Refusal
+from shared.domain.refusal import Refusal
 
 
 class PartsDoNotAddUp(Refusal):

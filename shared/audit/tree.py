@@ -14,8 +14,8 @@ from shared.audit.checkpoint import Checkpoint, PublicKey, Shown
 from shared.audit.merkle import HASH, TILE, LeafRow
 
 if TYPE_CHECKING:
-    from shared.inbox import Execute
-    from shared.recorder import LogRecorder
+    from shared.log.recorder import LogRecorder
+    from shared.messaging.inbox import Execute
 
 
 def tables(binary: str) -> list[str]:
@@ -35,7 +35,7 @@ def tables(binary: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Mark:
+class TreePosition:
     """How far the tree has come: so many events, the last one at this position of the log."""
 
     size: int
@@ -68,7 +68,7 @@ class Tree:
     def __init__(self, log: "LogRecorder") -> None:
         self._log = log
 
-    def mark(self) -> Mark:
+    def mark(self) -> TreePosition:
         """How far it has come."""
         with self._log.reading() as execute:
             return _mark(execute)
@@ -122,11 +122,11 @@ class Tree:
         positions = [row[0] for row in self._log.leaf_rows(first - 1, TILE)]
         return index * TILE + positions.index(position) if position in positions else None
 
-    def rows_after(self, mark: Mark, limit: int) -> list[LeafRow]:
+    def rows_after(self, mark: TreePosition, limit: int) -> list[LeafRow]:
         """The events of the log that follow ``mark``."""
         return self._log.leaf_rows(mark.position, limit)
 
-    def extend(self, mark: Mark, rows: Sequence[LeafRow]) -> Mark | None:
+    def extend(self, mark: TreePosition, rows: Sequence[LeafRow]) -> TreePosition | None:
         """Add the events that follow ``mark``; the new mark, or None if another process has moved it meanwhile.
 
         Raises what merkle.leaf_hash raises for a row that cannot be an event.
@@ -134,7 +134,7 @@ class Tree:
         if not rows:
             return mark
         changed = list(self._changed(mark, merkle.leaf_hashes(rows), [row[0] for row in rows]))
-        new = Mark(mark.size + len(rows), rows[-1][0])
+        new = TreePosition(mark.size + len(rows), rows[-1][0])
         with self._log.writing() as execute:
             # The mark first: a SQLite transaction that read before it wrote could fail for another writer.
             moved = execute(
@@ -151,7 +151,7 @@ class Tree:
                 )
         return new
 
-    def _changed(self, mark: Mark, hashes: list[bytes], positions: list[int]) -> Iterator[Tile]:
+    def _changed(self, mark: TreePosition, hashes: list[bytes], positions: list[int]) -> Iterator[Tile]:
         """The tiles that the new leaf hashes change, level by level."""
         level, size = 0, mark.size
         while hashes:
@@ -241,9 +241,9 @@ class Tree:
             )
 
 
-def _mark(execute: "Execute") -> Mark:
+def _mark(execute: "Execute") -> TreePosition:
     rows = execute("SELECT size, position FROM seal_mark WHERE one=1", ())
-    return Mark(*rows[0]) if rows else Mark(0, 0)
+    return TreePosition(*rows[0]) if rows else TreePosition(0, 0)
 
 
 def _tile(execute: "Execute", level: int, index: int) -> Tile | None:

@@ -3,7 +3,7 @@
 A calendar is a value made of released versions: the base (PyPI ``chinesecalendar``), State Council notices
 and banner overlays. It never asks what day it is. Every day here is a day in Asia/Shanghai; a ``datetime``
 is refused with ``TypeError``, because the day it falls on depends on a zone that only
-``shared.clock.local_day`` knows.
+``shared.domain.clock.local_day`` knows.
 """
 
 from array import array
@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from chinese_calendar import constants
 
-from shared.refusal import Refusal
+from shared.domain.refusal import Refusal
 
 Layer: TypeAlias = Literal["base", "state_council", "banner"]
 """Who released a version: the embedded base, the State Council, or the banner (旗) for its own holidays."""
@@ -224,7 +224,7 @@ class CalendarRelease:
 
 def _ordinal(day: date) -> int:
     if isinstance(day, datetime):
-        raise TypeError(f"{day!r} is a moment, not a day: take shared.clock.local_day of it first")
+        raise TypeError(f"{day!r} is a moment, not a day: take shared.domain.clock.local_day of it first")
     return day.toordinal()
 
 

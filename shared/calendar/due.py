@@ -18,8 +18,8 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from shared.calendar import Calendar, weekday_name
-from shared.clock import SHANGHAI, close_of, local_day
-from shared.refusal import Refusal
+from shared.domain.clock import SHANGHAI, close_of, local_day
+from shared.domain.refusal import Refusal
 from shared.rulebook import PAUSABLE_UNITS, Rule
 
 Verdict: TypeAlias = Literal["in_time", "late", "open", "overdue"]

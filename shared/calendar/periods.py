@@ -6,7 +6,7 @@ import unicodedata
 from datetime import date
 
 from shared.calendar import Calendar
-from shared.refusal import Refusal
+from shared.domain.refusal import Refusal
 
 
 class NoDateInPeriod(Refusal):

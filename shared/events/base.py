@@ -27,7 +27,7 @@ class Personal:
     """Marks a text field as personal data (个人信息) and names the field that holds its person's id.
 
     With ``anew`` that id may be another person's at the next event: each event's text has a key of its own.
-    What is stored and published is a token in its place, a string as well (shared/people.py,
+    What is stored and published is a token in its place, a string as well (shared/personal_data/keystore.py,
     docs/decisions/0004-personal-data-in-events.md).
     """
 

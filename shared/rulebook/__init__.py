@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
-from shared.refusal import Refusal
+from shared.domain.refusal import Refusal
 
 Unit: TypeAlias = Literal[
     "working_day",

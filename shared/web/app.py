@@ -19,9 +19,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from shared.clock import Clock
-from shared.config import Config
-from shared.logs import log
+from shared.domain.clock import Clock
+from shared.process.config import Config
+from shared.process.logs import log
 from shared.web import openapi
 from shared.web.auth import RoleMayNot, Verify, allowed_roles, bearer, public, undecided_routes
 from shared.web.body import FORM_TYPES, fingerprint, json_body, unprintable

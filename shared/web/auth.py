@@ -19,10 +19,10 @@ from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmErr
 from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
 
-from shared.clock import Clock
-from shared.config import Misconfigured
-from shared.files import put_once
-from shared.refusal import Refusal
+from shared.domain.clock import Clock
+from shared.domain.refusal import Refusal
+from shared.process.config import Misconfigured
+from shared.process.files import put_once
 
 View = TypeVar("View", bound=Callable[..., Any])
 

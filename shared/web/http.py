@@ -18,11 +18,11 @@ from marshmallow import RAISE, Schema, ValidationError, fields, post_load, valid
 from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import CombinedMultiDict, Headers
 
-from shared.refusal import Refusal
+from shared.application.result import CommandResult
+from shared.domain.refusal import Refusal
 from shared.web.auth import Identity
 from shared.web.body import FORM_TYPES, has_personal_body, json_body
 from shared.web.problems import BodyTypeNotSupported, language
-from shared.written import Written
 
 View = TypeVar("View", bound=Callable[..., Any])
 Row = TypeVar("Row")
@@ -177,7 +177,7 @@ class Flag(fields.Boolean):
         return value
 
 
-class WrittenSchema(BaseSchema):
+class CommandResultSchema(BaseSchema):
     """What a write answers."""
 
     id = fields.UUID(required=True)
@@ -351,7 +351,7 @@ def context() -> RequestContext:
     )
 
 
-def written_headers(written: Written) -> dict[str, str]:
+def written_headers(written: CommandResult) -> dict[str, str]:
     """What the answer to a write says beside its body: version, position, where the new thing is."""
     service: str = current_app.extensions["duban"].service
     headers = {"ETag": etag(written.version), "Duban-Position": f"{service}:{written.position}"}
@@ -367,8 +367,8 @@ class _Answer(Response):
         return self.headers  # its Location is a URI already and its length is known
 
 
-def answer(written: Written, status: int = 200) -> Response:
-    """A write's answer for a view with ``@blueprint.response(status, WrittenSchema)``."""
+def answer(written: CommandResult, status: int = 200) -> Response:
+    """A write's answer for a view with ``@blueprint.response(status, CommandResultSchema)``."""
     # Finished here: these values are JSON already, so the schema only documents them.
     body = {name: getattr(written, name) for name in ("id", "version", "position", "state", "number")}
     headers = written_headers(written)

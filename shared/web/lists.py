@@ -10,8 +10,8 @@ from uuid import UUID
 from flask import current_app, g
 from sqlalchemy import Column, ColumnElement, Connection, Select, Table, and_, false, or_, select, true
 
-from shared.application import NoSuchThing
-from shared.views import Row, Views
+from shared.application.application import NoSuchThing
+from shared.readmodels.views import Row, Views
 from shared.web.auth import Identity, Role
 from shared.web.http import page, wait_for_positions, wanted_positions
 
@@ -56,7 +56,7 @@ def reading() -> Iterator[tuple[Connection, Views]]:
     runtime = current_app.extensions["runtime"]
     views: Views = runtime.views
     wait_for_positions(wanted_positions(), views.reached, runtime.config.read_wait_seconds, sleep)
-    with views.one_moment(), views.reading() as connection:
+    with views.snapshot(), views.reading() as connection:
         yield connection, views
 
 

@@ -85,7 +85,7 @@ def complete(document: dict[str, Any], app: Flask) -> dict[str, Any]:
             responses = operation["responses"]
             responses.pop("default", None)
             for answer in responses.values():
-                if '"#/components/schemas/Written"' in repr(answer).replace("'", '"'):
+                if '"#/components/schemas/CommandResult"' in repr(answer).replace("'", '"'):
                     answer["headers"] = {**answer.get("headers", {}), **copy.deepcopy(WRITTEN_HEADERS)}
             for status in ERRORS:
                 described = {"description": HTTPStatus(status).phrase, "content": copy.deepcopy(problem)}

@@ -10,9 +10,9 @@ from flask import Response, current_app, g, request
 from marshmallow import ValidationError
 from werkzeug import exceptions as http
 
-from shared.logs import log
-from shared.refusal import Refusal
-from shared.trouble import TROUBLE
+from shared.domain.refusal import Refusal
+from shared.log.unavailable import UNAVAILABLE
+from shared.process.logs import log
 
 MEDIA_TYPE = "application/problem+json"
 MESSAGES: list[tuple[str, str]] = [
@@ -188,7 +188,7 @@ def as_refusal(error: Exception) -> Refusal:
             return ContentNotAcceptable([*error.data["messages"].values()])
         case http.HTTPException() if error.code is not None and 400 <= error.code < 500:
             return RequestIsMalformed(reason=error.name)
-        case _ if isinstance(error, TROUBLE):
+        case _ if isinstance(error, UNAVAILABLE):
             log("web").error("store unavailable", exc_info=error)
             return StoreUnavailable()
         case _:

@@ -16,7 +16,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from prometheus_client.registry import Collector
 from werkzeug.exceptions import HTTPException, NotFound
 
-from shared.memory import look_rarely
+from shared.process.gc_tuning import tune_gc
 from shared.web.app import Web, create_app
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -101,7 +101,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         # In the worker, after the fork (gunicorn/workers/base.py, load_wsgi): a recorder opened before it
         # would hang there.
         made = self.make()
-        look_rarely()
+        tune_gc()
         return made
 
     def run(self) -> None:

@@ -14,9 +14,9 @@ from services.assignment.__main__ import SERVICE
 from services.assignment.application import Assignment
 from services.assignment.domain import Task
 from services.assignment.spreadsheets import UnitName
-from shared.aggregate import Act
+from shared.domain.aggregate import CommandContext
+from shared.domain.refusal import Refusal
 from shared.events.base import Fact
-from shared.refusal import Refusal
 from shared.testing import Caller, Opened, StoppedClock, an_act, kinds, shanghai
 
 UNITS = {
@@ -59,7 +59,7 @@ class Banner:
         app: Assignment = self.opened["assignment"].app
         return app
 
-    def act(self, who: str, **more: Any) -> Act:
+    def act(self, who: str, **more: Any) -> CommandContext:
         unit, post, role = WHO[who]
         return an_act(self.clock(), unit, post, role, **more)
 

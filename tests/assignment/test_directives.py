@@ -20,9 +20,9 @@ from services.assignment.domain.directives import (
     UnitStandsTwice,
 )
 from services.assignment.domain.units import NoLeadersPost
-from shared.application import AlreadyExists
+from shared.application.application import AlreadyExists
 from shared.events import assignment
-from shared.reference import UnknownPost, UnknownUnit
+from shared.readmodels.reference import UnknownPost, UnknownUnit
 from shared.testing import shanghai
 from tests.assignment.conftest import Banner
 

@@ -55,9 +55,9 @@ from services.assignment.domain.task_refusals import (
 )
 from services.assignment.domain.units import NoLeadersPost
 from services.assignment.views.tasks import is_overdue
-from shared.application import AlreadyExists, NoSuchThing
+from shared.application.application import AlreadyExists, NoSuchThing
 from shared.events import assignment
-from shared.reference import UnknownPost, UnknownUnit
+from shared.readmodels.reference import UnknownPost, UnknownUnit
 from shared.testing import shanghai
 from tests.assignment.conftest import Banner
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from services.assignment.domain import Post, Task, TaskList
 from services.assignment.domain.tasks import TaskPlan
-from shared.aggregate import Act
 from shared.calendar import Calendar
+from shared.domain.aggregate import CommandContext
+from shared.domain.refusal import Refusal
 from shared.events import assignment
-from shared.refusal import Refusal
+from shared.log.codec import decode, encode
 from shared.rulebook import load_rulebook
 from shared.testing import an_act, shanghai
-from shared.wire import decode, encode
 
 START = shanghai("2021-01-04 09:00")
 CALENDAR = Calendar.base()
@@ -137,7 +137,7 @@ def test_random_commands_never_leave_a_state_that_the_next_load_cannot_read(
     task, now = new_task(instruction=instruction), START
     for name, (unit, post, role), hours, ago in steps:
         now += timedelta(hours=hours)
-        act: Act = an_act(now, unit, post, role).at(now - timedelta(hours=min(ago, hours)))
+        act: CommandContext = an_act(now, unit, post, role).at(now - timedelta(hours=min(ago, hours)))
         before, events = everything(task), len(task.pending_events)
         refused = None
         try:

@@ -20,8 +20,8 @@ from services.assignment.domain.units import (
     VacatedBeforeAppointed,
 )
 from services.assignment.spreadsheets import UnitName
-from shared.application import AlreadyExists, NoSuchThing
-from shared.reference import UnknownUnit
+from shared.application.application import AlreadyExists, NoSuchThing
+from shared.readmodels.reference import UnknownUnit
 from tests.assignment.conftest import UNITS, Banner
 
 LIST = [UnitName(unit, name, (), kind) for unit, (name, kind) in UNITS.items()]

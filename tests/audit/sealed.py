@@ -10,14 +10,14 @@ from uuid import UUID, uuid5
 
 from eventsourcing.persistence import StoredEvent
 
-from shared.application import Application
+from shared.application.application import Application
 from shared.audit import seal
 from shared.audit.evidence import evidence_of
 from shared.audit.places import Outside, folder_of
 from shared.audit.tree import Tree
 from shared.audit.verification import Report, verify
-from shared.config import Config
-from shared.service import open_log
+from shared.process.config import Config
+from shared.runtime.service import open_log
 from shared.testing import StoppedClock, shanghai
 
 SERVICE = "assignment"

@@ -13,10 +13,11 @@ from zipfile import ZipFile
 import pytest
 from click.testing import CliRunner
 
-from services.__main__ import main
 from services.assignment.api.units import SEE_HOLDERS
 from services.audit.past import Cut
 from services.audit.questions import Questions
+from services.cli.backup_logs import back_up, restore
+from services.cli.main import main
 from services.enterprise.domain.credit_code import check_digit
 from services.suite import SUITE
 from shared.audit import export, tree
@@ -24,12 +25,11 @@ from shared.audit.evidence import evidence_of
 from shared.audit.merkle import LeafRow
 from shared.audit.seal import origin_of, seal_now
 from shared.audit.verification import verify
-from shared.backup import back_up, restore
-from shared.clock import SteppedClock
-from shared.config import Config
+from shared.domain.clock import SteppedClock
 from shared.events.audit import PersonErased
 from shared.events.enterprise import EnterpriseRegistered
-from shared.people import NOT_HERE
+from shared.personal_data.keystore import NOT_HERE
+from shared.process.config import Config
 from shared.testing import Opened, StoppedClock, as_id, shanghai
 from shared.web.auth import Identity, Role
 
@@ -160,7 +160,7 @@ class Town:
             main, ["person", "erase", subject, "--ground", GROUND, "--data", str(self.folder), *more]
         )
         for runtime in self.opened.runtimes.values():
-            runtime.app.people.forget()  # what else takes at most KEPT_SECONDS
+            runtime.app.personal_data.forget()  # what else takes at most KEPT_SECONDS
         return done.output if done.exit_code == 0 else f"exit {done.exit_code}: {done.output}"
 
 
@@ -307,7 +307,7 @@ def test_a_diff_shows_who_holds_a_post_as_the_lists_do_and_a_token_to_nobody(tow
         names = (HOLDER, "继任者") if role in SEE_HOLDERS else ("***", "***")
         assert holders(role) == names, role
     town.erase(POST)
-    questions.people.forget()
+    questions.personal_data.forget()
     assert holders("supervision_office") == (GONE, GONE)
     questions.close()
 
@@ -340,7 +340,9 @@ def test_one_holder_of_a_post_is_erased_and_the_others_are_not(town: Town) -> No
     town.appoint("继任者")
     # As a token would have it that was made before holders were told apart.
     app: Any = town.opened["assignment"].app
-    old = app.people.seal(POST, "assignment.post_holder_appointed", UUID(int=7), {"holder": "前任"})["holder"]
+    old = app.personal_data.seal(POST, "assignment.post_holder_appointed", UUID(int=7), {"holder": "前任"})[
+        "holder"
+    ]
     town.clock.advance(days=1)
     town.opened.settle()
 
@@ -349,7 +351,7 @@ def test_one_holder_of_a_post_is_erased_and_the_others_are_not(town: Town) -> No
         office = Identity("office/head", "office/head", "office", Role.government_office)
         before = questions.as_of(office, f"/api/v1/posts/{POST}", Cut(recorded=then)).json["holder"]
         questions.close()
-        return app.people.reveal(old, POST), before, town.holder()
+        return app.personal_data.reveal(old, POST), before, town.holder()
 
     assert held() == ("前任", HOLDER, "继任者")
     gone = f"已删除 erased 2021-03-07：{GROUND}"
@@ -371,12 +373,12 @@ def test_an_older_copy_of_the_key_store_is_brought_up_to_the_erasures_that_the_l
     town.erase(CODE)
     keys.write_bytes(copy)
     for runtime in town.opened.runtimes.values():
-        runtime.app.people.close()
+        runtime.app.personal_data.close()
     assert town.contact() == (CONTACT, PHONE)
     said = CliRunner().invoke(main, ["person", "reapply", "--data", str(town.folder)]).output
     assert said == "assignment: 0\nenterprise: 1\n"
     for runtime in town.opened.runtimes.values():
-        runtime.app.people.close()
+        runtime.app.personal_data.close()
     assert town.contact() == (GONE, GONE)
 
 
@@ -392,10 +394,10 @@ def test_what_release_0_1_0_stored_in_clear_is_shown_as_it_is(town: Town) -> Non
     (registered,) = [
         fact for fact in town.opened.of_kind("enterprise", EnterpriseRegistered) if fact.credit_code == CODE
     ]
-    assert app.people.reveal("张三", CODE) == "张三"
+    assert app.personal_data.reveal("张三", CODE) == "张三"
     # A token of another subject is a text like any other: nobody reads it under this one's name.
-    assert app.people.reveal(registered.contact_name, OTHER) == registered.contact_name
-    assert app.people.reveal(registered.contact_name, CODE) == CONTACT
+    assert app.personal_data.reveal(registered.contact_name, OTHER) == registered.contact_name
+    assert app.personal_data.reveal(registered.contact_name, CODE) == CONTACT
 
 
 def test_the_answer_that_is_kept_for_a_repeated_request_cannot_be_guessed_from(town: Town) -> None:
@@ -412,4 +414,4 @@ def test_the_answer_that_is_kept_for_a_repeated_request_cannot_be_guessed_from(t
     whole = ["office/head", "POST", path, [], body]
     guessed = sha256(json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
     assert row.fingerprint not in (guessed.hexdigest(), "")
-    assert row.fingerprint == app.people.keyed(guessed.hexdigest())
+    assert row.fingerprint == app.personal_data.keyed(guessed.hexdigest())

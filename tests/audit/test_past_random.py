@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from services.audit.past import Cut, Past
 from services.suite import SUITE
-from shared.aggregate import stable_id
-from shared.refusal import Refusal
+from shared.domain.aggregate import stable_id
+from shared.domain.refusal import Refusal
 from shared.testing import Opened, StoppedClock, an_act
 from tests.audit.story import AUDITOR, START
 from tests.test_order import ENTERPRISES, TARGET, Suite

@@ -13,10 +13,10 @@ from uuid import UUID, uuid4
 import pytest
 from click.testing import CliRunner
 
-from services.__main__ import main
+from services.cli.main import main
 from services.suite import SUITE
-from shared.config import Config, Misconfigured
-from shared.people import (
+from shared.log.postgres import DatabaseUnavailable
+from shared.personal_data.keystore import (
     DAMAGED,
     FINGERPRINTS,
     NOT_HERE,
@@ -29,7 +29,7 @@ from shared.people import (
     read_masters,
     rotate_master,
 )
-from shared.postgres import DatabaseAway
+from shared.process.config import Config, Misconfigured
 from shared.testing import Opened, StoppedClock, as_id, shanghai
 
 NOW = shanghai("2021-03-05 09:00")
@@ -133,7 +133,7 @@ def test_another_process_notices_an_erasure_within_seconds(
     assert other.reveal(token, SUBJECT) == "欧阳明珠"
     store.erase(SUBJECT, 1, NOW, "到期")
     moment = time.monotonic()
-    monkeypatch.setattr("shared.people.time.monotonic", lambda: moment + 2.1)
+    monkeypatch.setattr("shared.personal_data.keystore.time.monotonic", lambda: moment + 2.1)
     assert other.reveal(token, SUBJECT) == "已删除 erased 2021-03-05：到期"
     # Writing never goes by memory: the next text has the next key, at once.
     assert sealed(other).startswith(f"personal:1:2:{SUBJECT}:")
@@ -142,8 +142,8 @@ def test_another_process_notices_an_erasure_within_seconds(
 
 def test_many_processes_that_make_a_key_at_once_end_with_one(config: Config) -> None:
     code = (
-        "import sys; from pathlib import Path; from uuid import UUID; from shared.config import Config\n"
-        "from shared.people import KeyStore; from shared.clock import system_clock\n"
+        "import sys; from pathlib import Path; from uuid import UUID; from shared.process.config import Config\n"
+        "from shared.personal_data.keystore import KeyStore; from shared.domain.clock import system_clock\n"
         "store = KeyStore(Config(data=Path(sys.argv[1])), system_clock); input()\n"
         "print(store.seal(sys.argv[2], 'a.b', UUID(int=7), {'holder': '某人'})['holder'])"
     )
@@ -289,8 +289,9 @@ def test_a_master_is_known_by_an_id_that_tells_nothing_of_it() -> None:
 
 def test_the_stores_file_is_its_owners_alone_from_its_first_byte(config: Config) -> None:
     code = (
-        "import os, stat, sys; from pathlib import Path; from uuid import UUID; from shared.config import Config\n"
-        "from shared.people import KeyStore; from shared.clock import system_clock\n"
+        "import os, stat, sys; from pathlib import Path; from uuid import UUID\n"
+        "from shared.process.config import Config\n"
+        "from shared.personal_data.keystore import KeyStore; from shared.domain.clock import system_clock\n"
         "os.umask(0)\n"
         "data, seen = Path(sys.argv[1]), set()\n"
         "def look(*_):\n"
@@ -316,7 +317,7 @@ def test_a_store_that_others_may_read_stops_the_start_and_says_what_to_do(
     path.chmod(0o644)
     with pytest.raises(Misconfigured, match=rf"^DUBAN_KEYS: .*mode 0644.*: chmod 600 {path}$"):
         check_keys(config, clock())
-    with pytest.raises(DatabaseAway, match="chmod 600"):
+    with pytest.raises(DatabaseUnavailable, match="chmod 600"):
         store.reveal(token, SUBJECT)
     env = {name: value for name, value in os.environ.items() if not name.startswith("DUBAN_")}
     env |= {"DUBAN_DATA": str(config.data)}
@@ -343,7 +344,7 @@ def test_while_the_key_store_is_away_only_what_is_personal_waits(tmp_path: Path)
         opened.settle()
         keys, aside = tmp_path / "data" / "keys.sqlite", tmp_path / "aside"
         for runtime in opened.runtimes.values():
-            runtime.app.people.close()
+            runtime.app.personal_data.close()
         keys.rename(aside)
         keys.mkdir()  # nothing that could be opened
         away = office.get("/api/v1/enterprises")
@@ -366,7 +367,7 @@ def test_a_store_whose_master_is_away_is_away(store: KeyStore, config: Config) -
     token = sealed(store)
     (config.data / "master.key").rename(config.data / "elsewhere")
     other = another(config)
-    with pytest.raises(DatabaseAway, match="DUBAN_MASTER_KEY"):
+    with pytest.raises(DatabaseUnavailable, match="DUBAN_MASTER_KEY"):
         other.reveal(token, SUBJECT)
     (config.data / "elsewhere").rename(config.data / "master.key")
     assert other.reveal(token, SUBJECT) == "欧阳明珠"

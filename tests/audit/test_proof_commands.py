@@ -15,8 +15,8 @@ from services.suite import SUITE
 from shared.audit import merkle
 from shared.audit.checkpoint import Checkpoint, Note, PublicKey
 from shared.events import audit as events
+from shared.log.codec import decode
 from shared.testing import Opened, StoppedClock, an_act, shanghai
-from shared.wire import decode
 
 NOW = shanghai("2021-02-05 10:00")
 PYTHON = "/usr/bin/python3"

@@ -15,16 +15,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from eventsourcing.persistence import StoredEvent
 
-from services.suite import SUITE, worker_of
+from services.processes import worker_of
+from services.suite import SUITE
 from shared.audit import merkle, seal
 from shared.audit.checkpoint import Checkpoint, Note, PublicKey, Shown, Signer
 from shared.audit.evidence import evidence_of
 from shared.audit.places import Outside, OutsideDiffers, copy_outside, folder_of
 from shared.audit.tree import Tree
 from shared.audit.verification import verify
-from shared.config import Config, Misconfigured
-from shared.main import gauges
-from shared.service import open_service
+from shared.process.config import Config, Misconfigured
+from shared.runtime.roles import gauges
+from shared.runtime.service import open_service
 from shared.testing import Opened, StoppedClock
 from tests.audit.sealed import ORIGIN, SERVICE, START, Events, Sealed, open_sealed
 

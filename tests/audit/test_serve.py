@@ -4,11 +4,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from deploy.stack import free_port
-from services.suite import SUITE, Process, environment
-from shared.clock import system_clock
+from services.processes import Process, environment
+from services.suite import SUITE
+from shared.domain.clock import system_clock
 from shared.events.audit import AuditAccessed
 from shared.events.base import Fact
-from shared.service import open_log
+from shared.runtime.service import open_log
 from shared.web.auth import Role, issue_token, load_key
 from tests.audit.story import told
 from tests.faults.cluster import until

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.audit.why import SeveralBearThisNumber, SubjectMalformed, Why
-from shared.application import NoSuchThing
+from shared.application.application import NoSuchThing
 from shared.events import enterprise, notify, supervision
 from shared.testing import an_act
 from tests.audit.story import AUDITOR, CLEARED, Told, told

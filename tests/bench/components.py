@@ -13,12 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from deploy.stack import Broker, Postgres, ensure_programs
-from services.suite import SUITE, Process
-from shared import logs
-from shared.config import Config
-from shared.people import make_master, migrate_keys
-from shared.service import migrate
-from shared.transport.kafka import apply_topics
+from services.processes import Process
+from services.suite import SUITE
+from shared.messaging.transport.kafka import apply_topics
+from shared.personal_data.keystore import make_master, migrate_keys
+from shared.process import logs
+from shared.process.config import Config
+from shared.runtime.service import migrate
 from shared.web.auth import Role, issue_token, load_key
 
 Request = tuple[str, dict[str, object], dict[str, str]]

@@ -9,8 +9,8 @@ from eventsourcing.persistence import StoredEvent
 
 from shared.events import assignment
 from shared.events.base import Actor
-from shared.recorder import LogRecorder
-from shared.wire import encode
+from shared.log.codec import encode
+from shared.log.recorder import LogRecorder
 
 NOW = datetime(2021, 1, 4, 1, 0, tzinfo=UTC)
 CHANGES = 9

@@ -14,7 +14,7 @@ from typing import Any
 from services.assignment.__main__ import SERVICE as ASSIGNMENT
 from services.suite import SUITE
 from services.supervision.__main__ import SERVICE as SUPERVISION
-from shared.service import Service
+from shared.runtime.service import Service
 from shared.testing import Caller, Opened, StoppedClock, shanghai
 from shared.web.http import encode_cursor
 from tests.bench.components import Ground, ground

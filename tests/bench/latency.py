@@ -15,11 +15,12 @@ from typing import Any
 from uuid import UUID
 
 from services.demo.stage import free_ports
-from services.suite import SUITE, Process, web_of, worker_of
-from shared import postgres
-from shared.case_id import case_id
-from shared.clock import system_clock
-from shared.service import open_service
+from services.processes import Process, web_of, worker_of
+from services.suite import SUITE
+from shared.domain.case_id import case_id
+from shared.domain.clock import system_clock
+from shared.log import postgres
+from shared.runtime.service import open_service
 from tests import town
 from tests.bench import hops
 from tests.bench.components import Ground, ground, post, ready, running, token

@@ -22,9 +22,9 @@ from kafka import KafkaConsumer, TopicPartition
 from psycopg.sql import SQL
 
 from services.assignment.__main__ import SERVICE
-from shared.memory import look_rarely
-from shared.service import Runtime, open_service
-from shared.transport.kafka import topic_of
+from shared.messaging.transport.kafka import topic_of
+from shared.process.gc_tuning import tune_gc
+from shared.runtime.service import Runtime, open_service
 from tests.bench.bare import library_settings
 from tests.bench.components import Ground, ground
 from tests.bench.facts import CHANGES, NOW, fill
@@ -41,7 +41,7 @@ def run() -> list[str]:
     with ground(broker=True) as here:
         here.migrate("assignment", clock=lambda: NOW)
         runtime = open_service(SERVICE, here.config, lambda: NOW, wait=0.1)
-        look_rarely()  # as a worker does
+        tune_gc()  # as a worker does
         assert runtime.relay is not None
         try:
             ours, raw, library = [], [], []

@@ -7,8 +7,8 @@ from typing import Any
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from services.assignment.__main__ import SERVICE
-from shared.service import Runtime, open_service
-from shared.transport.kafka import LINGER_MS, apply_topics, topic_of
+from shared.messaging.transport.kafka import LINGER_MS, apply_topics, topic_of
+from shared.runtime.service import Runtime, open_service
 from tests.bench.components import Ground, ground
 from tests.bench.facts import CHANGES, NOW, fill
 

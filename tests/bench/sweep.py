@@ -11,9 +11,9 @@ from sqlalchemy import create_engine, insert
 
 from services.supervision.__main__ import SERVICE
 from services.supervision.domain.case import Case
-from shared.config import Config
 from shared.events import supervision
-from shared.service import Runtime, open_service
+from shared.process.config import Config
+from shared.runtime.service import Runtime, open_service
 from shared.testing import StoppedClock, an_act, shanghai
 
 START = shanghai("2021-01-04 09:00")

@@ -9,8 +9,8 @@ from shared.audit.evidence import evidence_of
 from shared.audit.places import Outside, folder_of
 from shared.audit.seal import origin_of, seal_now
 from shared.audit.verification import verify
-from shared.clock import system_clock
-from shared.service import open_log
+from shared.domain.clock import system_clock
+from shared.runtime.service import open_log
 from tests.audit.sealed import Events
 from tests.bench.components import ground
 

@@ -10,8 +10,8 @@ from kafka import KafkaAdminClient
 from kafka.errors import CoordinatorNotAvailableError, GroupIdNotFoundError
 
 from services.assignment.__main__ import SERVICE
-from services.suite import Process, worker_of
-from shared.service import Runtime, open_service
+from services.processes import Process, worker_of
+from shared.runtime.service import Runtime, open_service
 from tests.bench.components import Ground, ground, running
 from tests.bench.facts import CHANGES, NOW, fill
 

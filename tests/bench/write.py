@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from services.demo.stage import free_ports
-from services.suite import Process, environment, web_of
-from shared.clock import system_clock
-from shared.config import Config
+from services.processes import Process, environment, web_of
+from shared.domain.clock import system_clock
+from shared.process.config import Config
 from shared.web.auth import Role
 from tests.bench.components import Request, rate, ready, running, token
 

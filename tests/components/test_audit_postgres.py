@@ -18,17 +18,17 @@ from services.suite import SUITE
 from shared.audit import merkle, proofs, seal
 from shared.audit.checkpoint import Checkpoint, Note, Shown
 from shared.audit.places import Outside, folder_of
-from shared.config import Config
-from shared.people import make_master, migrate_keys
-from shared.service import migrate
-from shared.testing import StoppedClock
-from shared.transport.kafka import (
+from shared.log.unavailable import UNAVAILABLE, BrokerUnavailable
+from shared.messaging.transport.kafka import (
     apply_topics,
     checkpoints_topic_of,
     publish_checkpoint,
     reaching_the_broker,
 )
-from shared.trouble import TROUBLE, BrokerAway
+from shared.personal_data.keystore import make_master, migrate_keys
+from shared.process.config import Config
+from shared.runtime.service import migrate
+from shared.testing import StoppedClock
 from tests.audit.sealed import SERVICE, START, Events, Sealed, open_sealed
 from tests.audit.test_seal import kill_again_and_again
 from tests.audit.test_tampering import Row, first_bad_place
@@ -215,7 +215,7 @@ def test_a_database_that_was_away_is_sealed_on(programs: None, tmp_path: Path) -
         sealed.write(events.some(300))
         sealed.seal()
         server.stop("immediate")
-        with pytest.raises(TROUBLE):
+        with pytest.raises(UNAVAILABLE):
             sealed.sealer.step()
         assert sealed.sealer.active is False
         server.start()
@@ -225,7 +225,7 @@ def test_a_database_that_was_away_is_sealed_on(programs: None, tmp_path: Path) -
             try:
                 sealed.write(more)
                 break
-            except TROUBLE:
+            except UNAVAILABLE:
                 assert time.monotonic() < end
                 time.sleep(0.2)
         sealed.seal()
@@ -305,7 +305,7 @@ def test_who_writes_checkpoints_and_who_reads_them_on_a_broker_with_rights(
     # Who may write nowhere is not even given a producer's id.
     refused = {"notify": "TopicAuthorizationFailedError", "auditor": "ClusterAuthorizationFailedError"}
     for stranger, error in refused.items():
-        with pytest.raises(BrokerAway, match=error):
+        with pytest.raises(BrokerUnavailable, match=error):
             publish_checkpoint(Config(**settings(stranger)), SERVICE, 2, "a forged note")
 
     found = notes_on(sasl_broker, **login)

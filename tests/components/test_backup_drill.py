@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.backup import restore
-from shared.clock import system_clock
-from shared.config import Config
+from services.cli.backup_logs import restore
+from shared.domain.clock import system_clock
+from shared.process.config import Config
 from tests.faults.checks import problems
 from tests.faults.client import Client, Command, people
 from tests.faults.cluster import Cluster, until

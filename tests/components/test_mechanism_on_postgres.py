@@ -16,12 +16,12 @@ from sqlalchemy import Column, Engine, MetaData, String, Table
 
 from deploy.stack import Postgres
 from services.suite import SUITE
-from shared import postgres
-from shared.inbox import Batch, Execute
-from shared.recorder import Answer, write_answer
+from shared.log import postgres
+from shared.log.recorder import Answer, write_answer
+from shared.log.unavailable import UNAVAILABLE
+from shared.messaging.inbox import Batch, Execute
+from shared.readmodels.views import Rows, View, Views
 from shared.testing import Opened, StoppedClock, an_act
-from shared.trouble import TROUBLE
-from shared.views import Rows, View, Views
 from tests.faults.cluster import until
 from tests.shared import test_mechanism as mechanism
 from tests.shared.test_mechanism import *  # noqa: F403 - every test there is to run here too
@@ -62,7 +62,7 @@ def test_connections_that_the_server_has_ended_cost_one_try_each_and_no_restart(
             try:
                 app.perform(act, lambda act, number=number: app.register(act, f"u{number}"))
                 opened.settle()
-            except TROUBLE:
+            except UNAVAILABLE:
                 lost += 1
         assert (lost > 0) == (number > 0), "nothing was lost: this tests nothing"
         assert lost <= 2 * (runtime.config.web_threads + 1)
@@ -209,7 +209,7 @@ def test_a_save_that_has_waited_in_vain_is_not_made_again(
     act = an_act(mechanism.NOW, key="clerk|1", fingerprint="a")
     with postgres.connect(opened["ward"].config.database_of("ward")) as other:
         other.execute("LOCK TABLE ward_events IN EXCLUSIVE MODE")
-        with pytest.raises(TROUBLE):
+        with pytest.raises(UNAVAILABLE):
             app.perform(act, lambda act: app.register(act, "a"))
     assert len(tries) == 1
     assert not app.perform(act, lambda act: app.register(act, "a")).replayed

@@ -9,18 +9,19 @@ import psycopg
 import pytest
 
 from deploy.stack import Postgres
-from services.suite import SUITE, environment
-from shared.clock import system_clock
-from shared.config import Config
-from shared.people import KeyStore, make_master, migrate_keys, read_masters, rotate_master
+from services.processes import environment
+from services.suite import SUITE
+from shared.domain.clock import system_clock
+from shared.personal_data.keystore import KeyStore, make_master, migrate_keys, read_masters, rotate_master
+from shared.process.config import Config
 from shared.testing import Opened, StoppedClock, as_id, shanghai
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = "91150623MA0N000017"
 NOW = shanghai("2021-03-05 09:00")
 RACE = (
-    "import sys; from uuid import UUID; from shared.main import settings\n"
-    "from shared.people import KeyStore; from shared.clock import system_clock\n"
+    "import sys; from uuid import UUID; from shared.runtime.roles import settings\n"
+    "from shared.personal_data.keystore import KeyStore; from shared.domain.clock import system_clock\n"
     "store = KeyStore(settings(), system_clock); input()\n"
     "print(store.seal('fgw/head', 'a.b', UUID(int=7), {'holder': '某人'})['holder'])"
 )
@@ -86,7 +87,7 @@ def test_keys_of_persons_on_postgresql(opened: Opened, postgres: Postgres, tmp_p
     assert rotate_master(opened.config, store, tmp_path / "next.key") == 3  # and the fingerprints' key
     new = read_masters(tmp_path / "next.key")[0].id
     assert postgres.psql("SELECT DISTINCT master_id FROM subject_keys", "duban_keys") == new
-    opened["enterprise"].app.people.forget()
+    opened["enterprise"].app.personal_data.forget()
     assert contact() == "欧阳明珠"
 
     # The wrapped key is gone from the table's file, not only from its rows.
@@ -114,13 +115,13 @@ def test_keys_of_persons_on_postgresql(opened: Opened, postgres: Postgres, tmp_p
         cwd=ROOT,
     )
     assert (done.returncode, done.stdout) == (0, f"{CODE}: 已删除 erased（密钥 key 1）\n"), done.stderr
-    opened["enterprise"].app.people.forget()
+    opened["enterprise"].app.personal_data.forget()
     assert contact().startswith("已删除 erased ")
     assert "欧阳明珠" not in postgres.psql("SELECT * FROM subject_keys", "duban_keys")
 
     # Away: what is personal waits, everything else does not.
     store.close()
-    opened["enterprise"].app.people.close()
+    opened["enterprise"].app.personal_data.close()
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
         connection.execute("ALTER DATABASE duban_keys RENAME TO duban_keys_away")
     assert desk.get("/api/v1/enterprises").status_code == 503

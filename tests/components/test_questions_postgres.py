@@ -12,18 +12,18 @@ import pytest
 from deploy.stack import Postgres
 from services.audit.past import Cut
 from services.audit.questions import Questions
+from services.cli.backup_logs import back_up, restore
 from services.suite import SUITE
 from shared.audit import export
 from shared.audit.evidence import evidence_of
 from shared.audit.places import Outside, folder_of
 from shared.audit.seal import key_path, origin_of, seal_now
 from shared.audit.verification import verify
-from shared.backup import back_up, restore
-from shared.clock import system_clock
-from shared.config import Config
+from shared.domain.clock import system_clock
 from shared.events.audit import AuditAccessed
-from shared.files import put_once
-from shared.people import make_master, migrate_keys
+from shared.personal_data.keystore import make_master, migrate_keys
+from shared.process.config import Config
+from shared.process.files import put_once
 from shared.testing import Opened, shanghai
 from shared.web.auth import Identity
 from tests.audit.story import AUDITOR, CLEARED, LISTS, Told, told

@@ -23,15 +23,15 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from deploy.stack import Broker, Postgres, free_port, password_of
 from services.notify.reactions import NotifyReactions
 from services.supervision.reactions import SupervisionReactions
-from shared.aggregate import stable_id
-from shared.config import Config
+from shared.domain.aggregate import stable_id
 from shared.events import enterprise
-from shared.inbox import Batch, Mark
-from shared.relay import republish, sent_before
+from shared.log.unavailable import BrokerUnavailable
+from shared.messaging.inbox import Batch, Position
+from shared.messaging.relay import republish, sent_before
+from shared.messaging.transport import kafka
+from shared.messaging.transport.kafka import KafkaPublisher, apply_topics, partition_of, topic_of
+from shared.process.config import Config
 from shared.testing import Opened, StoppedClock, an_act
-from shared.transport import kafka
-from shared.transport.kafka import KafkaPublisher, apply_topics, partition_of, topic_of
-from shared.trouble import BrokerAway
 from tests.shared.test_mechanism import NOW, SERVICE
 
 UNITS = 40
@@ -180,7 +180,7 @@ def test_a_topic_made_anew_that_ends_where_the_mark_stands_is_read_from_its_begi
     came: list[Batch] = []
     for _ in range(100):
         # The topic of before held one record more in each partition, and that one was the last to be handled.
-        came += follower.poll(lambda _, partition: Mark(position=100, place=held.count(partition)))
+        came += follower.poll(lambda _, partition: Position(position=100, offset=held.count(partition)))
         if sum(len(batch.rows) for batch in came) == 9:
             break
     follower.close()
@@ -201,7 +201,7 @@ def test_a_source_that_brings_nothing_pressing_is_looked_at_less_often(
         while ward.relay.step():  # type: ignore[union-attr]
             pass
         for _ in range(300):
-            for batch in follower.poll(lambda *_: Mark()):
+            for batch in follower.poll(lambda *_: Position()):
                 [row] = batch.rows
                 return str(row.originator_id), time.monotonic()
         raise AssertionError("it never came")
@@ -292,7 +292,7 @@ def test_what_the_partitions_held_before_a_position_is_found_in_the_log(opened: 
 
 def test_the_number_of_partitions_is_frozen(config: Config) -> None:
     grown = Config(**{**vars(config), "kafka_partitions": 4})
-    with pytest.raises(BrokerAway, match="the number is frozen"):
+    with pytest.raises(BrokerUnavailable, match="the number is frozen"):
         apply_topics(grown, {"ward": ["ward"]})
 
 
@@ -353,7 +353,7 @@ def test_over_tls_a_service_logs_in_and_may_write_only_its_own_topic(programs: N
         own.close()
         other = KafkaPublisher(as_user("notify"), "assignment")
         refused = other.send(row, 0, "0")
-        with pytest.raises(BrokerAway, match="Authorization"):
+        with pytest.raises(BrokerUnavailable, match="Authorization"):
             other.acknowledged(refused, 10)
         other.close()
 
@@ -402,7 +402,7 @@ def sockets_left_behind(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     "begin",
     [
         lambda config: kafka.KafkaFollower(config, "ward", "project", ["ward"], 0.1).poll(
-            lambda source, partition: Mark()
+            lambda source, partition: Position()
         ),
         lambda config: kafka.KafkaReplay(config, "ward"),
         lambda config: kafka.KafkaPublisher(config, "ward"),
@@ -424,6 +424,6 @@ def test_who_finds_no_broker_leaves_no_thread_behind(
     )
     config = Config(data=tmp_path, database="postgresql://nobody/{service}", kafka=f"127.0.0.1:{free_port()}")
     before = set(threading.enumerate())
-    with pytest.raises(BrokerAway):
+    with pytest.raises(BrokerUnavailable):
         begin(config)
     assert set(threading.enumerate()) <= before

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from services.enterprise.domain import Concern, Register, matter_of
-from shared.aggregate import Act, stable_id
-from shared.clock import local_day
+from shared.domain.aggregate import CommandContext, stable_id
+from shared.domain.clock import local_day
 from shared.events import enterprise
 from shared.testing import an_act
 from tests.enterprise.conftest import COAL, NOW
@@ -16,7 +16,7 @@ from tests.enterprise.conftest import COAL, NOW
 BLOWERS = 8
 
 
-def act(role: str = "government_office") -> Act:
+def act(role: str = "government_office") -> CommandContext:
     return an_act(NOW, unit="office", post="office/head", role=role)
 
 
@@ -38,13 +38,13 @@ def test_eight_who_blow_at_once_get_eight_numbers_in_a_row_and_each_decides_once
     decided: list[str] = []
     issue = Register.issue
 
-    def issue_slowly(register: Register, one: Act, *what: Any) -> str:
+    def issue_slowly(register: Register, one: CommandContext, *what: Any) -> str:
         decided.append(one.because)
         time.sleep(0.01)  # long enough for the others to come
         return issue(register, one, *what)
 
     monkeypatch.setattr(Register, "issue", issue_slowly)
-    monkeypatch.setattr("shared.application.LONGEST_TURN", 60.0)  # however slow the machine is
+    monkeypatch.setattr("shared.application.application.LONGEST_TURN", 60.0)  # however slow the machine is
     with ThreadPoolExecutor(BLOWERS) as pool:
         written = list(pool.map(lambda n: blow(app, f"事项{n}"), range(BLOWERS * 5)))
     assert len(decided) == BLOWERS * 5, "somebody was overtaken"

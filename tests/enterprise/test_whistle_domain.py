@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from services.enterprise.domain import Whistle, refusals
 from services.enterprise.domain.clocks import clocks_of, rating_until
 from services.enterprise.domain.register import Register, matter_of
-from shared.aggregate import Act, stable_id
 from shared.calendar import Calendar
+from shared.domain.aggregate import CommandContext, stable_id
+from shared.domain.refusal import Refusal
 from shared.events import enterprise
-from shared.refusal import Refusal
+from shared.log.codec import WireMapper
 from shared.rulebook import load_rulebook
 from shared.testing import an_act, facts, kinds, shanghai
-from shared.wire import WireMapper
 
 BLOWN = shanghai("2021-02-05 16:00")
 LAST_DAY = date(2021, 3, 24)
@@ -26,15 +26,15 @@ LEADERS = ("gov/vice-leader", "gov/main-leader")
 RULEBOOK, CALENDAR = load_rulebook(), Calendar.base()
 
 
-def act(unit: str, role: str = "officer", at: str = "2021-02-07 10:00", **more: Any) -> Act:
+def act(unit: str, role: str = "officer", at: str = "2021-02-07 10:00", **more: Any) -> CommandContext:
     return an_act(shanghai(at), unit, f"{unit}/officer", role, **more)
 
 
-def company(at: str = "2021-02-07 10:00") -> Act:
+def company(at: str = "2021-02-07 10:00") -> CommandContext:
     return an_act(shanghai(at), CODE, "legal-person", "enterprise")
 
 
-def office(at: str = "2021-02-07 10:00") -> Act:
+def office(at: str = "2021-02-07 10:00") -> CommandContext:
     return act("office", "government_office", at)
 
 

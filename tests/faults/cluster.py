@@ -20,13 +20,14 @@ import msgspec
 import psycopg
 
 from deploy.stack import Broker, Postgres, free_port
-from services.suite import SUITE, Process, environment, make_topics, migrate_suite, web_of, worker_of
-from shared.clock import SteppedClock
-from shared.config import Config
-from shared.people import make_master
-from shared.service import Runtime, open_service
+from services.processes import Process, environment, web_of, worker_of
+from services.suite import SUITE, make_topics, migrate_suite
+from shared.domain.clock import SteppedClock
+from shared.messaging.transport.kafka import partition_of
+from shared.personal_data.keystore import make_master
+from shared.process.config import Config
+from shared.runtime.service import Runtime, open_service
 from shared.testing import shanghai
-from shared.transport.kafka import partition_of
 from shared.web.auth import Role, issue_token, load_key
 from tests.faults.proxy import Proxy
 

@@ -22,17 +22,17 @@ from typing import Any
 from eventsourcing.persistence import Notification
 from sqlalchemy import Connection
 
-from shared import inbox
-from shared.aggregate import Aggregate
-from shared.application import Application
+from shared.application.application import Application
+from shared.domain.aggregate import Aggregate
 from shared.events.base import VOCABULARY, Message
-from shared.inbox import Execute, Receipt
-from shared.main import main
-from shared.reactions import Reactions
-from shared.recorder import First
-from shared.service import Service
-from shared.transport.kafka import KafkaPublisher
-from shared.views import Folding, Rows, View, Views, _execute_on
+from shared.log.recorder import First
+from shared.messaging import inbox
+from shared.messaging.inbox import Execute, Receipt
+from shared.messaging.reactions import Reactions
+from shared.messaging.transport.kafka import KafkaPublisher
+from shared.readmodels.views import Folding, Rows, View, Views, _execute_on
+from shared.runtime.roles import main
+from shared.runtime.service import Service
 
 MARK = os.environ.get("FAULTS_MARK")
 DIE = os.environ.get("FAULTS_DIE")

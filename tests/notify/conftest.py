@@ -12,14 +12,14 @@ from eventsourcing.persistence import StoredEvent
 
 from services.notify.__main__ import SERVICE
 from services.notify.domain import Matter
-from shared.aggregate import stable_id
-from shared.case_id import case_id
-from shared.clock import close_of
+from shared.domain.aggregate import stable_id
+from shared.domain.case_id import case_id
+from shared.domain.clock import close_of
 from shared.events import assignment, enterprise, notify, supervision
 from shared.events.base import Actor, Fact
-from shared.service import open_log
+from shared.log.codec import encode
+from shared.runtime.service import open_log
 from shared.testing import Caller, Opened, StoppedClock, kinds, shanghai
-from shared.wire import encode
 
 POSTS = {
     "gov": {"gov/main-leader": "main_leader", "gov/vice-leader": "vice_leader"},

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from services.notify.domain import Matter
-from shared.aggregate import stable_id
-from shared.case_id import case_id
+from shared.domain.aggregate import stable_id
+from shared.domain.case_id import case_id
 from shared.events import notify, supervision
 from shared.web.auth import undecided_routes
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.aggregate import stable_id
+from shared.domain.aggregate import stable_id
 from shared.events import assignment, notify, supervision
 from shared.rulebook import load_rulebook
 

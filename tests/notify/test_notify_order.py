@@ -12,14 +12,14 @@ from uuid import UUID
 import pytest
 
 from services.notify.__main__ import SERVICE
-from shared.aggregate import stable_id
-from shared.case_id import case_id
-from shared.clock import close_of
+from shared.domain.aggregate import stable_id
+from shared.domain.case_id import case_id
+from shared.domain.clock import close_of
 from shared.events import assignment, enterprise, notify, supervision
 from shared.events.base import Fact
+from shared.log.codec import encode
 from shared.rulebook import load_rulebook
 from shared.testing import Opened, StoppedClock, kinds, shanghai
-from shared.wire import encode
 from tests.notify.conftest import BLOWN, KINDS, NAMES, POSTS, TITLE, World
 
 Said = tuple[type[Fact], UUID, dict[str, Any]]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from services.notify.domain import Matter
 from services.notify.domain.hours import in_hours, not_before
-from shared.aggregate import stable_id
 from shared.calendar import Calendar
-from shared.clock import local_day
+from shared.domain.aggregate import stable_id
+from shared.domain.clock import local_day
 from shared.events import assignment, enterprise, notify, supervision
 from shared.testing import shanghai
 

@@ -18,13 +18,14 @@ import psycopg
 from kafka import KafkaAdminClient
 
 from deploy.stack import Broker, Postgres, free_port
-from services.suite import SUITE, environment, make_topics, web_of, worker_of
-from shared.clock import SteppedClock, system_clock
-from shared.config import Config
-from shared.people import make_master, migrate_keys
-from shared.service import Runtime, migrate, open_service
+from services.processes import environment, web_of, worker_of
+from services.suite import SUITE, make_topics
+from shared.domain.clock import SteppedClock, system_clock
+from shared.messaging.transport.kafka import topic_of
+from shared.personal_data.keystore import make_master, migrate_keys
+from shared.process.config import Config
+from shared.runtime.service import Runtime, migrate, open_service
 from shared.testing import shanghai
-from shared.transport.kafka import topic_of
 from shared.web.auth import Role, issue_token, load_key
 from tests.faults.cluster import Member, until
 from tests.faults.proxy import Proxy

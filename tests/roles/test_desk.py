@@ -3,7 +3,7 @@
 import multiprocessing
 from uuid import UUID
 
-from shared.case_id import case_id
+from shared.domain.case_id import case_id
 from shared.events import enterprise, notify, supervision
 from shared.web.auth import Role
 from tests import town

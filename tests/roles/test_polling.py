@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from shared.postgres import PostgresLog
-from shared.relay import LONGEST_REST
-from shared.service import Runtime
+from shared.log.postgres import PostgresLog
+from shared.messaging.relay import LONGEST_REST
+from shared.runtime.service import Runtime
 from shared.testing import an_act
 from tests.faults.cluster import until
 from tests.roles.site import LONG, NOW, Client, Site
@@ -163,7 +163,7 @@ def test_a_relay_that_has_always_more_to_send_rests_and_one_that_has_rested_send
     assert relay is not None
     slept: list[float] = []
     clock = SimpleNamespace(sleep=slept.append, monotonic=lambda: time.monotonic() + sum(slept))
-    monkeypatch.setattr("shared.relay.time", clock)
+    monkeypatch.setattr("shared.messaging.relay.time", clock)
 
     def send(name: str) -> float:
         """Seconds for which it then waits until it would send again."""

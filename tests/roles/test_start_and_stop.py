@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from services.suite import GRACE_SECONDS
+from services.processes import GRACE_SECONDS
 from shared.testing import an_act
 from tests.faults.cluster import Member, until
 from tests.roles.site import NOW, Client, Site, ask

@@ -5,8 +5,8 @@ from uuid import uuid4
 from eventsourcing.persistence import IntegrityError
 
 from services.suite import SUITE
-from shared.config import Config
-from shared.service import open_service
+from shared.process.config import Config
+from shared.runtime.service import open_service
 from shared.testing import an_act
 from tests.roles.site import NOW
 

@@ -10,8 +10,8 @@ from eventsourcing.persistence import Notification
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import inbox
-from shared.inbox import Batch, Inbox, Overtaken, Receipt, parked, portions, reached, save
+from shared.messaging import inbox
+from shared.messaging.inbox import Batch, ConcurrencyConflict, Inbox, Receipt, parked, portions, reached, save
 from shared.testing import shanghai
 
 NOW = shanghai("2021-01-04 09:00")
@@ -76,10 +76,10 @@ class Topic:
 
     def batch(self, partition: int, begin: int, end: int | None = None) -> Batch:
         part = self.partitions[partition][begin:end]
-        places = list(range(begin, begin + len(part)))
+        offsets = list(range(begin, begin + len(part)))
         sent = [sent for _, sent in part]
         before = [int(one.split(" ")[partition]) for one in sent]
-        return Batch("s", partition, [row for row, _ in part], places, before, sent)
+        return Batch("s", partition, [row for row, _ in part], offsets, before, sent)
 
 
 def written(*aggregates: str, partitions: int = 1) -> Topic:
@@ -147,7 +147,7 @@ def test_two_workers_with_the_same_batch_write_it_once() -> None:
     one, other = (Inbox("test").receive(database.execute, [batch]) for _ in range(2))
     assert len(list(one[0].accept(batch, NOW))) == len(list(other[0].accept(batch, NOW))) == 2
     save(database.execute, one)
-    with pytest.raises(Overtaken):
+    with pytest.raises(ConcurrencyConflict):
         save(database.execute, other)
 
 
@@ -162,7 +162,7 @@ def test_a_worker_that_went_on_with_what_it_knew_while_another_had_its_partition
     batch = topic.batch(0, 2)
     [receipt] = database.inbox.receive(database.execute, [batch])
     assert len(list(receipt.accept(batch, NOW))) == 1
-    with pytest.raises(Overtaken):
+    with pytest.raises(ConcurrencyConflict):
         database.save(receipt)
     database.inbox.forget()
     assert database.take(topic.batch(0, 1)) == ([("a", 2)], 1)
@@ -186,7 +186,7 @@ def test_a_worker_whose_last_saves_the_databases_crash_took_back_begins_again(
 
     if forgets:
         database.inbox.forget()
-    with pytest.raises(Overtaken):
+    with pytest.raises(ConcurrencyConflict):
         database.take(topic.batch(0, 3))
     database.inbox.forget()
     assert database.inbox.begin(database.execute, "s", 0).position == kept
@@ -223,7 +223,7 @@ def test_two_workers_who_heal_the_same_gap_write_it_once() -> None:
         accepted = receipt.accept(batch, NOW)
         assert [row.originator_version for row in accepted if row.originator_id == "a"] == [1, 2]
     save(database.execute, one)
-    with pytest.raises(Overtaken):
+    with pytest.raises(ConcurrencyConflict):
         save(database.execute, other)
 
 
@@ -233,7 +233,7 @@ def test_what_is_no_event_of_ours_is_parked_with_its_bytes() -> None:
     assert database.take(Batch("s", 0, [stranger], [7], [0], [""])) == ([], 0)
     [row] = parked(database.execute, "test")
     assert (row.kind, row.state, row.position) == ("fault", b"\xff", -8)
-    assert inbox.mark_of(database.execute, "test", "s", 0).place == 7
+    assert inbox.position_of(database.execute, "test", "s", 0).offset == 7
 
 
 @given(
@@ -263,7 +263,7 @@ def test_whatever_is_dropped_repeated_and_split_each_fact_has_its_effect_once_an
         if batch.rows:
             try:
                 accepted, _ = database.take(batch)
-            except Overtaken:  # a first fact was taken to be new, and was not
+            except ConcurrencyConflict:  # a first fact was taken to be new, and was not
                 database.inbox.forget()
                 accepted, _ = database.take(batch)
             seen += accepted
@@ -303,7 +303,7 @@ def test_a_first_fact_is_taken_to_be_new_while_nothing_has_come_twice_and_asked_
     assert asked(), "a consumer that begins knows nothing"
     assert database.take(topic.batch(0, 1, 2)) == ([("b", 1)], 0)
     assert not asked()
-    with pytest.raises(Overtaken):
+    with pytest.raises(ConcurrencyConflict):
         database.take(topic.batch(0, 0, 2))
     database.inbox.forget()
     assert database.take(topic.batch(0, 0, 2)) == ([], 2)
@@ -321,7 +321,7 @@ def test_a_first_fact_that_comes_again_together_with_the_next_is_not_taken_to_be
     topic, database = written("a", "a"), Database()
     topic.publish()
     database.take(topic.batch(0, 0, 1))
-    with pytest.raises(Overtaken):
+    with pytest.raises(ConcurrencyConflict):
         database.take(topic.batch(0, 0))
     database.inbox.forget()
     assert database.take(topic.batch(0, 0)) == ([("a", 2)], 1)

@@ -9,15 +9,15 @@ import pytest
 from eventsourcing.persistence import IntegrityError
 from sqlalchemy import Column, Integer, String
 
-from shared.aggregate import Act, Aggregate, Change, Creation, stable_id
-from shared.application import ATTEMPTS, ChangedMeanwhile, IdempotencyKeyReused, VersionIsStale
+from shared.application.application import ATTEMPTS, ChangedMeanwhile, IdempotencyKeyReused, VersionIsStale
+from shared.application.result import CommandResult
+from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation, stable_id
 from shared.events.base import Fact, Message
-from shared.inbox import ConsumerStopped, Execute
-from shared.reactions import NotYet, Reactions
-from shared.service import Service, ServiceApplication
+from shared.messaging.inbox import ConsumerStopped, Execute
+from shared.messaging.reactions import NotYet, Reactions
+from shared.readmodels.views import Rows, View
+from shared.runtime.service import Service, ServiceApplication
 from shared.testing import Opened, StoppedClock, an_act, shanghai
-from shared.views import Rows, View
-from shared.written import Written
 
 NOW = shanghai("2021-01-04 09:00")
 
@@ -58,13 +58,13 @@ class Ward(Aggregate):
 class Wards(ServiceApplication):
     name = "ward"
 
-    def register(self, act: Act, unit: str) -> Written:
+    def register(self, act: CommandContext, unit: str) -> CommandResult:
         return self.commit(
             act,
             Ward.begin(Ward.Registered, act, stable_id("unit", unit), unit=unit, name=unit),
         )
 
-    def rename(self, act: Act, unit: str, name: str) -> Written:
+    def rename(self, act: CommandContext, unit: str, name: str) -> CommandResult:
         ward = self.load(Ward, stable_id("unit", unit), act)
         ward.record(Ward.Renamed, act, unit=unit, name=name)
         return self.commit(act, ward)
@@ -150,7 +150,7 @@ def test_a_command_is_decided_anew_when_somebody_else_wrote_first(opened: Opened
     app.register(an_act(NOW), "fgw")
     tries = []
 
-    def rename(act: Act) -> Written:
+    def rename(act: CommandContext) -> CommandResult:
         ward = app.load(Ward, stable_id("unit", "fgw"), act)
         if not tries:
             app.rename(an_act(NOW), "fgw", "the other's")
@@ -262,11 +262,11 @@ def test_what_is_read_in_one_moment_stays_as_it_was(opened: Opened) -> None:
 
     app.register(an_act(NOW), "a")
     runtime.views.project(runtime.follower)
-    with runtime.views.one_moment():
+    with runtime.views.snapshot():
         assert names() == ["a"]
         app.register(an_act(NOW), "b")
         assert runtime.views.project(runtime.follower)
-        with runtime.views.one_moment():
+        with runtime.views.snapshot():
             assert names() == ["a"]
         assert names() == ["a"]
     assert names() == ["a", "b"]
@@ -306,8 +306,8 @@ def test_a_new_version_is_built_beside_the_old_and_swapped_when_done(tmp_path: P
 
     newer = Service(name="ward", title="test", application=Wards, views=[Names2], blueprints=[])
     opened = Opened.__new__(Opened)
-    from shared.config import Config
-    from shared.service import open_service
+    from shared.process.config import Config
+    from shared.runtime.service import open_service
 
     runtime = open_service(newer, Config(data=tmp_path), clock)
     assert runtime.views.being_built() == ["names"]
@@ -327,7 +327,7 @@ def test_a_command_that_others_overtake_again_and_again_is_refused_with_the_vers
     app = app_of(opened)
     app.register(an_act(NOW), "fgw")
 
-    def rename(act: Act) -> Written:
+    def rename(act: CommandContext) -> CommandResult:
         ward = app.load(Ward, stable_id("unit", "fgw"), act)
         app.rename(an_act(NOW), "fgw", "the other's")
         ward.record(Ward.Renamed, act, unit="fgw", name="mine")

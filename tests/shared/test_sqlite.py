@@ -8,8 +8,8 @@ from threading import Event
 import pytest
 from eventsourcing.persistence import IntegrityError, OperationalError
 
-from shared import sqlite
-from shared.trouble import TROUBLE
+from shared.log import sqlite
+from shared.log.unavailable import UNAVAILABLE
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def things(datastore: sqlite.Datastore) -> list[int]:
 def test_who_cannot_open_the_file_gives_the_turn_back(datastore: sqlite.Datastore, tmp_path: Path) -> None:
     (tmp_path / "site").rename(tmp_path / "away")
     for _ in range(2):
-        with pytest.raises(TROUBLE):
+        with pytest.raises(UNAVAILABLE):
             put(datastore, 1)
     (tmp_path / "away").rename(tmp_path / "site")
     put(datastore, 1)

@@ -11,7 +11,7 @@ from eventsourcing.persistence import Notification
 
 from shared.events import assignment
 from shared.events.base import Actor, Fact, message_id
-from shared.wire import Unreadable, cloudevent, decode, encode
+from shared.log.codec import Unreadable, cloudevent, decode, encode
 
 STAMP: dict[str, Any] = {
     "timestamp": datetime(2021, 2, 5, 8, 0, tzinfo=UTC),

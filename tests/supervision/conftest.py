@@ -13,13 +13,13 @@ from eventsourcing.persistence import StoredEvent
 
 from services.supervision.__main__ import SERVICE
 from services.supervision.domain import Case
-from shared.aggregate import stable_id
-from shared.case_id import case_id
+from shared.domain.aggregate import stable_id
+from shared.domain.case_id import case_id
 from shared.events import assignment, enterprise, supervision
 from shared.events.base import Actor, Fact
-from shared.service import open_log
+from shared.log.codec import encode
+from shared.runtime.service import open_log
 from shared.testing import Caller, Opened, StoppedClock, kinds, shanghai
-from shared.wire import encode
 
 POSTS = {
     "gov/main-leader": ("gov", "main_leader"),

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy.event import listen, remove
 
-from shared.aggregate import stable_id
 from shared.calendar import Calendar
+from shared.domain.aggregate import stable_id
 from shared.events import assignment
-from shared.reference import Reference, UnitHasNoHead, UnitsView, UnknownUnit
+from shared.readmodels.reference import Reference, UnitHasNoHead, UnitsView, UnknownUnit
 
 ASK = "FROM units__"
 
@@ -40,10 +40,10 @@ def test_a_question_that_was_answered_costs_one_look_for_a_whole_moment(
 ) -> None:
     reference, views, looks = reference_of(world), world.opened["supervision"].views, []
     assert reference.unit("fgw")["name"] == "旗发展和改革委员会"
-    glance = views.glance
-    monkeypatch.setattr(views, "glance", lambda *look: looks.append(look) or glance(*look))
+    query_now = views.query_now
+    monkeypatch.setattr(views, "query_now", lambda *look: looks.append(look) or query_now(*look))
     said.clear()
-    with views.one_moment():
+    with views.snapshot():
         for _ in range(3):
             assert reference.unit_name("fgw") == "旗发展和改革委员会"
     assert (len(looks), said) == (1, [])
@@ -76,7 +76,7 @@ def test_every_change_is_seen_at_the_next_question(world: Any, said: list[str]) 
 
 def test_a_moment_keeps_its_answers_while_others_already_see_the_change(world: Any) -> None:
     reference, views = reference_of(world), world.opened["supervision"].views
-    with views.one_moment():
+    with views.snapshot():
         before = reference.unit_name("fgw")
         world.told(assignment.UnitRenamed, stable_id("unit", "fgw"), unit="fgw", name="新", short_names=())
         assert reference.unit_name("fgw") == before
@@ -86,7 +86,7 @@ def test_a_moment_keeps_its_answers_while_others_already_see_the_change(world: A
 def test_what_was_asked_in_an_old_moment_is_not_taken_for_the_present(world: Any) -> None:
     reference, views = reference_of(world), world.opened["supervision"].views
     before = reference.unit_name("fgw")
-    with views.one_moment():
+    with views.snapshot():
         world.opened.rows("supervision", "cases")  # the moment begins here
         world.told(assignment.UnitRenamed, stable_id("unit", "fgw"), unit="fgw", name="新", short_names=())
         with ThreadPoolExecutor(1) as others:

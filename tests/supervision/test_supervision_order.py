@@ -13,11 +13,11 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 
 from services.supervision.__main__ import SERVICE
-from shared.aggregate import stable_id
+from shared.domain.aggregate import stable_id
 from shared.events import assignment, enterprise, supervision
 from shared.events.base import Actor, Fact
+from shared.log.codec import encode
 from shared.testing import Opened, StoppedClock, shanghai
-from shared.wire import encode
 from tests.supervision.conftest import NAMES, POSTS, World
 
 Said = tuple[type[Fact], UUID, dict[str, Any]]

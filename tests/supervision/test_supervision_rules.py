@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from services.supervision.domain import Case, Terms
 from services.supervision.domain.streaks import Concluded, Streak, naming_streaks, slow_in_a_row
-from shared.aggregate import Act
 from shared.calendar import Calendar
+from shared.domain.aggregate import CommandContext
+from shared.domain.refusal import Refusal
 from shared.events import supervision as told
 from shared.events.supervision import Verdict
-from shared.refusal import Refusal
+from shared.log.codec import WireMapper
 from shared.rulebook import load_rulebook
 from shared.testing import an_act, facts, kinds, shanghai
-from shared.wire import WireMapper
 
 TERMS = Terms(load_rulebook(), Calendar.base())
 NOW = shanghai("2021-03-01 09:00")
@@ -42,7 +42,7 @@ def a_case(due_on: date = date(2021, 6, 30), **other: Any) -> Case:
     return case
 
 
-def by_fgw(at: datetime, post: str = "fgw/head", role: str = "unit_head") -> Act:
+def by_fgw(at: datetime, post: str = "fgw/head", role: str = "unit_head") -> CommandContext:
     return an_act(at, "fgw", post, role)
 
 

@@ -7,11 +7,11 @@ from typing import Any, get_args
 from flask import Response
 from marshmallow import fields, validate
 
+from shared.application.result import CommandResult
 from shared.events import assignment
-from shared.service import perform
+from shared.runtime.service import perform
 from shared.web.auth import Role
 from shared.web.http import BaseSchema, Blueprint, Moment, Text, answer
-from shared.written import Written
 
 blueprint = Blueprint("assignment", __name__, url_prefix="/api/v1")
 
@@ -71,7 +71,9 @@ class Reasoned(Happened):
     reason = Text(2000, lines=True, required=True)
 
 
-def done(use_case: Callable[..., Written], body: dict[str, Any], *ids: object, status: int = 200) -> Response:
+def done(
+    use_case: Callable[..., CommandResult], body: dict[str, Any], *ids: object, status: int = 200
+) -> Response:
     """Carry out a use case with the body's fields, once per request."""
     happened_at = body.pop("happened_at", None)
     return answer(perform(lambda act: use_case(act, *ids, **body), happened_at=happened_at), status)

@@ -15,10 +15,10 @@ from services.assignment.api.common import (
     done,
 )
 from shared.events import assignment
-from shared.service import application
-from shared.views import Row
+from shared.readmodels.views import Row
+from shared.runtime.service import application
 from shared.web.auth import Role, allow
-from shared.web.http import BaseSchema, PageArgs, PageSchema, Sort, Text, WrittenSchema
+from shared.web.http import BaseSchema, CommandResultSchema, PageArgs, PageSchema, Sort, Text
 from shared.web.lists import many, one
 
 ORIGINS = ("superior", "banner", "leader")
@@ -122,7 +122,7 @@ def get_directive(directive_id: UUID) -> Any:
 @blueprint.post("/directives")
 @allow(Role.government_office)
 @blueprint.arguments(NewDirectiveSchema)
-@blueprint.response(201, WrittenSchema)
+@blueprint.response(201, CommandResultSchema)
 def register_directive(body: dict[str, Any]) -> Any:
     """Register what came in"""
     return done(application().register_directive, body, status=201)
@@ -131,7 +131,7 @@ def register_directive(body: dict[str, Any]) -> Any:
 @blueprint.post("/directives/<uuid:directive_id>/report-arrangement")
 @allow(*ON_TASK)
 @blueprint.arguments(ReportSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def report_arrangement(body: dict[str, Any], directive_id: UUID) -> Any:
     """One's own unit has arranged it"""
     return done(application().report_arrangement, body, directive_id)
@@ -140,7 +140,7 @@ def report_arrangement(body: dict[str, Any], directive_id: UUID) -> Any:
 @blueprint.post("/directives/<uuid:directive_id>/decompose")
 @allow(Role.government_office)
 @blueprint.arguments(DecomposeSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def decompose_directive(body: dict[str, Any], directive_id: UUID) -> Any:
     """Dispatch its pieces to units"""
     return done(application().decompose_directive, body, directive_id)
@@ -149,7 +149,7 @@ def decompose_directive(body: dict[str, Any], directive_id: UUID) -> Any:
 @blueprint.post("/directives/<uuid:directive_id>/give-feedback")
 @allow(*ON_TASK)
 @blueprint.arguments(ReportSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def give_feedback(body: dict[str, Any], directive_id: UUID) -> Any:
     """One's own unit feeds back to the main leader"""
     return done(application().give_feedback, body, directive_id)

@@ -17,11 +17,12 @@ from services.assignment.api.common import (
     done,
 )
 from services.assignment.views.lists import task_list_for_caller, task_lists_for_caller
-from shared.service import act, application
+from shared.runtime.service import act, application
 from shared.web.auth import Role, allow
 from shared.web.body import max_body
 from shared.web.http import (
     BaseSchema,
+    CommandResultSchema,
     Day,
     Flag,
     Id,
@@ -30,7 +31,6 @@ from shared.web.http import (
     Sort,
     Text,
     Whole,
-    WrittenSchema,
     context,
     written_headers,
 )
@@ -202,7 +202,7 @@ def get_task_list(list_id: UUID) -> Any:
 @blueprint.post("/task-lists")
 @allow(*MAKE_LISTS)
 @blueprint.arguments(NewTaskListSchema)
-@blueprint.response(201, WrittenSchema)
+@blueprint.response(201, CommandResultSchema)
 def open_task_list(body: dict[str, Any]) -> Any:
     """Open a task list"""
     return done(application().open_list, body, status=201)
@@ -211,7 +211,7 @@ def open_task_list(body: dict[str, Any]) -> Any:
 @blueprint.post("/task-lists/<uuid:list_id>/tasks")
 @allow(*MAKE_LISTS)
 @blueprint.arguments(NewTaskSchema)
-@blueprint.response(201, WrittenSchema)
+@blueprint.response(201, CommandResultSchema)
 def assign_task(body: dict[str, Any], list_id: UUID) -> Any:
     """Assign a task of the list to its lead unit"""
     return done(application().assign_task, body, list_id, status=201)

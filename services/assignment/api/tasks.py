@@ -20,12 +20,13 @@ from services.assignment.api.common import (
 )
 from services.assignment.api.lists import TargetSchema
 from services.assignment.views.tasks import is_overdue, overdue
-from shared.clock import local_day
-from shared.service import application
-from shared.views import Row
+from shared.domain.clock import local_day
+from shared.readmodels.views import Row
+from shared.runtime.service import application
 from shared.web.auth import Role, allow
 from shared.web.http import (
     BaseSchema,
+    CommandResultSchema,
     Day,
     Flag,
     Id,
@@ -33,7 +34,6 @@ from shared.web.http import (
     PageSchema,
     Sort,
     Text,
-    WrittenSchema,
     context,
 )
 from shared.web.lists import many, may_see, one, reading
@@ -384,7 +384,7 @@ def _shown(row: Row, today: date) -> Row:
 @blueprint.post("/tasks/<uuid:task_id>/accept")
 @allow(*ON_TASK)
 @blueprint.arguments(Happened)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def accept_task(body: dict[str, Any], task_id: UUID) -> Any:
     """One's own unit, lead or supporter, accepts the task"""
     return done(application().accept_task, body, task_id)
@@ -393,7 +393,7 @@ def accept_task(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/return")
 @allow(*ON_TASK)
 @blueprint.arguments(ReturnSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def return_task(body: dict[str, Any], task_id: UUID) -> Any:
     """The lead returns the task and suggests another unit"""
     return done(application().return_task, body, task_id)
@@ -402,7 +402,7 @@ def return_task(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/reassign")
 @allow(Role.government_office, *LEADERS)
 @blueprint.arguments(ReassignSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def reassign_task(body: dict[str, Any], task_id: UUID) -> Any:
     """Another unit leads; after a third return only a leader may"""
     return done(application().reassign_task, body, task_id)
@@ -411,7 +411,7 @@ def reassign_task(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/break-down")
 @allow(*ON_TASK)
 @blueprint.arguments(BreakDownSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def break_down_task(body: dict[str, Any], task_id: UUID) -> Any:
     """The lead breaks it down to project, post and person"""
     return done(application().break_down_task, body, task_id)
@@ -420,7 +420,7 @@ def break_down_task(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/report-progress")
 @allow(*ON_TASK)
 @blueprint.arguments(ProgressSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def report_progress(body: dict[str, Any], task_id: UUID) -> Any:
     """How far one's own unit has come"""
     return done(application().report_progress, body, task_id)
@@ -429,7 +429,7 @@ def report_progress(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/support-done")
 @allow(*ON_TASK)
 @blueprint.arguments(NoteSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def finish_support(body: dict[str, Any], task_id: UUID) -> Any:
     """One's own unit, a supporter, finished its part"""
     return done(application().finish_support, body, task_id)
@@ -438,7 +438,7 @@ def finish_support(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/waive-support")
 @allow(*JUDGES)
 @blueprint.arguments(WaiveSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def waive_support(body: dict[str, Any], task_id: UUID) -> Any:
     """A supporting unit's part is waived"""
     return done(application().waive_support, body, task_id)
@@ -447,7 +447,7 @@ def waive_support(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/claim-completion")
 @allow(*ON_TASK)
 @blueprint.arguments(ClaimSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def claim_completion(body: dict[str, Any], task_id: UUID) -> Any:
     """The lead says that the target is reached"""
     return done(application().claim_completion, body, task_id)
@@ -456,7 +456,7 @@ def claim_completion(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/accept-completion")
 @allow(*JUDGES)
 @blueprint.arguments(NoteSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def accept_completion(body: dict[str, Any], task_id: UUID) -> Any:
     """The completion is accepted"""
     return done(application().accept_completion, body, task_id)
@@ -465,7 +465,7 @@ def accept_completion(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/send-back")
 @allow(*JUDGES)
 @blueprint.arguments(Reasoned)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def send_back(body: dict[str, Any], task_id: UUID) -> Any:
     """The completion is not accepted"""
     return done(application().send_back, body, task_id)
@@ -474,7 +474,7 @@ def send_back(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/no-new-instruction")
 @allow(*LEADERS)
 @blueprint.arguments(Happened)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def no_new_instruction(body: dict[str, Any], task_id: UUID) -> Any:
     """The leader gives no new instruction: closed"""
     return done(application().no_new_instruction, body, task_id)
@@ -483,7 +483,7 @@ def no_new_instruction(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/new-instruction")
 @allow(*LEADERS)
 @blueprint.arguments(InstructionSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def new_instruction(body: dict[str, Any], task_id: UUID) -> Any:
     """The leader gives a new instruction: stays open"""
     return done(application().new_instruction, body, task_id)
@@ -492,7 +492,7 @@ def new_instruction(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/request-extension")
 @allow(*ON_TASK)
 @blueprint.arguments(ExtensionSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def request_extension(body: dict[str, Any], task_id: UUID) -> Any:
     """The lead asks for a later date, before the due date"""
     return done(application().request_extension, body, task_id)
@@ -501,7 +501,7 @@ def request_extension(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/grant-extension")
 @allow(*LEADERS)
 @blueprint.arguments(Happened)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def grant_extension(body: dict[str, Any], task_id: UUID) -> Any:
     """The leader in charge grants the later date"""
     return done(application().grant_extension, body, task_id)
@@ -510,7 +510,7 @@ def grant_extension(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/refuse-extension")
 @allow(*LEADERS)
 @blueprint.arguments(Reasoned)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def refuse_extension(body: dict[str, Any], task_id: UUID) -> Any:
     """The leader in charge refuses the later date"""
     return done(application().refuse_extension, body, task_id)
@@ -519,7 +519,7 @@ def refuse_extension(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/raise-dispute")
 @allow(*ON_TASK)
 @blueprint.arguments(RaiseDisputeSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def raise_dispute(body: dict[str, Any], task_id: UUID) -> Any:
     """One's own unit disagrees with others"""
     return done(application().raise_dispute, body, task_id)
@@ -528,7 +528,7 @@ def raise_dispute(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/propose-solution")
 @allow(*ON_TASK)
 @blueprint.arguments(SolutionSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def propose_solution(body: dict[str, Any], task_id: UUID) -> Any:
     """The lead writes down a proposed solution"""
     return done(application().propose_solution, body, task_id)
@@ -537,7 +537,7 @@ def propose_solution(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/rule-on-dispute")
 @allow(*LEADERS)
 @blueprint.arguments(RulingSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def rule_on_dispute(body: dict[str, Any], task_id: UUID) -> Any:
     """The leader in charge rules on it"""
     return done(application().rule_on_dispute, body, task_id)
@@ -546,7 +546,7 @@ def rule_on_dispute(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/suspend")
 @allow(*JUDGES)
 @blueprint.arguments(Reasoned)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def suspend_task(body: dict[str, Any], task_id: UUID) -> Any:
     """The task rests"""
     return done(application().suspend_task, body, task_id)
@@ -555,7 +555,7 @@ def suspend_task(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/resume")
 @allow(*JUDGES)
 @blueprint.arguments(ResumeSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def resume_task(body: dict[str, Any], task_id: UUID) -> Any:
     """The task goes on"""
     return done(application().resume_task, body, task_id)
@@ -564,7 +564,7 @@ def resume_task(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/cancel")
 @allow(*LEADERS)
 @blueprint.arguments(Reasoned)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def cancel_task(body: dict[str, Any], task_id: UUID) -> Any:
     """The task is no longer to be done"""
     return done(application().cancel_task, body, task_id)
@@ -573,7 +573,7 @@ def cancel_task(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.post("/tasks/<uuid:task_id>/supersede")
 @allow(Role.government_office, *LEADERS)
 @blueprint.arguments(SupersedeSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def supersede_task(body: dict[str, Any], task_id: UUID) -> Any:
     """Another task stands in its place"""
     return done(application().supersede_task, body, task_id)

@@ -8,14 +8,14 @@ from marshmallow import fields, validate
 from sqlalchemy import select
 
 from services.assignment.api.common import EVERYBODY, LEADERS, OFFICES, Choice, Happened, blueprint, done
-from shared.application import NoSuchThing
+from shared.application.application import NoSuchThing
 from shared.events import assignment
-from shared.people import KeyStore
-from shared.service import application
-from shared.views import Row
+from shared.personal_data.keystore import KeyStore
+from shared.readmodels.views import Row
+from shared.runtime.service import application
 from shared.web.auth import Role, allow
 from shared.web.body import personal
-from shared.web.http import BaseSchema, Day, Flag, PageArgs, PageSchema, Sort, Text, WrittenSchema
+from shared.web.http import BaseSchema, CommandResultSchema, Day, Flag, PageArgs, PageSchema, Sort, Text
 from shared.web.lists import many, reading
 
 CLERKS = (Role.government_office, Role.operator)
@@ -146,7 +146,7 @@ def get_unit(unit: str) -> Any:
 @blueprint.post("/units")
 @allow(*CLERKS)
 @blueprint.arguments(NewUnitSchema)
-@blueprint.response(201, WrittenSchema)
+@blueprint.response(201, CommandResultSchema)
 def register_unit(body: dict[str, Any]) -> Any:
     """Register a unit"""
     return done(application().register_unit, body, status=201)
@@ -155,7 +155,7 @@ def register_unit(body: dict[str, Any]) -> Any:
 @blueprint.post("/units/<unit>/rename", parameters=[IN_PATH["unit"]])
 @allow(*CLERKS)
 @blueprint.arguments(NamesSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def rename_unit(body: dict[str, Any], unit: str) -> Any:
     """Give a unit another name"""
     return done(application().rename_unit, body, unit)
@@ -164,7 +164,7 @@ def rename_unit(body: dict[str, Any], unit: str) -> Any:
 @blueprint.post("/units/<unit>/dissolve", parameters=[IN_PATH["unit"]])
 @allow(*CLERKS)
 @blueprint.arguments(DissolveSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def dissolve_unit(body: dict[str, Any], unit: str) -> Any:
     """Dissolve a unit"""
     return done(application().dissolve_unit, body, unit)
@@ -192,7 +192,7 @@ def get_post(unit: str, name: str) -> Any:
 @blueprint.post("/posts")
 @allow(*CLERKS)
 @blueprint.arguments(NewPostSchema)
-@blueprint.response(201, WrittenSchema)
+@blueprint.response(201, CommandResultSchema)
 def create_post(body: dict[str, Any]) -> Any:
     """Create a post"""
     return done(application().create_post, body, status=201)
@@ -202,7 +202,7 @@ def create_post(body: dict[str, Any]) -> Any:
 @allow(*CLERKS)
 @personal
 @blueprint.arguments(AppointSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def appoint_holder(body: dict[str, Any], unit: str, name: str) -> Any:
     """Somebody holds the post since a day"""
     return done(application().appoint_holder, body, f"{unit}/{name}")
@@ -211,7 +211,7 @@ def appoint_holder(body: dict[str, Any], unit: str, name: str) -> Any:
 @blueprint.post("/posts/<unit>/<name>/vacate", parameters=[IN_PATH["unit"], IN_PATH["name"]])
 @allow(*CLERKS)
 @blueprint.arguments(VacateSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def vacate_post(body: dict[str, Any], unit: str, name: str) -> Any:
     """Nobody holds the post from a day on"""
     return done(application().vacate_post, body, f"{unit}/{name}")
@@ -220,7 +220,7 @@ def vacate_post(body: dict[str, Any], unit: str, name: str) -> Any:
 @blueprint.post("/posts/<unit>/<name>/assign-portfolio", parameters=[IN_PATH["unit"], IN_PATH["name"]])
 @allow(*CLERKS)
 @blueprint.arguments(PortfolioSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def assign_portfolio(body: dict[str, Any], unit: str, name: str) -> Any:
     """Put units in a leader's charge"""
     return done(application().assign_portfolio, body, f"{unit}/{name}")
@@ -247,5 +247,5 @@ def _shown(rows: Sequence[Row]) -> list[Row]:
         }
         for row in rows
     ]
-    people: KeyStore = application().people
+    people: KeyStore = application().personal_data
     return people.revealed(shown, "id", "holder")

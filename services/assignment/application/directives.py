@@ -6,10 +6,10 @@ from uuid import UUID
 
 from services.assignment.application.known import KnownUnits
 from services.assignment.domain.directives import Directive
-from shared.aggregate import Act
-from shared.application import AlreadyExists
+from shared.application.application import AlreadyExists
+from shared.application.result import CommandResult
+from shared.domain.aggregate import CommandContext
 from shared.events.assignment import DirectiveKind, Dispatch, Secrecy
-from shared.written import Written
 
 
 class DirectiveUseCases(KnownUnits):
@@ -17,7 +17,7 @@ class DirectiveUseCases(KnownUnits):
 
     def register_directive(
         self,
-        act: Act,
+        act: CommandContext,
         *,
         number: str,
         title: str,
@@ -29,7 +29,7 @@ class DirectiveUseCases(KnownUnits):
         requirement: str = "",
         secrecy: Secrecy = "public",
         secrecy_ground: str = "",
-    ) -> Written:
+    ) -> CommandResult:
         """Register what came in at ``act.happened_at``. Raises AlreadyExists for a number registered before.
 
         By default the actor's own unit is the office that decomposes it, and the main leader is its leader.
@@ -55,15 +55,15 @@ class DirectiveUseCases(KnownUnits):
         )
         return self.commit(act, directive, location=f"/api/v1/directives/{directive.id}")
 
-    def report_arrangement(self, act: Act, directive_id: UUID, *, text: str) -> Written:
+    def report_arrangement(self, act: CommandContext, directive_id: UUID, *, text: str) -> CommandResult:
         """The actor's unit has arranged it; stops that unit's arrange clock (2 working days)."""
         directive = self.load(Directive, directive_id, act)
         directive.report_arrangement(act, text=text)
         return self.commit(act, directive)
 
     def decompose_directive(
-        self, act: Act, directive_id: UUID, *, dispatches: Sequence[dict[str, Any]]
-    ) -> Written:
+        self, act: CommandContext, directive_id: UUID, *, dispatches: Sequence[dict[str, Any]]
+    ) -> CommandResult:
         """Dispatch the pieces; starts each unit's feedback clock (2 working days). Raises UnknownUnit."""
         directive = self.load(Directive, directive_id, act)
         pieces = [Dispatch(**one) for one in dispatches]
@@ -72,7 +72,7 @@ class DirectiveUseCases(KnownUnits):
         directive.decompose(act, dispatches=pieces)
         return self.commit(act, directive)
 
-    def give_feedback(self, act: Act, directive_id: UUID, *, text: str) -> Written:
+    def give_feedback(self, act: CommandContext, directive_id: UUID, *, text: str) -> CommandResult:
         """The actor's unit feeds back to the main leader; stops its feedback clock."""
         directive = self.load(Directive, directive_id, act)
         directive.give_feedback(act, text=text)

@@ -4,10 +4,10 @@ from uuid import UUID
 
 from services.assignment.domain.directives import Directive
 from services.assignment.domain.units import NoLeadersPost, Post, Unit
-from shared.aggregate import Act
-from shared.application import NoSuchThing
-from shared.reference import UnknownPost, UnknownUnit
-from shared.service import ServiceApplication
+from shared.application.application import NoSuchThing
+from shared.domain.aggregate import CommandContext
+from shared.readmodels.reference import UnknownPost, UnknownUnit
+from shared.runtime.service import ServiceApplication
 
 
 class NoSuchDirective(NoSuchThing):
@@ -54,7 +54,7 @@ class KnownUnits(ServiceApplication):
             raise NoLeadersPost(post=post)
         return found
 
-    def _portfolio(self, act: Act) -> tuple[str, ...]:
+    def _portfolio(self, act: CommandContext) -> tuple[str, ...]:
         """The units of which the actor is in charge, if the actor is a leader."""
         found = self.find(Post, Post.id_of(act.by.post))
         return found.units if found is not None and found.is_leader else ()

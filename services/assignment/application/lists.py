@@ -23,14 +23,14 @@ from services.assignment.spreadsheets import (
     read_tasks,
     write_tasks,
 )
-from shared.aggregate import Act
-from shared.application import AlreadyExists
+from shared.application.application import AlreadyExists
+from shared.application.result import CommandResult
 from shared.calendar.periods import read_period
-from shared.clock import local_day
+from shared.domain.aggregate import CommandContext
+from shared.domain.clock import local_day
+from shared.domain.refusal import Refusal
 from shared.events.assignment import Milestone, Secrecy, Support, Target
-from shared.refusal import Refusal
-from shared.views import Row
-from shared.written import Written
+from shared.readmodels.views import Row
 
 DEFAULT_TARGET = Target(metric="任务完成率", unit="%", value=Decimal(100))
 """What is measured where a sheet has no columns for a target: that the task is done, all of it."""
@@ -86,7 +86,7 @@ class ListUseCases(KnownUnits):
 
     def open_list(
         self,
-        act: Act,
+        act: CommandContext,
         *,
         title: str,
         dated: date,
@@ -94,7 +94,7 @@ class ListUseCases(KnownUnits):
         directive_id: UUID | None = None,
         secrecy: Secrecy | None = None,
         secrecy_ground: str = "",
-    ) -> Written:
+    ) -> CommandResult:
         """Open a list. Raises AlreadyExists for the same title on the same day, UnknownPost, NoSuchDirective."""
         if self.find(TaskList, TaskList.id_of(title, dated)) is not None:
             raise AlreadyExists(kind="任务清单", name=f"{title}（{dated}）", at_field="title")
@@ -103,7 +103,7 @@ class ListUseCases(KnownUnits):
 
     def _new_list(
         self,
-        act: Act,
+        act: CommandContext,
         title: str,
         dated: date,
         leader_post: str | None,
@@ -128,7 +128,7 @@ class ListUseCases(KnownUnits):
 
     def assign_task(
         self,
-        act: Act,
+        act: CommandContext,
         list_id: UUID,
         *,
         number: str,
@@ -144,7 +144,7 @@ class ListUseCases(KnownUnits):
         secrecy_ground: str = "",
         from_leader_instruction: bool | None = None,
         **more: Any,
-    ) -> Written:
+    ) -> CommandResult:
         """Give one task of a list to its lead unit, by default to its main head's post.
 
         ``more`` are TaskPlan's plain fields: category, due_text, weight, key_task, remark. Raises AlreadyExists for
@@ -214,7 +214,7 @@ class ListUseCases(KnownUnits):
 
     def plan_import(
         self,
-        act: Act,
+        act: CommandContext,
         rows: Iterable[TaskRow],
         *,
         title: str,
@@ -292,7 +292,7 @@ class ListUseCases(KnownUnits):
 
     def import_tasks(
         self,
-        act: Act,
+        act: CommandContext,
         rows: Iterable[TaskRow],
         *,
         title: str,
@@ -301,7 +301,7 @@ class ListUseCases(KnownUnits):
         leader_post: str | None = None,
         accept_valid: bool = False,
         rejected: Sequence[RowProblem] = (),
-    ) -> Written:
+    ) -> CommandResult:
         """The list and all its tasks in one transaction; all or nothing, unless ``accept_valid``.
 
         What stands already with the same content is left alone: importing an export changes nothing.
@@ -320,7 +320,7 @@ class ListUseCases(KnownUnits):
 
     def import_file(
         self,
-        act: Act,
+        act: CommandContext,
         data: bytes,
         filename: str,
         *,
@@ -331,14 +331,14 @@ class ListUseCases(KnownUnits):
         accept_valid: bool = False,
         dry_run: bool = False,
         progress: Progress | None = None,
-    ) -> tuple[Written | None, dict[str, Any]]:
+    ) -> tuple[CommandResult | None, dict[str, Any]]:
         """Read a file and import its tasks once; the answer to the write, and what became of each row.
 
         With ``dry_run`` nothing is written and there is no answer. Raises FileRefusal, RowsRefused.
         """
         read = self.read_list(data, filename, dated=dated, progress=progress)
 
-        def planned(act: Act) -> ImportPlan:
+        def planned(act: CommandContext) -> ImportPlan:
             return self.plan_import(
                 act,
                 read.accepted,
@@ -351,7 +351,7 @@ class ListUseCases(KnownUnits):
 
         plans: list[ImportPlan] = []
 
-        def use_case(act: Act) -> Written:
+        def use_case(act: CommandContext) -> CommandResult:
             plans.append(planned(act))
             return self._write_plan(act, plans[-1], accept_valid=accept_valid)
 
@@ -359,7 +359,7 @@ class ListUseCases(KnownUnits):
         plan = planned(act) if written is None or written.replayed else plans[-1]
         return written, {**self.import_report(act, plan), "ignored_columns": read.ignored_columns}
 
-    def _write_plan(self, act: Act, plan: ImportPlan, *, accept_valid: bool) -> Written:
+    def _write_plan(self, act: CommandContext, plan: ImportPlan, *, accept_valid: bool) -> CommandResult:
         nothing = not plan.assigned and not plan.unchanged
         if plan.rejected and (not accept_valid or nothing):
             raise RowsRefused(plan.rejected)
@@ -370,7 +370,7 @@ class ListUseCases(KnownUnits):
         tasks = [task for _, task in plan.assigned]
         return self.commit(act, task_list, *tasks, location=f"/api/v1/task-lists/{task_list.id}")
 
-    def import_report(self, act: Act, plan: ImportPlan) -> dict[str, Any]:
+    def import_report(self, act: CommandContext, plan: ImportPlan) -> dict[str, Any]:
         """What an import did, or would do, row by row; for a request repeated under its key the same again."""
         repeated = [(row, task) for row, task in plan.unchanged if task.assigned_because == act.because]
         assigned = [*plan.assigned, *repeated]

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import get_args
 from uuid import UUID
 
-from shared.aggregate import Act, Aggregate, Change, Creation, stable_id
+from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation, stable_id
+from shared.domain.refusal import Refusal
 from shared.events import assignment
-from shared.refusal import Refusal
 
 DECOMPOSED = ("field_visit_issue", "onsite_meeting_decision")
 """Kinds that no unit has received yet: the government office decomposes them within 1 working day."""
@@ -153,7 +153,7 @@ class Directive(Aggregate):
     @classmethod
     def register(
         cls,
-        act: Act,
+        act: CommandContext,
         *,
         number: str,
         title: str,
@@ -200,7 +200,7 @@ class Directive(Aggregate):
             directive.received_at = self.happened_at
             directive.arranged, directive.dispatched, directive.fed_back = frozenset(), (), frozenset()
 
-    def report_arrangement(self, act: Act, *, text: str) -> None:
+    def report_arrangement(self, act: CommandContext, *, text: str) -> None:
         """The actor's unit has arranged it. Raises BeforeItWasReceived, UnitDidNotReceiveIt, ArrangedAlready."""
         self._since_received(act)
         unit = act.by.unit
@@ -214,7 +214,7 @@ class Directive(Aggregate):
         def apply(self, directive: "Directive") -> None:
             directive.arranged = directive.arranged | {self.unit}
 
-    def decompose(self, act: Act, *, dispatches: Sequence[assignment.Dispatch]) -> None:
+    def decompose(self, act: CommandContext, *, dispatches: Sequence[assignment.Dispatch]) -> None:
         """The government office dispatches the pieces, one to a unit.
 
         Raises BeforeItWasReceived, NotToBeDecomposed, OnlyItsOfficeDecomposes, DecomposedAlready, UnitStandsTwice.
@@ -233,7 +233,7 @@ class Directive(Aggregate):
         def apply(self, directive: "Directive") -> None:
             directive.dispatched = tuple(one.unit for one in self.dispatches)
 
-    def give_feedback(self, act: Act, *, text: str) -> None:
+    def give_feedback(self, act: CommandContext, *, text: str) -> None:
         """The actor's unit tells the main leader its opinion or progress; it may do so more than once.
 
         Raises BeforeItWasReceived, NothingWasDispatched.
@@ -248,7 +248,7 @@ class Directive(Aggregate):
         def apply(self, directive: "Directive") -> None:
             directive.fed_back = directive.fed_back | {self.unit}
 
-    def _since_received(self, act: Act) -> None:
+    def _since_received(self, act: CommandContext) -> None:
         if act.happened_at < self.received_at:
             raise BeforeItWasReceived(
                 happened_at=act.happened_at.isoformat(), received_at=self.received_at.isoformat()

@@ -4,7 +4,7 @@ from datetime import date
 from uuid import UUID
 
 from services.assignment.domain.directives import check_not_below, check_secrecy
-from shared.aggregate import Act, Aggregate, Creation, stable_id
+from shared.domain.aggregate import Aggregate, CommandContext, Creation, stable_id
 from shared.events import assignment
 
 
@@ -27,7 +27,7 @@ class TaskList(Aggregate):
     @classmethod
     def open(
         cls,
-        act: Act,
+        act: CommandContext,
         *,
         title: str,
         dated: date,

@@ -1,6 +1,6 @@
 """The rules of a task list's tasks (measure 7), each by its name and in the words that the user reads."""
 
-from shared.refusal import Refusal
+from shared.domain.refusal import Refusal
 
 # -- what a task must be to be assigned ------------------------------------------------------------------------
 

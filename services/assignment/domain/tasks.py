@@ -53,10 +53,10 @@ from services.assignment.domain.task_refusals import (
     UnmeasurableTarget,
 )
 from services.assignment.domain.units import LEADERS, Post
-from shared.aggregate import Act, Aggregate, Change, Creation, stable_id
 from shared.calendar import Calendar
 from shared.calendar.due import Extension, Pause, due_on
-from shared.clock import close_of, local_day
+from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation, stable_id
+from shared.domain.clock import close_of, local_day
 from shared.events import assignment
 from shared.events.base import Actor
 from shared.rulebook import Rule
@@ -158,7 +158,7 @@ class Task(Aggregate):
     @classmethod
     def assign(
         cls,
-        act: Act,
+        act: CommandContext,
         task_list: TaskList,
         plan: TaskPlan,
         *,
@@ -245,7 +245,7 @@ class Task(Aggregate):
 
     # -- accepting, returning, reassigning ---------------------------------------------------------------------
 
-    def accept(self, act: Act) -> None:
+    def accept(self, act: CommandContext) -> None:
         """The actor's unit takes the task. Raises UnitNotOnTask, AcceptedAlready, TaskIsReturned."""
         self._must_run(act)
         unit = self._own_unit(act)
@@ -259,7 +259,7 @@ class Task(Aggregate):
         def apply(self, task: "Task") -> None:
             task.accepted_by = task.accepted_by | {self.unit}
 
-    def return_(self, act: Act, *, reason: str, suggested_unit: str) -> None:
+    def return_(self, act: CommandContext, *, reason: str, suggested_unit: str) -> None:
         """The lead does not take it and suggests another; with the third return the leader decides.
 
         Raises OnlyTheLead, AcceptedAlready, TaskIsReturned, SuggestsItself.
@@ -286,7 +286,7 @@ class Task(Aggregate):
         def apply(self, task: "Task") -> None:
             task.returns, task.returned, task.referred = self.times, True, self.referred_to is not None
 
-    def reassign(self, act: Act, *, lead_unit: str, post: Post, reason: str) -> None:
+    def reassign(self, act: CommandContext, *, lead_unit: str, post: Post, reason: str) -> None:
         """Another unit leads; due date and clock stay. After a third return only a leader may (measure 7).
 
         Raises RoleDoesNotDecide, ReferredToLeader, CompletionIsClaimed, LeadsAlready, PostOfAnotherUnit, PostIsVacant.
@@ -319,7 +319,7 @@ class Task(Aggregate):
 
     # -- doing it ----------------------------------------------------------------------------------------------
 
-    def break_down(self, act: Act, *, items: Sequence[assignment.BreakdownItem]) -> None:
+    def break_down(self, act: CommandContext, *, items: Sequence[assignment.BreakdownItem]) -> None:
         """The lead breaks it down to project, post and person with quantities, in place of what was before.
 
         Raises OnlyTheLead, TaskIsReturned, PieceWithoutQuantity, PieceAfterDue.
@@ -340,7 +340,7 @@ class Task(Aggregate):
 
     def report_progress(
         self,
-        act: Act,
+        act: CommandContext,
         *,
         value: Decimal,
         narrative: str,
@@ -368,7 +368,7 @@ class Task(Aggregate):
         def apply(self, task: "Task") -> None:
             task.under_way = True
 
-    def finish_support(self, act: Act, *, note: str) -> None:
+    def finish_support(self, act: CommandContext, *, note: str) -> None:
         """A supporting unit finished its own part. Raises UnitNotOnTask, PartIsClosed."""
         self._must_run(act)
         unit = act.by.unit
@@ -381,7 +381,7 @@ class Task(Aggregate):
         def apply(self, task: "Task") -> None:
             task.part_states = {**task.part_states, self.unit: "done"}
 
-    def waive_support(self, act: Act, *, unit: str, reason: str) -> None:
+    def waive_support(self, act: CommandContext, *, unit: str, reason: str) -> None:
         """The supervision office does without a supporting unit's part.
 
         Raises RoleDoesNotDecide, MayNotJudgeOwnUnit, NotASupporter, PartIsClosed.
@@ -399,7 +399,7 @@ class Task(Aggregate):
 
     # -- completion --------------------------------------------------------------------------------------------
 
-    def claim_completion(self, act: Act, *, note: str, evidence: Sequence[str]) -> None:
+    def claim_completion(self, act: CommandContext, *, note: str, evidence: Sequence[str]) -> None:
         """The lead says that the target is reached.
 
         Raises OnlyTheLead, TaskIsReturned, CompletionIsClaimed, RequiredPartIsOpen.
@@ -419,7 +419,7 @@ class Task(Aggregate):
         def apply(self, task: "Task") -> None:
             task.claimed_at, task.completed = self.happened_at, False
 
-    def accept_completion(self, act: Act, *, note: str) -> None:
+    def accept_completion(self, act: CommandContext, *, note: str) -> None:
         """The supervision office accepts; the task is closed, unless it waits for a leader's word (domain.md §4.4).
 
         Raises RoleDoesNotDecide, MayNotJudgeOwnUnit, NoCompletionClaimed.
@@ -439,7 +439,7 @@ class Task(Aggregate):
         def apply(self, task: "Task") -> None:
             task.ended = "closed"
 
-    def send_back(self, act: Act, *, reason: str) -> None:
+    def send_back(self, act: CommandContext, *, reason: str) -> None:
         """The supervision office does not accept the claim.
 
         Raises RoleDoesNotDecide, MayNotJudgeOwnUnit, NoCompletionClaimed.
@@ -453,7 +453,7 @@ class Task(Aggregate):
         def apply(self, task: "Task") -> None:
             task.claimed_at, task.under_way = None, True
 
-    def no_new_instruction(self, act: Act) -> None:
+    def no_new_instruction(self, act: CommandContext) -> None:
         """The leader gives no new instruction: the item is closed.
 
         Raises RoleDoesNotDecide, NotFromAnInstruction, CompletionNotAccepted.
@@ -464,7 +464,7 @@ class Task(Aggregate):
             raise CompletionNotAccepted(number=self._number)
         self.record(self.Closed, act, ground="no_new_instruction")
 
-    def new_instruction(self, act: Act, *, text: str) -> None:
+    def new_instruction(self, act: CommandContext, *, text: str) -> None:
         """The leader gives a new instruction: the item stays open, a completion is to be claimed anew.
 
         Raises RoleDoesNotDecide, NotFromAnInstruction.
@@ -480,7 +480,7 @@ class Task(Aggregate):
     # -- extension ---------------------------------------------------------------------------------------------
 
     def request_extension(
-        self, act: Act, *, new_due_on: date, reason: str, rule: Rule, calendar: Calendar
+        self, act: CommandContext, *, new_due_on: date, reason: str, rule: Rule, calendar: Calendar
     ) -> None:
         """The lead asks for a later date while the present one has not passed; ``rule`` caps how often.
 
@@ -509,7 +509,7 @@ class Task(Aggregate):
         def apply(self, task: "Task") -> None:
             task.asked_due_on, task.asked_by = self.new_due_on, self.by
 
-    def grant_extension(self, act: Act, *, in_charge_of: Sequence[str]) -> None:
+    def grant_extension(self, act: CommandContext, *, in_charge_of: Sequence[str]) -> None:
         """One level above grants the date that was asked; the original date stays visible.
 
         ``in_charge_of`` is the actor's portfolio. Raises NoExtensionAsked, AskerMayNotDecide, RoleDoesNotDecide,
@@ -530,7 +530,7 @@ class Task(Aggregate):
             task.due_on, task.extensions = self.due_on, (*task.extensions, granted)
             task.asked_due_on, task.asked_by = None, None
 
-    def refuse_extension(self, act: Act, *, reason: str, in_charge_of: Sequence[str]) -> None:
+    def refuse_extension(self, act: CommandContext, *, reason: str, in_charge_of: Sequence[str]) -> None:
         """One level above refuses: the date stands. Raises what granting raises."""
         self._asked(act, in_charge_of)
         self.record(self.ExtensionRefused, act, reason=reason)
@@ -541,7 +541,7 @@ class Task(Aggregate):
 
     # -- disputes ----------------------------------------------------------------------------------------------
 
-    def raise_dispute(self, act: Act, *, with_units: Sequence[str], about: str) -> None:
+    def raise_dispute(self, act: CommandContext, *, with_units: Sequence[str], about: str) -> None:
         """A unit on the task disagrees with others. Raises UnitNotOnTask, DisputesWithItself, DisputeIsOpen."""
         self._must_run(act)
         unit = self._own_unit(act)
@@ -556,7 +556,7 @@ class Task(Aggregate):
         def apply(self, task: "Task") -> None:
             task.disputed, task.solved = True, False
 
-    def propose_solution(self, act: Act, *, coordination: str, solution: str) -> None:
+    def propose_solution(self, act: CommandContext, *, coordination: str, solution: str) -> None:
         """The lead writes down how it coordinated and what it proposes. Raises OnlyTheLead, NoDispute."""
         self._must_run(act)
         self._as_lead(act)
@@ -567,7 +567,7 @@ class Task(Aggregate):
         def apply(self, task: "Task") -> None:
             task.solved = True
 
-    def rule_on_dispute(self, act: Act, *, ruling: str, in_charge_of: Sequence[str]) -> None:
+    def rule_on_dispute(self, act: CommandContext, *, ruling: str, in_charge_of: Sequence[str]) -> None:
         """The leader in charge rules, only with the lead's proposed solution before him.
 
         Raises RoleDoesNotDecide, NotTheLeaderInCharge, NoDispute, DisputeWithoutSolution.
@@ -585,7 +585,7 @@ class Task(Aggregate):
 
     # -- resting and ending ------------------------------------------------------------------------------------
 
-    def suspend(self, act: Act, *, reason: str) -> None:
+    def suspend(self, act: CommandContext, *, reason: str) -> None:
         """The task rests. Raises RoleDoesNotDecide, TaskIsSuspended."""
         self._must_run(act)
         self._as_role(act, "supervision_office", *LEADERS)
@@ -595,7 +595,7 @@ class Task(Aggregate):
         def apply(self, task: "Task") -> None:
             task.suspended, task.pauses = True, (*task.pauses, Pause(since=self.happened_at))
 
-    def resume(self, act: Act, *, reason: str) -> None:
+    def resume(self, act: CommandContext, *, reason: str) -> None:
         """The task goes on. Raises RoleDoesNotDecide, NotSuspended, BeforeItWasAssigned."""
         self._must_live(act)
         self._as_role(act, "supervision_office", *LEADERS)
@@ -612,7 +612,7 @@ class Task(Aggregate):
             task.suspended = False
             task.pauses = (*before, Pause(since=last.since, until=self.happened_at))
 
-    def cancel(self, act: Act, *, reason: str) -> None:
+    def cancel(self, act: CommandContext, *, reason: str) -> None:
         """It is no longer to be done. Raises RoleDoesNotDecide."""
         self._must_live(act)
         self._as_role(act, *LEADERS)
@@ -622,7 +622,7 @@ class Task(Aggregate):
         def apply(self, task: "Task") -> None:
             task.ended = "cancelled"
 
-    def supersede(self, act: Act, *, by_task: UUID, reason: str) -> None:
+    def supersede(self, act: CommandContext, *, by_task: UUID, reason: str) -> None:
         """Another task stands in its place. Raises RoleDoesNotDecide, SupersedesItself."""
         self._must_live(act)
         self._as_role(act, "government_office", *LEADERS)
@@ -667,7 +667,7 @@ class Task(Aggregate):
         )
         return found or self.due_on
 
-    def _must_live(self, act: Act) -> None:
+    def _must_live(self, act: CommandContext) -> None:
         if self.ended is not None:
             raise TaskAlreadyClosed(number=self._number, state=self.ended)
         if act.happened_at < self.assigned_at:
@@ -675,38 +675,38 @@ class Task(Aggregate):
                 happened_at=act.happened_at.isoformat(), assigned_at=self.assigned_at.isoformat()
             )
 
-    def _must_run(self, act: Act) -> None:
+    def _must_run(self, act: CommandContext) -> None:
         self._must_live(act)
         if self.suspended:
             raise TaskIsSuspended(number=self._number)
 
-    def _own_unit(self, act: Act) -> str:
+    def _own_unit(self, act: CommandContext) -> str:
         unit = act.by.unit
         if unit != self.lead_unit and unit not in self.parts:
             raise UnitNotOnTask(unit=unit, number=self._number)
         return unit
 
-    def _as_lead(self, act: Act) -> None:
+    def _as_lead(self, act: CommandContext) -> None:
         if act.by.unit != self.lead_unit:
             raise OnlyTheLead(number=self._number, lead=self.lead_unit)
 
-    def _as_role(self, act: Act, *roles: str) -> None:
+    def _as_role(self, act: CommandContext, *roles: str) -> None:
         if act.role not in roles:
             raise RoleDoesNotDecide(role=act.role, expected="、".join(roles))
 
-    def _as_judge(self, act: Act) -> None:
+    def _as_judge(self, act: CommandContext) -> None:
         """The supervision office judges; where it is on the task itself, somebody of another unit has to: a leader."""
         self._as_role(act, "supervision_office", *LEADERS)
         if act.by.unit == self.lead_unit or act.by.unit in self.parts:
             raise MayNotJudgeOwnUnit(unit=act.by.unit, number=self._number)
 
-    def _as_leader_in_charge(self, act: Act, in_charge_of: Sequence[str]) -> None:
+    def _as_leader_in_charge(self, act: CommandContext, in_charge_of: Sequence[str]) -> None:
         self._as_role(act, *LEADERS)
         in_charge = act.by.post == self.leader_post or self.lead_unit in in_charge_of
         if act.role != "main_leader" and not in_charge:
             raise NotTheLeaderInCharge(post=act.by.post, number=self._number, leader=self.leader_post)
 
-    def _asked(self, act: Act, in_charge_of: Sequence[str]) -> date:
+    def _asked(self, act: CommandContext, in_charge_of: Sequence[str]) -> date:
         self._must_run(act)
         if self.asked_due_on is None or self.asked_by is None:
             raise NoExtensionAsked(number=self._number)
@@ -732,7 +732,7 @@ class Task(Aggregate):
         if self.part_states[unit] != "open":
             raise PartIsClosed(unit=unit, state=self.part_states[unit])
 
-    def _from_instruction(self, act: Act) -> None:
+    def _from_instruction(self, act: CommandContext) -> None:
         self._as_role(act, *LEADERS)
         if not self.plan.from_leader_instruction:
             raise NotFromAnInstruction(number=self._number)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
-from shared.aggregate import Act, Aggregate, Change, Creation, stable_id
-from shared.clock import local_day
+from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation, stable_id
+from shared.domain.clock import local_day
+from shared.domain.refusal import Refusal
 from shared.events import assignment
-from shared.refusal import Refusal
 
 LEADERS = ("main_leader", "vice_leader")
 """The roles of posts that lead the government: a list's owner, the one who decides above the units."""
@@ -120,7 +120,13 @@ class Unit(Aggregate):
 
     @classmethod
     def register(
-        cls, act: Act, *, unit: str, name: str, short_names: Sequence[str], kind: assignment.UnitKind
+        cls,
+        act: CommandContext,
+        *,
+        unit: str,
+        name: str,
+        short_names: Sequence[str],
+        kind: assignment.UnitKind,
     ) -> "Unit":
         """Register a unit. Raises UnitIdMalformed, NameStandsTwice."""
         if not _UNIT_ID.fullmatch(unit):
@@ -141,7 +147,7 @@ class Unit(Aggregate):
             unit.unit, unit.name, unit.short_names = self.unit, self.name, self.short_names
             unit.kind, unit.dissolved = self.kind, False
 
-    def rename(self, act: Act, *, name: str, short_names: Sequence[str]) -> None:
+    def rename(self, act: CommandContext, *, name: str, short_names: Sequence[str]) -> None:
         """Give it another name. Raises UnitIsDissolved, UnitIsNamedSo, NameStandsTwice."""
         if self.dissolved:
             raise UnitIsDissolved(unit=self.unit)
@@ -154,7 +160,7 @@ class Unit(Aggregate):
         def apply(self, unit: "Unit") -> None:
             unit.name, unit.short_names = self.name, self.short_names
 
-    def dissolve(self, act: Act, *, successor: str | None) -> None:
+    def dissolve(self, act: CommandContext, *, successor: str | None) -> None:
         """It takes no new tasks from now on. Raises UnitIsDissolved, SuccessorIsTheUnitItself."""
         if self.dissolved:
             raise UnitIsDissolved(unit=self.unit)
@@ -207,7 +213,7 @@ class Post(Aggregate):
         return stable_id("post", post)
 
     @classmethod
-    def create(cls, act: Act, *, post: str, title: str, role: assignment.PostRole) -> "Post":
+    def create(cls, act: CommandContext, *, post: str, title: str, role: assignment.PostRole) -> "Post":
         """Create a post; its id begins with its unit's, like ``fgw/head``. Raises PostIdMalformed."""
         unit, _, name = post.partition("/")
         if not _UNIT_ID.fullmatch(unit) or not _POST_ID.fullmatch(name):
@@ -219,7 +225,7 @@ class Post(Aggregate):
             post.post, post.unit, post.title, post.role = self.post, self.unit, self.title, self.role
             post.holder, post.since, post.units = None, None, ()
 
-    def appoint(self, act: Act, *, holder: str, since: date) -> None:
+    def appoint(self, act: CommandContext, *, holder: str, since: date) -> None:
         """Somebody holds the post since a day, in place of whoever held it.
 
         Raises DayIsInTheFuture, AppointedBeforePredecessor.
@@ -234,7 +240,7 @@ class Post(Aggregate):
         def apply(self, post: "Post") -> None:
             post.holder, post.since = self.holder, self.since
 
-    def vacate(self, act: Act, *, on: date) -> None:
+    def vacate(self, act: CommandContext, *, on: date) -> None:
         """Nobody holds the post from a day on. Raises PostIsVacantAlready, DayIsInTheFuture, VacatedBeforeAppointed."""
         if self.holder is None or self.since is None:
             raise PostIsVacantAlready(post=self.post)
@@ -248,7 +254,7 @@ class Post(Aggregate):
         def apply(self, post: "Post") -> None:
             post.holder, post.since = None, None
 
-    def assign_portfolio(self, act: Act, *, units: Sequence[str], fields: Sequence[str]) -> None:
+    def assign_portfolio(self, act: CommandContext, *, units: Sequence[str], fields: Sequence[str]) -> None:
         """Put units and fields of work in a leader's charge, in place of what was before. Raises NoLeadersPost."""
         if not self.is_leader:
             raise NoLeadersPost(post=self.post, at_field="post")

@@ -19,7 +19,7 @@ from openpyxl import load_workbook
 from openpyxl.utils import range_boundaries
 from openpyxl.utils.datetime import from_excel
 
-from shared.refusal import Refusal
+from shared.domain.refusal import Refusal
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_EXPANDED = 128 * 1024 * 1024

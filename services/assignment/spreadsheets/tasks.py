@@ -12,7 +12,7 @@ from services.assignment.spreadsheets.columns import Header, find_header, is_rep
 from services.assignment.spreadsheets.quantities import quantity_in, quantity_in_words
 from services.assignment.spreadsheets.tables import FileRefusal, Table, read_tables
 from services.assignment.spreadsheets.units import UnitNames, UnknownUnitName
-from shared.refusal import Refusal
+from shared.domain.refusal import Refusal
 
 Progress = Callable[[int, int], None]
 """Told after every hundred rows: how many rows are done, and how many there are."""

@@ -1,4 +1,4 @@
-"""What the assignment service shows: folds over its own log. The rest is in shared/reference.py."""
+"""What the assignment service shows: folds over its own log. The rest is in shared/readmodels/reference.py."""
 
 from services.assignment.views.directives import DirectivesView
 from services.assignment.views.history import TaskHistoryView

@@ -7,7 +7,7 @@ from sqlalchemy import JSON, Column, Integer, String, Text
 from services.assignment.domain.directives import directive_state
 from shared.events import assignment
 from shared.events.base import Message
-from shared.views import MomentColumn, Row, Rows, View
+from shared.readmodels.views import MomentColumn, Row, Rows, View
 from shared.web.lists import concerned
 
 

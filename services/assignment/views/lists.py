@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Date, Integer, String, Table, Text, exists, func, or_, select
 
-from shared.application import NoSuchThing
+from shared.application.application import NoSuchThing
 from shared.events import assignment
 from shared.events.base import Message
-from shared.views import Row, Rows, View
+from shared.readmodels.views import Row, Rows, View
 from shared.web.auth import Identity, Role
 from shared.web.http import context
 from shared.web.lists import concerned, many, may_see, reading

@@ -6,18 +6,18 @@ from uuid import UUID
 from marshmallow import fields, validate
 
 from services.enterprise.views.enterprises import enterprise_for_caller, enterprises_for_caller
-from shared.service import application, perform
+from shared.runtime.service import application, perform
 from shared.web.auth import Role, allow
 from shared.web.body import personal
 from shared.web.http import (
     BaseSchema,
     Blueprint,
+    CommandResultSchema,
     Flag,
     PageArgs,
     PageSchema,
     Sort,
     Text,
-    WrittenSchema,
     answer,
 )
 
@@ -69,7 +69,7 @@ class EnterpriseFilters(PageArgs):
 @allow(Role.enterprise, Role.government_office, Role.officer)
 @personal
 @blueprint.arguments(RegisterSchema)
-@blueprint.response(201, WrittenSchema)
+@blueprint.response(201, CommandResultSchema)
 def register_enterprise(body: dict[str, Any]) -> Any:
     """企业登记: an enterprise itself, or a clerk for it. Register an enterprise."""
     return answer(perform(lambda act: application().register_enterprise(act, **body)), 201)

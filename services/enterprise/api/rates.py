@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import fields, validate
 
 from services.enterprise.domain.rates import MINIMUM_N, RATES
-from shared.service import application
+from shared.runtime.service import application
 from shared.web.auth import Role, allow
 from shared.web.http import BaseSchema, Blueprint, Day, Moment
 from shared.web.lists import reading

@@ -11,11 +11,12 @@ from services.enterprise.views.whistles import (
     whistle_with_clocks,
     whistles_for_caller,
 )
-from shared.service import application, perform
+from shared.runtime.service import application, perform
 from shared.web.auth import Role, allow
 from shared.web.http import (
     BaseSchema,
     Blueprint,
+    CommandResultSchema,
     Day,
     Flag,
     Id,
@@ -25,7 +26,6 @@ from shared.web.http import (
     Sort,
     Text,
     Whole,
-    WrittenSchema,
     answer,
 )
 from shared.web.lists import many
@@ -234,7 +234,7 @@ class StepFilters(PageArgs):
 @blueprint.post("/whistles")
 @allow(Role.enterprise, Role.government_office, Role.officer)
 @blueprint.arguments(BlowSchema)
-@blueprint.response(201, WrittenSchema)
+@blueprint.response(201, CommandResultSchema)
 def blow_whistle(body: dict[str, Any]) -> Any:
     """企业吹哨: by the enterprise itself, or by a clerk on its behalf. Blow the whistle."""
     happened_at = body.pop("happened_at", None)
@@ -244,7 +244,7 @@ def blow_whistle(body: dict[str, Any]) -> Any:
 @blueprint.post("/whistles/<uuid:whistle_id>/link-repeat")
 @allow(Role.government_office)
 @blueprint.arguments(LinkRepeatSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def link_repeat(body: dict[str, Any], whistle_id: UUID) -> Any:
     """重复诉求关联: Link it to the earlier whistle that it repeats."""
     return answer(perform(lambda act: application().link_repeat(act, whistle_id, **body)))
@@ -253,7 +253,7 @@ def link_repeat(body: dict[str, Any], whistle_id: UUID) -> Any:
 @blueprint.post("/whistles/<uuid:whistle_id>/route")
 @allow(Role.government_office, Role.vice_leader, Role.main_leader)
 @blueprint.arguments(RouteSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def route_whistle(body: dict[str, Any], whistle_id: UUID) -> Any:
     """派单: Route it to a lead unit and supporters."""
     return answer(perform(lambda act: application().route_whistle(act, whistle_id, **body)))
@@ -262,7 +262,7 @@ def route_whistle(body: dict[str, Any], whistle_id: UUID) -> Any:
 @blueprint.post("/whistles/<uuid:whistle_id>/return")
 @allow(Role.unit_head, Role.officer, Role.government_office)
 @blueprint.arguments(ReturnSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def return_whistle(body: dict[str, Any], whistle_id: UUID) -> Any:
     """退单: The lead gives it back to the desk and suggests another unit."""
     return answer(perform(lambda act: application().return_whistle(act, whistle_id, **body)))
@@ -271,7 +271,7 @@ def return_whistle(body: dict[str, Any], whistle_id: UUID) -> Any:
 @blueprint.post("/whistles/<uuid:whistle_id>/contact")
 @allow(Role.unit_head, Role.officer, Role.government_office)
 @blueprint.arguments(ContactSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def contact_enterprise(body: dict[str, Any], whistle_id: UUID) -> Any:
     """联系企业: A unit that has it in hand got in touch with the enterprise."""
     happened_at = body.pop("happened_at", None)
@@ -285,7 +285,7 @@ def contact_enterprise(body: dict[str, Any], whistle_id: UUID) -> Any:
 @blueprint.post("/whistles/<uuid:whistle_id>/propose-plan")
 @allow(Role.unit_head, Role.officer, Role.government_office)
 @blueprint.arguments(ProposePlanSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def propose_plan(body: dict[str, Any], whistle_id: UUID) -> Any:
     """提出服务方案: The lead proposes a plan with a date within 30 working days of the whistle."""
     return answer(perform(lambda act: application().propose_plan(act, whistle_id, **body)))
@@ -293,7 +293,7 @@ def propose_plan(body: dict[str, Any], whistle_id: UUID) -> Any:
 
 @blueprint.post("/whistles/<uuid:whistle_id>/agree-plan")
 @allow(Role.enterprise)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def agree_plan(whistle_id: UUID) -> Any:
     """服务确认: The enterprise agrees to the plan."""
     return answer(perform(lambda act: application().agree_plan(act, whistle_id)))
@@ -302,7 +302,7 @@ def agree_plan(whistle_id: UUID) -> Any:
 @blueprint.post("/whistles/<uuid:whistle_id>/resolve")
 @allow(Role.unit_head, Role.officer, Role.government_office)
 @blueprint.arguments(ResolveSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def resolve_whistle(body: dict[str, Any], whistle_id: UUID) -> Any:
     """诉求办结: The lead reports it resolved."""
     happened_at = body.pop("happened_at", None)
@@ -314,7 +314,7 @@ def resolve_whistle(body: dict[str, Any], whistle_id: UUID) -> Any:
 @blueprint.post("/whistles/<uuid:whistle_id>/rate")
 @allow(Role.enterprise, Role.government_office, Role.unit_head, Role.officer)
 @blueprint.arguments(RateWhistleSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def rate_whistle(body: dict[str, Any], whistle_id: UUID) -> Any:
     """企业评价: The enterprise rates; anybody else is refused by that rule's name."""
     return answer(perform(lambda act: application().rate_whistle(act, whistle_id, **body)))
@@ -323,7 +323,7 @@ def rate_whistle(body: dict[str, Any], whistle_id: UUID) -> Any:
 @blueprint.post("/whistles/<uuid:whistle_id>/claim-infeasible")
 @allow(Role.unit_head, Role.officer, Role.government_office)
 @blueprint.arguments(ClaimInfeasibleSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def claim_infeasible(body: dict[str, Any], whistle_id: UUID) -> Any:
     """申报不可行: The lead says that it cannot be done, and on which legal ground."""
     return answer(perform(lambda act: application().claim_infeasible(act, whistle_id, **body)))
@@ -332,7 +332,7 @@ def claim_infeasible(body: dict[str, Any], whistle_id: UUID) -> Any:
 @blueprint.post("/whistles/<uuid:whistle_id>/review-infeasible")
 @allow(Role.supervision_office, Role.government_office)
 @blueprint.arguments(ReviewInfeasibleSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def review_infeasible(body: dict[str, Any], whistle_id: UUID) -> Any:
     """不可行复核: A second reviewer of another unit upholds or rejects the claim."""
     return answer(perform(lambda act: application().review_infeasible(act, whistle_id, **body)))
@@ -341,7 +341,7 @@ def review_infeasible(body: dict[str, Any], whistle_id: UUID) -> Any:
 @blueprint.post("/whistles/<uuid:whistle_id>/merge")
 @allow(Role.government_office)
 @blueprint.arguments(MergeSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def merge_whistle(body: dict[str, Any], whistle_id: UUID) -> Any:
     """并案: It goes on within another open whistle; its reporter is kept."""
     return answer(perform(lambda act: application().merge_whistle(act, whistle_id, **body)))
@@ -350,7 +350,7 @@ def merge_whistle(body: dict[str, Any], whistle_id: UUID) -> Any:
 @blueprint.post("/whistles/<uuid:whistle_id>/unmerge")
 @allow(Role.government_office)
 @blueprint.arguments(ReasonSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def unmerge_whistle(body: dict[str, Any], whistle_id: UUID) -> Any:
     """撤销并案: It goes on by itself again."""
     return answer(perform(lambda act: application().unmerge_whistle(act, whistle_id, **body)))
@@ -359,7 +359,7 @@ def unmerge_whistle(body: dict[str, Any], whistle_id: UUID) -> Any:
 @blueprint.post("/whistles/<uuid:whistle_id>/withdraw")
 @allow(Role.enterprise)
 @blueprint.arguments(ReasonSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def withdraw_whistle(body: dict[str, Any], whistle_id: UUID) -> Any:
     """撤回诉求: The enterprise takes it back."""
     return answer(perform(lambda act: application().withdraw_whistle(act, whistle_id, **body)))

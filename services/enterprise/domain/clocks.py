@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 from shared.calendar import Calendar
 from shared.calendar.due import due
-from shared.clock import local_day
+from shared.domain.clock import local_day
 from shared.rulebook import Rulebook
 
 

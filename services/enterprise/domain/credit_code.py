@@ -1,6 +1,6 @@
 """The unified social credit code 统一社会信用代码 (GB 32100-2015), by which an enterprise is known."""
 
-from shared.refusal import Refusal
+from shared.domain.refusal import Refusal
 
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 """The 31 characters of the standard, each worth its place; I, O, S, V and Z are left out as too like digits."""

@@ -1,9 +1,9 @@
 """The enterprise 企业: known by its unified social credit code; its contact data are personal (domain.md §8)."""
 
 from services.enterprise.domain.credit_code import check_credit_code
-from shared.aggregate import Act, Aggregate, Creation, stable_id
+from shared.domain.aggregate import Aggregate, CommandContext, Creation, stable_id
+from shared.domain.refusal import Refusal
 from shared.events import enterprise
-from shared.refusal import Refusal
 
 
 class NotYourEnterprise(Refusal):
@@ -33,7 +33,7 @@ class Enterprise(Aggregate):
     @classmethod
     def register(
         cls,
-        act: Act,
+        act: CommandContext,
         *,
         credit_code: str,
         name: str,

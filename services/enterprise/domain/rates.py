@@ -26,8 +26,8 @@ from typing import Any, Literal, TypeAlias
 from services.enterprise.domain.clocks import clocks_of
 from shared.audit.tables import must_add_up
 from shared.calendar import Calendar
-from shared.clock import close_of, local_day
-from shared.refusal import Refusal
+from shared.domain.clock import close_of, local_day
+from shared.domain.refusal import Refusal
 from shared.rulebook import Rulebook
 
 RateId: TypeAlias = Literal["contacted", "resolved_or_confirmed", "resolved", "solved", "satisfied", "rework"]

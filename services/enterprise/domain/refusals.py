@@ -1,6 +1,6 @@
 """What a whistle refuses, each rule under its own name."""
 
-from shared.refusal import Refusal
+from shared.domain.refusal import Refusal
 
 
 class WhistleIsClosed(Refusal):

@@ -4,8 +4,8 @@ import re
 import unicodedata
 from uuid import UUID
 
-from shared.aggregate import Act, Aggregate, Change, Creation, stable_id
-from shared.clock import local_day
+from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation, stable_id
+from shared.domain.clock import local_day
 from shared.events import enterprise
 
 
@@ -22,18 +22,18 @@ class Register(Aggregate):
     """The whistles of one year, by the day on which they are registered (Asia/Shanghai)."""
 
     TOPIC = "enterprise.whistle_register"
-    LAST_EVENT_TELLS_ALL = True
-    IN_TURN = True
+    latest_event_only = True
+    serialise_writers = True
 
     year: int
     last_serial: int
 
     @classmethod
-    def open(cls, act: Act, year: int) -> "Register":
+    def open(cls, act: CommandContext, year: int) -> "Register":
         """The empty register of ``year``."""
         return cls.begin(cls.Opened, act, id=stable_id("whistle_register", year), year=year)
 
-    def issue(self, act: Act, whistle_id: UUID, matter: UUID) -> str:
+    def issue(self, act: CommandContext, whistle_id: UUID, matter: UUID) -> str:
         """The next number, like ``W-2021-0001``; kept only if it is saved together with its whistle."""
         serial = self.last_serial + 1
         number = f"W-{self.year}-{serial:04d}"
@@ -57,17 +57,17 @@ class Concern(Aggregate):
     """诉求: what an enterprise raises, once or again and again (its id: :func:`matter_of`)."""
 
     TOPIC = "enterprise.concern"
-    LAST_EVENT_TELLS_ALL = True
+    latest_event_only = True
 
     last_whistle: UUID
     last_year: int
 
     @classmethod
-    def first(cls, act: Act, matter: UUID, whistle_id: UUID) -> "Concern":
+    def first(cls, act: CommandContext, matter: UUID, whistle_id: UUID) -> "Concern":
         """It is raised for the first time."""
         return cls.begin(cls.Raised, act, id=matter, whistle_id=whistle_id)
 
-    def again(self, act: Act, whistle_id: UUID) -> None:
+    def again(self, act: CommandContext, whistle_id: UUID) -> None:
         """It is raised again."""
         self.record(self.RaisedAgain, act, whistle_id=whistle_id)
 

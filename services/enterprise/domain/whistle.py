@@ -9,10 +9,10 @@ from typing import Literal
 from uuid import UUID
 
 from services.enterprise.domain import refusals as no
-from shared.aggregate import Act, Aggregate, Change, Creation
-from shared.clock import close_of, local_day
+from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation
+from shared.domain.clock import close_of, local_day
+from shared.domain.refusal import Refusal
 from shared.events import enterprise
-from shared.refusal import Refusal
 
 MANY = 3
 """The third transfer and the third rework go one level up (domain.md §5)."""
@@ -79,7 +79,7 @@ class Whistle(Aggregate):
     @classmethod
     def blow(
         cls,
-        act: Act,
+        act: CommandContext,
         *,
         id: UUID,  # noqa: A002 - the library's name
         number: str,
@@ -161,7 +161,7 @@ class Whistle(Aggregate):
             whistle.reporters = ()
             whistle.repeats = ()
 
-    def link_repeat(self, act: Act, earlier: "Whistle") -> None:
+    def link_repeat(self, act: CommandContext, earlier: "Whistle") -> None:
         """The clerk says that it repeats an earlier whistle of the same enterprise; nothing is blocked by it."""
         self._must_be_of(act)
         if earlier.credit_code != self.credit_code:
@@ -179,7 +179,13 @@ class Whistle(Aggregate):
     # -- routing --------------------------------------------------------------------------------------------------
 
     def route(
-        self, act: Act, *, lead_unit: str, post: str, supporters: Sequence[str], leaders: Sequence[str]
+        self,
+        act: CommandContext,
+        *,
+        lead_unit: str,
+        post: str,
+        supporters: Sequence[str],
+        leaders: Sequence[str],
     ) -> None:
         """Hand it to a lead unit and supporters; the third change of hands raises it a level.
 
@@ -221,7 +227,7 @@ class Whistle(Aggregate):
             whistle.transfers = self.transfers
             whistle.routed_before = True
 
-    def return_it(self, act: Act, *, reason: str, suggested_unit: str) -> None:
+    def return_it(self, act: CommandContext, *, reason: str, suggested_unit: str) -> None:
         """The lead gives it back to the desk and says who should have it; no clock moves."""
         self._must_be_in_hand()
         self._must_lead(act)
@@ -247,7 +253,7 @@ class Whistle(Aggregate):
             whistle.stage = "raised"
 
     def _raise_a_level(
-        self, act: Act, ground: Literal["transfers", "reworks"], leaders: Sequence[str]
+        self, act: CommandContext, ground: Literal["transfers", "reworks"], leaders: Sequence[str]
     ) -> None:
         if ground in self.raised:
             return
@@ -268,7 +274,7 @@ class Whistle(Aggregate):
 
     def contact(
         self,
-        act: Act,
+        act: CommandContext,
         *,
         how: Literal["phone", "visit", "meeting", "online"],
         note: str = "",
@@ -294,7 +300,7 @@ class Whistle(Aggregate):
                 whistle.stage = "contacted"
 
     def propose_plan(
-        self, act: Act, *, plan: str, steps: Sequence[str], promised_on: date, last_day: date
+        self, act: CommandContext, *, plan: str, steps: Sequence[str], promised_on: date, last_day: date
     ) -> None:
         """The lead proposes what it will do, in which steps and until when; ``last_day`` is the hard limit's.
 
@@ -316,7 +322,7 @@ class Whistle(Aggregate):
             whistle.proposed = (self.unit, self.plan, self.promised_on)
             whistle.stage = "plan_proposed"
 
-    def agree_plan(self, act: Act) -> None:
+    def agree_plan(self, act: CommandContext) -> None:
         """The enterprise, and nobody for it, agrees to the plan: the service is confirmed."""
         self._must_be_in_hand()
         self._must_be_the_enterprise(act, no.OnlyTheEnterprise)
@@ -333,7 +339,7 @@ class Whistle(Aggregate):
             whistle.stage = "confirmed"
 
     def resolve(
-        self, act: Act, *, result: str, rating_until: date, reporters: "Sequence[Whistle]" = ()
+        self, act: CommandContext, *, result: str, rating_until: date, reporters: "Sequence[Whistle]" = ()
     ) -> None:
         """The lead reports it resolved at ``act.happened_at``; ``reporters`` merged into it may rate too."""
         self._must_be_in_hand()
@@ -358,7 +364,7 @@ class Whistle(Aggregate):
 
     def rate(
         self,
-        act: Act,
+        act: CommandContext,
         *,
         solved: bool,
         satisfied: bool,
@@ -397,7 +403,7 @@ class Whistle(Aggregate):
             if whistle.merged_into is not None and not (self.solved and self.satisfied):
                 whistle.stage = "merged"
 
-    def _order_rework(self, act: Act, reason: str, leaders: Sequence[str]) -> None:
+    def _order_rework(self, act: CommandContext, reason: str, leaders: Sequence[str]) -> None:
         times = self.reworks + 1
         self.record(self.SentBack, act, reason=reason, times=times)
         if times >= MANY:
@@ -416,7 +422,7 @@ class Whistle(Aggregate):
             return None
         return close_of(self.rating_until)
 
-    def close_unrated(self, act: Act) -> None:
+    def close_unrated(self, act: CommandContext) -> None:
         """The time for rating is over and the enterprise said nothing: unrated, neither satisfied nor solved."""
         self._must_be_open()
         over = self.rating_is_over
@@ -430,7 +436,7 @@ class Whistle(Aggregate):
         def apply(self, whistle: "Whistle") -> None:
             whistle.stage = "closed"
 
-    def withdraw(self, act: Act, *, reason: str, reporters: "Sequence[Whistle]" = ()) -> None:
+    def withdraw(self, act: CommandContext, *, reason: str, reporters: "Sequence[Whistle]" = ()) -> None:
         """The enterprise takes it back; what was merged into it goes on by itself."""
         self._must_be_open()
         self._must_be_the_enterprise(act, no.OnlyTheEnterprise)
@@ -445,7 +451,7 @@ class Whistle(Aggregate):
 
     # -- not feasible ---------------------------------------------------------------------------------------------
 
-    def claim_infeasible(self, act: Act, *, legal_ground: str, explanation: str) -> None:
+    def claim_infeasible(self, act: CommandContext, *, legal_ground: str, explanation: str) -> None:
         """The lead says that it cannot be done, and on which legal ground; a second reviewer decides."""
         self._must_be_in_hand()
         self._must_lead(act)
@@ -464,7 +470,7 @@ class Whistle(Aggregate):
             whistle.stage = "infeasibility_claimed"
 
     def review_infeasible(
-        self, act: Act, *, upheld: bool, reason: str, reporters: "Sequence[Whistle]" = ()
+        self, act: CommandContext, *, upheld: bool, reason: str, reporters: "Sequence[Whistle]" = ()
     ) -> None:
         """A second reviewer upholds the claim, which closes it and what was merged into it, or rejects it."""
         self._must_be_open()
@@ -486,7 +492,7 @@ class Whistle(Aggregate):
 
     # -- merging --------------------------------------------------------------------------------------------------
 
-    def merge(self, act: Act, into: "Whistle", own_reporters: "Sequence[Whistle]" = ()) -> None:
+    def merge(self, act: CommandContext, into: "Whistle", own_reporters: "Sequence[Whistle]" = ()) -> None:
         """It goes on within another open whistle; its reporter keeps the right to be contacted and to rate."""
         if into.id == self.id:
             raise no.MergedWithItself()
@@ -512,7 +518,7 @@ class Whistle(Aggregate):
             if self.whistle_id not in whistle.reporters:
                 whistle.reporters = (*whistle.reporters, self.whistle_id)
 
-    def unmerge(self, act: Act, *, reason: str) -> None:
+    def unmerge(self, act: CommandContext, *, reason: str) -> None:
         """It goes on by itself again, where it was before; its clocks ran from its own blowing all the time."""
         self._must_be_open()
         if self.merged_into is None:
@@ -554,20 +560,20 @@ class Whistle(Aggregate):
         if self.stage == "infeasibility_claimed":
             raise no.WhistleIsUnderReview(number=self.number)
 
-    def _must_lead(self, act: Act) -> None:
+    def _must_lead(self, act: CommandContext) -> None:
         if act.by.unit != self.lead or act.role in LEADERS:
             raise no.NotTheLead(number=self.number, unit=act.by.unit)
 
-    def _must_be_of(self, act: Act) -> None:
+    def _must_be_of(self, act: CommandContext) -> None:
         """The desk's own government office, or a leader."""
         if act.by.unit != self.desk_unit and act.role not in LEADERS:
             raise no.RoutedByAnotherDesk(number=self.number, desk_unit=self.desk_unit)
 
-    def _must_be_the_enterprise(self, act: Act, refusal: type[Refusal]) -> None:
+    def _must_be_the_enterprise(self, act: CommandContext, refusal: type[Refusal]) -> None:
         if act.role != "enterprise" or act.by.unit != self.credit_code:
             raise refusal()
 
-    def _not_before_the_whistle(self, act: Act) -> None:
+    def _not_before_the_whistle(self, act: CommandContext) -> None:
         if act.happened_at < self.blown_at:
             raise no.HappenedBeforeTheWhistle(
                 happened_at=act.happened_at.isoformat(), blown_at=self.blown_at.isoformat()

@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import Boolean, Column, ColumnElement, Integer, String, Table, Text, and_, or_, select, true
 
 from services.enterprise.views.whistles import in_hands, visible
-from shared.application import NoSuchThing
+from shared.application.application import NoSuchThing
 from shared.events import enterprise
 from shared.events.base import Message
-from shared.people import KeyStore
-from shared.service import application
-from shared.views import MomentColumn, Row, Rows, View
+from shared.personal_data.keystore import KeyStore
+from shared.readmodels.views import MomentColumn, Row, Rows, View
+from shared.runtime.service import application
 from shared.web.auth import Identity, Role
 from shared.web.http import context
 from shared.web.lists import concerned, many, may_see, reading
@@ -28,7 +28,7 @@ class EnterprisesView(View):
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
-        """As registered; the contact data are tokens (shared/people.py)."""
+        """As registered; the contact data are tokens (shared/personal_data/keystore.py)."""
         return [
             Column("credit_code", String, nullable=False, info={"index": True}),
             Column("name", String, nullable=False, info={"index": True}),
@@ -103,7 +103,7 @@ def enterprises_for_caller(args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _revealed(rows: list[Row]) -> list[Row]:
-    people: KeyStore = application().people
+    people: KeyStore = application().personal_data
     return people.revealed(rows, "credit_code", *CONTACT)
 
 

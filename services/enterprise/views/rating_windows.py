@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import Column, String, select
 
-from shared.clock import close_of
+from shared.domain.clock import close_of
 from shared.events import enterprise
 from shared.events.base import Message
-from shared.views import MomentColumn, Rows, View, Views
+from shared.readmodels.views import MomentColumn, Rows, View, Views
 
 
 class RatingWindowsView(View):

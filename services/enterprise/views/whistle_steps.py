@@ -9,7 +9,7 @@ from sqlalchemy import JSON, Column, Integer, String
 
 from shared.events import enterprise
 from shared.events.base import VOCABULARY, Fact, Message
-from shared.views import MomentColumn, Rows, View
+from shared.readmodels.views import MomentColumn, Rows, View
 
 _COMMON = {field.name for field in fields(Fact)}
 

@@ -22,12 +22,12 @@ from sqlalchemy import (
 
 from services.enterprise.domain.clocks import clocks_of
 from services.enterprise.domain.rates import Moment, Record
-from shared.application import NoSuchThing
+from shared.application.application import NoSuchThing
 from shared.events import enterprise
 from shared.events.base import Fact, Message
-from shared.reference import Reference
+from shared.readmodels.reference import Reference
+from shared.readmodels.views import MomentColumn, Row, Rows, View, Views
 from shared.rulebook import Rulebook
-from shared.views import MomentColumn, Row, Rows, View, Views
 from shared.web.auth import Identity, Role
 from shared.web.http import context
 from shared.web.lists import concerned, many, may_see, reading

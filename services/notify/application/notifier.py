@@ -11,18 +11,18 @@ from sqlalchemy import select
 from services.notify.application.outbox import Letter, put
 from services.notify.domain import Digest, Matter, Recipient, words
 from services.notify.domain.hours import in_hours, morning, not_before
-from shared import logs
-from shared.aggregate import SUITE_UNIT, Act
-from shared.application import NoSuchThing
+from shared.application.application import NoSuchThing
+from shared.application.result import CommandResult
 from shared.calendar import Calendar
-from shared.clock import close_of, local_day
+from shared.domain.aggregate import SUITE_UNIT, CommandContext
+from shared.domain.clock import close_of, local_day
+from shared.domain.refusal import Refusal
 from shared.events.base import Actor, message_id
-from shared.reactions import NotYet
-from shared.reference import UnitHasNoHead
-from shared.refusal import Refusal
+from shared.messaging.reactions import NotYet
+from shared.process import logs
+from shared.readmodels.reference import UnitHasNoHead
 from shared.rulebook import Rulebook, parse_rulebook
-from shared.service import ServiceApplication
-from shared.written import Written
+from shared.runtime.service import ServiceApplication
 
 log = logs.log("notify")
 
@@ -52,7 +52,7 @@ class Notifier(ServiceApplication):
 
     # -- commands ------------------------------------------------------------------------------------------------
 
-    def acknowledge_notice(self, act: Act, notice_id: UUID, note: str = "") -> Written:
+    def acknowledge_notice(self, act: CommandContext, notice_id: UUID, note: str = "") -> CommandResult:
         """The recipient has read a notice; of an escalation's notice, the escalation is acknowledged."""
         with self.views.reading() as connection:
             notices = self.views.table(connection, "notices")
@@ -66,7 +66,9 @@ class Notifier(ServiceApplication):
         matter.acknowledge(act, notice_id, note=note, expires_on=expires_on, expires_at=close_of(expires_on))
         return self.commit(act, matter, location=f"/api/v1/notices/{notice_id}")
 
-    def acknowledge_escalation(self, act: Act, escalation_id: UUID, note: str = "") -> Written:
+    def acknowledge_escalation(
+        self, act: CommandContext, escalation_id: UUID, note: str = ""
+    ) -> CommandResult:
         """The main leader has taken note of what is unresolved; it expires when nothing moves."""
         matter = self.load(Matter, escalation_id)
         expires_on = self.expires_on(matter, local_day(act.recorded_at))
@@ -97,14 +99,14 @@ class Notifier(ServiceApplication):
         cause = message_id(self.name, matter_id, matter.escalation.version)
         act = self._own_act(f"event:{cause}", key=f"timer|{cause}", now=now)
 
-        def use_case(act: Act) -> Written:
+        def use_case(act: CommandContext) -> CommandResult:
             matter = self.load(Matter, matter_id)
             self._expire_or_remind(act, matter)
             return self.commit(act, matter)
 
         return not self.perform(act, use_case).replayed
 
-    def _expire_or_remind(self, act: Act, matter: Matter) -> None:
+    def _expire_or_remind(self, act: CommandContext, matter: Matter) -> None:
         escalation, calendar, now = matter.escalation, self.reference.calendar(), act.recorded_at
         if escalation is None:
             return
@@ -160,7 +162,7 @@ class Notifier(ServiceApplication):
         said = words.digest(name, calendar, day, lines)
         act = self._own_act(f"event:working-day/{day}", key=f"digest|{unit}|{day}", now=now)
 
-        def use_case(act: Act) -> Written:
+        def use_case(act: CommandContext) -> CommandResult:
             return self.commit(act, Digest.send(act, to=to, day=day, subject=said.subject, text=said.text))
 
         return not self.perform(act, use_case).replayed
@@ -202,7 +204,7 @@ class Notifier(ServiceApplication):
             ),
         )
 
-        def use_case(act: Act) -> Written:
+        def use_case(act: CommandContext) -> CommandResult:
             matter = self.load(Matter, matter_id)
             matter.deliver(act, notice_id, reference=reference)
             return self.commit(act, matter)
@@ -228,7 +230,7 @@ class Notifier(ServiceApplication):
             ),
         )
 
-        def use_case(act: Act) -> Written:
+        def use_case(act: CommandContext) -> CommandResult:
             digest = self.load(Digest, digest_id)
             digest.deliver(act, reference=reference)
             return self.commit(act, digest)
@@ -242,8 +244,8 @@ class Notifier(ServiceApplication):
         """The folder in which the ``.eml`` files lie, one folder a day."""
         return self.config.data / self.name / "outbox"
 
-    def _own_act(self, because: str, *, key: str, now: datetime) -> Act:
-        return Act(
+    def _own_act(self, because: str, *, key: str, now: datetime) -> CommandContext:
+        return CommandContext(
             by=Actor(unit=SUITE_UNIT, post=self.name),
             because=because,
             recorded_at=now,

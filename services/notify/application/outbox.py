@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from uuid import UUID
 
-from shared.clock import SHANGHAI, local_day
+from shared.domain.clock import SHANGHAI, local_day
 
 DOMAIN = "duban.invalid"
 """A domain that no mail can reach (RFC 2606): a real address is the mail service's own business."""

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.notify.domain.matter import Matter
 from services.notify.domain.notice import Recipient
-from shared.aggregate import Act, Aggregate, Creation, stable_id
+from shared.domain.aggregate import Aggregate, CommandContext, Creation, stable_id
 from shared.events import notify
 
 
@@ -28,7 +28,7 @@ class Digest(Aggregate):
         return stable_id("digest", unit, day)
 
     @classmethod
-    def send(cls, act: Act, *, to: Recipient, day: date, subject: str, text: str) -> "Digest":
+    def send(cls, act: CommandContext, *, to: Recipient, day: date, subject: str, text: str) -> "Digest":
         """Send the unit's digest of the day."""
         id = cls.id_of(to.unit, day)  # noqa: A001
         return cls.begin(
@@ -43,7 +43,7 @@ class Digest(Aggregate):
             text=text,
         )
 
-    def deliver(self, act: Act, *, reference: str) -> None:
+    def deliver(self, act: CommandContext, *, reference: str) -> None:
         """Record that it left, once."""
         if self.notice_id not in self.delivered:
             self.record(Matter.Delivered, act, notice_id=self.notice_id, channel="eml", reference=reference)

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, time
 
 from shared.calendar import Calendar
-from shared.clock import SHANGHAI
+from shared.domain.clock import SHANGHAI
 
 OPENS = time(8, 30)
 """The working morning begins, in Asia/Shanghai. The notice names no hours: these are ours."""

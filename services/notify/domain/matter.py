@@ -7,10 +7,10 @@ from typing import Literal
 from uuid import UUID
 
 from services.notify.domain.notice import Deliverable, Notice, Recipient
-from shared.aggregate import Act, Aggregate, Change, Creation, stable_id
-from shared.application import NoSuchThing, VersionIsStale
+from shared.application.application import NoSuchThing, VersionIsStale
+from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation, stable_id
+from shared.domain.refusal import Refusal
 from shared.events import notify
-from shared.refusal import Refusal
 
 CASE = "case"
 """The clock of notices about the matter itself, which no clock of the rulebook causes."""
@@ -147,7 +147,7 @@ class Matter(Aggregate):
             matter.escalation = None
             matter.set_aside = frozenset()
 
-    def pin(self, act: Act, rulebook_version: int) -> None:
+    def pin(self, act: CommandContext, rulebook_version: int) -> None:
         """Follow the rulebook under which the case was opened."""
         if rulebook_version != self.rulebook_version:
             self.record(Matter.Pinned, act, rulebook_version=rulebook_version)
@@ -156,7 +156,7 @@ class Matter(Aggregate):
         def apply(self, matter: "Matter") -> None:
             matter.rulebook_version = self.rulebook_version
 
-    def hand_over(self, act: Act, *, unit: str, post: str | None) -> None:
+    def hand_over(self, act: CommandContext, *, unit: str, post: str | None) -> None:
         """Another unit leads: its post is the officer from now on, and the former's assignment no longer holds."""
         if (unit, post) == (self.unit, self.post):
             return
@@ -172,7 +172,7 @@ class Matter(Aggregate):
 
     def tell(
         self,
-        act: Act,
+        act: CommandContext,
         to: Recipient,
         *,
         clock: str,
@@ -231,13 +231,15 @@ class Matter(Aggregate):
                 version=self.originator_version,
             )
 
-    def withdraw(self, act: Act, ground: str, which: Callable[[Notice], bool]) -> None:
+    def withdraw(self, act: CommandContext, ground: str, which: Callable[[Notice], bool]) -> None:
         """Withdraw the standing notices for which ``which`` holds; an escalation has its own way."""
         for notice in list(self.notices.values()):
             if notice.stands and notice.level != "unresolved" and which(notice):
                 self.record(Matter.NoticeWithdrawn, act, notice_id=notice.notice_id, ground=ground)
 
-    def withdraw_of_clock(self, act: Act, ground: str, clock: str, cycle: int, *levels: notify.Level) -> None:
+    def withdraw_of_clock(
+        self, act: CommandContext, ground: str, clock: str, cycle: int, *levels: notify.Level
+    ) -> None:
         """Withdraw the standing notices of one clock and cycle at these levels."""
         self.withdraw(
             act,
@@ -252,7 +254,7 @@ class Matter(Aggregate):
     def _changed(self, notice_id: UUID, state: str, version: int) -> None:
         self.notices[notice_id] = replace(self.notices[notice_id], state=state, version=version)
 
-    def deliver(self, act: Act, notice_id: UUID, *, reference: str) -> None:
+    def deliver(self, act: CommandContext, notice_id: UUID, *, reference: str) -> None:
         """Record that a standing notice left, once."""
         if self.notices[notice_id].stands and notice_id not in self.delivered:
             self.record(Matter.Delivered, act, notice_id=notice_id, channel="eml", reference=reference)
@@ -264,24 +266,24 @@ class Matter(Aggregate):
 
     # -- resolution ----------------------------------------------------------------------------------------------
 
-    def resolve_round(self, act: Act, ground: str) -> None:
+    def resolve_round(self, act: CommandContext, ground: str) -> None:
         """The supervised matter is resolved: what pressed for it no longer holds, the assignment itself does."""
         self.withdraw_escalation(act, ground)
         self.withdraw(act, ground, lambda notice: notice.clock not in UNTIL_LIFTED | {CASE})
 
-    def close(self, act: Act, ground: str) -> None:
+    def close(self, act: CommandContext, ground: str) -> None:
         """Nothing is left to supervise; only a published naming stands until it is lifted."""
         self.withdraw_escalation(act, ground)
         self.withdraw(act, ground, lambda notice: notice.clock not in UNTIL_LIFTED)
 
-    def put_on_track(self, act: Act, round: int) -> None:  # noqa: A002 - the published field's name
+    def put_on_track(self, act: CommandContext, round: int) -> None:  # noqa: A002 - the published field's name
         """The round ended well enough: its demand is met, and an escalation that rested on it loses its ground."""
         ground = f"第{round}轮督办认定为按序推进"
         self.withdraw_of_clock(act, ground, ROUND, round, "round1", "round2")
         if self.escalation is not None and self.escalation.cycle == round:
             self.withdraw_escalation(act, ground)
 
-    def set_round_aside(self, act: Act, round: int, ground: str) -> None:  # noqa: A002
+    def set_round_aside(self, act: CommandContext, round: int, ground: str) -> None:  # noqa: A002
         """The round neither counts nor resets: its notices go, and an escalation that needed it."""
         if round not in self.set_aside:
             self.record(Matter.RoundSetAside, act, round=round, ground=ground)
@@ -302,7 +304,7 @@ class Matter(Aggregate):
 
     def escalate(
         self,
-        act: Act,
+        act: CommandContext,
         to: Recipient,
         *,
         round: int,  # noqa: A002
@@ -368,7 +370,13 @@ class Matter(Aggregate):
         return escalation is not None and escalation.state != "withdrawn" and escalation.due_at <= now
 
     def remind(
-        self, act: Act, *, subject: str, text: str, not_before: datetime, next_reminder_at: datetime
+        self,
+        act: CommandContext,
+        *,
+        subject: str,
+        text: str,
+        not_before: datetime,
+        next_reminder_at: datetime,
     ) -> None:
         """Remind the main leader once, however many days went by, if the time has come."""
         escalation = self.escalation
@@ -407,7 +415,7 @@ class Matter(Aggregate):
             )
 
     def acknowledge(
-        self, act: Act, notice_id: UUID, *, note: str, expires_on: date, expires_at: datetime
+        self, act: CommandContext, notice_id: UUID, *, note: str, expires_on: date, expires_at: datetime
     ) -> None:
         """The recipient has read it. Reading any notice of an escalation acknowledges the escalation.
 
@@ -439,7 +447,9 @@ class Matter(Aggregate):
                 escalated=escalated,
             )
 
-    def acknowledge_escalation(self, act: Act, *, note: str, expires_on: date, expires_at: datetime) -> None:
+    def acknowledge_escalation(
+        self, act: CommandContext, *, note: str, expires_on: date, expires_at: datetime
+    ) -> None:
         """The main leader has taken note; reminders rest until it expires.
 
         Raises NoSuchThing, VersionIsStale, NotTheRecipient, EscalationIsWithdrawn, EscalationAlreadyAcknowledged.
@@ -475,7 +485,7 @@ class Matter(Aggregate):
                     version=self.originator_version,
                 )
 
-    def see_progress(self, act: Act, what: str, *, expires_at: datetime) -> None:
+    def see_progress(self, act: CommandContext, what: str, *, expires_at: datetime) -> None:
         """Something moved: the acknowledgement holds longer. Nothing is recorded unless it does, to keep logs small."""
         escalation = self.escalation
         if (
@@ -492,7 +502,7 @@ class Matter(Aggregate):
                     matter.escalation, due_at=self.expires_at, version=self.originator_version
                 )
 
-    def expire(self, act: Act, *, next_reminder_at: datetime) -> None:
+    def expire(self, act: CommandContext, *, next_reminder_at: datetime) -> None:
         """Nothing moved since the acknowledgement: reminding begins again, if the time has come."""
         escalation = self.escalation
         if escalation is None or escalation.state != "acknowledged" or not self.is_due(act.recorded_at):
@@ -515,7 +525,7 @@ class Matter(Aggregate):
                     version=self.originator_version,
                 )
 
-    def withdraw_escalation(self, act: Act, ground: str) -> None:
+    def withdraw_escalation(self, act: CommandContext, ground: str) -> None:
         """The escalation lost its ground; its notices go with it."""
         if self.escalation is None or self.escalation.state == "withdrawn":
             return

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from shared.aggregate import Act, Aggregate, Creation, stable_id
+from shared.domain.aggregate import Aggregate, CommandContext, Creation, stable_id
 from shared.events import notify
 
 
@@ -21,7 +21,9 @@ class Naming(Aggregate):
         return stable_id("naming-followed", naming_id)
 
     @classmethod
-    def follow(cls, act: Act, *, naming_id: UUID, case_id: UUID, unit: str, cycle: int) -> "Naming":
+    def follow(
+        cls, act: CommandContext, *, naming_id: UUID, case_id: UUID, unit: str, cycle: int
+    ) -> "Naming":
         """Follow a naming from its draft on."""
         return cls.begin(
             cls.Followed,

@@ -6,7 +6,7 @@ from sqlalchemy import JSON, Boolean, Column, Date, Integer, String, Text
 
 from shared.events import supervision
 from shared.events.base import Message
-from shared.views import Rows, View
+from shared.readmodels.views import Rows, View
 
 
 class CasesView(View):

@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from shared.events import notify
 from shared.events.base import Message
-from shared.views import MomentColumn, Rows, View, Views
+from shared.readmodels.views import MomentColumn, Rows, View, Views
 from shared.web.lists import concerned
 
 

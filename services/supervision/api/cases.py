@@ -10,11 +10,12 @@ from services.supervision.api.clocks import ClockSchema, as_clock
 from services.supervision.api.rounds import RoundSchema
 from services.supervision.application.queries import concluded_rounds, custody_days
 from services.supervision.domain.streaks import naming_streaks
-from shared.service import application, perform
+from shared.runtime.service import application, perform
 from shared.web.auth import Role, allow
 from shared.web.http import (
     BaseSchema,
     Blueprint,
+    CommandResultSchema,
     Id,
     Moment,
     PageArgs,
@@ -22,7 +23,6 @@ from shared.web.http import (
     Sort,
     Text,
     Whole,
-    WrittenSchema,
     answer,
     context,
 )
@@ -153,7 +153,7 @@ def list_custody(args: dict[str, Any]) -> Any:
 
 @blueprint.post("/cases/<uuid:case_id>/draft-naming")
 @allow(Role.supervision_office)
-@blueprint.response(201, WrittenSchema)
+@blueprint.response(201, CommandResultSchema)
 def draft_naming(case_id: UUID) -> Any:
     """Draft the naming that is due; refused without two concluded slow rounds, or when it is drafted already."""
     return answer(perform(lambda act: application().draft_naming(act, case_id)), 201)

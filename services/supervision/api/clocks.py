@@ -11,11 +11,12 @@ from sqlalchemy import and_, not_
 
 from services.supervision.application.queries import LEAST_FOR_A_RANK, on_time
 from shared.calendar.due import Due
-from shared.service import application, perform
+from shared.runtime.service import application, perform
 from shared.web.auth import Role, allow
 from shared.web.http import (
     BaseSchema,
     Blueprint,
+    CommandResultSchema,
     Day,
     Flag,
     Id,
@@ -24,7 +25,6 @@ from shared.web.http import (
     PageSchema,
     Sort,
     Text,
-    WrittenSchema,
     answer,
     context,
 )
@@ -229,7 +229,7 @@ def explain_clock(case_id: UUID, clock: str, cycle: int) -> Any:
 @blueprint.post("/cases/<uuid:case_id>/clocks/<string:clock>/<int:cycle>/pause")
 @allow(Role.supervision_office)
 @blueprint.arguments(PauseSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def pause_clock(body: dict[str, Any], case_id: UUID, clock: str, cycle: int) -> Any:
     """Pause a clock; the contact clock never."""
     at = body.pop("happened_at")
@@ -244,7 +244,7 @@ def pause_clock(body: dict[str, Any], case_id: UUID, clock: str, cycle: int) -> 
 @blueprint.post("/cases/<uuid:case_id>/clocks/<string:clock>/<int:cycle>/resume")
 @allow(Role.supervision_office)
 @blueprint.arguments(ResumeSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def resume_clock(body: dict[str, Any], case_id: UUID, clock: str, cycle: int) -> Any:
     """Let a paused clock run on with the working days that were left."""
     at = body.pop("happened_at")

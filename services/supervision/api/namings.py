@@ -7,11 +7,12 @@ from marshmallow import fields, validate
 
 from services.supervision.api.rounds import ReasonSchema, RulingSchema
 from services.supervision.views.namings import naming_for_caller, namings_for_caller
-from shared.service import application, perform
+from shared.runtime.service import application, perform
 from shared.web.auth import Role, allow
 from shared.web.http import (
     BaseSchema,
     Blueprint,
+    CommandResultSchema,
     Day,
     Flag,
     Id,
@@ -21,7 +22,6 @@ from shared.web.http import (
     Sort,
     Text,
     Whole,
-    WrittenSchema,
     answer,
 )
 
@@ -113,7 +113,7 @@ def show_naming(naming_id: UUID) -> Any:
 
 @blueprint.post("/namings/<uuid:naming_id>/check")
 @allow(Role.supervision_office)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def check_naming(naming_id: UUID) -> Any:
     """Check a draft, as a second person; the window for objections opens."""
     return answer(perform(lambda act: application().check_naming(act, naming_id)))
@@ -122,7 +122,7 @@ def check_naming(naming_id: UUID) -> Any:
 @blueprint.post("/namings/<uuid:naming_id>/object")
 @allow(Role.unit_head, Role.officer)
 @blueprint.arguments(ObjectionSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def object_to_naming(body: dict[str, Any], naming_id: UUID) -> Any:
     """Object to being named, while the window is open."""
     return answer(perform(lambda act: application().object_to_naming(act, naming_id, **body)))
@@ -131,7 +131,7 @@ def object_to_naming(body: dict[str, Any], naming_id: UUID) -> Any:
 @blueprint.post("/namings/<uuid:naming_id>/rule-on-objection")
 @allow(Role.supervision_office, Role.main_leader, Role.vice_leader)
 @blueprint.arguments(RulingSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def rule_on_naming_objection(body: dict[str, Any], naming_id: UUID) -> Any:
     """Rule on the unit's objection; upheld, the draft is withdrawn."""
     return answer(perform(lambda act: application().rule_on_naming_objection(act, naming_id, **body)))
@@ -139,7 +139,7 @@ def rule_on_naming_objection(body: dict[str, Any], naming_id: UUID) -> Any:
 
 @blueprint.post("/namings/<uuid:naming_id>/approve")
 @allow(Role.main_leader, Role.vice_leader)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def approve_naming(naming_id: UUID) -> Any:
     """Approve, once the window has closed."""
     return answer(perform(lambda act: application().approve_naming(act, naming_id)))
@@ -147,7 +147,7 @@ def approve_naming(naming_id: UUID) -> Any:
 
 @blueprint.post("/namings/<uuid:naming_id>/publish")
 @allow(Role.supervision_office)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def publish_naming(naming_id: UUID) -> Any:
     """Publish under the next number of the year."""
     return answer(perform(lambda act: application().publish_naming(act, naming_id)))
@@ -156,7 +156,7 @@ def publish_naming(naming_id: UUID) -> Any:
 @blueprint.post("/namings/<uuid:naming_id>/lift")
 @allow(Role.supervision_office)
 @blueprint.arguments(ReasonSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def lift_naming(body: dict[str, Any], naming_id: UUID) -> Any:
     """Lift: rectified."""
     return answer(perform(lambda act: application().lift_naming(act, naming_id, **body)))
@@ -165,7 +165,7 @@ def lift_naming(body: dict[str, Any], naming_id: UUID) -> Any:
 @blueprint.post("/namings/<uuid:naming_id>/correct")
 @allow(Role.supervision_office)
 @blueprint.arguments(CorrectionSchema)
-@blueprint.response(201, WrittenSchema)
+@blueprint.response(201, CommandResultSchema)
 def correct_naming(body: dict[str, Any], naming_id: UUID) -> Any:
     """Draft the linked correction of a published naming; it is checked, approved and numbered like one."""
     return answer(perform(lambda act: application().correct_naming(act, naming_id, **body)), 201)

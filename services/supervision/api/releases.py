@@ -6,11 +6,12 @@ from uuid import UUID
 from marshmallow import fields, validate
 
 from services.supervision.views.releases import calendar_draft, calendar_drafts
-from shared.service import application, perform
+from shared.runtime.service import application, perform
 from shared.web.auth import Role, allow
 from shared.web.http import (
     BaseSchema,
     Blueprint,
+    CommandResultSchema,
     Day,
     Flag,
     Moment,
@@ -19,7 +20,6 @@ from shared.web.http import (
     Sort,
     Text,
     Whole,
-    WrittenSchema,
     answer,
 )
 from shared.web.lists import many, reading
@@ -98,7 +98,7 @@ class RulebookSchema(BaseSchema):
 @blueprint.post("/calendar-releases")
 @allow(Role.supervision_office, Role.government_office)
 @blueprint.arguments(DraftReleaseSchema)
-@blueprint.response(201, WrittenSchema)
+@blueprint.response(201, CommandResultSchema)
 def draft_release(body: dict[str, Any]) -> Any:
     """Draft a release of the calendar; a second person releases it."""
     return answer(perform(lambda act: application().draft_release(act, **body)), 201)
@@ -132,7 +132,7 @@ def preview_release(release_id: UUID) -> Any:
 
 @blueprint.post("/calendar-releases/<uuid:release_id>/release")
 @allow(Role.supervision_office, Role.government_office)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def release_calendar(release_id: UUID) -> Any:
     """Release a draft, by a second person; open clocks are then recomputed."""
     return answer(perform(lambda act: application().release_calendar(act, release_id)))

@@ -5,11 +5,12 @@ from uuid import UUID
 
 from marshmallow import fields, validate
 
-from shared.service import application, perform
+from shared.runtime.service import application, perform
 from shared.web.auth import Role, allow
 from shared.web.http import (
     BaseSchema,
     Blueprint,
+    CommandResultSchema,
     Day,
     Flag,
     Id,
@@ -19,7 +20,6 @@ from shared.web.http import (
     Sort,
     Text,
     Whole,
-    WrittenSchema,
     answer,
 )
 from shared.web.lists import many
@@ -128,7 +128,7 @@ def list_rounds(args: dict[str, Any]) -> Any:
 @blueprint.post("/cases/<uuid:case_id>/issue-round")
 @allow(Role.supervision_office)
 @blueprint.arguments(IssueSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def issue_round(body: dict[str, Any], case_id: UUID) -> Any:
     """Issue the next round on the office's own initiative."""
     return answer(perform(lambda act: application().issue_round(act, case_id, **body)))
@@ -137,7 +137,7 @@ def issue_round(body: dict[str, Any], case_id: UUID) -> Any:
 @blueprint.post("/cases/<uuid:case_id>/rounds/<int:number>/answer")
 @allow(Role.unit_head, Role.officer)
 @blueprint.arguments(TextSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def answer_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
     """Answer a round; it counts once the main head has signed."""
     at = body.pop("happened_at")
@@ -149,7 +149,7 @@ def answer_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
 @blueprint.post("/cases/<uuid:case_id>/rounds/<int:number>/sign")
 @allow(Role.unit_head, Role.officer, Role.supervision_office)
 @blueprint.arguments(MomentSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def sign_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
     """Sign the answer, as the unit's main head; anybody else is refused by that rule."""
     at = body.pop("happened_at")
@@ -159,7 +159,7 @@ def sign_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
 @blueprint.post("/cases/<uuid:case_id>/rounds/<int:number>/judge")
 @allow(Role.supervision_office)
 @blueprint.arguments(JudgeSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def judge_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
     """Judge a signed answer: resolved, on track or slow."""
     at = body.pop("happened_at")
@@ -171,7 +171,7 @@ def judge_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
 @blueprint.post("/cases/<uuid:case_id>/rounds/<int:number>/void")
 @allow(Role.supervision_office)
 @blueprint.arguments(ReasonSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def void_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
     """Declare a round void: it neither counts nor resets."""
     return answer(perform(lambda act: application().void_round(act, case_id, number, **body)))
@@ -180,7 +180,7 @@ def void_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
 @blueprint.post("/cases/<uuid:case_id>/rounds/<int:number>/object")
 @allow(Role.unit_head, Role.officer)
 @blueprint.arguments(TextSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def object_to_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
     """Object to a verdict, within the window."""
     at = body.pop("happened_at")
@@ -192,7 +192,7 @@ def object_to_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
 @blueprint.post("/cases/<uuid:case_id>/rounds/<int:number>/rule-on-objection")
 @allow(Role.supervision_office, Role.main_leader, Role.vice_leader)
 @blueprint.arguments(RulingSchema)
-@blueprint.response(200, WrittenSchema)
+@blueprint.response(200, CommandResultSchema)
 def rule_on_round_objection(body: dict[str, Any], case_id: UUID, number: int) -> Any:
     """Rule on an objection; upheld, the round neither counts nor resets. Not by whoever judged it."""
     return answer(perform(lambda act: application().rule_on_round_objection(act, case_id, number, **body)))

@@ -13,7 +13,7 @@ from services.supervision.application.use_cases import Supervision
 from services.supervision.domain import Case
 from services.supervision.domain.streaks import Concluded
 from shared.calendar import Calendar
-from shared.clock import local_day
+from shared.domain.clock import local_day
 
 LEAST_FOR_A_RANK = 5
 """No rank is given to a unit with fewer clocks due (domain.md §7)."""

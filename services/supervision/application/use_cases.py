@@ -22,18 +22,18 @@ from services.supervision.domain.naming import NamingAlreadyDrafted
 from services.supervision.domain.rounds import NamingNeedsTwoSlowRounds, RoundKind
 from services.supervision.domain.series import NAMINGS
 from services.supervision.domain.wording import naming_text
-from shared.aggregate import SUITE_UNIT, Act, Aggregate, stable_id
+from shared.application.result import CommandResult
 from shared.calendar import Calendar, CalendarRelease, DayRule, Layer
 from shared.calendar.due import Due
-from shared.clock import Clock, local_day
+from shared.domain.aggregate import SUITE_UNIT, Aggregate, CommandContext, stable_id
+from shared.domain.clock import Clock, local_day
+from shared.domain.refusal import Refusal
 from shared.events.base import Actor
 from shared.events.supervision import Verdict
-from shared.reference import UnknownUnit
-from shared.refusal import Refusal
+from shared.readmodels.reference import UnknownUnit
 from shared.rulebook import Rulebook, parse_rulebook
-from shared.service import ServiceApplication
-from shared.worker import Step
-from shared.written import Written
+from shared.runtime.service import ServiceApplication
+from shared.runtime.worker import Step
 
 TICK_BATCH = 500
 """Timers read at once."""
@@ -126,13 +126,15 @@ class Supervision(ServiceApplication):
 
     # -- calendar --------------------------------------------------------------------------------------------
 
-    def draft_release(self, act: Act, layer: Layer, title: str, days: list[dict[str, Any]]) -> Written:
+    def draft_release(
+        self, act: CommandContext, layer: Layer, title: str, days: list[dict[str, Any]]
+    ) -> CommandResult:
         """Draft a release of the calendar."""
         rules = tuple(DayRule(day["day"], day["working"], day["name"]) for day in days)
         draft = CalendarDraft.draft(act, self.calendar(), layer, title, rules)
         return self.commit(act, draft, location=f"/api/v1/calendar-releases/{draft.id}")
 
-    def release_calendar(self, act: Act, draft_id: UUID) -> Written:
+    def release_calendar(self, act: CommandContext, draft_id: UUID) -> CommandResult:
         """Release a draft, by a second person."""
         draft = self.load(CalendarDraft, draft_id, act)
         later = self.find(CalendarVersion, stable_id("calendar", draft.follows + 1))
@@ -168,13 +170,15 @@ class Supervision(ServiceApplication):
 
     # -- clocks ----------------------------------------------------------------------------------------------
 
-    def pause_clock(self, act: Act, case_id: UUID, clock: str, cycle: int, reason: str) -> Written:
+    def pause_clock(
+        self, act: CommandContext, case_id: UUID, clock: str, cycle: int, reason: str
+    ) -> CommandResult:
         """Pause a clock that the rulebook lets pause."""
         case = self.load(Case, case_id, act)
         case.pause(act, self.terms_of(case), clock, cycle, reason)
         return self.commit(act, case)
 
-    def resume_clock(self, act: Act, case_id: UUID, clock: str, cycle: int) -> Written:
+    def resume_clock(self, act: CommandContext, case_id: UUID, clock: str, cycle: int) -> CommandResult:
         """Let a paused clock run on."""
         case = self.load(Case, case_id, act)
         case.resume(act, self.terms_of(case), clock, cycle)
@@ -194,46 +198,48 @@ class Supervision(ServiceApplication):
     # -- rounds ----------------------------------------------------------------------------------------------
 
     def issue_round(
-        self, act: Act, case_id: UUID, requirement: str, kind: RoundKind, due_on: date | None
-    ) -> Written:
+        self, act: CommandContext, case_id: UUID, requirement: str, kind: RoundKind, due_on: date | None
+    ) -> CommandResult:
         """Issue a round on the office's own initiative."""
         case = self.load(Case, case_id, act)
         case.issue_round(act, self.terms_of(case), requirement=requirement, kind=kind, due_on=due_on)
         return self.commit(act, case)
 
-    def answer_round(self, act: Act, case_id: UUID, number: int, text: str) -> Written:
+    def answer_round(self, act: CommandContext, case_id: UUID, number: int, text: str) -> CommandResult:
         """The unit answers."""
         case = self.load(Case, case_id, act)
         case.answer_round(act, number, text)
         return self.commit(act, case)
 
-    def sign_round(self, act: Act, case_id: UUID, number: int) -> Written:
+    def sign_round(self, act: CommandContext, case_id: UUID, number: int) -> CommandResult:
         """The unit's main head signs."""
         case = self.load(Case, case_id, act)
         case.sign_round(act, number, self.reference.head_of(case.round_of(number).unit))
         return self.commit(act, case)
 
-    def judge_round(self, act: Act, case_id: UUID, number: int, verdict: Verdict, reason: str) -> Written:
+    def judge_round(
+        self, act: CommandContext, case_id: UUID, number: int, verdict: Verdict, reason: str
+    ) -> CommandResult:
         """The office judges a signed answer."""
         case = self.load(Case, case_id, act)
         case.judge_round(act, self.terms_of(case), number, verdict, reason)
         return self.commit(act, case)
 
-    def void_round(self, act: Act, case_id: UUID, number: int, reason: str) -> Written:
+    def void_round(self, act: CommandContext, case_id: UUID, number: int, reason: str) -> CommandResult:
         """Declare a round void."""
         case = self.load(Case, case_id, act)
         case.void_round(act, number, reason)
         return self.commit(act, case)
 
-    def object_to_round(self, act: Act, case_id: UUID, number: int, text: str) -> Written:
+    def object_to_round(self, act: CommandContext, case_id: UUID, number: int, text: str) -> CommandResult:
         """The unit objects to a verdict."""
         case = self.load(Case, case_id, act)
         case.object_to_round(act, self.terms_of(case), number, text)
         return self.commit(act, case)
 
     def rule_on_round_objection(
-        self, act: Act, case_id: UUID, number: int, upheld: bool, reason: str
-    ) -> Written:
+        self, act: CommandContext, case_id: UUID, number: int, upheld: bool, reason: str
+    ) -> CommandResult:
         """Rule on an objection to a verdict."""
         case = self.load(Case, case_id, act)
         case.rule_on_objection(act, number, upheld, reason)
@@ -241,7 +247,7 @@ class Supervision(ServiceApplication):
 
     # -- namings ---------------------------------------------------------------------------------------------
 
-    def draft_naming(self, act: Act, case_id: UUID) -> Written:
+    def draft_naming(self, act: CommandContext, case_id: UUID) -> CommandResult:
         """Draft the naming that is due by hand. Raises NamingNeedsTwoSlowRounds, NamingAlreadyDrafted."""
         case = self.load(Case, case_id, act)
         naming_id, rounds = case.naming_to_draft()
@@ -250,7 +256,7 @@ class Supervision(ServiceApplication):
         naming = self.new_naming(act, case, naming_id, rounds)
         return self.commit(act, naming, location=f"/api/v1/namings/{naming.id}")
 
-    def new_naming(self, act: Act, case: Case, naming_id: UUID, rounds: tuple[int, ...]) -> Naming:
+    def new_naming(self, act: CommandContext, case: Case, naming_id: UUID, rounds: tuple[int, ...]) -> Naming:
         """The draft for these two slow rounds, with its text."""
         last = case.round_of(rounds[-1])
         return Naming.draft(
@@ -282,31 +288,33 @@ class Supervision(ServiceApplication):
             raise UnknownUnit(unit=unit)
         return name
 
-    def check_naming(self, act: Act, naming_id: UUID) -> Written:
+    def check_naming(self, act: CommandContext, naming_id: UUID) -> CommandResult:
         """A second person checks the draft."""
         naming = self.load(Naming, naming_id, act)
         naming.check(act, self.terms_of(self.load(Case, naming.case_id)))
         return self.commit(act, naming)
 
-    def object_to_naming(self, act: Act, naming_id: UUID, text: str) -> Written:
+    def object_to_naming(self, act: CommandContext, naming_id: UUID, text: str) -> CommandResult:
         """The unit objects to being named."""
         naming = self.load(Naming, naming_id, act)
         naming.object(act, text)
         return self.commit(act, naming)
 
-    def rule_on_naming_objection(self, act: Act, naming_id: UUID, upheld: bool, reason: str) -> Written:
+    def rule_on_naming_objection(
+        self, act: CommandContext, naming_id: UUID, upheld: bool, reason: str
+    ) -> CommandResult:
         """Rule on the unit's objection."""
         naming = self.load(Naming, naming_id, act)
         naming.rule_on_objection(act, upheld, reason)
         return self.commit(act, naming)
 
-    def approve_naming(self, act: Act, naming_id: UUID) -> Written:
+    def approve_naming(self, act: CommandContext, naming_id: UUID) -> CommandResult:
         """A leader approves."""
         naming = self.load(Naming, naming_id, act)
         naming.approve(act)
         return self.commit(act, naming)
 
-    def publish_naming(self, act: Act, naming_id: UUID) -> Written:
+    def publish_naming(self, act: CommandContext, naming_id: UUID) -> CommandResult:
         """Publish under the next number of the year in Shanghai; a correction marks what it corrects."""
         naming = self.load(Naming, naming_id, act)
         year = local_day(act.recorded_at).year
@@ -321,13 +329,13 @@ class Supervision(ServiceApplication):
             saved.append(corrected)
         return self.commit(act, *saved)
 
-    def lift_naming(self, act: Act, naming_id: UUID, reason: str) -> Written:
+    def lift_naming(self, act: CommandContext, naming_id: UUID, reason: str) -> CommandResult:
         """Rectified: lift it."""
         naming = self.load(Naming, naming_id, act)
         naming.lift(act, reason)
         return self.commit(act, naming)
 
-    def correct_naming(self, act: Act, naming_id: UUID, text: str) -> Written:
+    def correct_naming(self, act: CommandContext, naming_id: UUID, text: str) -> CommandResult:
         """Draft the linked correction of a published naming."""
         naming = self.load(Naming, naming_id, act)
         correction = naming.begin_correction(act, text)
@@ -437,9 +445,9 @@ class Supervision(ServiceApplication):
             query = query.where(or_(*touched)).order_by(clocks.c.id)
             return [dict(row._mapping) for row in connection.execute(query)]
 
-    def _own_act(self, because: str) -> Act:
+    def _own_act(self, because: str) -> CommandContext:
         now = self.clock()
-        return Act(
+        return CommandContext(
             by=Actor(unit=SUITE_UNIT, post=self.name), because=because, recorded_at=now, happened_at=now
         )
 

@@ -3,7 +3,6 @@
 from typing import Self
 from uuid import UUID
 
-from shared.aggregate import Act, Aggregate, Creation, stable_id
 from shared.calendar import (
     Calendar,
     CalendarRelease,
@@ -12,9 +11,10 @@ from shared.calendar import (
     Layer,
     check_release,
 )
+from shared.domain.aggregate import Aggregate, CommandContext, Creation, stable_id
+from shared.domain.refusal import Refusal
 from shared.events import supervision
 from shared.events.supervision import CalendarDay
-from shared.refusal import Refusal
 
 
 class ReleasingOnesOwnDraft(Refusal):
@@ -46,7 +46,9 @@ class CalendarDraft(Aggregate):
         return "drafted"
 
     @classmethod
-    def draft(cls, act: Act, calendar: Calendar, layer: Layer, title: str, days: tuple[DayRule, ...]) -> Self:
+    def draft(
+        cls, act: CommandContext, calendar: Calendar, layer: Layer, title: str, days: tuple[DayRule, ...]
+    ) -> Self:
         """Draft a release that follows ``calendar``. Raises what ``check_release`` refuses."""
         release = check_release(calendar, layer, title, days)
         return cls.begin(
@@ -99,7 +101,7 @@ class CalendarVersion(Aggregate):
 
     @classmethod
     def release(
-        cls, act: Act, draft: CalendarDraft, current: Calendar, later: "CalendarVersion | None"
+        cls, act: CommandContext, draft: CalendarDraft, current: Calendar, later: "CalendarVersion | None"
     ) -> Self:
         """Release the draft; ``later`` is the version that followed the one it was drafted against, if any.
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from services.supervision.domain.rounds import ANSWER, Rounds
 from services.supervision.domain.terms import Terms
-from shared.aggregate import Act, Change, Creation
-from shared.case_id import case_id
+from shared.domain.aggregate import Change, CommandContext, Creation
+from shared.domain.case_id import case_id
 from shared.events import supervision
 from shared.events.assignment import Secrecy
 from shared.events.supervision import CaseKind
@@ -53,7 +53,9 @@ class Case(Rounds):
         return limit is not None and limit.cancelled_because == MERGED
 
     @classmethod
-    def open(cls, act: Act, terms: Terms, *parts: str, kind: CaseKind, subject_id: UUID, **what: Any) -> Self:
+    def open(
+        cls, act: CommandContext, terms: Terms, *parts: str, kind: CaseKind, subject_id: UUID, **what: Any
+    ) -> Self:
         """Follow a task, a duty or a whistle from now on, under this rulebook for ever."""
         return cls.begin(
             cls.Opened,
@@ -67,7 +69,9 @@ class Case(Rounds):
 
     # -- hands -----------------------------------------------------------------------------------------------
 
-    def move(self, act: Act, to_unit: str, *, to_post: str | None = None, leads: bool = False) -> None:
+    def move(
+        self, act: CommandContext, to_unit: str, *, to_post: str | None = None, leads: bool = False
+    ) -> None:
         """Another unit has it in hand; no clock moves. With ``leads`` that unit answers for it from now on."""
         if self.closed or (to_unit == self.custodian and not (leads and to_unit != self.unit)):
             return
@@ -82,72 +86,72 @@ class Case(Rounds):
 
     # -- tasks -----------------------------------------------------------------------------------------------
 
-    def accepted(self, act: Act, unit: str) -> None:
+    def accepted(self, act: CommandContext, unit: str) -> None:
         """A unit accepted the task; the lead's acceptance stops its own clock."""
         if unit == self.unit:
             self.stop(act, "acknowledge")
 
-    def returned(self, act: Act, unit: str, to_unit: str, to_post: str | None) -> None:
+    def returned(self, act: CommandContext, unit: str, to_unit: str, to_post: str | None) -> None:
         """The lead gave it back: its duty to acknowledge is done, the task's clock runs on."""
         if unit == self.unit:
             self.stop(act, "acknowledge")
         self.move(act, to_unit, to_post=to_post)
 
-    def reassigned(self, act: Act, terms: Terms, unit: str, post: str) -> None:
+    def reassigned(self, act: CommandContext, terms: Terms, unit: str, post: str) -> None:
         """Another unit leads; it has its own days to acknowledge, and what is left of the task's."""
         self.stop(act, "acknowledge")
         self.move(act, unit, to_post=post, leads=True)
         if not self.closed:
             self.start(act, terms, "acknowledge", unit)
 
-    def suspend(self, act: Act, terms: Terms, reason: str) -> None:
+    def suspend(self, act: CommandContext, terms: Terms, reason: str) -> None:
         """The task rests, and its clock."""
         running = self.running("task_due")
         if running is not None and not running.is_paused:
             self.pause(act, terms, "task_due", running.cycle, reason)
 
-    def go_on(self, act: Act, terms: Terms) -> None:
+    def go_on(self, act: CommandContext, terms: Terms) -> None:
         """The task goes on, and its clock."""
         running = self.running("task_due")
         if running is not None and running.is_paused:
             self.resume(act, terms, "task_due", running.cycle)
 
-    def extended(self, act: Act, terms: Terms, to: date) -> None:
+    def extended(self, act: CommandContext, terms: Terms, to: date) -> None:
         """An approved extension: the date moves, and a round that it overtakes neither counts nor resets."""
         self.extend(act, terms, "task_due", to)
         self._settle_namings(act, "经批准延期")
 
-    def infeasible(self, act: Act, reason: str) -> None:
+    def infeasible(self, act: CommandContext, reason: str) -> None:
         """A second reviewer confirmed that it cannot be done: the limits for doing it no longer apply."""
         for clock in TotalLimits:
             self.cancel(act, clock, f"经复核不可行：{reason}")
 
-    def new_instruction(self, act: Act) -> None:
+    def new_instruction(self, act: CommandContext) -> None:
         """The leader gave a new instruction: the matter stays open, or is open again."""
         if self.closed:
             self.record(Case.Reopened, act, reason="领导有新批示")
 
     # -- whistles --------------------------------------------------------------------------------------------
 
-    def contacted(self, act: Act) -> None:
+    def contacted(self, act: CommandContext) -> None:
         """The enterprise was contacted; a merged whistle has then had all that it was still owed."""
         self.stop(act, "contact")
         if self.merged:
             self.close(act, "merged")
 
-    def rework(self, act: Act, terms: Terms, times: int) -> None:
+    def rework(self, act: CommandContext, terms: Terms, times: int) -> None:
         """The matter came back: the hard limit goes on in its next cycle from the original start."""
         self.record(Case.Reopened, act, reason=f"第{times}次返工")
         self._take_up_again(act, terms, "hard_limit")
 
-    def merge(self, act: Act) -> None:
+    def merge(self, act: CommandContext) -> None:
         """It goes on within another whistle; only its own reporter's contact is still owed."""
         for clock in TotalLimits:
             self.cancel(act, clock, MERGED)
         if self.running("contact") is None:
             self.close(act, "merged")
 
-    def unmerge(self, act: Act, terms: Terms, reason: str) -> None:
+    def unmerge(self, act: CommandContext, terms: Terms, reason: str) -> None:
         """It goes on by itself; its clocks run from its own blowing."""
         self.record(Case.Reopened, act, reason=reason)
         for clock in TotalLimits:
@@ -155,14 +159,14 @@ class Case(Rounds):
             if before is not None and before.cancelled:
                 self._take_up_again(act, terms, clock)
 
-    def _take_up_again(self, act: Act, terms: Terms, clock: str) -> None:
+    def _take_up_again(self, act: CommandContext, terms: Terms, clock: str) -> None:
         before = self.latest(clock)
         if before is not None and not before.is_open:
             self.start(act, terms, clock, self.unit, started_at=before.started_at)
 
     # -- the end ---------------------------------------------------------------------------------------------
 
-    def close(self, act: Act, ground: CloseGround) -> None:
+    def close(self, act: CommandContext, ground: CloseGround) -> None:
         """Nothing is left to supervise: open clocks are cancelled, a round that is not concluded is void."""
         if self.closed:
             return

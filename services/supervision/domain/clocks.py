@@ -6,12 +6,12 @@ from datetime import date, datetime
 from typing import Literal
 
 from services.supervision.domain.terms import Terms
-from shared.aggregate import Act, Aggregate, Change
 from shared.calendar.due import ClockNotPausable, Due, Extension, Pause
-from shared.clock import close_of, local_day, midnight
+from shared.domain.aggregate import Aggregate, Change, CommandContext
+from shared.domain.clock import close_of, local_day, midnight
+from shared.domain.refusal import Refusal
 from shared.events import supervision
 from shared.events.supervision import Timeliness
-from shared.refusal import Refusal
 
 Key = tuple[str, int]
 """A clock and its cycle."""
@@ -140,7 +140,7 @@ class Clocks(Aggregate):
 
     def start(
         self,
-        act: Act,
+        act: CommandContext,
         terms: Terms,
         clock: str,
         unit: str,
@@ -170,7 +170,7 @@ class Clocks(Aggregate):
         )
         return self.clocks[clock, cycle]
 
-    def stop(self, act: Act, clock: str, stopped_at: datetime | None = None) -> None:
+    def stop(self, act: CommandContext, clock: str, stopped_at: datetime | None = None) -> None:
         """The stop fact came; in time if it happened before the due moment, however late it arrived.
 
         Nothing happens if the clock is not running: the first fact decides.
@@ -194,7 +194,7 @@ class Clocks(Aggregate):
         if running.missed and in_time:
             self._retract(act, running, "fact_arrived_late")
 
-    def cancel(self, act: Act, clock: str, reason: str) -> None:
+    def cancel(self, act: CommandContext, clock: str, reason: str) -> None:
         """The clock no longer applies; nothing happens if it is not running."""
         running = self.running(clock)
         if running is not None:
@@ -202,7 +202,7 @@ class Clocks(Aggregate):
 
     # -- moving the due date --------------------------------------------------------------------------------
 
-    def pause(self, act: Act, terms: Terms, clock: str, cycle: int, reason: str) -> None:
+    def pause(self, act: CommandContext, terms: Terms, clock: str, cycle: int, reason: str) -> None:
         """Let the clock rest from ``act.happened_at`` (whole days).
 
         Raises NoSuchClock, ClockNotPausable (the contact clock always), ClockNotRunning, ClockAlreadyPaused,
@@ -219,7 +219,7 @@ class Clocks(Aggregate):
         self._not_before(act, _last_moment(found))
         self.record(self.ClockPaused, act, clock=clock, cycle=cycle, reason=reason)
 
-    def resume(self, act: Act, terms: Terms, clock: str, cycle: int) -> None:
+    def resume(self, act: CommandContext, terms: Terms, clock: str, cycle: int) -> None:
         """Let it run on; the working days that were left are left still.
 
         Raises NoSuchClock, ClockNotRunning, ClockNotPaused, PauseBeforeTheLastOne.
@@ -233,7 +233,7 @@ class Clocks(Aggregate):
         ended = Pause(found.pauses[-1].since, act.happened_at)
         self._reschedule(act, terms, replace(found, pauses=(*found.pauses[:-1], ended)), "resumed")
 
-    def extend(self, act: Act, terms: Terms, clock: str, to: date) -> None:
+    def extend(self, act: CommandContext, terms: Terms, clock: str, to: date) -> None:
         """An approved extension puts the due date off; nothing happens if the clock is not running."""
         running = self.running(clock)
         if running is None:
@@ -242,7 +242,7 @@ class Clocks(Aggregate):
         moved = replace(running, extensions=(*running.extensions, extension))
         self._reschedule(act, terms, moved, "extended", extended_to=to)
 
-    def recompute(self, act: Act, terms: Terms) -> None:
+    def recompute(self, act: CommandContext, terms: Terms) -> None:
         """Reckon with a newer calendar: open clocks move, verdicts stay *as judged* with the new one beside."""
         for clock in tuple(self.clocks.values()):
             if clock.cancelled or clock.is_paused or clock.calendar_version >= terms.calendar.version:
@@ -265,14 +265,20 @@ class Clocks(Aggregate):
                         calendar_version=terms.calendar.version,
                     )
 
-    def _recompute(self, act: Act, terms: Terms, clock: Clock) -> None:
+    def _recompute(self, act: CommandContext, terms: Terms, clock: Clock) -> None:
         due = clock.due(terms)
         now = (due.due_on, due.due_at, due.provisional, terms.warnings(due))
         if now != (clock.due_on, clock.due_at, clock.provisional, clock.warn_on):
             self._reschedule(act, terms, clock, "calendar")
 
     def _reschedule(
-        self, act: Act, terms: Terms, clock: Clock, ground: Ground, *, extended_to: date | None = None
+        self,
+        act: CommandContext,
+        terms: Terms,
+        clock: Clock,
+        ground: Ground,
+        *,
+        extended_to: date | None = None,
     ) -> None:
         due = clock.due(terms)
         # While it is paused there is no due date; what the event then says is replaced at the resumption.
@@ -295,7 +301,9 @@ class Clocks(Aggregate):
         if clock.missed and act.recorded_at < due_at:
             self._retract(act, clock, ground)
 
-    def _retract(self, act: Act, clock: Clock, ground: Literal["fact_arrived_late"] | Ground) -> None:
+    def _retract(
+        self, act: CommandContext, clock: Clock, ground: Literal["fact_arrived_late"] | Ground
+    ) -> None:
         self.record(
             self.DeadlineMissRetracted,
             act,
@@ -306,13 +314,13 @@ class Clocks(Aggregate):
         )
         self.withdraw_what_followed(act, clock)
 
-    def _not_before(self, act: Act, earliest: datetime) -> None:
+    def _not_before(self, act: CommandContext, earliest: datetime) -> None:
         if act.happened_at < earliest:
             raise PauseBeforeTheLastOne(at=act.happened_at.isoformat(), earliest=earliest.isoformat())
 
     # -- time passes ----------------------------------------------------------------------------------------
 
-    def tick(self, act: Act, terms: Terms, clock: str, cycle: int) -> None:
+    def tick(self, act: CommandContext, terms: Terms, clock: str, cycle: int) -> None:
         """Say what has come of this clock by ``act.recorded_at``: each warning once, the miss once.
 
         Asked again it says nothing, so the scheduler may ask as often as it likes. Warnings that were slept
@@ -355,11 +363,11 @@ class Clocks(Aggregate):
                 detected_at=act.recorded_at,
             )
 
-    def follow_up_the_miss(self, act: Act, terms: Terms, missed: Clock) -> None:
+    def follow_up_the_miss(self, act: CommandContext, terms: Terms, missed: Clock) -> None:
         """What a miss leads to."""
         raise NotImplementedError
 
-    def withdraw_what_followed(self, act: Act, missed: Clock) -> None:
+    def withdraw_what_followed(self, act: CommandContext, missed: Clock) -> None:
         """Take back what a retracted miss led to."""
         raise NotImplementedError
 

@@ -7,11 +7,11 @@ from uuid import UUID
 from services.supervision.domain.rounds import NoObjectionToRule, ObjectionWindowClosed
 from services.supervision.domain.series import Series
 from services.supervision.domain.terms import Terms
-from shared.aggregate import Act, Aggregate, Change, Creation
-from shared.clock import local_day
+from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation
+from shared.domain.clock import local_day
+from shared.domain.refusal import Refusal
 from shared.events import supervision
 from shared.events.assignment import Secrecy
-from shared.refusal import Refusal
 
 State = Literal["drafted", "checked", "approved", "published", "lifted", "corrected", "withdrawn"]
 
@@ -98,16 +98,16 @@ class Naming(Aggregate):
         return self.published_as
 
     @classmethod
-    def draft(cls, act: Act, naming_id: UUID, **what: Any) -> Self:
+    def draft(cls, act: CommandContext, naming_id: UUID, **what: Any) -> Self:
         """Draft it; ``act.by`` is whose draft it is."""
         return cls.begin(cls.Drafted, act, id=naming_id, **what)
 
-    def redraft(self, act: Act, text: str) -> None:
+    def redraft(self, act: CommandContext, text: str) -> None:
         """It is due again after it was withdrawn; published ones stand as they are."""
         self._must_be("withdrawn")
         self.record(Naming.Redrafted, act, text=text)
 
-    def check(self, act: Act, terms: Terms) -> None:
+    def check(self, act: CommandContext, terms: Terms) -> None:
         """A second person checked the draft; the window for objections opens (a correction needs none).
 
         Raises NamingIsInAnotherState, CheckingOnesOwnDraft, NamingOnesOwnUnit.
@@ -123,7 +123,7 @@ class Naming(Aggregate):
             Naming.Checked, act, drafted_by=self.drafted_by, objections_until=until, window_closes_at=closes
         )
 
-    def object(self, act: Act, text: str) -> None:
+    def object(self, act: CommandContext, text: str) -> None:
         """The unit objects, while the window is open.
 
         Raises NotTheUnitNamed, NamingIsInAnotherState, NamingAlreadyObjectedTo, ObjectionWindowClosed.
@@ -137,7 +137,7 @@ class Naming(Aggregate):
             raise ObjectionWindowClosed(closed_on=local_day(self.closes_at))
         self.record(Naming.Objected, act, unit=self.unit, text=text)
 
-    def rule_on_objection(self, act: Act, upheld: bool, reason: str) -> None:
+    def rule_on_objection(self, act: CommandContext, upheld: bool, reason: str) -> None:
         """Rule on the objection; upheld, the draft is withdrawn.
 
         Raises NamingIsInAnotherState, NoObjectionToRule, NamingOnesOwnUnit.
@@ -150,7 +150,7 @@ class Naming(Aggregate):
         if upheld:
             self.record(Naming.Withdrawn, act, reason=f"异议成立：{reason}")
 
-    def approve(self, act: Act) -> None:
+    def approve(self, act: CommandContext) -> None:
         """A leader approves, once the window has closed and any objection is ruled on.
 
         Raises NamingIsInAnotherState, ObjectionWindowStillOpen, ObjectionNotRuled.
@@ -162,7 +162,7 @@ class Naming(Aggregate):
             raise ObjectionNotRuled()
         self.record(Naming.Approved, act, approved_by=act.by.post)
 
-    def publish(self, act: Act, series: Series) -> None:
+    def publish(self, act: CommandContext, series: Series) -> None:
         """Publish it under the next number of the series, with which it is saved in one transaction.
 
         Raises NamingIsInAnotherState, NamingOnesOwnUnit.
@@ -182,13 +182,13 @@ class Naming(Aggregate):
             corrects=self.corrects,
         )
 
-    def lift(self, act: Act, reason: str) -> None:
+    def lift(self, act: CommandContext, reason: str) -> None:
         """Rectified: it stands in the ledger as lifted. Raises NamingIsInAnotherState, NamingOnesOwnUnit."""
         self._must_be("published")
         self._not_of(act)
         self.record(Naming.Lifted, act, reason=reason)
 
-    def begin_correction(self, act: Act, text: str) -> "Naming":
+    def begin_correction(self, act: CommandContext, text: str) -> "Naming":
         """A correction of this published naming, to be checked, approved and numbered like it.
 
         Raises NamingIsInAnotherState, CorrectionsAreNotCorrected, NamingOnesOwnUnit.
@@ -211,13 +211,13 @@ class Naming(Aggregate):
             corrects=self.id,
         )
 
-    def correct(self, act: Act, correction: "Naming") -> None:
+    def correct(self, act: CommandContext, correction: "Naming") -> None:
         """Its correction is published: this one stays in the ledger, linked to it."""
         if self.stage not in ("published", "lifted"):
             raise NamingIsInAnotherState(state=self.stage, needed="published")
         self.record(Naming.Corrected, act, correction_id=correction.id, reason=correction.text)
 
-    def withdraw(self, act: Act, reason: str) -> None:
+    def withdraw(self, act: CommandContext, reason: str) -> None:
         """The draft has lost its ground; what is published by then takes a correction instead."""
         if self.stage in ("drafted", "checked", "approved"):
             self.record(Naming.Withdrawn, act, reason=reason)
@@ -226,7 +226,7 @@ class Naming(Aggregate):
         if self.stage != stage:
             raise NamingIsInAnotherState(state=self.stage, needed=stage)
 
-    def _not_of(self, act: Act) -> None:
+    def _not_of(self, act: CommandContext) -> None:
         if act.by.unit == self.unit:
             raise NamingOnesOwnUnit(unit=self.unit)
 

@@ -8,12 +8,12 @@ from uuid import UUID
 from services.supervision.domain.clocks import Clock, Clocks, Key
 from services.supervision.domain.streaks import Concluded, Streak, naming_streaks, slow_in_a_row
 from services.supervision.domain.terms import Terms
-from shared.aggregate import SUITE_UNIT, Act, Change, stable_id
-from shared.clock import local_day
+from shared.domain.aggregate import SUITE_UNIT, Change, CommandContext, stable_id
+from shared.domain.clock import local_day
+from shared.domain.refusal import Refusal
 from shared.events import supervision
 from shared.events.base import Actor
 from shared.events.supervision import Verdict
-from shared.refusal import Refusal
 
 ANSWER = "round_answer"
 """The rulebook's clock of a round's answer; its cycle is the round's number."""
@@ -211,7 +211,7 @@ class Rounds(Clocks):
 
     def issue_round(
         self,
-        act: Act,
+        act: CommandContext,
         terms: Terms,
         *,
         requirement: str,
@@ -243,7 +243,7 @@ class Rounds(Clocks):
 
     def _issue(
         self,
-        act: Act,
+        act: CommandContext,
         terms: Terms,
         trigger: Trigger,
         unit: str,
@@ -271,7 +271,7 @@ class Rounds(Clocks):
         )
         self.start(act, terms, ANSWER, unit, own_date=due_on)
 
-    def answer_round(self, act: Act, number: int, text: str) -> None:
+    def answer_round(self, act: CommandContext, number: int, text: str) -> None:
         """The unit answers; it may answer again until its head has signed.
 
         Raises NoSuchRound, NotTheUnitAsked, RoundAlreadyConcluded, RoundAlreadySigned.
@@ -284,7 +284,7 @@ class Rounds(Clocks):
             raise RoundAlreadySigned(round=number)
         self.record(self.RoundAnswered, act, round=number, unit=asked.unit, text=text)
 
-    def sign_round(self, act: Act, number: int, head: str) -> None:
+    def sign_round(self, act: CommandContext, number: int, head: str) -> None:
         """The unit's main head (the post ``head``) signs the answer, before the round's date has passed.
 
         A signature given in time but entered after the round was concluded as unsigned takes that conclusion
@@ -312,7 +312,9 @@ class Rounds(Clocks):
         self._stop_answer(act, number)
         self._settle_namings(act, f"第{number}轮签字补录")
 
-    def judge_round(self, act: Act, terms: Terms, number: int, verdict: Verdict, reason: str) -> None:
+    def judge_round(
+        self, act: CommandContext, terms: Terms, number: int, verdict: Verdict, reason: str
+    ) -> None:
         """Conclude the round; slow for the first time → the next round follows.
 
         Raises NoSuchRound, JudgingOnesOwnUnit, RoundAlreadyConcluded, AnswerNotSigned.
@@ -327,7 +329,14 @@ class Rounds(Clocks):
         self._conclude(act, terms, asked, verdict, reason, unsigned=False)
 
     def _conclude(
-        self, act: Act, terms: Terms, asked: Round, verdict: Verdict, reason: str, *, unsigned: bool
+        self,
+        act: CommandContext,
+        terms: Terms,
+        asked: Round,
+        verdict: Verdict,
+        reason: str,
+        *,
+        unsigned: bool,
     ) -> None:
         self.record(
             self.RoundJudged,
@@ -350,7 +359,7 @@ class Rounds(Clocks):
                 requirement=f"第{asked.round}轮督办认定为进展缓慢，请说明原因和整改措施。",
             )
 
-    def void_round(self, act: Act, number: int, reason: str) -> None:
+    def void_round(self, act: CommandContext, number: int, reason: str) -> None:
         """Declare the round void: it neither counts nor resets.
 
         Raises NoSuchRound, JudgingOnesOwnUnit, RoundAlreadyConcluded (for one that is void already).
@@ -363,12 +372,12 @@ class Rounds(Clocks):
         self._void(act, asked, reason)
         self._settle_namings(act, f"第{number}轮作废：{reason}")
 
-    def _void(self, act: Act, asked: Round, reason: str) -> None:
+    def _void(self, act: CommandContext, asked: Round, reason: str) -> None:
         self.record(self.RoundVoided, act, round=asked.round, reason=reason)
         if self.clock_of(ANSWER, asked.round).is_open:
             self.record(self.ClockCancelled, act, clock=ANSWER, cycle=asked.round, reason=reason)
 
-    def object_to_round(self, act: Act, terms: Terms, number: int, text: str) -> None:
+    def object_to_round(self, act: CommandContext, terms: Terms, number: int, text: str) -> None:
         """The unit objects to the verdict, within the rulebook's window.
 
         Raises NoSuchRound, NotTheUnitAsked, RoundNotJudged, ObjectionAlreadyRaised, ObjectionWindowClosed.
@@ -384,7 +393,7 @@ class Rounds(Clocks):
             raise ObjectionWindowClosed(closed_on=closes_on)
         self.record(self.ObjectionRaised, act, round=number, unit=asked.unit, text=text)
 
-    def rule_on_objection(self, act: Act, number: int, upheld: bool, reason: str) -> None:
+    def rule_on_objection(self, act: CommandContext, number: int, upheld: bool, reason: str) -> None:
         """Rule on the unit's objection; upheld, the round neither counts nor resets.
 
         Raises NoSuchRound, JudgingOnesOwnUnit, NoObjectionToRule, RulingOnOnesOwnVerdict.
@@ -399,11 +408,11 @@ class Rounds(Clocks):
         self.record(self.ObjectionRuled, act, round=number, upheld=upheld, reason=reason)
         self._settle_namings(act, f"第{number}轮异议成立：{reason}")
 
-    def _must_be_of(self, act: Act, asked: Round) -> None:
+    def _must_be_of(self, act: CommandContext, asked: Round) -> None:
         if act.by.unit != asked.unit:
             raise NotTheUnitAsked(round=asked.round, unit=asked.unit, by=act.by.unit)
 
-    def _stop_answer(self, act: Act, number: int) -> None:
+    def _stop_answer(self, act: CommandContext, number: int) -> None:
         clock = self.clock_of(ANSWER, number)
         assert clock.due_at is not None
         self.record(
@@ -422,7 +431,7 @@ class Rounds(Clocks):
 
     # -- what follows ----------------------------------------------------------------------------------------
 
-    def follow_up_the_miss(self, act: Act, terms: Terms, missed: Clock) -> None:
+    def follow_up_the_miss(self, act: CommandContext, terms: Terms, missed: Clock) -> None:
         """Unsigned by its date, a round is slow; another clock whose ladder has a round 1 gets one.
 
         Unless a round runs already or the unit has a slow one: the next is then the office's or the rule's.
@@ -454,14 +463,14 @@ class Rounds(Clocks):
             missed=missed,
         )
 
-    def withdraw_what_followed(self, act: Act, missed: Clock) -> None:
+    def withdraw_what_followed(self, act: CommandContext, missed: Clock) -> None:
         """The round that the miss triggered is void, unless it was answered or judged by then."""
         for one in tuple(self.rounds.values()):
             if one.followed == missed.key and one.is_open and one.answer is None:
                 self._void(act, one, "所依据的超时已撤回")
         self._settle_namings(act, "所依据的超时已撤回")
 
-    def _settle_namings(self, act: Act, ground: str) -> None:
+    def _settle_namings(self, act: CommandContext, ground: str) -> None:
         """Bring the namings in line with the rounds as they are known now."""
         wanted = {(streak.unit, *streak.named_for): streak for streak in self.streaks()}
         for key, naming_id in tuple(self.namings_due.items()):

@@ -2,9 +2,9 @@
 
 from typing import Self
 
-from shared.aggregate import Act, Aggregate, Creation, stable_id
+from shared.domain.aggregate import Aggregate, CommandContext, Creation, stable_id
+from shared.domain.refusal import Refusal
 from shared.events import supervision
-from shared.refusal import Refusal
 from shared.rulebook import Rulebook
 
 
@@ -21,7 +21,7 @@ class RulebookVersion(Aggregate):
     text: str
 
     @classmethod
-    def release(cls, act: Act, rulebook: Rulebook) -> Self:
+    def release(cls, act: CommandContext, rulebook: Rulebook) -> Self:
         """Release the rulebook's text under its own version."""
         return cls.begin(
             cls.Released,

@@ -3,7 +3,7 @@
 from typing import Self
 from uuid import UUID
 
-from shared.aggregate import Act, Aggregate, Change, Creation, stable_id
+from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation, stable_id
 from shared.events import supervision
 
 NAMINGS = "通报"
@@ -14,18 +14,18 @@ class Series(Aggregate):
     """编号: one aggregate per series and year; saved together with the document, so a number cannot get lost."""
 
     TOPIC = "supervision.series"
-    LAST_EVENT_TELLS_ALL = True
+    latest_event_only = True
 
     series: str
     year: int
     last: int
 
     @classmethod
-    def open(cls, act: Act, series: str, year: int) -> Self:
+    def open(cls, act: CommandContext, series: str, year: int) -> Self:
         """Begin a year's numbers."""
         return cls.begin(cls.Opened, act, id=stable_id("series", series, year), series=series, year=year)
 
-    def issue(self, act: Act, document_id: UUID) -> int:
+    def issue(self, act: CommandContext, document_id: UUID) -> int:
         """The next number, for this document."""
         number = self.last + 1
         self.record(

@@ -1,7 +1,7 @@
 """The text of a naming, from the facts and nothing else: the same facts, the same text."""
 
 from services.supervision.domain.case import Case
-from shared.clock import local_day
+from shared.domain.clock import local_day
 
 
 def naming_text(

@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import JSON, Boolean, Column, Date, Integer, String
 
-from shared.clock import local_day, midnight
+from shared.domain.clock import local_day, midnight
 from shared.events import supervision
 from shared.events.base import Message
-from shared.views import MomentColumn, Row, Rows, View
+from shared.readmodels.views import MomentColumn, Row, Rows, View
 from shared.web.lists import concerned, concerned_too
 
 AboutAClock = (

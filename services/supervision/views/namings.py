@@ -7,7 +7,7 @@ from sqlalchemy import JSON, Boolean, Column, ColumnElement, Date, Integer, Stri
 
 from shared.events import supervision
 from shared.events.base import Message
-from shared.views import MomentColumn, Row, Rows, View
+from shared.readmodels.views import MomentColumn, Row, Rows, View
 from shared.web.auth import Role
 from shared.web.http import context
 from shared.web.lists import concerned, many, one, reading

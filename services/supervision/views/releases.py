@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import JSON, Column, Date, Integer, String, Text
 
-from shared.application import NoSuchThing
+from shared.application.application import NoSuchThing
 from shared.events import supervision
 from shared.events.base import Message
-from shared.views import MomentColumn, Row, Rows, View
+from shared.readmodels.views import MomentColumn, Row, Rows, View
 from shared.web.lists import many, one
 
 

@@ -6,7 +6,7 @@ from sqlalchemy import Boolean, Column, Date, Integer, String, Text
 
 from shared.events import supervision
 from shared.events.base import Message
-from shared.views import MomentColumn, Rows, View
+from shared.readmodels.views import MomentColumn, Rows, View
 from shared.web.lists import concerned
 
 

@@ -21,7 +21,7 @@ from shared.calendar import (
     YearNoticeTooShort,
     check_release,
 )
-from shared.refusal import Refusal
+from shared.domain.refusal import Refusal
 
 BASE = Calendar.base()
 NOTICE_2027 = "国务院办公厅关于2027年部分节假日安排的通知"

@@ -24,7 +24,7 @@ from shared.calendar.due import (
     verdict,
     warning_points,
 )
-from shared.clock import SHANGHAI, close_of
+from shared.domain.clock import SHANGHAI, close_of
 from shared.rulebook import Rule, WarningPoint, load_rulebook
 
 BASE = Calendar.base()

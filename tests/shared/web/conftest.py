@@ -16,16 +16,18 @@ from flask_smorest.fields import Upload
 from joserfc.jwk import OKPKey
 from marshmallow import fields, validate
 
-from shared.application import VersionIsStale
-from shared.config import Config
-from shared.logs import configure
-from shared.refusal import Refusal
+from shared.application.application import VersionIsStale
+from shared.application.result import CommandResult
+from shared.domain.refusal import Refusal
+from shared.process.config import Config
+from shared.process.logs import configure
 from shared.web.app import create_app
 from shared.web.auth import Role, allow, issue_token, load_key, verifier
 from shared.web.body import max_body
 from shared.web.http import (
     BaseSchema,
     Blueprint,
+    CommandResultSchema,
     Day,
     Flag,
     Id,
@@ -35,7 +37,6 @@ from shared.web.http import (
     Sort,
     Text,
     Whole,
-    WrittenSchema,
     answer,
     context,
     etag,
@@ -43,7 +44,6 @@ from shared.web.http import (
     wait_for_positions,
     wanted_positions,
 )
-from shared.written import Written
 
 NOW = datetime(2021, 2, 5, 8, 0, tzinfo=UTC)
 
@@ -91,16 +91,16 @@ def toy_blueprint() -> Blueprint:
     @blueprint.post("/tasks")
     @allow(Role.unit_head, Role.officer)
     @blueprint.arguments(AssignSchema)
-    @blueprint.response(201, WrittenSchema)
+    @blueprint.response(201, CommandResultSchema)
     def assign_task(body: dict[str, Any]) -> Any:
         """Assign a task."""
         current_app.extensions["seen"].append((body, context()))
         task = str(uuid4())
-        return answer(Written(task, 1, 7, state="assigned", location=f"/api/v1/tasks/{task}"), 201)
+        return answer(CommandResult(task, 1, 7, state="assigned", location=f"/api/v1/tasks/{task}"), 201)
 
     @blueprint.post("/tasks/<uuid:task_id>/close")
     @allow(Role.unit_head)
-    @blueprint.response(200, WrittenSchema)
+    @blueprint.response(200, CommandResultSchema)
     def close_task(task_id: UUID) -> Any:
         """Close it."""
         asked = context()
@@ -108,7 +108,7 @@ def toy_blueprint() -> Blueprint:
             raise VersionIsStale(expected=asked.expected_version, actual=3)
         if asked.idempotency_key == "closed":
             raise TaskAlreadyClosed(number="{7}")
-        return answer(Written(str(task_id), 4, 8, replayed=asked.idempotency_key == "again"))
+        return answer(CommandResult(str(task_id), 4, 8, replayed=asked.idempotency_key == "again"))
 
     @blueprint.get("/tasks")
     @allow(*Role)
@@ -138,11 +138,11 @@ def toy_blueprint() -> Blueprint:
     @allow(Role.officer)
     @max_body(3 * 1024 * 1024)
     @blueprint.arguments(FileSchema, location="files")
-    @blueprint.response(200, WrittenSchema)
+    @blueprint.response(200, CommandResultSchema)
     def import_tasks(files: dict[str, Any]) -> Any:
         """Import a file."""
         current_app.extensions["seen"].append((len(files["file"].read()), context()))
-        return answer(Written(str(uuid4()), 1, 9))
+        return answer(CommandResult(str(uuid4()), 1, 9))
 
     return blueprint
 

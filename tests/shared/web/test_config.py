@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.clock import system_clock
-from shared.config import Config, Misconfigured
+from shared.domain.clock import system_clock
+from shared.process.config import Config, Misconfigured
 
 
 def test_the_defaults_need_nothing():

@@ -14,7 +14,7 @@ from flask import Flask
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
-from shared.config import Config, Misconfigured
+from shared.process.config import Config, Misconfigured
 from shared.web.app import create_app
 from shared.web.auth import Role, load_key, undecided_routes, verifier
 from shared.web.http import Blueprint

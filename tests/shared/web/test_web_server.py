@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 from werkzeug.test import Client
 
-from shared.config import Config
+from shared.process.config import Config
 from shared.web.app import create_app
 from shared.web.auth import Role, allow
 from shared.web.http import Blueprint
@@ -20,8 +20,8 @@ from shared.web.server import dispatch
 SERVER = """
 import os
 from datetime import UTC, datetime
-from shared import logs
-from shared.config import Config
+from shared.process import logs
+from shared.process.config import Config
 from shared.web.app import create_app
 from shared.web.server import dispatch, serve
 

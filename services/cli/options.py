@@ -1,0 +1,49 @@
+"""What the commands of ``duban`` share: where the suite's data is, and a bar for what takes long."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress as Bar
+from rich.progress import TaskID
+
+from shared.process.config import Config
+from shared.runtime.roles import settings
+
+Data = click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="数据目录 The data folder (default: DUBAN_DATA, else ./data).",
+)
+
+
+def config_of(data: Path | None, **changes: Any) -> Config:
+    """The configuration, with the data folder and others from the command line."""
+    config = settings()
+    if data is not None:
+        changes["data"] = data
+    return replace(config, **changes)
+
+
+Progress = Callable[[str, int], None]
+"""Is told what is being done and how much of it is done."""
+
+
+@contextmanager
+def seen(*, disable: bool = False, totals: Mapping[str, int] = MappingProxyType({})) -> Iterator[Progress]:
+    """Progress bars on stderr, one for whatever is told of; ``totals``: how much there is, where it is known."""
+    with Bar(console=Console(stderr=True), disable=disable, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(what: str, done: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=totals.get(what))
+            bars.update(tasks[what], completed=done)
+
+        yield tell

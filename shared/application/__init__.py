@@ -1,0 +1,1 @@
+"""Load, decide, commit: what every service's use cases are built on."""

@@ -1,0 +1,264 @@
+"""The base of every service's application: load, decide, save; and a request that is carried out once."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from eventsourcing.application import Application as EventSourcedApplication
+from eventsourcing.application import project_aggregate
+from eventsourcing.persistence import ApplicationRecorder, IntegrityError, StoredEvent
+
+from shared.application.result import CommandResult
+from shared.domain.aggregate import Aggregate, CommandContext
+from shared.domain.clock import Clock
+from shared.domain.refusal import Refusal
+from shared.log.codec import WireMapper
+from shared.log.recorder import Answered, First, LogRecorder
+
+A = TypeVar("A", bound=Aggregate)
+
+ATTEMPTS = 12
+"""How often a command is decided anew when somebody else wrote first."""
+LONGEST_PAUSE = 0.05
+"""Seconds between two attempts at most: processes that want the same thing at once step out of each other's way."""
+LONGEST_TURN = 1.0
+"""Seconds that a request waits at most until others have written into the same book."""
+
+
+class _Attempt(threading.local):
+    """This thread's attempt to carry out a request."""
+
+    runs = False
+    has_turn = False
+    """Whether it is its turn to write into a book of all."""
+    expected: Mapping[UUID, type[Aggregate]] = MappingProxyType({})
+    read: Mapping[UUID, Sequence[StoredEvent]] = MappingProxyType({})
+    """What was expected and has been read, together."""
+
+
+class NoSuchThing(Refusal):
+    """没有找到编号为 {id} 的{kind}。
+    There is no {kind} with the id {id}."""
+
+    status = 404
+
+
+class VersionIsStale(Refusal):
+    """您看到的是第 {expected} 版，现在已是第 {actual} 版，请重新查看后再操作。
+    You have seen version {expected}, but it is at version {actual} now: look again before you change it."""
+
+    status = 412
+
+
+class ChangedMeanwhile(Refusal):
+    """他人同时进行了修改，现在已是第 {version} 版，请重新查看后再操作。
+    Others changed it at the same moment, it is at version {version} now: look again before you change it."""
+
+
+class AlreadyExists(Refusal):
+    """{kind} {name} 已存在，不能重复登记。
+    {kind} {name} exists already and is not registered twice."""
+
+
+class IdempotencyKeyReused(Refusal):
+    """该 Idempotency-Key 已用于另一个内容不同的请求。
+    This Idempotency-Key was used for another request with different content."""
+
+    status = 422
+    field = "Idempotency-Key"
+
+
+_subject: ContextVar[tuple[type[Aggregate], UUID]] = ContextVar("subject")
+"""What the present request last tried to write."""
+
+UseCase = Callable[[CommandContext], CommandResult]
+
+
+class Application(EventSourcedApplication[UUID]):
+    """A service's use cases over its own event log.
+
+    ``env`` chooses the recorder (composition root only); ``clock`` is the only time there is.
+    """
+
+    name = ""
+
+    def __init__(self, env: Mapping[str, str], clock: Clock) -> None:
+        self.clock = clock
+        self._turn = threading.Lock()
+        self._attempt = _Attempt()
+        super().__init__(dict(env))
+
+    def construct_mapper(self) -> WireMapper:
+        """Called by the library: the typed codec."""
+        return WireMapper()
+
+    def construct_recorder(self) -> ApplicationRecorder:
+        """Called by the library: a recorder that keeps answers and the inbox with the events."""
+        recorder = self.factory.application_recorder()
+        if not isinstance(recorder, LogRecorder):
+            raise TypeError(f"{recorder!r} does not keep answers and the inbox together with events")
+        return recorder
+
+    @property
+    def log(self) -> LogRecorder:  # type: ignore[override]  # the library's deprecated alias of notification_log
+        """The service's log."""
+        assert isinstance(self.recorder, LogRecorder)
+        return self.recorder
+
+    def load(self, kind: type[A], id: UUID, act: CommandContext | None = None) -> A:  # noqa: A002
+        """The aggregate as it stands.
+
+        Raises NoSuchThing if there is none of that kind; VersionIsStale if ``act`` expected another version.
+        """
+        found = self.find(kind, id)
+        if found is None:
+            raise NoSuchThing(kind=kind.__name__, id=id)
+        if act is not None and act.expected_version not in (None, found.version):
+            raise VersionIsStale(expected=act.expected_version, actual=found.version)
+        return found
+
+    def find(self, kind: type[A], id: UUID) -> A | None:  # noqa: A002
+        """The aggregate as it stands, or None if there is none of that kind under this id."""
+        events = [self.mapper.to_domain_event(stored) for stored in self._stored(kind, id)]
+        if kind.latest_event_only:
+            last = events[-1] if events else None
+            return kind.as_left_by(last) if type(last) in vars(kind).values() else None
+        found: Any = project_aggregate(None, events)
+        return found if isinstance(found, kind) else None
+
+    def expect(self, *wanted: tuple[type[Aggregate], UUID]) -> None:
+        """This request will ask for these aggregates: once it asks for one of them, they are read together."""
+        if self._attempt.runs:
+            self._attempt.expected = {id_: kind for kind, id_ in wanted}
+
+    @contextmanager
+    def expecting(self, wanted: Sequence[tuple[type[Aggregate], UUID]]) -> Iterator[None]:
+        """In here these aggregates may be asked for: once one of them is, they are read together."""
+        mine = self._attempt
+        mine.expected = {id_: kind for kind, id_ in wanted}
+        try:
+            yield
+        finally:
+            mine.expected, mine.read = {}, {}
+
+    def _stored(self, kind: type[Aggregate], id: UUID) -> Sequence[StoredEvent]:  # noqa: A002
+        mine = self._attempt
+        if id in mine.read:
+            return mine.read[id]
+        together = mine.expected if id in mine.expected else {id: kind}
+        if mine.runs and not mine.has_turn and any(one.serialise_writers for one in together.values()):
+            mine.has_turn = self._turn.acquire(timeout=LONGEST_TURN)
+        found = self.log.streams([(one, kind.latest_event_only) for one, kind in together.items()])
+        if together is not mine.expected:
+            return found[0]
+        mine.read = dict(zip(together, found, strict=True))
+        return mine.read[id]
+
+    def commit(
+        self, act: CommandContext, *aggregates: Aggregate, location: str | None = None
+    ) -> CommandResult:
+        """Save the new events of ``aggregates`` and the answer to the request; the first one gives the answer."""
+        changed = [event for aggregate in aggregates for event in aggregate.pending_events]
+        subject = aggregates[0]
+        _subject.set((type(subject), subject.id))
+        written: list[CommandResult] = []
+
+        def answer(positions: Sequence[int]) -> Answered:
+            # Of each try: the library saves again, at other positions, when a connection was lost before the commit.
+            written.append(
+                CommandResult(
+                    id=str(subject.id),
+                    version=subject.version,
+                    position=max(positions, default=0),
+                    state=subject.state,
+                    number=subject.number,
+                    location=location,
+                )
+            )
+            return Answered(
+                key=act.key or act.because,
+                fingerprint=act.fingerprint,
+                answer=msgspec.json.encode(written[-1]),
+            )
+
+        self.events.put(changed, answer=answer)
+        for aggregate in aggregates:
+            aggregate.collect_events()
+        return written[-1]
+
+    def commit_new(
+        self, act: CommandContext, new: Aggregate, otherwise: Refusal, *, location: str
+    ) -> CommandResult:
+        """Save an aggregate that must not exist yet: raises ``otherwise`` if it does.
+
+        Nobody looks first: the log refuses a second first event.
+        """
+        try:
+            return self.commit(act, new, location=location)
+        except IntegrityError:
+            if self.find(type(new), new.id) is None:
+                raise  # something else clashed: the request's key
+            raise otherwise from None
+
+    def perform(self, act: CommandContext, use_case: UseCase) -> CommandResult:
+        """Carry out a request once: the same key and content get the first answer again, also after a crash.
+
+        Raises IdempotencyKeyReused for the same key with other content, ChangedMeanwhile if others kept writing
+        first, and whatever the use case refuses.
+        """
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.002 * 2**attempt)))
+            try:
+                return self._in_turn(act, use_case)
+            except (IntegrityError, Refusal) as error:
+                # Done before under this key (the answer's row then refuses a second one), or somebody wrote first.
+                before = self._answer_of(act)
+                if before is not None:
+                    return before
+                if isinstance(error, Refusal):
+                    raise
+        kind, id_ = _subject.get()
+        now = self.find(kind, id_)
+        raise ChangedMeanwhile(version=0 if now is None else now.version)
+
+    def attempt(self, act: CommandContext, use_case: UseCase) -> CommandResult:
+        """Decide and save, once."""
+        return use_case(act)
+
+    def _in_turn(self, act: CommandContext, use_case: UseCase) -> CommandResult:
+        mine = self._attempt
+        mine.runs = True
+        try:
+            return self.attempt(act, use_case)
+        finally:
+            mine.runs, mine.expected, mine.read = False, {}, {}
+            if mine.has_turn:
+                mine.has_turn = False
+                self._turn.release()
+
+    def _answer_of(self, act: CommandContext) -> CommandResult | None:
+        row = self.log.answered(act.key or act.because)
+        if row is None:
+            return None
+        if row.fingerprint != act.fingerprint:
+            raise IdempotencyKeyReused()
+        return replace(msgspec.json.decode(row.answer, type=CommandResult), replayed=True)
+
+    def save_with(self, first: First, aggregates: Sequence[Aggregate] = ()) -> None:
+        """Save a reaction's new events and what ``first`` writes (the inbox) in one transaction.
+
+        Raises IntegrityError if an aggregate was changed meanwhile, ConcurrencyConflict if the message was handled
+        meanwhile.
+        """
+        self.events.put([event for one in aggregates for event in one.pending_events], first=first)
+        for aggregate in aggregates:
+            aggregate.collect_events()

@@ -1,0 +1,1 @@
+"""What every domain is written with: aggregates, refusals, the clock."""

@@ -1,0 +1,133 @@
+"""The thin base of every aggregate: pinned topics, who and why on every event, ids from idempotency keys."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, ClassVar, Self
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from eventsourcing.domain import AggregateCreated, AggregateEvent, BaseAggregate, CanInitAggregate
+
+from shared.domain.refusal import Refusal
+from shared.events.base import Actor
+
+SUITE_UNIT = "duban"
+"""The unit in whose name the suite's own processes act."""
+
+
+class HappenedInTheFuture(Refusal):
+    """发生时间 {happened_at} 晚于登记时间 {recorded_at}，不能登记尚未发生的事。
+    The time of the fact, {happened_at}, is later than now, {recorded_at}: what has not happened cannot be recorded."""
+
+    status = 422
+    field = "happened_at"
+
+
+@lru_cache(maxsize=10_000, typed=True)  # what is about one thing comes together
+def stable_id(kind: str, *parts: object) -> UUID:
+    """The id of the aggregate of this ``kind`` that ``parts`` name: the same parts, the same id, for ever."""
+    return uuid5(NAMESPACE_URL, "/".join(["duban", kind, *map(str, parts)]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandContext:
+    """One command's who, why and when (履职行为)."""
+
+    by: Actor
+    because: str
+    recorded_at: datetime
+    happened_at: datetime
+    role: str = ""
+    """The role under which the actor asks; decides nothing inside an aggregate unless a rule names it."""
+    key: str | None = None
+    """The idempotency key of a request, unique for its subject; None for the suite's own acts."""
+    fingerprint: str = ""
+    """What was asked, so that the same key with another body is refused."""
+    expected_version: int | None = None
+    """The version that the asker has seen (``If-Match``)."""
+
+    def at(self, happened_at: datetime | None) -> "CommandContext":
+        """The same act, true since ``happened_at`` (default: now). Raises HappenedInTheFuture."""
+        if happened_at is None:
+            return self
+        if happened_at > self.recorded_at:
+            raise HappenedInTheFuture(
+                happened_at=happened_at.isoformat(), recorded_at=self.recorded_at.isoformat()
+            )
+        return replace(self, happened_at=happened_at)
+
+    def new_id(self, kind: str) -> UUID:
+        """The id of the one ``kind`` of thing that this act creates: a repeated request finds it again."""
+        return stable_id(kind, self.because)
+
+
+class Change(AggregateEvent):
+    """A later event of an aggregate: what its nested event classes derive from, beside their published class."""
+
+
+class Creation(Change, AggregateCreated):
+    """The first event of an aggregate."""
+
+    AGGREGATE: ClassVar[str]
+
+
+class Aggregate(BaseAggregate[UUID]):
+    """An aggregate decides, records, applies: rules run once, before the event; ``apply`` only assigns."""
+
+    latest_event_only: ClassVar[bool] = False
+    """A book whose every event says all of its state, so that only its last one is read, however long it is."""
+    serialise_writers: ClassVar[bool] = False
+    """A book into which everybody writes: who has opened it writes first, and the others of the process wait for it
+    instead of deciding anew. So open it last, or read all that is needed together."""
+
+    class Event(Change):
+        """The library's own base of an aggregate's events."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # The library makes a dataclass of a class with annotations, whose __init__ then asks the first event for
+        # every attribute; here annotations only tell types, and ``apply`` of the first event sets them all.
+        cls.__init__ = _attributes_come_from_apply  # type: ignore[method-assign, assignment]
+        for member in vars(cls).values():
+            if isinstance(member, type) and issubclass(member, CanInitAggregate):
+                member.AGGREGATE = cls.TOPIC  # type: ignore[attr-defined]
+
+    @classmethod
+    def begin(cls, event: type[Creation], act: CommandContext, id: UUID, **what: Any) -> Self:  # noqa: A002 - the library's name
+        """Record the first event of a new aggregate."""
+        return cls._create(event, id=id, **_stamp(act), **what)
+
+    @classmethod
+    def as_left_by(cls, last: Any) -> Self:
+        """The aggregate after its ``last`` event, from that event alone."""
+        found = cls.__new__(cls)
+        found.__base_init__(last.originator_id, last.originator_version, last.timestamp)
+        last.apply(found)
+        return found
+
+    def record(self, event: type[Change], act: CommandContext, **what: Any) -> None:
+        """Record that ``event`` happened in this ``act``."""
+        self.trigger_event(event, **_stamp(act), **what)
+
+    @property
+    def state(self) -> str | None:
+        """The aggregate's state in one word, for the answer to a write; None if it has no states."""
+        return None
+
+    @property
+    def number(self) -> str | None:
+        """The number by which people know it, if it has one."""
+        return None
+
+
+def _attributes_come_from_apply(self: Aggregate) -> None:
+    pass
+
+
+def _stamp(act: CommandContext) -> dict[str, Any]:
+    return {
+        "timestamp": act.recorded_at,
+        "happened_at": act.happened_at,
+        "by": act.by,
+        "because": act.because,
+    }

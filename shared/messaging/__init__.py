@@ -1,0 +1,1 @@
+"""From log to log: the relay, transports, the inbox of a consumer, reactions."""

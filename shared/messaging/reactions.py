@@ -1,0 +1,333 @@
+"""The engine of reactions: facts of other services in, own decisions out, each fact once.
+
+A reaction is a sentence, ``when_…_then_…``, and never replays. Its new events and its mark are saved in one
+transaction, so that a crash repeats a message but never its effect; what has come together is saved together.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import partial
+from typing import Any, ClassVar, Generic, TypeVar
+from uuid import UUID
+
+from eventsourcing.persistence import IntegrityError, Notification
+
+from shared.application.application import Application
+from shared.domain.aggregate import SUITE_UNIT, Aggregate, CommandContext
+from shared.domain.refusal import Refusal
+from shared.events.base import VOCABULARY, Actor, Message
+from shared.log.codec import read
+from shared.log.recorder import First
+from shared.log.unavailable import UNAVAILABLE
+from shared.messaging import inbox
+from shared.messaging.handlers import handlers_of, sources_of
+from shared.messaging.inbox import (
+    TOO_MANY_IN_A_ROW,
+    Backoff,
+    Batch,
+    ConcurrencyConflict,
+    ConsumerStopped,
+    Execute,
+    Inbox,
+    Kind,
+    Parked,
+    Position,
+    Receipt,
+    parked_from,
+)
+from shared.messaging.transport import Follower
+from shared.process.metrics import count
+
+A = TypeVar("A", bound=Aggregate)
+App = TypeVar("App", bound=Application)
+
+CONSUMER = "react"
+RETRY_SECONDS = 0.1
+"""Seconds after which parked messages are tried again at first: most wait for what is on its way in another log."""
+AT_ONCE = 200
+"""How many messages are handled in one transaction at most."""
+CONFLICTS = 5
+"""How often a reaction is decided anew when somebody else wrote first."""
+
+
+class NotYet(Exception):
+    """A reaction needs something that has not arrived; like a refusal, it is tried again and again."""
+
+
+class Reactions(Generic[App]):
+    """A service's reactions. Subclasses hold the ``when_…(self, fact: SomeFact, message: Message)`` methods.
+
+    Inside one, ``get`` and ``find`` load own aggregates, ``add`` takes a new one, ``act`` says who and why;
+    everything that changed is saved when all reactions to the message are done.
+    """
+
+    handlers: ClassVar[dict[str, list[str]]] = {}
+    THROUGHPUT_MODE: ClassVar[bool] = False
+    """Whether nobody waits for what is decided here: what comes fast is then looked at less often (decision 8)."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.handlers = handlers_of(cls, "when_")
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self._seen: dict[UUID, Aggregate] = {}
+        self._in_bulk = False
+        self.act: CommandContext
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The services whose facts are reacted to."""
+        return sources_of(self.handlers)
+
+    def press(self, batch: Batch) -> bool:
+        """Whether somebody waits for anything in the batch: it is reacted to, or is no event of this suite."""
+        if self.THROUGHPUT_MODE:
+            return False
+        return any(row.topic in self.handlers or row.topic not in VOCABULARY for row in batch.rows)
+
+    def likely(self, message: Message) -> tuple[type[Aggregate], UUID] | None:
+        """The own aggregate that this message most likely asks for: a batch's are read together.
+
+        A wrong guess costs only time.
+        """
+        return None
+
+    def get(self, kind: type[A], id: UUID) -> A:  # noqa: A002
+        """The own aggregate, to be changed. Raises NotYet if there is none."""
+        found = self.find(kind, id)
+        if found is None:
+            raise NotYet(f"no {kind.__name__} {id}")
+        return found
+
+    def find(self, kind: type[A], id: UUID) -> A | None:  # noqa: A002
+        """The own aggregate, to be changed, or None."""
+        known = self._seen.get(id)
+        if known is None:
+            known = self.app.find(kind, id)
+            if known is not None:
+                self._seen[id] = known
+        return known if isinstance(known, kind) else None
+
+    def is_new(self, kind: type[A], id: UUID) -> bool:  # noqa: A002
+        """Whether there is none yet under an id that only this first fact of another aggregate gives.
+
+        Nobody looks where messages are handled in bulk: the log refuses a second first event, and then they are
+        handled one by one.
+        """
+        return id not in self._seen and (self._in_bulk or self.find(kind, id) is None)
+
+    def add(self, aggregate: A) -> A:
+        """A new aggregate, to be saved with the rest."""
+        self._seen[aggregate.id] = aggregate
+        return aggregate
+
+    def react(self, messages: Sequence[Message], *, in_bulk: bool = False) -> list[Aggregate]:
+        """Call every reaction to the messages, in order; the aggregates they changed, not yet saved."""
+        self._seen, self._in_bulk = {}, in_bulk
+        now = self.app.clock()  # what is saved together is recorded at one moment
+        with self.app.expecting([*filter(None, map(self.likely, messages))]):
+            for message in messages:
+                self.act = CommandContext(
+                    by=Actor(unit=SUITE_UNIT, post=self.app.name),
+                    because=f"event:{message.id}",
+                    recorded_at=now,
+                    happened_at=message.fact.happened_at,
+                )
+                for name in self.handlers.get(message.fact.TOPIC, ()):
+                    getattr(self, name)(message.fact, message)
+        return [aggregate for aggregate in self._seen.values() if aggregate.pending_events]
+
+
+class Reactor:
+    """Follows the logs that a service reacts to.
+
+    ``moment``: what is read in this context is of one moment, of the reference data that reactions ask for.
+    """
+
+    def __init__(
+        self,
+        reactions: Reactions[Any],
+        follower: Follower,
+        moment: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self.reactions, self.follower = reactions, follower
+        self.app: Application = reactions.app
+        self._inbox = Inbox(CONSUMER)
+        self._moment = moment
+        self._faults_in_a_row = 0
+        self._retry = Backoff(RETRY_SECONDS)
+
+    def position_of(self, source: str, partition: int) -> Position:
+        """How far the reactions have come, for the follower that begins there."""
+        with self.app.log.reading() as execute:
+            return self._inbox.begin(execute, source, partition)
+
+    def parked(self) -> list[Parked]:
+        """Messages that could not be handled yet, with reasons."""
+        with self.app.log.reading() as execute:
+            return inbox.parked(execute, CONSUMER)
+
+    def holes(self) -> list[tuple[str, int, int, int]]:
+        """Positions that have not been received though later ones have: see inbox.holes."""
+        with self.app.log.reading() as execute:
+            return inbox.holes(execute, CONSUMER)
+
+    def step(self) -> bool:
+        """Handle what has come; whether there was anything. Raises ConsumerStopped."""
+        try:
+            batches = self.follower.poll(self.position_of)
+            self.handle(batches)
+            for batch in batches:
+                self.follower.handled(batch)
+        except ConcurrencyConflict:
+            self.begin_again()
+            return True
+        except BaseException:
+            self.begin_again()
+            raise
+        if self._retry.due():
+            self._retry.tried(*self.retry_parked())
+        return bool(batches)
+
+    def begin_again(self) -> None:
+        """Forget what was read, and follow from the marks in the database."""
+        self._inbox.forget()
+        self.follower.rewind()
+
+    def handle(self, batches: Sequence[Batch]) -> None:
+        """Handle what has come, in order; what was delivered before has no effect.
+
+        Raises ConcurrencyConflict if another worker handles it, ConsumerStopped.
+        """
+        for portion in inbox.portions(batches, AT_ONCE):
+            if self._at_once(portion):
+                continue
+            for batch in portion:
+                self._one_by_one(batch)
+
+    def _receive(self, batches: Sequence[Batch]) -> list[Receipt]:
+        with self.app.log.reading() as execute:
+            return self._inbox.receive(execute, batches)
+
+    def _accept(self, receipt: Receipt, batch: Batch) -> Iterator[Notification]:
+        """The messages to react to now."""
+        for message in receipt.accept(batch, self.app.clock()):
+            if message.topic in VOCABULARY and message.topic not in self.reactions.handlers:
+                continue
+            if str(message.originator_id) in receipt.blocked():
+                self._park(receipt, message, "behind", "an earlier fact of the same aggregate is parked")
+                continue
+            yield message
+
+    def _park(self, receipt: Receipt, message: Notification, kind: Kind, reason: str) -> None:
+        receipt.park(parked_from(receipt.origin, message, kind, reason, self.app.clock()))
+
+    def _at_once(self, batches: Sequence[Batch]) -> bool:
+        """Handle all of it in one transaction. False if something stands in its way: then nothing has happened."""
+        receipts = self._receive(batches)
+        try:
+            messages = [
+                read(*receipt.origin, message)
+                for receipt, batch in zip(receipts, batches, strict=True)
+                for message in self._accept(receipt, batch)
+            ]
+            with self._moment():
+                changed = self.reactions.react(messages, in_bulk=True)
+            self._save(receipts, changed)
+        except (*UNAVAILABLE, ConcurrencyConflict):
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, it comes again with the message whose fault it is
+            self._inbox.forget()
+            return False
+        if messages:
+            self._faults_in_a_row = 0
+        return True
+
+    def _save(self, receipts: Sequence[Receipt], changed: Sequence[Aggregate]) -> None:
+        if any(receipt.changed for receipt in receipts):
+            self.app.save_with(partial(inbox.save, receipts=receipts), changed)
+        for receipt in receipts:
+            self._saved(receipt)
+
+    def _saved(self, receipt: Receipt) -> None:
+        count(CONSUMER, receipt.source, receipt.saved())
+        if receipt.parked:
+            self._retry.wanted()
+
+    def _one_by_one(self, batch: Batch) -> None:
+        """Message by message, so that what cannot be handled is parked and nothing else."""
+        [receipt] = self._receive([batch])
+        for message in self._accept(receipt, batch):
+            failed = self._react(receipt.origin, message, partial(inbox.save, receipts=[receipt]))
+            if failed is None:
+                self._saved(receipt)
+                self._faults_in_a_row = 0
+                continue
+            self._park(receipt, message, *failed)
+            if failed[0] == "fault":
+                self._faults_in_a_row += 1
+            if self._faults_in_a_row >= TOO_MANY_IN_A_ROW:
+                self._save([receipt], [])
+                raise ConsumerStopped(
+                    f"{self.app.name}: {self._faults_in_a_row} messages in a row, last: {failed[1]}"
+                )
+        self._save([receipt], [])
+
+    def _react(self, origin: tuple[str, int], message: Notification, first: First) -> tuple[Kind, str] | None:
+        """Handle one message; the reason if it could not be, or None. Raises ConcurrencyConflict, UNAVAILABLE."""
+        for _ in range(CONFLICTS):
+            try:
+                with self._moment():
+                    changed = self.reactions.react([read(*origin, message)])
+            except UNAVAILABLE:
+                raise
+            except (NotYet, Refusal) as error:
+                return "waiting", f"{type(error).__name__}: {error}"
+            except Exception as error:  # noqa: BLE001 - whatever a reaction raises, its message is parked with it
+                return "fault", f"{type(error).__name__}: {error}"
+            try:
+                self.app.save_with(first, changed)
+                return None
+            except ConcurrencyConflict:
+                raise
+            except IntegrityError:
+                continue  # one of the aggregates was changed meanwhile: decide anew
+        return "waiting", "an aggregate kept being changed by others"
+
+    def retry_parked(self) -> tuple[int, int]:
+        """Handle parked messages again, in order; how many are healed and how many remain.
+
+        The first that fails again keeps the rest of its aggregate parked. Missing facts are not made up for here.
+        """
+        healed, failed = 0, set[tuple[str, str]]()
+        rows = self.parked()
+        for row in rows:
+            if row.kind == "gap" or row.position < 0 or (row.source, row.aggregate_id) in failed:
+                continue
+            try:
+                reason = self._react((row.source, row.partition), row.notification, partial(_unpark, row))
+            except ConcurrencyConflict:
+                continue  # another worker has handled it
+            if reason is None:
+                healed += 1
+                continue
+            failed.add((row.source, row.aggregate_id))
+            if reason != (row.kind, row.reason):
+                self.app.save_with(partial(_keep, replace(row, kind=reason[0], reason=reason[1])))
+        if rows:
+            self._inbox.forget()
+        return healed, len(rows) - healed
+
+    def discard(self, row: Parked) -> None:
+        """Give up a parked message for good. Raises ConcurrencyConflict if it is parked no longer."""
+        self.app.save_with(partial(_unpark, row))
+
+
+def _unpark(row: Parked, execute: Execute) -> None:
+    inbox.remove(execute, CONSUMER, row)
+
+
+def _keep(row: Parked, execute: Execute) -> None:
+    inbox.keep(execute, CONSUMER, row)

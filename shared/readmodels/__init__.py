@@ -1,0 +1,1 @@
+"""Read models: views, their store, and the reference data of every service."""

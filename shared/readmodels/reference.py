@@ -1,0 +1,329 @@
+"""Reference data that every service needs: units, posts with their holders, the calendar.
+
+Each service folds its own copy from the logs of those who own the facts (assignment, supervision).
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from sqlalchemy import JSON, Boolean, Column, Connection, Date, Integer, String, Text, select
+
+from shared.calendar import Calendar, CalendarRelease, DayRule
+from shared.domain.aggregate import stable_id
+from shared.domain.refusal import Refusal
+from shared.events import assignment, supervision
+from shared.events.base import Message
+from shared.readmodels.views import Rows, View, Views
+
+T = TypeVar("T")
+
+
+class UnknownUnit(Refusal):
+    """没有编号为 {unit} 的单位。
+    There is no unit with the id {unit}."""
+
+    status = 422
+    field = "unit"
+
+
+class UnknownPost(Refusal):
+    """没有编号为 {post} 的岗位。
+    There is no post with the id {post}."""
+
+    status = 422
+    field = "post"
+
+
+class UnitHasNoHead(Refusal):
+    """单位 {unit} 没有登记在任的主要负责人岗位。
+    The unit {unit} has no main head's post registered."""
+
+
+class UnitsView(View):
+    """单位: every unit by its id."""
+
+    name = "units"
+
+    @classmethod
+    def columns(cls) -> list[Column[Any]]:
+        """Name, short names, kind, and what became of it."""
+        return [
+            Column("name", String, nullable=False),
+            Column("short_names", JSON, nullable=False),
+            Column("kind", String, nullable=False, info={"index": True}),
+            Column("dissolved", Boolean, nullable=False, default=False),
+            Column("successor", String),
+            Column("version", Integer, nullable=False),
+        ]
+
+    def row_id(self, message: Message) -> str:
+        """Units are kept by the id that people give them."""
+        return str(getattr(message.fact, "unit", message.aggregate_id))
+
+    def on_unit_registered(self, rows: Rows, fact: assignment.UnitRegistered, message: Message) -> None:
+        rows.put(
+            fact.unit,
+            name=fact.name,
+            short_names=list(fact.short_names),
+            kind=fact.kind,
+            version=message.version,
+        )
+
+    def on_unit_renamed(self, rows: Rows, fact: assignment.UnitRenamed, message: Message) -> None:
+        rows.change(fact.unit, name=fact.name, short_names=list(fact.short_names), version=message.version)
+
+    def on_unit_dissolved(self, rows: Rows, fact: assignment.UnitDissolved, message: Message) -> None:
+        rows.change(fact.unit, dissolved=True, successor=fact.successor, version=message.version)
+
+
+class PostsView(View):
+    """岗位: every post by its id, with its present holder and, for a leader, the portfolio."""
+
+    name = "posts"
+    version = 2
+    """1 had a column too short for a token."""
+
+    @classmethod
+    def columns(cls) -> list[Column[Any]]:
+        """Unit, title, role, holder (a token, shared/personal_data/keystore.py); a post without holder is vacant."""
+        return [
+            Column("unit", String, nullable=False, info={"index": True}),
+            Column("title", String, nullable=False),
+            Column("role", String, nullable=False),
+            Column("holder", Text),
+            Column("since", Date),
+            Column("portfolio", JSON),
+            Column("version", Integer, nullable=False),
+        ]
+
+    def row_id(self, message: Message) -> str:
+        """Posts are kept by the id that people give them."""
+        return str(getattr(message.fact, "post", message.aggregate_id))
+
+    def on_post_created(self, rows: Rows, fact: assignment.PostCreated, message: Message) -> None:
+        rows.put(fact.post, unit=fact.unit, title=fact.title, role=fact.role, version=message.version)
+
+    def on_post_holder_appointed(
+        self, rows: Rows, fact: assignment.PostHolderAppointed, message: Message
+    ) -> None:
+        rows.change(fact.post, holder=fact.holder, since=fact.since, version=message.version)
+
+    def on_post_vacated(self, rows: Rows, fact: assignment.PostVacated, message: Message) -> None:
+        rows.change(fact.post, holder=None, since=None, version=message.version)
+
+    def on_portfolio_assigned(self, rows: Rows, fact: assignment.PortfolioAssigned, message: Message) -> None:
+        rows.change(fact.post, portfolio=list(fact.units), version=message.version)
+
+
+class CalendarView(View):
+    """节假日安排: every released version of the calendar."""
+
+    name = "calendar_releases"
+
+    @classmethod
+    def columns(cls) -> list[Column[Any]]:
+        """The release as it was published."""
+        return [
+            Column("version", Integer, nullable=False),
+            Column("layer", String, nullable=False),
+            Column("title", String, nullable=False),
+            Column("days", JSON, nullable=False),
+            Column("years", JSON, nullable=False),
+        ]
+
+    def on_calendar_released(self, rows: Rows, fact: supervision.CalendarReleased, message: Message) -> None:
+        rows.put(
+            f"{fact.version:06d}",
+            version=fact.version,
+            layer=fact.layer,
+            title=fact.title,
+            days=[[day.day.isoformat(), day.working, day.name] for day in fact.days],
+            years=list(fact.years),
+        )
+
+
+REFERENCE_VIEWS: tuple[type[View], ...] = (UnitsView, PostsView, CalendarView)
+
+
+@lru_cache(maxsize=16)
+def _calendar(releases: tuple[CalendarRelease, ...]) -> Calendar:
+    calendar = Calendar.base()
+    for release in releases:
+        calendar = calendar.with_release(release)
+    return calendar
+
+
+def calendar_of(released: Iterable[supervision.CalendarReleased]) -> Calendar:
+    """The calendar after these releases, in their order of version."""
+    return _calendar(
+        tuple(
+            CalendarRelease(
+                version=fact.version,
+                title=fact.title,
+                layer=fact.layer,
+                days=tuple(DayRule(day.day, day.working, day.name) for day in fact.days),
+                known_years=tuple(fact.years),
+            )
+            for fact in released
+        )
+    )
+
+
+_STATE = (
+    "SELECT name, version, generation FROM views WHERE live "
+    "UNION ALL SELECT 'assignment', partition, position FROM inbox_marks "
+    "WHERE consumer='project' AND source='assignment' "
+    "UNION ALL SELECT 'parked', 0, count(*) FROM inbox_parked WHERE consumer='project' "
+    "UNION ALL SELECT 'next calendar', 0, version FROM inbox_versions "
+    "WHERE consumer='project' AND source='supervision' AND aggregate_id=?"
+)
+"""All on which an answer about reference data can depend: which tables are live, how far their owner's log has been
+folded, what of it was parked (and may be healed), and whether the release after the known calendar has come."""
+
+
+class _Known:
+    """Answers to questions about reference data, which hold as long as its state is the same."""
+
+    def __init__(self, state: frozenset[tuple[Any, ...]], calendar: int) -> None:
+        self.state = state
+        self.answers: dict[Hashable, Any] = {}
+        self._calendar = calendar
+
+    @property
+    def calendar(self) -> int:
+        """The version of the calendar whose next one is looked for."""
+        known: Calendar | None = self.answers.get("calendar")
+        return self._calendar if known is None else known.version
+
+
+class Reference:
+    """Questions to the reference data, as the service has folded it so far.
+
+    It changes seldom and is asked at every command: an answer is kept until one look at the database says that
+    something has come.
+    """
+
+    def __init__(self, views: Views) -> None:
+        self._views = views
+        self._known = _Known(frozenset(), Calendar.base().version)
+
+    def answer(self, question: Hashable, ask: Callable[[Connection], T]) -> T:
+        """What ``ask`` finds out about reference data and nothing else: asked anew once any of it has changed."""
+        answers = self._views.keep("reference", self._present).answers
+        if question not in answers:
+            with self._views.reading() as connection:
+                answers[question] = ask(connection)
+        found: T = answers[question]
+        return found
+
+    def _present(self) -> _Known:
+        known = self._known
+        rows = self._views.query_now(_STATE, (str(stable_id("calendar", known.calendar + 1)),))
+        state = frozenset(tuple(row) for row in rows)
+        if state != known.state:
+            # Looked at before anything is asked, or in the very snapshot: an answer may be of a later state, and is
+            # then asked again at the next look, but never of an earlier one.
+            known = self._known = _Known(state, known.calendar)
+        return known
+
+    def unit(self, unit: str, *, field: str | None = None) -> Mapping[str, Any]:
+        """The unit. Raises UnknownUnit, also for a dissolved one."""
+        row = self._row("units", unit)
+        if row is None or row["dissolved"]:
+            raise UnknownUnit(unit=unit, at_field=field)
+        return row
+
+    def unit_name(self, unit: str) -> str | None:
+        """What the unit is called, also after it was dissolved; None if it is not registered here."""
+        row = self._row("units", unit)
+        return None if row is None else str(row["name"])
+
+    def unit_of_kind(self, kind: str) -> str | None:
+        """The first unit of a kind, by id, that has not been dissolved."""
+
+        def ask(connection: Connection) -> str | None:
+            units = self._views.table(connection, "units")
+            return connection.execute(
+                select(units.c.id).where(units.c.kind == kind, ~units.c.dissolved).order_by(units.c.id)
+            ).scalar()
+
+        return self.answer(("unit of kind", kind), ask)
+
+    def post(self, post: str, *, field: str | None = None) -> Mapping[str, Any]:
+        """The post. Raises UnknownPost."""
+        row = self._row("posts", post)
+        if row is None:
+            raise UnknownPost(post=post, at_field=field)
+        return row
+
+    def head_of(self, unit: str) -> str:
+        """The post of the unit's main head (主要负责人). Raises UnitHasNoHead."""
+
+        def ask(connection: Connection) -> str | None:
+            posts = self._views.table(connection, "posts")
+            return connection.execute(
+                select(posts.c.id)
+                .where(posts.c.unit == unit, posts.c.role == "unit_head")
+                .order_by(posts.c.id)
+            ).scalar()
+
+        found = self.answer(("head", unit), ask)
+        if found is None:
+            raise UnitHasNoHead(unit=unit)
+        return found
+
+    def leaders(self) -> Sequence[Mapping[str, Any]]:
+        """The posts of the main leader and the vice leaders (政府领导), by id."""
+
+        def ask(connection: Connection) -> Sequence[Mapping[str, Any]]:
+            posts = self._views.table(connection, "posts")
+            leading = posts.c.role.in_(("vice_leader", "main_leader"))
+            return [
+                _fixed(row) for row in connection.execute(select(posts).where(leading).order_by(posts.c.id))
+            ]
+
+        return self.answer("leaders", ask)
+
+    def main_leader(self) -> Mapping[str, Any] | None:
+        """The main leader's post (政府主要领导), if it is registered."""
+        return next((post for post in self.leaders() if post["role"] == "main_leader"), None)
+
+    def calendar(self) -> Calendar:
+        """The calendar in force: up to the last version before one that is on its way."""
+        return self.answer("calendar", self._calendar)
+
+    def _calendar(self, connection: Connection) -> Calendar:
+        table = self._views.table(connection, "calendar_releases")
+        found = connection.execute(select(table).order_by(table.c.version)).all()
+        first = Calendar.base().version + 1
+        rows = [row for version, row in enumerate(found, first) if row.version == version]
+        return _calendar(
+            tuple(
+                CalendarRelease(
+                    version=row.version,
+                    title=row.title,
+                    layer=row.layer,
+                    days=tuple(
+                        DayRule(date.fromisoformat(day), working, name) for day, working, name in row.days
+                    ),
+                    known_years=tuple(row.years),
+                )
+                for row in rows
+            )
+        )
+
+    def _row(self, view: str, id: str) -> Mapping[str, Any] | None:  # noqa: A002
+        def ask(connection: Connection) -> Mapping[str, Any] | None:
+            table = self._views.table(connection, view)
+            row = connection.execute(select(table).where(table.c.id == id)).first()
+            return None if row is None else _fixed(row)
+
+        return self.answer((view, id), ask)
+
+
+def _fixed(row: Any) -> Mapping[str, Any]:
+    """A row that many readers share, and none may change."""
+    return MappingProxyType(dict(row._mapping))

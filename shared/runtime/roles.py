@@ -1,0 +1,236 @@
+"""The command line of one service: ``python -m services.<name> web | relay | project | react | tick | worker``."""
+
+import os
+import signal
+import sys
+import threading
+from contextlib import nullcontext
+from functools import partial
+from typing import get_args
+
+import click
+from flask import Flask
+
+from shared.domain.refusal import Refusal
+from shared.log.unavailable import UNAVAILABLE
+from shared.messaging.inbox import Kind
+from shared.personal_data.keystore import check_keys
+from shared.process import logs
+from shared.process.config import Config, Misconfigured
+from shared.process.gc_tuning import tune_gc
+from shared.process.metrics import REGISTRY
+from shared.rulebook import BadRulebook, load_rulebook
+from shared.runtime.service import Runtime, Service, open_service, schema_problem
+from shared.runtime.worker import Asked, Gauges, Step, Worker, answering
+from shared.web.app import create_app
+from shared.web.auth import Identity, NotAuthenticated
+from shared.web.server import serve
+
+log = logs.log("worker")
+
+MISCONFIGURED = 2
+"""The exit code of a process that does not start because of its settings: starting it again would not help."""
+
+
+STEP_SECONDS = 5.0
+"""How long a worker that was told to stop may go on with the step it is in; closing takes some seconds more."""
+
+
+class CutShort(BaseException):
+    """A step did not end by itself: it waits for a broker or a database that is away, or builds a view.
+
+    What it had in hand is taken back, as by a crash, and done by the next process.
+    """
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set: the worker ends after the step it is in, or is CutShort in it."""
+    stop = threading.Event()
+
+    def told_to_stop(*_: object) -> None:
+        if not stop.is_set():
+            signal.setitimer(signal.ITIMER_REAL, STEP_SECONDS)
+        stop.set()
+
+    def time_is_up(*_: object) -> None:
+        raise CutShort
+
+    signal.signal(signal.SIGALRM, time_is_up)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, told_to_stop)
+    return stop
+
+
+def settings() -> Config:
+    """The configuration of this process; a faulty one ends it with exit code 2 and the variable's name."""
+    try:
+        config = Config.from_environment(os.environ)
+        load_rulebook(config.rulebook)
+    except (Misconfigured, BadRulebook) as error:
+        click.echo(f"duban: {error}", err=True)
+        sys.exit(MISCONFIGURED)
+    logs.configure(config.log_level)
+    return config
+
+
+KAFKA_WAIT = 0.1
+"""Seconds that a poll of the broker waits at least. It ends when something comes: shorter, it would only cost power."""
+WORKER_PATIENCE = 5.0
+"""Seconds that one wait for the database may last in a worker."""
+
+
+def run(service: Service, role: str, config: Config) -> None:
+    """Be one role of one service until told to stop."""
+    try:
+        check_keys(config, config.make_clock())
+    except Misconfigured as error:
+        click.echo(f"duban: {error}", err=True)
+        sys.exit(MISCONFIGURED)
+    if role == "web":
+        serve(
+            lambda: open_service(service, config, config.make_clock()).web(),
+            host=config.host,
+            port=config.port,
+            workers=config.web_workers,
+            threads=config.web_threads,
+            drain=config.drain_seconds,
+            log_level=config.log_level,
+        )
+        return
+    stop = stop_on_signals()
+    # A role that only waits for Kafka waits in its poll; one that has more to do must not.
+    waits = bool(config.kafka) and role in ("project", "react")
+    runtime = open_service(
+        service,
+        config,
+        config.make_clock(),
+        patience=WORKER_PATIENCE,
+        wait=max(config.poll_seconds, KAFKA_WAIT) if waits else 0.0,
+    )
+    worker = Worker(stop)
+    rest = partial(
+        runtime.relay.wait if runtime.relay and role in ("relay", "worker") else stop.wait,
+        0.0 if waits else config.poll_seconds,
+    )
+
+    def begin() -> list[Step]:
+        while not stop.is_set() and (problem := schema_problem(runtime)):
+            worker.trouble = problem
+            stop.wait(1)
+        if not stop.is_set():
+            start(runtime, role)
+        tune_gc()
+        return runtime.steps(role)
+
+    health = (
+        answering(
+            health_of(runtime, worker), config.host, config.health_port, Gauges(partial(gauges, runtime))
+        )
+        if config.health_port
+        else nullcontext()
+    )
+    try:
+        with health:
+            worker.run(begin, rest)
+    except CutShort:
+        log.warning("cut_short", after_seconds=STEP_SECONDS)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # closing is not cut short
+        runtime.close()
+
+
+def health_of(runtime: Runtime, worker: Worker) -> Flask:
+    """The worker's own HTTP face."""
+    return create_app(
+        runtime.service.name,
+        config=runtime.config,
+        clock=runtime.clock,
+        blueprints=[],
+        title=runtime.service.title,
+        verify=refuse_every_token,
+        readiness=lambda: [*([worker.trouble] if worker.trouble else []), *runtime.unready()],
+        shown=REGISTRY,
+    )
+
+
+def refuse_every_token(token: str) -> Identity:
+    """A worker serves nobody."""
+    raise NotAuthenticated
+
+
+def gauges(runtime: Runtime) -> Asked:
+    """What can be measured at this moment; while the database is away only that it is."""
+    service = ("service", runtime.service.name)
+    asked: Asked = {("duban_database_up", "Whether the database answers"): {(service,): 1.0}}
+    try:
+        asked["duban_lag_messages", "Messages on the way that the consumer has not handled"] = {
+            (service, ("consumer", consumer), ("source", source), ("partition", str(partition))): float(
+                behind
+            )
+            for consumer, follower in runtime.followers.items()
+            for (source, partition), behind in follower.lag().items()
+        }
+        parked = runtime.parked()
+        asked["duban_parked_messages", "Messages that could not be handled yet"] = {
+            (service, ("consumer", consumer), ("kind", kind)): float(
+                sum(1 for of, row in parked if (of, row.kind) == (consumer, kind))
+            )
+            for consumer in runtime.followers
+            for kind in get_args(Kind)
+        }
+        now = runtime.clock()
+        asked["duban_parked_oldest_seconds", "Age of the oldest message that could not be handled"] = {
+            (service,): max([(now - row.since).total_seconds() for _, row in parked], default=0.0)
+        }
+        asked[
+            "duban_missing_messages", "Stretches of a log that have not been received though later ones have"
+        ] = {(service,): float(len(runtime.holes()))}
+        asked["duban_seal_active", "Whether this process seals the log"] = {
+            (service,): float(runtime.sealer.active)
+        }
+        asked["duban_seal_unsealed", "Positions of the log that are not in its tree yet"] = {
+            (service,): float(runtime.sealer.lag())
+        }
+        asked[
+            "duban_seal_away", "Whether what sealing needs, or a place of its checkpoints, is away or wrong"
+        ] = {(service, ("what", what)): away for what, away in runtime.sealer.away().items()}
+        if runtime.relay is not None:
+            asked["duban_relay_active", "Whether this process publishes"] = {
+                (service,): float(runtime.relay.active)
+            }
+            asked["duban_relay_unsent", "Positions of the log that the broker has not acknowledged"] = {
+                (service,): float(runtime.relay.lag())
+            }
+            asked[
+                "duban_relay_topic_behind", "Partitions of the topic that hold less than was acknowledged"
+            ] = {(service,): float(len(runtime.relay.topic_behind))}
+            asked[
+                "duban_relay_log_behind", "Partitions of the topic that hold an event which the log does not"
+            ] = {(service,): float(len(runtime.relay.log_behind))}
+    except UNAVAILABLE as error:
+        log.warning("not_measured", reason=str(error))
+        asked["duban_database_up", "Whether the database answers"] = {(service,): 0.0}
+    return asked
+
+
+def start(runtime: Runtime, role: str = "worker") -> None:
+    """The worker's first acts; what they refuse (a rulebook changed without a new version) ends it with exit code 2."""
+    try:
+        runtime.start(role)
+    except Refusal as refusal:
+        click.echo(f"duban: {refusal.text('zh')}\n{refusal.text('en')}", err=True)
+        sys.exit(MISCONFIGURED)
+
+
+def main(service: Service) -> None:
+    """Entry point of ``python -m services.<name>``."""
+    roles = ("web", *service.roles)
+
+    @click.command(
+        help=f"{service.title}\n\nROLE: {' | '.join(roles)}. Settings come from DUBAN_* variables."
+    )
+    @click.argument("role", type=click.Choice(roles))
+    def command(role: str) -> None:
+        run(service, role, settings())
+
+    command(prog_name=f"python -m services.{service.name}")

@@ -1,0 +1,96 @@
+"""A worker process: step, and sleep only when there was nothing to do; and what it shows of itself."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from shared.log.unavailable import UNAVAILABLE
+from shared.process import logs
+from shared.process.gc_tuning import Rounds
+from shared.process.metrics import REGISTRY
+
+log = logs.log("worker")
+
+Step = Callable[[], bool]
+"""Does what there is to do; answers whether there may be more."""
+
+LONGEST_WAIT = 5.0
+"""Seconds between two tries while a database or the broker is away."""
+
+
+class Worker:
+    """One worker process's loop."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self.stop = stop
+        self.trouble: str | None = "starting"
+        """Why it cannot work at this moment."""
+
+    def run(self, begin: Callable[[], Sequence[Step]], rest: Callable[[], object]) -> None:
+        """Begin, then run the steps until told to stop.
+
+        A database or broker that is away is waited out; any other fault ends the worker. ``rest``: waits a little, for
+        when there was nothing to do.
+        """
+        wait = 0.1
+        steps: Sequence[Step] | None = None
+        rounds = Rounds()
+        while not self.stop.is_set():
+            rounds.look()
+            try:
+                if steps is None:
+                    steps = begin()
+                busy = sum(step() for step in steps) > 0  # every step has its turn, whatever the others found
+                self.trouble, wait = None, 0.1
+                if not busy:
+                    rest()
+            except UNAVAILABLE as error:
+                self.trouble = f"{type(error).__name__}: {error}"
+                log.warning("away", reason=self.trouble, again_in_seconds=wait)
+                self.stop.wait(wait)
+                wait = min(wait * 2, LONGEST_WAIT)
+
+
+Asked = dict[tuple[str, str], dict[tuple[tuple[str, str], ...], float]]
+"""(name, meaning) → the value by labels."""
+
+
+class Gauges(Collector):
+    """Numbers that are looked up when they are asked for."""
+
+    def __init__(self, ask: Callable[[], Asked]) -> None:
+        self._ask = ask
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by the registry."""
+        for (name, meaning), values in self._ask().items():
+            labels = [label for label, _ in next(iter(values), ())]
+            family = GaugeMetricFamily(name, meaning, labels=labels)
+            for named, value in values.items():
+                family.add_metric([text for _, text in named], value)
+            yield family
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Say nothing: the app writes a line for every request."""
+
+
+@contextmanager
+def answering(app: object, host: str, port: int, gauges: Gauges) -> Iterator[None]:
+    """Answer /healthz, /readyz and /metrics on a port of its own, beside the loop."""
+    REGISTRY.register(gauges)
+    server = make_server(host, port, app, threaded=True, request_handler=_Quiet)  # type: ignore[arg-type]
+    thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        REGISTRY.unregister(gauges)
