@@ -19,9 +19,9 @@ import psycopg
 from psycopg import sql
 
 from shared.audit import merkle
+from shared.database import postgres
 from shared.domain.clock import Clock
 from shared.domain.refusal import Refusal
-from shared.log import postgres
 from shared.process.config import Config
 from shared.readmodels import views
 from shared.runtime.service import SCHEMA_VERSION, SERVICES, open_log

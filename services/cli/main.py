@@ -28,6 +28,7 @@ from services.suite import SUITE, make_topics, migrate_suite, open_suite
 from shared.application.application import Application
 from shared.calendar import Calendar
 from shared.calendar.due import due as due_of
+from shared.database.unavailable import UNAVAILABLE
 from shared.domain.aggregate import CommandContext
 from shared.domain.clock import SHANGHAI, local_day
 from shared.domain.refusal import Refusal
@@ -35,7 +36,6 @@ from shared.events import supervision
 from shared.events.base import Actor
 from shared.log.codec import Unreadable, cloudevent, decode, personal_fields
 from shared.log.recorder import rows_of
-from shared.log.unavailable import UNAVAILABLE
 from shared.personal_data.keystore import MASKED
 from shared.process import logs
 from shared.process.config import Config, Misconfigured

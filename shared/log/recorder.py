@@ -12,10 +12,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent
 
-from shared.audit import tree
-from shared.audit.merkle import LeafRow
-from shared.messaging import inbox
-from shared.messaging.inbox import Execute
+from shared.database.execute import Execute
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,20 +26,10 @@ class Answered:
 
 Answer = Callable[[Sequence[int]], Answered]
 """Makes the answer from the new events' positions."""
+LeafRow = tuple[int, bytes | None, int, str | None, bytes]
+"""Position, aggregate id (16 bytes), version, topic, state: a row of a log. None where a row cannot be an event."""
 First = Callable[[Execute], None]
 """Writes what goes before the new events: the inbox of the message that caused them."""
-
-
-def tables(binary: str) -> list[str]:
-    """The tables beside the events; ``binary`` is the database's type for bytes."""
-    return [
-        "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, "
-        f"answer {binary} NOT NULL)",
-        "CREATE TABLE IF NOT EXISTS relay_marks (service TEXT PRIMARY KEY, position BIGINT NOT NULL, "
-        "sent TEXT NOT NULL)",
-        *inbox.tables(binary),
-        *tree.tables(binary),
-    ]
 
 
 def write_answer(execute: Execute, answer: Answer, positions: Sequence[int]) -> None:

@@ -19,9 +19,9 @@ from eventsourcing.persistence import (
     StoredEvent,
 )
 
-from shared.audit.merkle import LeafRow
-from shared.log.recorder import Answer, First, LogRecorder, tables, write_answer
-from shared.messaging.inbox import Execute
+from shared.database.execute import Execute
+from shared.log.recorder import Answer, First, LeafRow, LogRecorder, write_answer
+from shared.log.schema import tables
 
 PATIENCE = 10
 """Seconds that a write waits for another process's, and for those of its own."""

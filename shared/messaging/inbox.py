@@ -6,7 +6,7 @@ the broker is noticed. All of it is written in the transaction that writes the e
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
@@ -14,36 +14,14 @@ from typing import Any, Literal, NamedTuple
 
 from eventsourcing.persistence import IntegrityError, Notification
 
+from shared.database.execute import Execute
 from shared.process import logs
 
 log = logs.log("inbox")
 
-Execute = Callable[[str, Sequence[Any]], Sequence[Sequence[Any]]]
-"""Runs one SQL statement (``?`` placeholders) in the transaction at hand; its rows, if it gives any.
-
-What is written before new events says RETURNING: PostgreSQL gets it in a pipeline, in which rows come, and a failure is
-raised, when rows are looked at. So look after all has been said: the server is then waited for once."""
-
 Kind = Literal["gap", "waiting", "fault", "behind"]
 """Why a message is parked: earlier facts of its aggregate are missing; it needs what has not arrived yet; it cannot be
 handled; or an earlier fact of its aggregate is parked."""
-
-
-def tables(binary: str) -> list[str]:
-    """The inbox's tables; ``binary`` is the database's type for bytes."""
-    return [
-        "CREATE TABLE IF NOT EXISTS inbox_marks (consumer TEXT, source TEXT, partition INTEGER, "
-        "position BIGINT NOT NULL, place BIGINT NOT NULL, sent TEXT NOT NULL, "
-        "PRIMARY KEY (consumer, source, partition))",
-        "CREATE TABLE IF NOT EXISTS inbox_versions (consumer TEXT, source TEXT, aggregate_id TEXT, "
-        "version BIGINT NOT NULL, PRIMARY KEY (consumer, source, aggregate_id))",
-        "CREATE TABLE IF NOT EXISTS inbox_holes (consumer TEXT, source TEXT, partition INTEGER, "
-        "after BIGINT, before BIGINT NOT NULL, PRIMARY KEY (consumer, source, partition, after))",
-        "CREATE TABLE IF NOT EXISTS inbox_parked (consumer TEXT, handler TEXT, source TEXT, partition INTEGER, "
-        "position BIGINT, aggregate_id TEXT NOT NULL, version BIGINT NOT NULL, topic TEXT NOT NULL, "
-        f"state {binary} NOT NULL, kind TEXT NOT NULL, reason TEXT NOT NULL, since TEXT NOT NULL, "
-        "PRIMARY KEY (consumer, handler, source, partition, position))",
-    ]
 
 
 TOO_MANY_IN_A_ROW = 10

@@ -14,12 +14,13 @@ from uuid import UUID
 from eventsourcing.persistence import IntegrityError, Notification
 
 from shared.application.application import Application
+from shared.database.execute import Execute
+from shared.database.unavailable import UNAVAILABLE
 from shared.domain.aggregate import SUITE_UNIT, Aggregate, CommandContext
 from shared.domain.refusal import Refusal
 from shared.events.base import VOCABULARY, Actor, Message
 from shared.log.codec import read
 from shared.log.recorder import First
-from shared.log.unavailable import UNAVAILABLE
 from shared.messaging import inbox
 from shared.messaging.handlers import handlers_of, sources_of
 from shared.messaging.inbox import (
@@ -28,7 +29,6 @@ from shared.messaging.inbox import (
     Batch,
     ConcurrencyConflict,
     ConsumerStopped,
-    Execute,
     Inbox,
     Kind,
     Parked,

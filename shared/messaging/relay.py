@@ -15,10 +15,10 @@ from typing import Any
 import psycopg
 from eventsourcing.persistence import Notification
 
-from shared.log import postgres
+from shared.database import pipeline, postgres
+from shared.database.unavailable import BrokerUnavailable
 from shared.log.postgres import PostgresLog
 from shared.log.recorder import LogRecorder
-from shared.log.unavailable import BrokerUnavailable
 from shared.messaging.transport.kafka import ACKNOWLEDGED_WITHIN, Publisher, partition_of
 from shared.process import logs
 from shared.process.metrics import PUBLISHED
@@ -133,7 +133,7 @@ class Relay:
     def _look(self) -> list[Notification] | None:
         """What comes next in the log, and write the mark, if it has moved. None if somebody has set it back."""
         assert self._connection is not None
-        with postgres.together(self._connection):
+        with pipeline.together(self._connection):
             stands = self._move_mark() if self._mark != self._written else self._read_mark()
             rows = self._log.after(self._connection, self._read_to, BATCH)
         found = stands.fetchone()

@@ -53,19 +53,19 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.application.application import Application
 from shared.application.result import CommandResult
+from shared.database.columns import MomentColumn
+from shared.database.engine import engine
+from shared.database.postgres import PATIENCE
+from shared.database.unavailable import UNAVAILABLE, DatabaseUnavailable
 from shared.domain.aggregate import Aggregate, CommandContext, Creation, stable_id
 from shared.domain.clock import Clock, local_day
 from shared.domain.refusal import Refusal
 from shared.events import audit
 from shared.events.base import Actor
-from shared.log.postgres import PATIENCE, DatabaseUnavailable
 from shared.log.recorder import rows_of
-from shared.log.unavailable import UNAVAILABLE
 from shared.process import logs
 from shared.process.config import Config, Misconfigured
 from shared.process.files import put_once, read_by_others, replace
-from shared.readmodels import views
-from shared.readmodels.views import MomentColumn
 
 log = logs.log("people")
 
@@ -472,7 +472,7 @@ class KeyStore:
                     _must_be_private(file)
                 except Misconfigured as error:  # it was right at the start: somebody is at work there
                     raise DatabaseUnavailable(str(error)) from error
-            opened = views.engine(url, self._patience, self._pool_size, PRAGMAS)
+            opened = engine(url, self._patience, self._pool_size, PRAGMAS)
             if file is not None:
                 _create(opened)
             self._opened = opened

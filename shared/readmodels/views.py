@@ -8,11 +8,10 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
-import msgspec
 import psycopg
 from eventsourcing.persistence import Notification
 from psycopg.rows import dict_row
@@ -21,17 +20,13 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
-    Engine,
     Index,
     Integer,
     MetaData,
     String,
     Table,
-    TypeDecorator,
     bindparam,
-    create_engine,
     delete,
-    event,
     func,
     inspect,
     select,
@@ -41,13 +36,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import OperationalError
 
+from shared.database import pipeline
+from shared.database.engine import driver_of, engine, execute_on, together
+from shared.database.postgres import PATIENCE
+from shared.database.unavailable import UNAVAILABLE
 from shared.domain.clock import Clock
 from shared.domain.refusal import Refusal
 from shared.events.base import VOCABULARY, Message
-from shared.log import postgres
+from shared.log import schema
 from shared.log.codec import read
-from shared.log.postgres import PATIENCE
-from shared.log.unavailable import UNAVAILABLE
 from shared.messaging import inbox
 from shared.messaging.handlers import handlers_of, sources_of
 from shared.messaging.inbox import (
@@ -81,26 +78,6 @@ CONFLICT = ("40001", "40P01")
 Row = dict[str, Any]
 
 log = logs.log("views")
-
-
-class MomentColumn(TypeDecorator[datetime]):
-    """An aware moment, kept as ISO 8601 text in UTC so that SQLite and PostgreSQL sort and compare it alike."""
-
-    impl = String
-    cache_ok = True
-
-    @property
-    def python_type(self) -> type[datetime]:
-        """What a value is on this side, so that a list's cursor is read as a moment and not as its text."""
-        return datetime
-
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> str | None:
-        """Called by SQLAlchemy for each value written."""
-        return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
-
-    def process_result_value(self, value: str | None, dialect: Any) -> datetime | None:
-        """Called by SQLAlchemy for each value read."""
-        return None if value is None else datetime.fromisoformat(value)
 
 
 class _Said:
@@ -139,7 +116,7 @@ class _Said:
             for found in connection.execute(self._some, {"keys": ids}):
                 yield dict(found._mapping)
             return
-        cursor = _driver_of(connection).cursor(row_factory=dict_row)
+        cursor = driver_of(connection).cursor(row_factory=dict_row)
         cursor.execute(self._some_to_driver, (ids,), prepare=True)
         if self._read is None:
             self._read = dict(self._readers(cursor.description))
@@ -251,7 +228,7 @@ class Rows:
         kept = [self._said.written(row) for row in final.values() if row is not None]
         for statement, rows in ((self._said.delete, gone), (self._said.upsert, kept)):
             if rows and self._connection.dialect.name == "postgresql":
-                _driver_of(self._connection).cursor().executemany(statement, rows)
+                driver_of(self._connection).cursor().executemany(statement, rows)
             elif rows:
                 self._connection.exec_driver_sql(statement, rows)
 
@@ -371,10 +348,10 @@ class Views:
     def create(self) -> None:
         """Make the tables that are missing. In an empty database every view is live at once."""
         with self._builder.begin() as connection:
-            for statement in inbox.tables("BYTEA" if self._postgres else "BLOB"):
+            for statement in schema.inbox_tables("BYTEA" if self._postgres else "BLOB"):
                 connection.exec_driver_sql(statement)
             _meta.create_all(connection)
-            empty = not inbox.positions(_execute_on(connection), CONSUMER)
+            empty = not inbox.positions(execute_on(connection), CONSUMER)
             known = {(row.name, row.version) for row in connection.execute(select(_generations))}
             for view in self.views.values():
                 if (view.name, view.version) not in known and empty:
@@ -419,7 +396,7 @@ class Views:
         return self._table_of(view, generation)
 
     def _all_live(self, connection: Connection) -> dict[str, Table]:
-        return self._tables_of(_execute_on(connection)(_LIVE, ()))
+        return self._tables_of(execute_on(connection)(_LIVE, ()))
 
     def _tables_of(self, generations: Sequence[Sequence[Any]]) -> dict[str, Table]:
         return {
@@ -486,7 +463,7 @@ class Views:
         Of now means without a transaction: the statement is a moment of its own.
         """
         if self._moment.connection is not None:
-            return _execute_on(self._moment.connection)(statement, parameters)
+            return execute_on(self._moment.connection)(statement, parameters)
         # Asked at every request: SQLAlchemy's part would take longer than the question.
         with closing(self._engine.raw_connection()) as link:
             driver: Any = link.driver_connection
@@ -494,7 +471,7 @@ class Views:
                 if not self._postgres:
                     return driver.execute(statement, parameters).fetchall()  # type: ignore[no-any-return]
                 driver.autocommit = True
-                rows = list(postgres.execute_on(driver)(statement, parameters))
+                rows = list(pipeline.execute_on(driver)(statement, parameters))
                 driver.autocommit = False
             except BaseException:
                 link.invalidate()
@@ -508,22 +485,22 @@ class Views:
     def reached(self, source: str, position: int) -> bool:
         """Whether all facts of a source up to this position have been received: what a reader may rely on."""
         with self.reading() as connection:
-            return inbox.reached(_execute_on(connection), CONSUMER, source, position)
+            return inbox.reached(execute_on(connection), CONSUMER, source, position)
 
     def position_of(self, source: str, partition: int) -> Position:
         """How far the views have come, for the follower that begins there."""
         with self.reading() as connection:
-            return self._inbox.begin(_execute_on(connection), source, partition)
+            return self._inbox.begin(execute_on(connection), source, partition)
 
     def parked(self) -> list[Parked]:
         """Messages that could not be folded, with reasons."""
         with self.reading() as connection:
-            return inbox.parked(_execute_on(connection), CONSUMER)
+            return inbox.parked(execute_on(connection), CONSUMER)
 
     def holes(self) -> list[tuple[str, int, int, int]]:
         """Positions that have not been received though later ones have: see inbox.holes."""
         with self.reading() as connection:
-            return inbox.holes(_execute_on(connection), CONSUMER)
+            return inbox.holes(execute_on(connection), CONSUMER)
 
     # -- folding -------------------------------------------------------------------------------------------------
 
@@ -598,7 +575,7 @@ class Views:
         raise AssertionError("unreachable")
 
     def _tables_to_fold_into(self, connection: Connection) -> dict[str, Table]:
-        with _together(connection) as execute:
+        with together(connection) as execute:
             if self._postgres:
                 # Two workers may fold into one row: of two that cannot be put in an order, one begins again.
                 execute("BEGIN ISOLATION LEVEL SERIALIZABLE", ())
@@ -616,7 +593,7 @@ class Views:
         if tables != self._folded_into:  # a rebuild has also written which messages of its view are parked
             self._inbox.forget()
             self._folded_into = tables
-        execute = _execute_on(connection)
+        execute = execute_on(connection)
         receipts = self._inbox.receive(execute, batches)
         accepted: list[tuple[Receipt, Notification]] = []
         for receipt, batch in zip(receipts, batches, strict=True):
@@ -635,7 +612,7 @@ class Views:
                 if name in tables and sources.intersection(view.sources)
             },
         )
-        with _together(connection) as execute:
+        with together(connection) as execute:
             for rows in folded:
                 rows.flush()
             inbox.save(execute, receipts)
@@ -736,7 +713,7 @@ class Views:
 
     def discard(self, row: Parked) -> None:
         """Give up a parked message for good. Raises ConcurrencyConflict if it is parked no longer."""
-        self._in_transaction(lambda connection, _: inbox.remove(_execute_on(connection), CONSUMER, row))
+        self._in_transaction(lambda connection, _: inbox.remove(execute_on(connection), CONSUMER, row))
 
     def _heal(self, row: Parked, connection: Connection, tables: Mapping[str, Table]) -> bool:
         reason = None if row.topic in VOCABULARY else "unknown event"
@@ -744,7 +721,7 @@ class Views:
             if reason is None and name in tables and row.topic in self.views[name].handlers:
                 origin = (row.source, row.partition)
                 reason = self._fold_one(connection, self.views[name], tables[name], origin, row.notification)
-        execute = _execute_on(connection)
+        execute = execute_on(connection)
         if reason is None:
             inbox.remove(execute, CONSUMER, row)
         elif reason != row.reason:
@@ -882,7 +859,7 @@ class Building:
         """Fold everything up to the marks of the live views, a batch a transaction; how many facts that were."""
         before = self.passed
         with transaction() as connection:
-            execute = _execute_on(connection)
+            execute = execute_on(connection)
             marks = inbox.positions(execute, CONSUMER)
             waiting = {
                 (row.source, row.aggregate_id)
@@ -931,7 +908,7 @@ class Building:
 
     def complete(self, connection: Connection) -> None:
         """Raises LogIncomplete if not everything up to the marks was there, here or for the live views."""
-        execute = _execute_on(connection)
+        execute = execute_on(connection)
         missing = [hole for hole in inbox.holes(execute, CONSUMER) if hole[0] in self._replays]
         missing += [
             (*here, *hole) for here, receipt in self._receipts.items() for hole in receipt.holes.items()
@@ -953,7 +930,7 @@ class Building:
 
     def hand_over(self, connection: Connection) -> None:
         """What these views could not fold takes the place of what the old ones could not."""
-        execute = _execute_on(connection)
+        execute = execute_on(connection)
         for one in self._views:
             execute("DELETE FROM inbox_parked WHERE consumer=? AND handler=?", (CONSUMER, one.view.name))
         for row in self._parked():
@@ -983,58 +960,3 @@ def _compare(connection: Connection, view: View, live: Table, beside: Table) -> 
     for id in sorted(one.keys() | other.keys()):  # noqa: A001
         if one.get(id) != other.get(id):
             yield Difference(view.name, id, one.get(id), other.get(id))
-
-
-def _driver_of(connection: Connection) -> Any:
-    return connection.connection.driver_connection
-
-
-def _execute_on(connection: Connection) -> inbox.Execute:
-    """The connection as the inbox uses it."""
-    if connection.dialect.name == "postgresql":
-        return postgres.execute_on(_driver_of(connection))
-
-    def execute(statement: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        result = connection.exec_driver_sql(statement, tuple(parameters))
-        return result.all() if result.returns_rows else []
-
-    return execute
-
-
-@contextmanager
-def _together(connection: Connection) -> Iterator[inbox.Execute]:
-    """What is said in here is said together, as far as the database knows that: see postgres.together."""
-    with (
-        postgres.together(_driver_of(connection))
-        if connection.dialect.name == "postgresql"
-        else nullcontext()
-    ):
-        yield _execute_on(connection)
-
-
-PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
-"""Of a read models' file: what is lost of it is folded again."""
-
-
-def engine(url: str, patience: float, pool_size: int, lasting: Sequence[str] = ()) -> Engine:
-    """SQLAlchemy over a PostgreSQL database or a SQLite file, which a connection with the option ``writes`` locks.
-
-    ``lasting``: the pragmas of a file that is not read models; on PostgreSQL, too, a commit then waits for the disk.
-    """
-    if url.startswith("postgresql:"):
-        return postgres.engine(url, patience, pool_size, lasting=bool(lasting))
-    opened = create_engine(url, json_deserializer=msgspec.json.decode)
-
-    @event.listens_for(opened, "connect")
-    def _connect(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
-        for pragma in (*(lasting or PRAGMAS), "busy_timeout=10000"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(opened, "begin")
-    def _begin(connection: Connection) -> None:
-        # A writer that reads its mark first must hold the write lock from the start (architecture.md, 11).
-        writes = connection.get_execution_options().get("writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return opened

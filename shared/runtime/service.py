@@ -18,14 +18,14 @@ from shared.application.application import Application, UseCase
 from shared.application.result import CommandResult
 from shared.audit.api import proof_blueprint
 from shared.audit.seal import Sealer
+from shared.database.postgres import PATIENCE, connect
+from shared.database.unavailable import UNAVAILABLE
 from shared.domain.aggregate import CommandContext
 from shared.domain.clock import Clock
 from shared.events.base import Actor
 from shared.log import postgres, sqlite
 from shared.log.codec import WireMapper
-from shared.log.postgres import PATIENCE
 from shared.log.recorder import LogRecorder
-from shared.log.unavailable import UNAVAILABLE
 from shared.log.upgrade import upgrade_files
 from shared.messaging.handlers import sources_of
 from shared.messaging.inbox import Batch, Parked
@@ -362,7 +362,7 @@ def migrate(service: Service, config: Config, clock: Clock) -> str:
     Raises UNAVAILABLE.
     """
     url = config.database_of(service.name)
-    with postgres.connect(url, MIGRATION_PATIENCE, autocommit=True) as connection:
+    with connect(url, MIGRATION_PATIENCE, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
         connection.execute("CREATE TABLE IF NOT EXISTS duban_schema (version INTEGER PRIMARY KEY)")
         before = connection.execute("SELECT max(version) FROM duban_schema").fetchone()[0]  # type: ignore[index]

@@ -22,12 +22,12 @@ from services.enterprise.domain.credit_code import check_digit
 from services.suite import SUITE
 from shared.audit import export, tree
 from shared.audit.evidence import evidence_of
-from shared.audit.merkle import LeafRow
 from shared.audit.seal import origin_of, seal_now
 from shared.audit.verification import verify
 from shared.domain.clock import SteppedClock
 from shared.events.audit import PersonErased
 from shared.events.enterprise import EnterpriseRegistered
+from shared.log.recorder import LeafRow
 from shared.personal_data.keystore import NOT_HERE
 from shared.process.config import Config
 from shared.testing import Opened, StoppedClock, as_id, shanghai

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from services.cli.main import main
 from services.suite import SUITE
-from shared.log.postgres import DatabaseUnavailable
+from shared.database.unavailable import DatabaseUnavailable
 from shared.personal_data.keystore import (
     DAMAGED,
     FINGERPRINTS,

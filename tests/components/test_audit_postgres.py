@@ -18,7 +18,7 @@ from services.suite import SUITE
 from shared.audit import merkle, proofs, seal
 from shared.audit.checkpoint import Checkpoint, Note, Shown
 from shared.audit.places import Outside, folder_of
-from shared.log.unavailable import UNAVAILABLE, BrokerUnavailable
+from shared.database.unavailable import UNAVAILABLE, BrokerUnavailable
 from shared.messaging.transport.kafka import (
     apply_topics,
     checkpoints_topic_of,

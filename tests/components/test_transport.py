@@ -23,9 +23,9 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from deploy.stack import Broker, Postgres, free_port, password_of
 from services.notify.reactions import NotifyReactions
 from services.supervision.reactions import SupervisionReactions
+from shared.database.unavailable import BrokerUnavailable
 from shared.domain.aggregate import stable_id
 from shared.events import enterprise
-from shared.log.unavailable import BrokerUnavailable
 from shared.messaging.inbox import Batch, Position
 from shared.messaging.relay import republish, sent_before
 from shared.messaging.transport import kafka

@@ -23,14 +23,16 @@ from eventsourcing.persistence import Notification
 from sqlalchemy import Connection
 
 from shared.application.application import Application
+from shared.database.engine import execute_on as _execute_on
+from shared.database.execute import Execute
 from shared.domain.aggregate import Aggregate
 from shared.events.base import VOCABULARY, Message
 from shared.log.recorder import First
 from shared.messaging import inbox
-from shared.messaging.inbox import Execute, Receipt
+from shared.messaging.inbox import Receipt
 from shared.messaging.reactions import Reactions
 from shared.messaging.transport.kafka import KafkaPublisher
-from shared.readmodels.views import Folding, Rows, View, Views, _execute_on
+from shared.readmodels.views import Folding, Rows, View, Views
 from shared.runtime.roles import main
 from shared.runtime.service import Service
 

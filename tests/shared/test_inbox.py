@@ -10,6 +10,7 @@ from eventsourcing.persistence import Notification
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.log.schema import inbox_tables
 from shared.messaging import inbox
 from shared.messaging.inbox import Batch, ConcurrencyConflict, Inbox, Receipt, parked, portions, reached, save
 from shared.testing import shanghai
@@ -23,7 +24,7 @@ class Database:
 
     def __init__(self) -> None:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        for statement in inbox.tables("BLOB"):
+        for statement in inbox_tables("BLOB"):
             self.connection.execute(statement)
         self.inbox = Inbox("test")
 

@@ -7,10 +7,11 @@ from sqlalchemy import Boolean, Column, ColumnElement, Integer, String, Table, T
 
 from services.enterprise.views.whistles import in_hands, visible
 from shared.application.application import NoSuchThing
+from shared.database.columns import MomentColumn
 from shared.events import enterprise
 from shared.events.base import Message
 from shared.personal_data.keystore import KeyStore
-from shared.readmodels.views import MomentColumn, Row, Rows, View
+from shared.readmodels.views import Row, Rows, View
 from shared.runtime.service import application
 from shared.web.auth import Identity, Role
 from shared.web.http import context

@@ -23,10 +23,11 @@ from sqlalchemy import (
 from services.enterprise.domain.clocks import clocks_of
 from services.enterprise.domain.rates import Moment, Record
 from shared.application.application import NoSuchThing
+from shared.database.columns import MomentColumn
 from shared.events import enterprise
 from shared.events.base import Fact, Message
 from shared.readmodels.reference import Reference
-from shared.readmodels.views import MomentColumn, Row, Rows, View, Views
+from shared.readmodels.views import Row, Rows, View, Views
 from shared.rulebook import Rulebook
 from shared.web.auth import Identity, Role
 from shared.web.http import context

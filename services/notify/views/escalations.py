@@ -4,9 +4,10 @@ from typing import Any
 
 from sqlalchemy import Column, Integer, String, Text
 
+from shared.database.columns import MomentColumn
 from shared.events import notify
 from shared.events.base import Message
-from shared.readmodels.views import MomentColumn, Rows, View
+from shared.readmodels.views import Rows, View
 from shared.web.lists import concerned, concerned_too
 
 

@@ -18,9 +18,10 @@ from sqlalchemy import (
     select,
 )
 
+from shared.database.columns import MomentColumn
 from shared.events import notify
 from shared.events.base import Message
-from shared.readmodels.views import MomentColumn, Rows, View, Views
+from shared.readmodels.views import Rows, View, Views
 from shared.web.lists import concerned
 
 

@@ -4,10 +4,11 @@ from typing import Any
 
 from sqlalchemy import JSON, Boolean, Column, Date, Integer, String
 
+from shared.database.columns import MomentColumn
 from shared.domain.clock import local_day
 from shared.events import supervision
 from shared.events.base import Message
-from shared.readmodels.views import MomentColumn, Rows, View
+from shared.readmodels.views import Rows, View
 from shared.web.lists import concerned, concerned_too
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 from sqlalchemy import JSON, Boolean, Column, ColumnElement, Date, Integer, String, Table, Text, select
 
+from shared.database.columns import MomentColumn
 from shared.events import supervision
 from shared.events.base import Message
-from shared.readmodels.views import MomentColumn, Row, Rows, View
+from shared.readmodels.views import Row, Rows, View
 from shared.web.auth import Role
 from shared.web.http import context
 from shared.web.lists import concerned, many, one, reading

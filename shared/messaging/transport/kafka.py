@@ -37,8 +37,8 @@ from kafka.errors import KafkaError, SecurityDisabledError, TopicAlreadyExistsEr
 from kafka.net.compat import KafkaNetClient
 from kafka.partitioner import murmur2
 
+from shared.database.unavailable import BrokerUnavailable
 from shared.events.base import message_id
-from shared.log.unavailable import BrokerUnavailable
 from shared.messaging.inbox import Batch, Position
 from shared.messaging.transport import PositionOf
 from shared.process import logs

@@ -1,10 +1,12 @@
 """What a database or a broker that is away raises: nobody's fault, waited out by workers, answered with 503."""
 
 import psycopg
-from eventsourcing.persistence import InterfaceError, OperationalError
+from eventsourcing.persistence import InterfaceError, OperationalError, PersistenceError
 from sqlalchemy import exc as sql
 
-from shared.log.postgres import DatabaseUnavailable
+
+class DatabaseUnavailable(PersistenceError):
+    """The database cannot be reached. Not one of the errors that the library tries again ten times."""
 
 
 class BrokerUnavailable(Exception):
