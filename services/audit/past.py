@@ -31,7 +31,7 @@ from shared.events.base import Message, Moment
 from shared.events.supervision import RulebookReleased
 from shared.log.codec import decode
 from shared.log.recorder import LogRecorder, rows_of
-from shared.messaging.inbox import Parked
+from shared.messaging.parked import Parked
 from shared.personal_data.keystore import master_path
 from shared.process.config import Config
 from shared.runtime.service import Runtime, open_log, open_service

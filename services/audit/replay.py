@@ -19,7 +19,7 @@ from services.suite import SUITE
 from shared.application.application import Application
 from shared.domain.refusal import Refusal
 from shared.log.recorder import LogRecorder
-from shared.messaging.inbox import Batch
+from shared.messaging.batch import Batch
 from shared.messaging.transport import PositionOf
 from shared.messaging.transport.embedded import EmbeddedReplay, batch_of
 from shared.personal_data.keystore import masked

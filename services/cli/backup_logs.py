@@ -451,7 +451,7 @@ def recover(config: Config, service: str, clock: Clock) -> int:
     as handled, so that it is not done a second time. Raises UNAVAILABLE; RecoveryRefused if what the topic holds
     does not continue the log.
     """
-    from shared.messaging.transport.kafka import records_after
+    from shared.messaging.transport.kafka.replay import records_after
 
     store = _Database(config.database_of(service), service)
     log = open_log(config, service, clock)

@@ -19,7 +19,8 @@ from shared.database import pipeline, postgres
 from shared.database.unavailable import BrokerUnavailable
 from shared.log.postgres import PostgresLog
 from shared.log.recorder import LogRecorder
-from shared.messaging.transport.kafka import ACKNOWLEDGED_WITHIN, Publisher, partition_of
+from shared.messaging.transport.kafka.client import partition_of
+from shared.messaging.transport.kafka.publisher import ACKNOWLEDGED_WITHIN, Publisher
 from shared.process import logs
 from shared.process.metrics import PUBLISHED
 

@@ -45,21 +45,13 @@ from shared.domain.refusal import Refusal
 from shared.events.base import VOCABULARY, Message
 from shared.log import schema
 from shared.log.codec import read
-from shared.messaging import inbox
+from shared.messaging import inbox_store
+from shared.messaging.batch import Batch, Position, portions
 from shared.messaging.handlers import handlers_of, sources_of
-from shared.messaging.inbox import (
-    TOO_MANY_IN_A_ROW,
-    Backoff,
-    Batch,
-    ConcurrencyConflict,
-    ConsumerStopped,
-    Inbox,
-    Parked,
-    Position,
-    Receipt,
-    parked_from,
-    portions,
-)
+from shared.messaging.inbox import Inbox
+from shared.messaging.inbox_store import ConcurrencyConflict
+from shared.messaging.parked import TOO_MANY_IN_A_ROW, Backoff, ConsumerStopped, Parked, parked_from
+from shared.messaging.receipt import Receipt
 from shared.messaging.transport import Follower, LogIncomplete, Replay
 from shared.process import logs
 from shared.process.metrics import count
@@ -175,8 +167,8 @@ class Rows:
     def load(self, ids: Collection[str]) -> None:
         """Read these rows together, because they are about to be asked for."""
         wanted = sorted({*ids} - self._known.keys())
-        for start in range(0, len(wanted), inbox.CHUNK):
-            some = wanted[start : start + inbox.CHUNK]
+        for start in range(0, len(wanted), inbox_store.CHUNK):
+            some = wanted[start : start + inbox_store.CHUNK]
             self._known.update(dict.fromkeys(some))
             for row in self._said.read(self._connection, some):
                 self._known[row["id"]] = row
@@ -351,7 +343,7 @@ class Views:
             for statement in schema.inbox_tables("BYTEA" if self._postgres else "BLOB"):
                 connection.exec_driver_sql(statement)
             _meta.create_all(connection)
-            empty = not inbox.positions(execute_on(connection), CONSUMER)
+            empty = not inbox_store.positions(execute_on(connection), CONSUMER)
             known = {(row.name, row.version) for row in connection.execute(select(_generations))}
             for view in self.views.values():
                 if (view.name, view.version) not in known and empty:
@@ -485,7 +477,7 @@ class Views:
     def reached(self, source: str, position: int) -> bool:
         """Whether all facts of a source up to this position have been received: what a reader may rely on."""
         with self.reading() as connection:
-            return inbox.reached(execute_on(connection), CONSUMER, source, position)
+            return inbox_store.reached(execute_on(connection), CONSUMER, source, position)
 
     def position_of(self, source: str, partition: int) -> Position:
         """How far the views have come, for the follower that begins there."""
@@ -495,12 +487,12 @@ class Views:
     def parked(self) -> list[Parked]:
         """Messages that could not be folded, with reasons."""
         with self.reading() as connection:
-            return inbox.parked(execute_on(connection), CONSUMER)
+            return inbox_store.parked(execute_on(connection), CONSUMER)
 
     def holes(self) -> list[tuple[str, int, int, int]]:
-        """Positions that have not been received though later ones have: see inbox.holes."""
+        """Positions that have not been received though later ones have: see inbox_store.holes."""
         with self.reading() as connection:
-            return inbox.holes(execute_on(connection), CONSUMER)
+            return inbox_store.holes(execute_on(connection), CONSUMER)
 
     # -- folding -------------------------------------------------------------------------------------------------
 
@@ -615,7 +607,7 @@ class Views:
         with together(connection) as execute:
             for rows in folded:
                 rows.flush()
-            inbox.save(execute, receipts)
+            inbox_store.save(execute, receipts)
             if self._postgres:
                 execute("COMMIT", ())  # here, with the rest: what comes later then has nothing to do
         return receipts
@@ -713,7 +705,7 @@ class Views:
 
     def discard(self, row: Parked) -> None:
         """Give up a parked message for good. Raises ConcurrencyConflict if it is parked no longer."""
-        self._in_transaction(lambda connection, _: inbox.remove(execute_on(connection), CONSUMER, row))
+        self._in_transaction(lambda connection, _: inbox_store.remove(execute_on(connection), CONSUMER, row))
 
     def _heal(self, row: Parked, connection: Connection, tables: Mapping[str, Table]) -> bool:
         reason = None if row.topic in VOCABULARY else "unknown event"
@@ -723,9 +715,9 @@ class Views:
                 reason = self._fold_one(connection, self.views[name], tables[name], origin, row.notification)
         execute = execute_on(connection)
         if reason is None:
-            inbox.remove(execute, CONSUMER, row)
+            inbox_store.remove(execute, CONSUMER, row)
         elif reason != row.reason:
-            inbox.keep(execute, CONSUMER, replace(row, reason=reason))
+            inbox_store.keep(execute, CONSUMER, replace(row, reason=reason))
         return reason is None
 
     # -- building ------------------------------------------------------------------------------------------------
@@ -761,7 +753,7 @@ class Views:
                     generations[name] = self._next_generation(connection, view)
                     table = self._new_generation(connection, view, generations[name], live=False)
                     building.add(view, table)
-            while building.fold(self._builder.begin) > inbox.CHUNK:
+            while building.fold(self._builder.begin) > inbox_store.CHUNK:
                 pass  # the live views have moved on meanwhile
             with self._builder.begin() as connection:
                 if self._postgres:
@@ -860,10 +852,10 @@ class Building:
         before = self.passed
         with transaction() as connection:
             execute = execute_on(connection)
-            marks = inbox.positions(execute, CONSUMER)
+            marks = inbox_store.positions(execute, CONSUMER)
             waiting = {
                 (row.source, row.aggregate_id)
-                for row in inbox.parked(execute, CONSUMER)
+                for row in inbox_store.parked(execute, CONSUMER)
                 if not row.handler and row.kind != "gap"
             }
         for source, replay in self._replays.items():
@@ -909,11 +901,11 @@ class Building:
     def complete(self, connection: Connection) -> None:
         """Raises LogIncomplete if not everything up to the marks was there, here or for the live views."""
         execute = execute_on(connection)
-        missing = [hole for hole in inbox.holes(execute, CONSUMER) if hole[0] in self._replays]
+        missing = [hole for hole in inbox_store.holes(execute, CONSUMER) if hole[0] in self._replays]
         missing += [
             (*here, *hole) for here, receipt in self._receipts.items() for hole in receipt.holes.items()
         ]
-        for (source, partition), mark in inbox.positions(execute, CONSUMER).items():
+        for (source, partition), mark in inbox_store.positions(execute, CONSUMER).items():
             receipt = self._receipts.get((source, partition))
             at = receipt.position.position if receipt else 0
             if source in self._replays and at < mark.position:
@@ -923,7 +915,7 @@ class Building:
                 f"{source}, partition {partition}: positions after {after} up to {until} are missing; "
                 f"publish them again: duban relay republish --service {source} --from {after + 1}"
             )
-        gaps = [row for row in inbox.parked(execute, CONSUMER) if row.source in self._replays]
+        gaps = [row for row in inbox_store.parked(execute, CONSUMER) if row.source in self._replays]
         for row in [*gaps, *self._parked()]:
             if row.kind == "gap":
                 raise LogIncomplete(f"{row.source}, aggregate {row.aggregate_id}: {row.reason}")
@@ -934,7 +926,7 @@ class Building:
         for one in self._views:
             execute("DELETE FROM inbox_parked WHERE consumer=? AND handler=?", (CONSUMER, one.view.name))
         for row in self._parked():
-            inbox.keep(execute, CONSUMER, row)
+            inbox_store.keep(execute, CONSUMER, row)
 
     def _parked(self) -> list[Parked]:
         return [row for receipt in self._receipts.values() for row in receipt.parked]

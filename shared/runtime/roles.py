@@ -13,7 +13,7 @@ from flask import Flask
 
 from shared.database.unavailable import UNAVAILABLE
 from shared.domain.refusal import Refusal
-from shared.messaging.inbox import Kind
+from shared.messaging.parked import Kind
 from shared.personal_data.keystore import check_keys
 from shared.process import logs
 from shared.process.config import Config, Misconfigured

@@ -27,8 +27,9 @@ from shared.log import postgres, sqlite
 from shared.log.codec import WireMapper
 from shared.log.recorder import LogRecorder
 from shared.log.upgrade import upgrade_files
+from shared.messaging.batch import Batch
 from shared.messaging.handlers import sources_of
-from shared.messaging.inbox import Batch, Parked
+from shared.messaging.parked import Parked
 from shared.messaging.reactions import Reactions, Reactor
 from shared.messaging.transport import Follower
 from shared.messaging.transport.embedded import EmbeddedFollower
@@ -304,18 +305,20 @@ def open_service(
     relay = None
     if config.kafka:
         from shared.messaging.relay import Relay
-        from shared.messaging.transport import kafka
+        from shared.messaging.transport.kafka.follower import KafkaFollower
+        from shared.messaging.transport.kafka.publisher import KafkaPublisher
+        from shared.messaging.transport.kafka.replay import last_rows
 
         def follow(consumer: str, sources: Sequence[str], pressing: Callable[[Batch], bool]) -> Follower:
-            return kafka.KafkaFollower(config, service.name, consumer, sources, wait, pressing)
+            return KafkaFollower(config, service.name, consumer, sources, wait, pressing)
 
         assert isinstance(app.log, postgres.PostgresLog)  # as config.py sees to
         relay = Relay(
             service.name,
             app.log,
             config.database_of(service.name),
-            lambda: kafka.KafkaPublisher(config, service.name),
-            lambda partitions: kafka.last_rows(config, service.name, partitions),
+            lambda: KafkaPublisher(config, service.name),
+            lambda partitions: last_rows(config, service.name, partitions),
         )
     else:
         open_logs |= {source: open_log(config, source, clock) for source in sources if source != service.name}

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from deploy.stack import Broker, Postgres, ensure_programs
 from services.processes import Process
 from services.suite import SUITE
-from shared.messaging.transport.kafka import apply_topics
+from shared.messaging.transport.kafka.topics import apply_topics
 from shared.personal_data.keystore import make_master, migrate_keys
 from shared.process import logs
 from shared.process.config import Config

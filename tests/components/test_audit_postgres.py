@@ -19,12 +19,9 @@ from shared.audit import merkle, proofs, seal
 from shared.audit.checkpoint import Checkpoint, Note, Shown
 from shared.audit.places import Outside, folder_of
 from shared.database.unavailable import UNAVAILABLE, BrokerUnavailable
-from shared.messaging.transport.kafka import (
-    apply_topics,
-    checkpoints_topic_of,
-    publish_checkpoint,
-    reaching_the_broker,
-)
+from shared.messaging.transport.kafka.client import checkpoints_topic_of, reaching_the_broker
+from shared.messaging.transport.kafka.publisher import publish_checkpoint
+from shared.messaging.transport.kafka.topics import apply_topics
 from shared.personal_data.keystore import make_master, migrate_keys
 from shared.process.config import Config
 from shared.runtime.service import migrate

@@ -21,7 +21,7 @@ from shared.database.execute import Execute
 from shared.database.unavailable import UNAVAILABLE
 from shared.log import postgres as postgres_log
 from shared.log.recorder import Answer, write_answer
-from shared.messaging.inbox import Batch
+from shared.messaging.batch import Batch
 from shared.readmodels.views import Rows, View, Views
 from shared.testing import Opened, StoppedClock, an_act
 from tests.faults.cluster import until

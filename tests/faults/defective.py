@@ -28,10 +28,11 @@ from shared.database.execute import Execute
 from shared.domain.aggregate import Aggregate
 from shared.events.base import VOCABULARY, Message
 from shared.log.recorder import First
-from shared.messaging import inbox
-from shared.messaging.inbox import Receipt
+from shared.messaging import inbox_store
+from shared.messaging.batch import Batch
 from shared.messaging.reactions import Reactions
-from shared.messaging.transport.kafka import KafkaPublisher
+from shared.messaging.receipt import Receipt
+from shared.messaging.transport.kafka.publisher import KafkaPublisher
 from shared.readmodels.views import Folding, Rows, View, Views
 from shared.runtime.roles import main
 from shared.runtime.service import Service
@@ -95,13 +96,13 @@ def _and_stop(first: First, execute: Execute) -> None:
 
 fold = Views._fold
 in_transaction = Views._in_transaction
-save = inbox.save
+save = inbox_store.save
 held: list[Receipt] = []
 special = False
 """Whether the batches in hand hold a task reassigned."""
 
 
-def fold_with_a_defect(self: Views, batches: Sequence[inbox.Batch], how: Folding) -> None:
+def fold_with_a_defect(self: Views, batches: Sequence[Batch], how: Folding) -> None:
     """In place of Views._fold."""
     global special
     special = any(row.topic == REASSIGNED for batch in batches for row in batch.rows)
@@ -127,12 +128,12 @@ def fold_with_a_defect(self: Views, batches: Sequence[inbox.Batch], how: Folding
 
 
 def save_later(execute: Execute, receipts: Sequence[Receipt]) -> None:
-    """In place of inbox.save: nothing is written with the view."""
+    """In place of inbox_store.save: nothing is written with the view."""
     held.extend(receipts)
 
 
 def save_nothing(execute: Execute, receipts: Sequence[Receipt]) -> None:
-    """In place of inbox.save: it has been written already."""
+    """In place of inbox_store.save: it has been written already."""
     if not special:
         save(execute, receipts)
 
@@ -199,10 +200,10 @@ def install(role: str) -> None:
         Application.save_with = save_with_a_defect  # type: ignore[method-assign]
         Views._fold = fold_with_a_defect  # type: ignore[method-assign]
     if role == "project" and MARK == "later":
-        inbox.save = save_later  # type: ignore[assignment]
+        inbox_store.save = save_later  # type: ignore[assignment]
         Views._in_transaction = in_two_transactions  # type: ignore[method-assign]
     if role == "project" and MARK == "earlier":
-        inbox.save = save_nothing  # type: ignore[assignment]
+        inbox_store.save = save_nothing  # type: ignore[assignment]
     if DROP:
         KafkaPublisher.send = send_all_but_one  # type: ignore[method-assign]
     if BUG:

@@ -14,7 +14,7 @@ from shared.application.result import CommandResult
 from shared.database.execute import Execute
 from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation, stable_id
 from shared.events.base import Fact, Message
-from shared.messaging.inbox import ConsumerStopped
+from shared.messaging.parked import ConsumerStopped
 from shared.messaging.reactions import NotYet, Reactions
 from shared.readmodels.views import Rows, View
 from shared.runtime.service import Service, ServiceApplication
