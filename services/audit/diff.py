@@ -16,7 +16,7 @@ from shared.events import supervision
 from shared.events.base import Message
 from shared.personal_data.keystore import MASKED, KeyStore
 from shared.readmodels.reference import REFERENCE_VIEWS
-from shared.readmodels.views import View
+from shared.readmodels.view import View
 from shared.web.auth import Role
 from shared.web.lists import ALL_SEEING
 

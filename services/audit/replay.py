@@ -24,7 +24,8 @@ from shared.messaging.transport import PositionOf
 from shared.messaging.transport.embedded import EmbeddedReplay, batch_of
 from shared.personal_data.keystore import masked
 from shared.process.config import Config
-from shared.readmodels.views import CONSUMER, Views
+from shared.readmodels.store import CONSUMER
+from shared.readmodels.views import Views
 from shared.runtime.service import Service, open_service
 
 COMMAND_PATIENCE = 300.0

@@ -23,7 +23,7 @@ from shared.database import postgres
 from shared.domain.clock import Clock
 from shared.domain.refusal import Refusal
 from shared.process.config import Config
-from shared.readmodels import views
+from shared.readmodels.store import CONSUMER
 from shared.runtime.service import SCHEMA_VERSION, SERVICES, open_log
 
 MANIFEST = "backup.json"
@@ -71,7 +71,7 @@ class LogNotEmpty(Refusal):
 
 def _which(columns: Sequence[str]) -> str:
     """Of an inbox the reactions' part: the read models begin from nothing."""
-    return f" WHERE consumer<>'{views.CONSUMER}'" if "consumer" in columns else ""
+    return f" WHERE consumer<>'{CONSUMER}'" if "consumer" in columns else ""
 
 
 class _Store(Protocol):

@@ -37,7 +37,8 @@ from shared.personal_data.keystore import KeyStore
 from shared.process import logs
 from shared.process.config import Config
 from shared.readmodels.reference import Reference
-from shared.readmodels.views import View, Views
+from shared.readmodels.view import View
+from shared.readmodels.views import Views
 from shared.rulebook import Rulebook, load_rulebook
 from shared.runtime.worker import Step
 from shared.web.app import create_app

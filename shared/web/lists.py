@@ -11,7 +11,8 @@ from flask import current_app, g
 from sqlalchemy import Column, ColumnElement, Connection, Select, Table, and_, false, or_, select, true
 
 from shared.application.application import NoSuchThing
-from shared.readmodels.views import Row, Views
+from shared.readmodels.rows import Row
+from shared.readmodels.views import Views
 from shared.web.auth import Identity, Role
 from shared.web.http import page, wait_for_positions, wanted_positions
 

@@ -22,7 +22,9 @@ from shared.database.unavailable import UNAVAILABLE
 from shared.log import postgres as postgres_log
 from shared.log.recorder import Answer, write_answer
 from shared.messaging.batch import Batch
-from shared.readmodels.views import Rows, View, Views
+from shared.readmodels.rows import Rows
+from shared.readmodels.view import View
+from shared.readmodels.views import Views
 from shared.testing import Opened, StoppedClock, an_act
 from tests.faults.cluster import until
 from tests.shared import test_mechanism as mechanism

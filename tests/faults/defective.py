@@ -23,7 +23,7 @@ from eventsourcing.persistence import Notification
 from sqlalchemy import Connection
 
 from shared.application.application import Application
-from shared.database.engine import execute_on as _execute_on
+from shared.database.engine import execute_on
 from shared.database.execute import Execute
 from shared.domain.aggregate import Aggregate
 from shared.events.base import VOCABULARY, Message
@@ -33,7 +33,9 @@ from shared.messaging.batch import Batch
 from shared.messaging.reactions import Reactions
 from shared.messaging.receipt import Receipt
 from shared.messaging.transport.kafka.publisher import KafkaPublisher
-from shared.readmodels.views import Folding, Rows, View, Views
+from shared.readmodels.projector import Folding, Projector
+from shared.readmodels.rows import Rows
+from shared.readmodels.view import View
 from shared.runtime.roles import main
 from shared.runtime.service import Service
 
@@ -94,16 +96,16 @@ def _and_stop(first: First, execute: Execute) -> None:
 
 # --- views -----------------------------------------------------------------------------------------------
 
-fold = Views._fold
-in_transaction = Views._in_transaction
+fold = Projector._fold
+in_transaction = Projector.in_transaction
 save = inbox_store.save
 held: list[Receipt] = []
 special = False
 """Whether the batches in hand hold a task reassigned."""
 
 
-def fold_with_a_defect(self: Views, batches: Sequence[Batch], how: Folding) -> None:
-    """In place of Views._fold."""
+def fold_with_a_defect(self: Projector, batches: Sequence[Batch], how: Folding) -> None:
+    """In place of Projector._fold."""
     global special
     special = any(row.topic == REASSIGNED for batch in batches for row in batch.rows)
 
@@ -111,8 +113,8 @@ def fold_with_a_defect(self: Views, batches: Sequence[Batch], how: Folding) -> N
         connection: Connection, accepted: Sequence[tuple[Receipt, Notification]], tables: Any
     ) -> list[Rows]:
         if special and MARK == "earlier":
-            with self._builder.begin() as before:
-                save(_execute_on(before), [receipt for receipt, _ in accepted])
+            with self._store.writer.begin() as before:
+                save(execute_on(before), [receipt for receipt, _ in accepted])
             die()
         folded = how(connection, accepted, tables)
         if special and MARK is None:
@@ -138,15 +140,15 @@ def save_nothing(execute: Execute, receipts: Sequence[Receipt]) -> None:
         save(execute, receipts)
 
 
-def in_two_transactions(self: Views, work: Callable[..., Any], *tries: int) -> Any:
-    """In place of Views._in_transaction."""
+def in_two_transactions(self: Projector, work: Callable[..., Any], *tries: int) -> Any:
+    """In place of Projector.in_transaction."""
     held.clear()
     result = in_transaction(self, work, *tries)
     if held:
         if special:
             die()
-        with self._builder.begin() as connection:
-            save(_execute_on(connection), held)
+        with self._store.writer.begin() as connection:
+            save(execute_on(connection), held)
     return result
 
 
@@ -198,10 +200,10 @@ def install(role: str) -> None:
     """Put the defects that the environment names in place of the engine's own."""
     if MARK or DIE or STOP:
         Application.save_with = save_with_a_defect  # type: ignore[method-assign]
-        Views._fold = fold_with_a_defect  # type: ignore[method-assign]
+        Projector._fold = fold_with_a_defect  # type: ignore[method-assign]
     if role == "project" and MARK == "later":
         inbox_store.save = save_later  # type: ignore[assignment]
-        Views._in_transaction = in_two_transactions  # type: ignore[method-assign]
+        Projector.in_transaction = in_two_transactions  # type: ignore[method-assign]
     if role == "project" and MARK == "earlier":
         inbox_store.save = save_nothing  # type: ignore[assignment]
     if DROP:

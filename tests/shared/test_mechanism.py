@@ -16,7 +16,8 @@ from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation,
 from shared.events.base import Fact, Message
 from shared.messaging.parked import ConsumerStopped
 from shared.messaging.reactions import NotYet, Reactions
-from shared.readmodels.views import Rows, View
+from shared.readmodels.rows import Rows
+from shared.readmodels.view import View
 from shared.runtime.service import Service, ServiceApplication
 from shared.testing import Opened, StoppedClock, an_act, shanghai
 

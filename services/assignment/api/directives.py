@@ -15,7 +15,7 @@ from services.assignment.api.common import (
     done,
 )
 from shared.events import assignment
-from shared.readmodels.views import Row
+from shared.readmodels.rows import Row
 from shared.runtime.service import application
 from shared.web.auth import Role, allow
 from shared.web.http import BaseSchema, CommandResultSchema, PageArgs, PageSchema, Sort, Text

@@ -21,7 +21,7 @@ from services.assignment.api.common import (
 from services.assignment.api.lists import TargetSchema
 from services.assignment.views.tasks import is_overdue, overdue
 from shared.domain.clock import local_day
-from shared.readmodels.views import Row
+from shared.readmodels.rows import Row
 from shared.runtime.service import application
 from shared.web.auth import Role, allow
 from shared.web.http import (

@@ -11,7 +11,7 @@ from services.assignment.api.common import EVERYBODY, LEADERS, OFFICES, Choice, 
 from shared.application.application import NoSuchThing
 from shared.events import assignment
 from shared.personal_data.keystore import KeyStore
-from shared.readmodels.views import Row
+from shared.readmodels.rows import Row
 from shared.runtime.service import application
 from shared.web.auth import Role, allow
 from shared.web.body import personal

@@ -8,7 +8,8 @@ from services.assignment.domain.directives import directive_state
 from shared.database.columns import MomentColumn
 from shared.events import assignment
 from shared.events.base import Message
-from shared.readmodels.views import Row, Rows, View
+from shared.readmodels.rows import Row, Rows
+from shared.readmodels.view import View
 from shared.web.lists import concerned
 
 

@@ -8,7 +8,8 @@ from sqlalchemy import Column, ColumnElement, Date, Integer, String, Table, Text
 from shared.application.application import NoSuchThing
 from shared.events import assignment
 from shared.events.base import Message
-from shared.readmodels.views import Row, Rows, View
+from shared.readmodels.rows import Row, Rows
+from shared.readmodels.view import View
 from shared.web.auth import Identity, Role
 from shared.web.http import context
 from shared.web.lists import concerned, many, may_see, reading

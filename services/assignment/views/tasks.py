@@ -24,7 +24,8 @@ from shared.database.columns import MomentColumn
 from shared.domain.clock import local_day
 from shared.events import assignment
 from shared.events.base import Fact, Message
-from shared.readmodels.views import Row, Rows, View
+from shared.readmodels.rows import Row, Rows
+from shared.readmodels.view import View
 from shared.web.lists import concerned
 
 

@@ -11,7 +11,8 @@ from shared.database.columns import MomentColumn
 from shared.events import enterprise
 from shared.events.base import Message
 from shared.personal_data.keystore import KeyStore
-from shared.readmodels.views import Row, Rows, View
+from shared.readmodels.rows import Row, Rows
+from shared.readmodels.view import View
 from shared.runtime.service import application
 from shared.web.auth import Identity, Role
 from shared.web.http import context

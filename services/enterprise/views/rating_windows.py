@@ -11,7 +11,9 @@ from shared.database.columns import MomentColumn
 from shared.domain.clock import close_of
 from shared.events import enterprise
 from shared.events.base import Message
-from shared.readmodels.views import Rows, View, Views
+from shared.readmodels.rows import Rows
+from shared.readmodels.view import View
+from shared.readmodels.views import Views
 
 
 class RatingWindowsView(View):

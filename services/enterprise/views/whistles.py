@@ -27,7 +27,9 @@ from shared.database.columns import MomentColumn
 from shared.events import enterprise
 from shared.events.base import Fact, Message
 from shared.readmodels.reference import Reference
-from shared.readmodels.views import Row, Rows, View, Views
+from shared.readmodels.rows import Row, Rows
+from shared.readmodels.view import View
+from shared.readmodels.views import Views
 from shared.rulebook import Rulebook
 from shared.web.auth import Identity, Role
 from shared.web.http import context

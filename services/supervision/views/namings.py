@@ -8,7 +8,8 @@ from sqlalchemy import JSON, Boolean, Column, ColumnElement, Date, Integer, Stri
 from shared.database.columns import MomentColumn
 from shared.events import supervision
 from shared.events.base import Message
-from shared.readmodels.views import Row, Rows, View
+from shared.readmodels.rows import Row, Rows
+from shared.readmodels.view import View
 from shared.web.auth import Role
 from shared.web.http import context
 from shared.web.lists import concerned, many, one, reading

@@ -11,7 +11,8 @@ from shared.application.application import NoSuchThing
 from shared.database.columns import MomentColumn
 from shared.events import supervision
 from shared.events.base import Message
-from shared.readmodels.views import Row, Rows, View
+from shared.readmodels.rows import Row, Rows
+from shared.readmodels.view import View
 from shared.web.lists import many, one
 
 
