@@ -14,7 +14,8 @@ from services.audit.replay import Stored, columns_that_differ, stored
 from services.audit.why import Facts, is_secret
 from shared.events import supervision
 from shared.events.base import Message
-from shared.personal_data.keystore import MASKED, KeyStore
+from shared.personal_data.encryption import MASKED
+from shared.personal_data.keystore import KeyStore
 from shared.readmodels.reference import REFERENCE_VIEWS
 from shared.readmodels.view import View
 from shared.web.auth import Role

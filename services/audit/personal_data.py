@@ -10,7 +10,9 @@ from services.cli.options import Data, config_of
 from shared.application.application import Application
 from shared.domain.clock import local_day
 from shared.events.base import Actor
-from shared.personal_data.keystore import KeyStore, erase, erase_again, make_master, rotate_master
+from shared.personal_data.erasure import erase, erase_again
+from shared.personal_data.keystore import KeyStore, rotate_master
+from shared.personal_data.master import make_master
 from shared.process.config import Config
 from shared.runtime.service import open_log
 
@@ -49,7 +51,7 @@ def erase_(data: Path | None, subject: str, ground: str, post: str | None) -> No
             if post is None
             else Actor(unit=post.partition("/")[0], post=post)
         )
-        keys = store.keys_of(subject)
+        keys = store.table.of(subject)
         present = dict.fromkeys(row.subject for row in keys if row.erased_at is None)
         for one in present or [keys[-1].subject if keys else subject]:
             click.echo(f"{one}: 已删除 erased（密钥 key {erase(app, store, by, one, ground)}）")
@@ -62,7 +64,7 @@ def list_(data: Path | None, subject: str) -> None:
     """列出 Whose data are kept under a post id or credit code, since when, what was erased when and why; no names."""
     config = config_of(data)
     with _opened(config, service_of(subject)) as (_, store):
-        for row in store.keys_of(subject):
+        for row in store.table.of(subject):
             line = f"{row.subject}: {local_day(row.created_at)} 登记 registered（密钥 key {row.generation}）"
             if row.erased_at is not None:
                 line += f"，{local_day(row.erased_at)} 已删除 erased：{row.ground}"

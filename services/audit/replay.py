@@ -22,7 +22,7 @@ from shared.log.recorder import LogRecorder
 from shared.messaging.batch import Batch
 from shared.messaging.transport import PositionOf
 from shared.messaging.transport.embedded import EmbeddedReplay, batch_of
-from shared.personal_data.keystore import masked
+from shared.personal_data.encryption import masked
 from shared.process.config import Config
 from shared.readmodels.store import CONSUMER
 from shared.readmodels.views import Views

@@ -36,7 +36,7 @@ from shared.events import supervision
 from shared.events.base import Actor
 from shared.log.codec import Unreadable, cloudevent, decode, personal_fields
 from shared.log.recorder import rows_of
-from shared.personal_data.keystore import MASKED
+from shared.personal_data.encryption import MASKED
 from shared.process import logs
 from shared.process.config import Config, Misconfigured
 from shared.readmodels.reference import calendar_of

@@ -28,7 +28,7 @@ from shared.domain.clock import SteppedClock
 from shared.events.audit import PersonErased
 from shared.events.enterprise import EnterpriseRegistered
 from shared.log.recorder import LeafRow
-from shared.personal_data.keystore import NOT_HERE
+from shared.personal_data.encryption import NOT_HERE
 from shared.process.config import Config
 from shared.testing import Opened, StoppedClock, as_id, shanghai
 from shared.web.auth import Identity, Role

@@ -22,7 +22,8 @@ from shared.database.unavailable import UNAVAILABLE, BrokerUnavailable
 from shared.messaging.transport.kafka.client import checkpoints_topic_of, reaching_the_broker
 from shared.messaging.transport.kafka.publisher import publish_checkpoint
 from shared.messaging.transport.kafka.topics import apply_topics
-from shared.personal_data.keystore import make_master, migrate_keys
+from shared.personal_data.keystore import migrate_keys
+from shared.personal_data.master import make_master
 from shared.process.config import Config
 from shared.runtime.service import migrate
 from shared.testing import StoppedClock
