@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from services.assignment.api.units import SEE_HOLDERS
 from services.audit.past import Cut
 from services.audit.questions import Questions
-from services.cli.backup_logs import back_up, restore
+from services.cli.backup import back_up, restore
 from services.cli.main import main
 from services.enterprise.domain.credit_code import check_digit
 from services.suite import SUITE

@@ -12,7 +12,7 @@ import pytest
 from deploy.stack import Postgres
 from services.audit.past import Cut
 from services.audit.questions import Questions
-from services.cli.backup_logs import back_up, restore
+from services.cli.backup import back_up, restore
 from services.suite import SUITE
 from shared.audit import export
 from shared.audit.evidence import evidence_of
