@@ -5,12 +5,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import msgspec
-from sqlalchemy import (
-    Connection,
-    Engine,
-    create_engine,
-    event,
-)
+from sqlalchemy import Connection, Engine, create_engine, event
 
 from shared.database import pipeline, postgres
 from shared.database.execute import Execute

@@ -16,9 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import msgspec
 import psycopg
 import psycopg_pool
-from eventsourcing.persistence import (
-    PersistenceError,
-)
+from eventsourcing.persistence import PersistenceError
 from psycopg import Connection
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy import exc as sql

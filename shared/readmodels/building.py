@@ -4,11 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from sqlalchemy import (
-    Connection,
-    Table,
-    select,
-)
+from sqlalchemy import Connection, Table, select
 from sqlalchemy.exc import OperationalError
 
 from shared.database.engine import execute_on

@@ -7,10 +7,7 @@ from typing import TypeVar
 
 import psycopg
 from eventsourcing.persistence import Notification
-from sqlalchemy import (
-    Connection,
-    Table,
-)
+from sqlalchemy import Connection, Table
 from sqlalchemy.exc import OperationalError
 
 from shared.database.engine import execute_on, together

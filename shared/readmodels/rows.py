@@ -3,10 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    Table,
-)
+from sqlalchemy import Connection, Table
 
 from shared.database.engine import driver_of
 from shared.messaging import inbox_store

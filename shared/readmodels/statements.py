@@ -7,14 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from psycopg.rows import dict_row
-from sqlalchemy import (
-    BindParameter,
-    Connection,
-    Table,
-    bindparam,
-    delete,
-    select,
-)
+from sqlalchemy import BindParameter, Connection, Table, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 

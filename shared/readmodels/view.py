@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from sqlalchemy import (
-    Column,
-)
+from sqlalchemy import Column
 
 from shared.events.base import Message
 from shared.messaging.handlers import handlers_of, sources_of

@@ -9,10 +9,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
-from sqlalchemy import (
-    Connection,
-    Table,
-)
+from sqlalchemy import Connection, Table
 
 from shared.database.engine import execute_on
 from shared.database.postgres import PATIENCE

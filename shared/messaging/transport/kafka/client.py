@@ -5,9 +5,7 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from kafka import (
-    TopicPartition,
-)
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
 from kafka.partitioner import murmur2

@@ -4,9 +4,7 @@ import hashlib
 from typing import Any, Protocol
 
 from eventsourcing.persistence import Notification
-from kafka import (
-    KafkaProducer,
-)
+from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from shared.database.unavailable import BrokerUnavailable

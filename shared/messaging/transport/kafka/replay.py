@@ -6,10 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from eventsourcing.persistence import Notification
-from kafka import (
-    KafkaConsumer,
-    TopicPartition,
-)
+from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from shared.messaging.batch import Batch

@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kafka import (
-    KafkaAdminClient,
-)
+from kafka import KafkaAdminClient
 from kafka.admin import (
     ACL,
     ACLOperation,
