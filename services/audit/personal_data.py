@@ -18,7 +18,7 @@ from shared.runtime.service import open_log
 
 HOLDERS = ("assignment", "enterprise")
 """The services whose events hold personal data: of posts' holders, of enterprises' contacts."""
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds that one wait for the key store's database may last."""
 
 
@@ -102,7 +102,7 @@ def rotate(data: Path | None, file: Path) -> None:
     """
     config = config_of(data)
     make_master(file)
-    store = KeyStore(config, config.make_clock(), patience=PATIENCE)
+    store = KeyStore(config, config.make_clock(), timeout=TIMEOUT)
     try:
         click.echo(f"{rotate_master(config, store, file)} 个密钥已重新封装 keys wrapped anew")
     finally:
@@ -114,7 +114,7 @@ def _opened(config: Config, service: str) -> Iterator[tuple[Application, KeyStor
     if not config.database and not (config.data / service / "events.sqlite").exists():
         raise click.ClickException(f"{config.data}: 没有事件日志 no event log there")
     clock = config.make_clock()
-    app, store = open_log(config, service, clock), KeyStore(config, clock, patience=PATIENCE)
+    app, store = open_log(config, service, clock), KeyStore(config, clock, timeout=TIMEOUT)
     try:
         yield app, store
     finally:

@@ -13,7 +13,7 @@ from shared.database import postgres
 from shared.process.config import Config
 from shared.readmodels.store import CONSUMER
 
-PATIENCE = 300.0
+TIMEOUT = 300.0
 """Seconds that one wait for a database, or for its writers to pause, may last."""
 CHUNK = 1000
 Row = tuple[Any, ...]
@@ -67,7 +67,7 @@ class File:
     @contextmanager
     def held(self) -> Iterator[None]:
         """See Store."""
-        with closing(sqlite3.connect(self._path, timeout=PATIENCE, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(self._path, timeout=TIMEOUT, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield
             connection.execute("ROLLBACK")
@@ -84,7 +84,7 @@ class File:
     @contextmanager
     def writing(self) -> Iterator["File"]:
         """See Store."""
-        with closing(sqlite3.connect(self._path, timeout=PATIENCE, isolation_level=None)) as self._connection:
+        with closing(sqlite3.connect(self._path, timeout=TIMEOUT, isolation_level=None)) as self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self
@@ -141,7 +141,7 @@ class Database:
         self._url, self._events = url, sql.Identifier(f"{service}_events")
 
     def _connect(self) -> AbstractContextManager[psycopg.Connection[Any]]:
-        return closing(postgres.connect(self._url, PATIENCE))
+        return closing(postgres.connect(self._url, TIMEOUT))
 
     @contextmanager
     def held(self) -> Iterator[None]:

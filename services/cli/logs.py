@@ -24,7 +24,7 @@ from shared.personal_data.encryption import MASKED
 from shared.process.config import Config
 from shared.runtime.service import SERVICES, open_log, open_service
 
-COMMAND_PATIENCE = 300.0
+COMMAND_TIMEOUT = 300.0
 """Seconds that one wait for the database may last in a command that goes over much data."""
 READERS_GRACE = 1.0
 """Seconds that the old tables stand after a swap, for who has just looked them up."""
@@ -55,7 +55,7 @@ def rebuild(data: Path | None, name: str | None) -> None:
     with Progress(console=Console(stderr=True)) as progress:
         for service, names in wanted.items():
             if names:
-                runtime = open_service(SUITE[service], config, config.make_clock(), patience=COMMAND_PATIENCE)
+                runtime = open_service(SUITE[service], config, config.make_clock(), patience=COMMAND_TIMEOUT)
                 bar = progress.add_task(f"{service}: {', '.join(names)}", total=None)
                 runtime.views.rebuild(names, runtime.follower, progress=partial(_advance, progress, bar))
                 time.sleep(READERS_GRACE)

@@ -14,7 +14,7 @@ class MomentColumn(TypeDecorator[datetime]):
 
     @property
     def python_type(self) -> type[datetime]:
-        """What a value is on this side, so that a list's cursor is read as a moment and not as its text."""
+        """The Python type, so that a list's cursor is parsed as a moment and not as text."""
         return datetime
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> str | None:

@@ -11,27 +11,27 @@ from shared.database import pipeline, postgres
 from shared.database.execute import Execute
 
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
-"""Of a read models' file: what is lost of it is folded again."""
+"""Of a read models' file: lost transactions are folded again."""
 
 
-def engine(url: str, patience: float, pool_size: int, lasting: Sequence[str] = ()) -> Engine:
+def engine(url: str, timeout: float, pool_size: int, durable: Sequence[str] = ()) -> Engine:
     """SQLAlchemy over a PostgreSQL database or a SQLite file, which a connection with the option ``writes`` locks.
 
-    ``lasting``: the pragmas of a file that is not read models; on PostgreSQL, too, a commit then waits for the disk.
+    ``durable``: the pragmas of a file that is not read models; on PostgreSQL a commit then waits for the disk.
     """
     if url.startswith("postgresql:"):
-        return postgres.engine(url, patience, pool_size, lasting=bool(lasting))
+        return postgres.engine(url, timeout, pool_size, durable=bool(durable))
     opened = create_engine(url, json_deserializer=msgspec.json.decode)
 
     @event.listens_for(opened, "connect")
     def _connect(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
-        for pragma in (*(lasting or PRAGMAS), "busy_timeout=10000"):
+        for pragma in (*(durable or PRAGMAS), "busy_timeout=10000"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(opened, "begin")
     def _begin(connection: Connection) -> None:
-        # A writer that reads its mark first must hold the write lock from the start (architecture.md, 11).
+        # A writer that reads its position first must hold the write lock from the start.
         writes = connection.get_execution_options().get("writes")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
@@ -39,11 +39,12 @@ def engine(url: str, patience: float, pool_size: int, lasting: Sequence[str] = (
 
 
 def driver_of(connection: Connection) -> Any:
+    """The driver's own connection."""
     return connection.connection.driver_connection
 
 
 def execute_on(connection: Connection) -> Execute:
-    """The connection as the inbox uses it."""
+    """Run statements on this connection."""
     if connection.dialect.name == "postgresql":
         return pipeline.execute_on(driver_of(connection))
 
@@ -55,9 +56,11 @@ def execute_on(connection: Connection) -> Execute:
 
 
 @contextmanager
-def together(connection: Connection) -> Iterator[Execute]:
-    """What is said in here is said together, as far as the database knows that: see pipeline.together."""
+def pipelined(connection: Connection) -> Iterator[Execute]:
+    """Statements sent in one pipeline where the database has pipelines: see pipeline.pipelined."""
     with (
-        pipeline.together(driver_of(connection)) if connection.dialect.name == "postgresql" else nullcontext()
+        pipeline.pipelined(driver_of(connection))
+        if connection.dialect.name == "postgresql"
+        else nullcontext()
     ):
         yield execute_on(connection)

@@ -1,10 +1,10 @@
-"""How code that knows no driver runs a statement in the transaction at hand."""
+"""Statements independent of the driver."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 Execute = Callable[[str, Sequence[Any]], Sequence[Sequence[Any]]]
-"""Runs one SQL statement (``?`` placeholders) in the transaction at hand; its rows, if it gives any.
+"""Runs one SQL statement (``?`` placeholders) in the current transaction and returns its rows.
 
-What is written before new events says RETURNING: PostgreSQL gets it in a pipeline, in which rows come, and a failure is
-raised, when rows are looked at. So look after all has been said: the server is then waited for once."""
+On PostgreSQL statements may be pipelined: rows arrive, and errors are raised, when rows are read. A write whose error
+must be seen says RETURNING. Read rows after the last statement: the pipeline is then synchronised once."""

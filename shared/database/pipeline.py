@@ -1,6 +1,6 @@
-"""Statements sent to PostgreSQL together: a transaction then waits for the server once or twice, not at each statement.
+"""Pipelined statements: a transaction waits for PostgreSQL once or twice, not at every statement.
 
-Only for speed: see tests/bench/write_postgres.py.
+Only for speed: tests/bench/write_postgres.py and project.py need it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,17 +16,17 @@ from shared.database.execute import Execute
 
 
 @contextmanager
-def together(connection: Connection[Any]) -> Iterator[None]:
-    """What is said in here goes to the server together, which is waited for when rows are looked at, and at the end.
+def pipelined(connection: Connection[Any]) -> Iterator[None]:
+    """Send the statements in one pipeline, synchronised when rows are read and at the end.
 
-    Raises what the first statement that failed raises: wherever that came to light, and whatever failed behind it.
+    Raises the error of the first statement that failed, not those that it caused.
     """
     failure: Exception | None = None
     try:
         with connection.pipeline():
             try:
                 yield
-            except Exception as error:  # noqa: BLE001 - raised below: in here the driver would warn of it
+            except Exception as error:  # noqa: BLE001 - raised below: inside the pipeline the driver would warn
                 failure = error
     except psycopg.Error as error:
         failure = failure or error
@@ -35,7 +35,7 @@ def together(connection: Connection[Any]) -> Iterator[None]:
 
 
 def execute_on(connection: Connection[Any]) -> Execute:
-    """The connection as the inbox uses it."""
+    """Run statements on this connection; their rows are fetched when they are read."""
 
     def execute(statement: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
         cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
@@ -47,13 +47,13 @@ def execute_on(connection: Connection[Any]) -> Execute:
 
 @lru_cache(maxsize=200)
 def _numbered(statement: str) -> str:
-    """With ``$1``, ``$2`` … for each ``?``: the driver then need not take a long statement apart."""
+    """``$1``, ``$2`` … for each ``?``: the driver then need not parse long statements."""
     first, *more = statement.split("?")
     return first + "".join(f"${number}{part}" for number, part in enumerate(more, 1))
 
 
 class Rows(Sequence[Any]):
-    """A statement's rows, fetched when they are looked at."""
+    """The rows of a statement, fetched when they are first read."""
 
     def __init__(self, cursor: Cursor[Any]) -> None:
         self._cursor = cursor
@@ -61,7 +61,7 @@ class Rows(Sequence[Any]):
 
     @property
     def _fetched(self) -> list[Any]:
-        # No cached_property: in Python 3.11 its lock is one for all instances, and who waits for the server holds it.
+        # No cached_property: in Python 3.11 all instances share one lock, held here while waiting for the server.
         if self._rows is None:
             self._rows = self._cursor.fetchall()
         return self._rows

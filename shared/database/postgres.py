@@ -1,7 +1,7 @@
-"""PostgreSQL as the log's and the read models' database: bounded in time, and honest about being away.
+"""Connections to PostgreSQL: every wait is bounded, and an unavailable server is reported at once.
 
-Every wait for the server ends after ``patience`` seconds, whatever has become of the link; and once it has been found
-away, one thread at a time finds out whether it is back, and all others are told at once.
+A wait for the server ends after ``timeout`` seconds, even on a dead network link. Once the server is unavailable, one
+thread at a time probes it; the others fail at once.
 """
 
 import threading
@@ -26,98 +26,89 @@ from shared.database.unavailable import DatabaseUnavailable
 from shared.process import logs
 
 log = logs.log("postgres")
-
-
-PATIENCE = 2.0
-"""Seconds that one wait for the server may last in a web process."""
-
-
+TIMEOUT = 2.0
+"""Seconds that a web process waits for the server at most."""
 ABANDONED_AFTER = 10.0
-"""Seconds after which the server ends a transaction whose client does nothing: one that stands still (a suspended
-machine) would else hold its locks for as long, and nobody could take over its work. In the midst of a pipeline of
-statements, and behind one of the driver's until the next statement, PostgreSQL 15 does not notice: then it is ended by
-who has waited for its locks in vain."""
+"""Seconds after which the server ends an idle transaction: a suspended client would otherwise hold its locks, and
+nobody could take over its work. PostgreSQL 15 does not notice it inside a pipeline of statements: there the client
+whose lock timed out ends it (``end_abandoned``)."""
+RETRY_AFTER = 1.0
+"""Seconds after a failure until the server is probed again."""
+VALIDATE_AFTER = 1.0
+"""Seconds for which a pooled connection is used without a check after the server last answered on it."""
 
 
-AWAY_FOR = 1.0
-"""Seconds after which a server that was found away is asked again."""
+class CircuitBreaker:
+    """Whether a server answers, for all threads of this process.
 
-
-TRUSTED_FOR = 1.0
-"""Seconds after an answer in which a connection from a pool is used without asking whether it still stands."""
-
-
-class Link:
-    """Whether a server answers, as this process's threads have found out.
-
-    If each of them waited for a server that is away, the requests behind them would wait for the sum.
+    If each thread waited for an unavailable server, the requests behind them would wait for the sum.
     """
 
     def __init__(self) -> None:
-        self._away_until = 0.0
-        """0: it answers. Else the time (monotonic) from which one thread may ask it again."""
-        self._asking = threading.Lock()
+        self._open_until = 0.0
+        """0: closed, the server answers. Else the monotonic time from which one thread may probe it."""
+        self._probing = threading.Lock()
 
-    def lost(self) -> None:
-        """It did not answer."""
-        self._away_until = time.monotonic() + AWAY_FOR
+    def trip(self) -> None:
+        """The server did not answer."""
+        self._open_until = time.monotonic() + RETRY_AFTER
 
     def check(self) -> None:
-        """Raises DatabaseUnavailable if it did not answer within the last second."""
-        if time.monotonic() < self._away_until:
+        """Raises DatabaseUnavailable if the server failed to answer within the last second."""
+        if time.monotonic() < self._open_until:
             raise DatabaseUnavailable("the database did not answer a moment ago")
 
     @contextmanager
-    def connecting(self) -> Iterator[None]:
-        """Wraps whatever needs a connection. Raises DatabaseUnavailable for every error of the driver or its pool."""
+    def guard(self) -> Iterator[None]:
+        """Wrap code that needs a connection: errors of the driver and its pool become DatabaseUnavailable."""
         self.check()
-        away = self._away_until > 0
-        if away and not self._asking.acquire(blocking=False):
+        away = self._open_until > 0
+        if away and not self._probing.acquire(blocking=False):
             raise DatabaseUnavailable(
                 "the database did not answer; another thread is finding out whether it is back"
             )
         try:
             yield
-            self._away_until = 0.0
+            self._open_until = 0.0
         except (PersistenceError, psycopg.OperationalError, sql.OperationalError, sql.TimeoutError) as error:
-            self.lost()
+            self.trip()
             raise DatabaseUnavailable(str(error)) from error
         finally:
             if away:
-                self._asking.release()
+                self._probing.release()
 
 
 @cache
-def link_to(url: str) -> Link:
-    """The one for all of this process's connections to a database."""
-    return Link()
+def breaker_of(url: str) -> CircuitBreaker:
+    """The one breaker for all of this process's connections to a database."""
+    return CircuitBreaker()
 
 
-class PatientConnection(Connection[Any]):
-    """A connection whose every wait is bounded: also where the link swallows what is sent and tells nobody.
+class TimedConnection(Connection[Any]):
+    """A connection whose every wait ends after ``timeout`` seconds, also on a link that drops packets silently.
 
-    ``patience`` seconds; then the connection is broken and an OperationalError raised. Of the driver's own limits,
-    ``connect_timeout`` ends with the connecting, and the server's ``statement_timeout`` is no help if nothing arrives.
+    The connection is then closed and an OperationalError raised. The driver's ``connect_timeout`` covers connecting
+    only, and the server's ``statement_timeout`` does not help if nothing arrives.
     """
 
     url: str
-    patience: float = PATIENCE
-    link: Link
+    timeout: float = TIMEOUT
+    breaker: CircuitBreaker
     _answered_at = 0.0
 
     def check(self) -> None:
-        """Raises psycopg.OperationalError if the server does not answer any more; who has just heard it, trusts it."""
-        if time.monotonic() - self._answered_at > TRUSTED_FOR:
+        """Raises psycopg.OperationalError if the server no longer answers. An answer is trusted for VALIDATE_AFTER."""
+        if time.monotonic() - self._answered_at > VALIDATE_AFTER:
             psycopg_pool.ConnectionPool.check_connection(self)
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Called by psycopg for everything that waits for the server."""
         try:
-            found = super().wait(gen, interval, timeout=self.patience if timeout is None else timeout)
+            found = super().wait(gen, interval, timeout=self.timeout if timeout is None else timeout)
             self._answered_at = time.monotonic()
             return found
         except psycopg.errors.IdleInTransactionSessionTimeout as error:
-            # The driver calls it an internal error, at which a worker would end; its connection is gone, no more.
+            # The driver raises an InternalError, at which a worker would exit; only the connection is lost.
             raise psycopg.OperationalError(str(error)) from error
         except psycopg.errors.LockNotAvailable:
             end_abandoned(self.url)
@@ -126,13 +117,13 @@ class PatientConnection(Connection[Any]):
             if timeout is not None:
                 raise
             self.pgconn.finish()
-            self.link.lost()
-            raise psycopg.OperationalError(f"no answer within {self.patience:g} seconds") from error
+            self.breaker.trip()
+            raise psycopg.OperationalError(f"no answer within {self.timeout:g} seconds") from error
 
 
-def abandoned_after(patience: float) -> int:
-    """Who has the patience to wait long may also have much to do between two statements."""
-    return round(max(ABANDONED_AFTER, patience))
+def abandoned_after(timeout: float) -> int:
+    """A client with a long timeout may also work long between two statements."""
+    return round(max(ABANDONED_AFTER, timeout))
 
 
 _ABANDONED = """
@@ -144,9 +135,9 @@ AND greatest(query_start, state_change) < clock_timestamp()
 
 
 def end_abandoned(url: str) -> list[int]:
-    """End this suite's transactions whose clients have said nothing for as long as their session's name allows.
+    """End this suite's transactions that have been idle for longer than their application name allows.
 
-    The server's processes that were ended. Raises psycopg.OperationalError.
+    Returns the ids of the server processes. Raises psycopg.OperationalError.
     """
     with connect(url, autocommit=True) as connection:
         ended = connection.execute(_ABANDONED).fetchall()
@@ -156,7 +147,7 @@ def end_abandoned(url: str) -> list[int]:
 
 
 def settings(
-    url: str, patience: float, of_session: Mapping[str, str] = MappingProxyType({})
+    url: str, timeout: float, of_session: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, Any]:
     """The driver's settings for ``postgresql://user:password@host:port/database?option=…``."""
     parts = urlsplit(url)
@@ -168,19 +159,19 @@ def settings(
         "dbname": parts.path.lstrip("/"),
     }
     more = dict(parse_qsl(parts.query))
-    # Both sides ask whether the other's machine still stands: else a dead relay would keep its lock for hours.
+    # Keepalives on both sides: otherwise the lock of a relay on a dead machine would be held for hours.
     keepalives = {"idle": 5, "interval": 2, "count": 2}
     of_session = {
-        "idle_in_transaction_session_timeout": f"{abandoned_after(patience)}s",
-        # Before this side's patience ends: the server would know nothing of that, and go on to wait for the lock.
-        "lock_timeout": f"{patience * 900:.0f}",
+        "idle_in_transaction_session_timeout": f"{abandoned_after(timeout)}s",
+        # Shorter than the client's timeout, of which the server knows nothing: it would go on waiting for the lock.
+        "lock_timeout": f"{timeout * 900:.0f}",
         **{f"tcp_keepalives_{name}": str(value) for name, value in keepalives.items()},
         **of_session,
     }
     options = " ".join(f"-c {name}={value}" for name, value in of_session.items())
     return {
         "connect_timeout": 2,
-        "application_name": f"duban, abandoned after {abandoned_after(patience)} s",
+        "application_name": f"duban, abandoned after {abandoned_after(timeout)} s",
         **{f"keepalives_{name}": value for name, value in keepalives.items()},
         **{name: value for name, value in given.items() if value is not None},
         **more,
@@ -190,50 +181,50 @@ def settings(
 
 def connect(
     url: str,
-    patience: float = PATIENCE,
+    timeout: float = TIMEOUT,
     of_session: Mapping[str, str] = MappingProxyType({}),
     **options: Any,
-) -> PatientConnection:
-    """A connection of one's own; ``of_session``: settings of the server. Raises psycopg.OperationalError."""
-    connection = PatientConnection.connect(**settings(url, patience, of_session), **options)
-    connection.url, connection.patience, connection.link = url, patience, link_to(url)
+) -> TimedConnection:
+    """A connection outside any pool; ``of_session``: the server's settings. Raises psycopg.OperationalError."""
+    connection = TimedConnection.connect(**settings(url, timeout, of_session), **options)
+    connection.url, connection.timeout, connection.breaker = url, timeout, breaker_of(url)
     return connection
 
 
 class _Pool(QueuePool):
-    """SQLAlchemy's pool, which tells at once that the server is away."""
+    """SQLAlchemy's pool, behind the circuit breaker."""
 
-    link: Link
+    breaker: CircuitBreaker
 
     def connect(self) -> PoolProxiedConnection:
         """Called by SQLAlchemy. Raises DatabaseUnavailable."""
-        with self.link.connecting():
+        with self.breaker.guard():
             return super().connect()
 
 
-def engine(url: str, patience: float, pool_size: int, *, lasting: bool = True) -> Engine:
-    """SQLAlchemy over patient connections. What it raises is UNAVAILABLE if the server is away.
+def engine(url: str, timeout: float, pool_size: int, *, durable: bool = True) -> Engine:
+    """SQLAlchemy over timed connections. Raises one of UNAVAILABLE while the server is unavailable.
 
-    What is not ``lasting`` may be taken back by the server's crash: a commit does not wait for the disk.
+    Unless ``durable``, a commit does not wait for the disk: a crash of the server may undo the last ones.
     """
-    link = link_to(url)
+    breaker = breaker_of(url)
 
-    def new_connection() -> PatientConnection:
-        link.check()  # the connection from the pool, tried just before, may have found out
-        return connect(url, patience, {} if lasting else {"synchronous_commit": "off"})
+    def new_connection() -> TimedConnection:
+        breaker.check()  # the check of a pooled connection just before may have tripped it
+        return connect(url, timeout, {} if durable else {"synchronous_commit": "off"})
 
     opened = create_engine(
         url.replace("postgresql:", "postgresql+psycopg:", 1),
         creator=new_connection,
-        poolclass=type("LinkPool", (_Pool,), {"link": link}),
+        poolclass=type("GuardedPool", (_Pool,), {"breaker": breaker}),
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=patience,
+        pool_timeout=timeout,
         json_deserializer=msgspec.json.decode,
     )
 
     @event.listens_for(opened, "checkout")
-    def _check(connection: PatientConnection, *_: object) -> None:
+    def _check(connection: TimedConnection, *_: object) -> None:
         try:
             connection.check()
         except psycopg.Error as error:

@@ -1,4 +1,4 @@
-"""What a database or a broker that is away raises: nobody's fault, waited out by workers, answered with 503."""
+"""Errors of an unavailable database or broker: workers retry, web processes answer 503."""
 
 import psycopg
 from eventsourcing.persistence import InterfaceError, OperationalError, PersistenceError
@@ -6,11 +6,11 @@ from sqlalchemy import exc as sql
 
 
 class DatabaseUnavailable(PersistenceError):
-    """The database cannot be reached. Not one of the errors that the library tries again ten times."""
+    """The database cannot be reached. The library does not retry this error, as it does its own, ten times."""
 
 
 class BrokerUnavailable(Exception):
-    """The broker cannot be reached, or does not do what it was asked."""
+    """The broker cannot be reached, or a request to it failed."""
 
 
 UNAVAILABLE = (

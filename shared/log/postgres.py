@@ -23,58 +23,56 @@ from psycopg.sql import SQL, Composable, Identifier
 from psycopg.types.numeric import Int8
 
 from shared.database.execute import Execute
-from shared.database.pipeline import Rows, execute_on, together
-from shared.database.postgres import PATIENCE, PatientConnection, abandoned_after, link_to, settings
+from shared.database.pipeline import Rows, execute_on, pipelined
+from shared.database.postgres import TIMEOUT, TimedConnection, abandoned_after, breaker_of, settings
 from shared.log import schema
 from shared.log.recorder import Answer, First, LeafRow, LogRecorder, write_answer
 
-MADE_AGAIN_WITHIN, MADE_AGAIN_AFTER = 1.0, 0.2
-"""Seconds within which a save that has failed is made again, and after how many: a lost connection is found out at
-once. What has failed later has waited for an answer or a lock, and whoever asked is told to come back."""
+RETRY_WITHIN, RETRY_DELAY = 1.0, 0.2
+"""Seconds within which a failed save is retried, and the pause before: a lost connection fails at once. A save that
+fails later has waited for an answer or a lock, and its request is answered 503."""
 
 
 class Datastore(library.PostgresDatastore):
-    """The library's pool over patient connections."""
+    """The library's pool over timed connections."""
 
-    def __init__(self, url: str, *, patience: float, pool_size: int) -> None:
-        given = settings(url, patience)
+    def __init__(self, url: str, *, timeout: float, pool_size: int) -> None:
+        given = settings(url, timeout)
         super().__init__(
             dbname=given["dbname"],
             host="",
             port="",
             user="",
             password="",
-            connect_timeout=patience,
-            idle_in_transaction_session_timeout=abandoned_after(patience),  # else the library sets 0: never
+            connect_timeout=timeout,
+            idle_in_transaction_session_timeout=abandoned_after(timeout),  # else the library sets 0: never
             pool_size=1,
             max_overflow=pool_size - 1,
             pre_ping=True,
         )
-        self._link = link_to(url)
-        patient = type(
-            "Patient", (PatientConnection,), {"url": url, "patience": patience, "link": self._link}
-        )
-        self.pool.connection_class = patient
-        self.pool._check = PatientConnection.check  # type: ignore[assignment]
+        self._breaker = breaker_of(url)
+        timed = type("Timed", (TimedConnection,), {"url": url, "timeout": timeout, "breaker": self._breaker})
+        self.pool.connection_class = timed
+        self.pool._check = TimedConnection.check  # type: ignore[assignment]
         self.pool.kwargs = {**given, "row_factory": self.pool.kwargs["row_factory"]}  # type: ignore[index]
-        # After this the pool gives up, and whoever next asks for a connection begins anew; at its own 300 seconds
-        # it would try at intervals that double, and be back a minute after the server is.
-        self.pool.reconnect_timeout = patience
+        # The pool then gives up, and the next request for a connection starts anew. At its default of 300 seconds its
+        # retry intervals double, and it would reconnect a minute after the server is back.
+        self.pool.reconnect_timeout = timeout
 
     @contextmanager
     def get_connection(self) -> Iterator[Connection[DictRow]]:
         """Called by the library. Raises DatabaseUnavailable."""
         with ExitStack() as stack:
-            with self._link.connecting():
+            with self._breaker.guard():
                 connection = stack.enter_context(super().get_connection())
             yield connection
 
     def register_type_adapters(self) -> None:
-        """Called by the library when a recorder is made. Its types are not used, and the server may be away."""
+        """Called by the library when a recorder is made. The types are not used, and the server may be unavailable."""
 
 
 class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
-    """The log in PostgreSQL. Positions become visible in order, because a save locks the table for writers."""
+    """The log in PostgreSQL. Positions become visible in order: a save locks the table for writers."""
 
     def __init__(self, datastore: library.PostgresDatastore, **kwargs: Any) -> None:
         if datastore.enable_db_functions:
@@ -122,25 +120,22 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
         answer: Answer | None = None,
         **kwargs: Any,
     ) -> Sequence[int] | None:
-        """Called by the library, in place of its own, which says the same and waits for the server five times.
-
-        Here once for what ``first`` looks at, once for the positions if an answer is made of them, once for the rest.
-        """
-        until = time.monotonic() + MADE_AGAIN_WITHIN
+        """Called by the library; its own waits for the server five times, this one at most three times."""
+        until = time.monotonic() + RETRY_WITHIN
         while True:
             try:
                 return self._save(stored_events, first, answer)
             except (InterfaceError, OperationalError):
                 if time.monotonic() > until:
                     raise
-                time.sleep(MADE_AGAIN_AFTER)
+                time.sleep(RETRY_DELAY)
 
     def _save(
         self, stored_events: Sequence[StoredEvent], first: First | None, answer: Answer | None
     ) -> list[int]:
         with self.datastore.get_connection() as connection:
-            with together(connection):
-                # Not prepared, so that whoever listens on the link (a fault harness) can read them.
+            with pipelined(connection):
+                # Not prepared: the fault harness reads these statements on the wire.
                 connection.execute("BEGIN", prepare=False)
                 if first is not None:
                     first(execute_on(connection))
@@ -165,10 +160,10 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
 
     @retry((InterfaceError, OperationalError), max_attempts=10, wait=0.2)
     def streams(self, asked: Sequence[tuple[UUID, bool]]) -> list[Sequence[StoredEvent]]:
-        """See LogRecorder. The server is waited for once."""
+        """See LogRecorder. Waits for the server once."""
         with self.datastore.get_connection() as connection:
             cursors = []
-            with together(connection) if len(asked) > 1 else nullcontext():
+            with pipelined(connection) if len(asked) > 1 else nullcontext():
                 for id_, last in asked:
                     cursor = connection.cursor(row_factory=tuple_row)
                     statement = self._last_statement if last else self._stream_statement
@@ -188,11 +183,11 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
             yield execute_on(connection)
 
     def listen(self, connection: Connection[Any]) -> None:
-        """From here on the server tells this connection of every save: a hint, which a reader that polls may miss."""
+        """Have the server notify this connection of every save: a hint, readers still poll."""
         connection.execute(SQL("LISTEN {}").format(Identifier(self.channel_name)))
 
     def after(self, connection: Connection[Any], position: int, limit: int) -> Cursor[Notification]:
-        """What comes after a position, asked in a connection of one's own."""
+        """The events after a position, read on the caller's connection."""
         cursor = connection.cursor(row_factory=args_row(Notification))
         return cursor.execute(self._after_statement, (position, limit), prepare=True)
 
@@ -239,18 +234,18 @@ class Factory(library.PostgresFactory):
         BaseInfrastructureFactory.__init__(self, env)
         self.datastore = Datastore(
             str(self.env.get("DUBAN_LOG_URL")),
-            patience=float(self.env.get("DUBAN_LOG_PATIENCE") or PATIENCE),
+            timeout=float(self.env.get("DUBAN_LOG_PATIENCE") or TIMEOUT),
             pool_size=int(self.env.get("DUBAN_LOG_POOL") or 5),
         )
 
 
-def log_settings(url: str, *, patience: float, pool_size: int, create: bool = False) -> Mapping[str, str]:
+def log_settings(url: str, *, timeout: float, pool_size: int, create: bool = False) -> Mapping[str, str]:
     """How the library opens a service's log on PostgreSQL."""
     return {
         "PERSISTENCE_MODULE": "shared.log.postgres",
         "APPLICATION_RECORDER_TOPIC": "shared.log.postgres:PostgresLog",
         "DUBAN_LOG_URL": url,
-        "DUBAN_LOG_PATIENCE": str(patience),
+        "DUBAN_LOG_PATIENCE": str(timeout),
         "DUBAN_LOG_POOL": str(pool_size),
         "CREATE_TABLE": "yes" if create else "no",
     }

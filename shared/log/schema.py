@@ -14,7 +14,7 @@ def tables(binary: str) -> list[str]:
 
 
 def inbox_tables(binary: str) -> list[str]:
-    """The inbox's tables; ``binary`` is the database's type for bytes."""
+    """The tables of a consumer's inbox."""
     return [
         "CREATE TABLE IF NOT EXISTS inbox_marks (consumer TEXT, source TEXT, partition INTEGER, "
         "position BIGINT NOT NULL, place BIGINT NOT NULL, sent TEXT NOT NULL, "
@@ -31,8 +31,8 @@ def inbox_tables(binary: str) -> list[str]:
 
 
 def tree_tables(binary: str) -> list[str]:
-    """The tree's tables; ``binary`` is the database's type for bytes. Positions have gaps on PostgreSQL:
-    ``first_position`` is that of a level-0 tile's first event, so that an event's index is found without counting."""
+    """The tables of the log's tree. Positions have gaps on PostgreSQL: ``first_position`` is that of a level-0 tile's
+    first event, so that an event's index is found without counting."""
     return [
         "CREATE TABLE IF NOT EXISTS seal_tiles (level INTEGER, idx BIGINT, first_position BIGINT NOT NULL, "
         f"hashes {binary} NOT NULL, PRIMARY KEY (level, idx))",

@@ -54,8 +54,8 @@ class KeyTable:
     Opened at the first need. While it is away every method raises DatabaseUnavailable, as any database does.
     """
 
-    def __init__(self, url: str, patience: float, pool_size: int) -> None:
-        self._url, self._patience, self._pool_size = url, patience, pool_size
+    def __init__(self, url: str, timeout: float, pool_size: int) -> None:
+        self._url, self._timeout, self._pool_size = url, timeout, pool_size
         self._opened: Engine | None = None
 
     def close(self) -> None:
@@ -176,7 +176,7 @@ class KeyTable:
                     _must_be_private(file)
                 except Misconfigured as error:  # it was right at the start: somebody is at work there
                     raise DatabaseUnavailable(str(error)) from error
-            opened = engine(self._url, self._patience, self._pool_size, PRAGMAS)
+            opened = engine(self._url, self._timeout, self._pool_size, PRAGMAS)
             if file is not None:
                 _create(opened)
             self._opened = opened

@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from shared.database.postgres import PATIENCE
+from shared.database.postgres import TIMEOUT
 from shared.database.unavailable import UNAVAILABLE, DatabaseUnavailable
 from shared.domain.clock import Clock, local_day
 from shared.domain.refusal import Refusal
@@ -72,11 +72,9 @@ class KeyStore:
     While the stored keys are away every method raises DatabaseUnavailable.
     """
 
-    def __init__(
-        self, config: Config, clock: Clock, *, patience: float = PATIENCE, pool_size: int = 2
-    ) -> None:
+    def __init__(self, config: Config, clock: Clock, *, timeout: float = TIMEOUT, pool_size: int = 2) -> None:
         self._config, self._clock = config, clock
-        self.table = KeyTable(config.keys_url, patience, pool_size)
+        self.table = KeyTable(config.keys_url, timeout, pool_size)
         self._masters: list[Master] = []
         self._kept: dict[tuple[str, int], tuple[float, _Key]] = {}
 

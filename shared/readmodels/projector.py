@@ -10,7 +10,7 @@ from eventsourcing.persistence import Notification
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import OperationalError
 
-from shared.database.engine import execute_on, together
+from shared.database.engine import execute_on, pipelined
 from shared.database.unavailable import UNAVAILABLE
 from shared.domain.clock import Clock
 from shared.events.base import VOCABULARY, Message
@@ -103,7 +103,7 @@ class Projector:
         raise AssertionError("unreachable")
 
     def _tables_to_fold_into(self, connection: Connection) -> dict[str, Table]:
-        with together(connection) as execute:
+        with pipelined(connection) as execute:
             if self._store.is_postgres:
                 # Two workers may fold into one row: of two that cannot be put in an order, one begins again.
                 execute("BEGIN ISOLATION LEVEL SERIALIZABLE", ())
@@ -142,7 +142,7 @@ class Projector:
                 if name in tables and sources.intersection(view.sources)
             },
         )
-        with together(connection) as execute:
+        with pipelined(connection) as execute:
             for rows in folded:
                 rows.flush()
             inbox_store.save(execute, receipts)

@@ -31,13 +31,13 @@ class _Moment(threading.local):
 class ViewStore:
     """The read models of a service as they are kept in one database, to be read.
 
-    ``patience``: seconds that one wait for a PostgreSQL server may last.
+    ``timeout``: seconds that one wait for a PostgreSQL server may last.
     """
 
-    def __init__(self, url: str, views: Sequence[View], patience: float, pool_size: int) -> None:
+    def __init__(self, url: str, views: Sequence[View], timeout: float, pool_size: int) -> None:
         self.views = {view.name: view for view in views}
         self.generations = Generations(self.views)
-        self._engine = engine(url, patience, pool_size)
+        self._engine = engine(url, timeout, pool_size)
         self.is_postgres = self._engine.dialect.name == "postgresql"
         self._reader = (
             self._engine.execution_options(isolation_level="REPEATABLE READ")

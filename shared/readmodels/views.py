@@ -12,7 +12,7 @@ from functools import partial
 from sqlalchemy import Connection, Table
 
 from shared.database.engine import execute_on
-from shared.database.postgres import PATIENCE
+from shared.database.postgres import TIMEOUT
 from shared.domain.clock import Clock
 from shared.events.base import VOCABULARY
 from shared.messaging import inbox_store
@@ -34,9 +34,9 @@ class Views(ViewStore):
     """A service's read models in one database: read, kept up with the logs, rebuilt."""
 
     def __init__(
-        self, url: str, views: Sequence[View], clock: Clock, *, patience: float = PATIENCE, pool_size: int = 5
+        self, url: str, views: Sequence[View], clock: Clock, *, timeout: float = TIMEOUT, pool_size: int = 5
     ) -> None:
-        super().__init__(url, views, patience, pool_size)
+        super().__init__(url, views, timeout, pool_size)
         self.clock = clock
         self._projector = Projector(self, clock)
 

@@ -18,7 +18,7 @@ from shared.application.application import Application, UseCase
 from shared.application.result import CommandResult
 from shared.audit.api import proof_blueprint
 from shared.audit.seal import Sealer
-from shared.database.postgres import PATIENCE, connect
+from shared.database.postgres import TIMEOUT, connect
 from shared.database.unavailable import UNAVAILABLE
 from shared.domain.aggregate import CommandContext
 from shared.domain.clock import Clock
@@ -241,12 +241,12 @@ class Runtime:
 
 
 def log_settings(
-    config: Config, service: str, *, patience: float = PATIENCE, pool_size: int = 2, create: bool = False
+    config: Config, service: str, *, patience: float = TIMEOUT, pool_size: int = 2, create: bool = False
 ) -> Mapping[str, str]:
     """How the library opens a service's log."""
     if config.database:
         return postgres.log_settings(
-            config.database_of(service), patience=patience, pool_size=pool_size, create=create
+            config.database_of(service), timeout=patience, pool_size=pool_size, create=create
         )
     return sqlite.log_settings(config.data / service / "events.sqlite", create=create)
 
@@ -273,7 +273,7 @@ def open_service(
     config: Config,
     clock: Clock,
     *,
-    patience: float = PATIENCE,
+    patience: float = TIMEOUT,
     wait: float = 0.0,
 ) -> Runtime:
     """Open a service, also while its database is away. On SQLite what is missing in the data folder is made.
@@ -287,12 +287,12 @@ def open_service(
         config.views_url(service.name),
         [kind() for kind in service.views],
         clock,
-        patience=patience,
+        timeout=patience,
         pool_size=pool_size,
     )
     if not config.database:
         migrate_files(service, config, views, clock)
-    personal_data = KeyStore(config, clock, patience=patience, pool_size=pool_size)
+    personal_data = KeyStore(config, clock, timeout=patience, pool_size=pool_size)
     app = service.application(
         log_settings(config, service.name, patience=patience, pool_size=pool_size), clock
     )
@@ -375,7 +375,7 @@ def migrate(service: Service, config: Config, clock: Clock) -> str:
                 f"{service.name}: schema {before} is newer than this release's {SCHEMA_VERSION}"
             )
         open_log(config, service.name, clock, create=True).close()
-        views = Views(url, [kind() for kind in service.views], clock, patience=MIGRATION_PATIENCE)
+        views = Views(url, [kind() for kind in service.views], clock, timeout=MIGRATION_PATIENCE)
         views.create()
         views.close()
         connection.execute("INSERT INTO duban_schema VALUES (%s) ON CONFLICT DO NOTHING", (SCHEMA_VERSION,))

@@ -80,7 +80,7 @@ def test_the_server_lets_go_of_a_client_whose_machine_is_gone_and_waits_for_the_
 ) -> None:
     server.create_database("sessions")
     url = server.url("sessions")
-    of_a_log = postgres_log.Datastore(url, patience=2.0, pool_size=1)
+    of_a_log = postgres_log.Datastore(url, timeout=2.0, pool_size=1)
     with of_a_log.get_connection() as of_the_log, postgres.connect(url) as own:
         for connection in (of_the_log, own):
             cursor = connection.cursor(row_factory=tuple_row)
@@ -88,8 +88,8 @@ def test_the_server_lets_go_of_a_client_whose_machine_is_gone_and_waits_for_the_
                 cursor.execute(f"SHOW tcp_keepalives_{name}")  # type: ignore[arg-type]
                 assert cursor.fetchone() == (value,)
     of_a_log.close()
-    for lasting, said in ((True, "on"), (False, "off")):
-        engine = postgres.engine(url, 2.0, 1, lasting=lasting)
+    for durable, said in ((True, "on"), (False, "off")):
+        engine = postgres.engine(url, 2.0, 1, durable=durable)
         with engine.connect() as connection:
             assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == said
         engine.dispose()
@@ -101,12 +101,12 @@ def test_a_transaction_whose_client_stands_still_is_ended_by_who_waits_for_its_l
     server.create_database("abandoned")
     url = server.url("abandoned")
     update = "UPDATE things SET count = count + 1 WHERE id = 1"
-    with postgres.connect(url, patience=30, autocommit=True) as patient:
+    with postgres.connect(url, timeout=30, autocommit=True) as patient:
         patient.execute("CREATE TABLE things (id INTEGER PRIMARY KEY, count INTEGER)")
         patient.execute("INSERT INTO things VALUES (1, 0)")
         monkeypatch.setattr(postgres, "ABANDONED_AFTER", 2.0)
         with ExitStack() as stack:
-            behind, amid = (stack.enter_context(postgres.connect(url, patience=2)) for _ in range(2))
+            behind, amid = (stack.enter_context(postgres.connect(url, timeout=2)) for _ in range(2))
             with behind.cursor() as cursor:  # the driver makes a pipeline of it
                 cursor.executemany("UPDATE things SET count = count + %s WHERE id = 1", [(1,), (1,)])
             assert _tries(url, update) > 1
@@ -132,7 +132,7 @@ def test_a_transaction_whose_client_stands_still_is_ended_by_who_waits_for_its_l
 
 
 def _try(url: str, statement: str) -> None:
-    with postgres.connect(url, patience=1, autocommit=True) as connection:
+    with postgres.connect(url, timeout=1, autocommit=True) as connection:
         connection.execute(statement)  # type: ignore[call-overload]
 
 
@@ -245,10 +245,10 @@ def test_of_what_is_said_together_the_first_that_failed_is_the_one_that_is_raise
         execute("CREATE TABLE once (n INTEGER PRIMARY KEY)", ())
         execute("INSERT INTO once VALUES (1)", ())
         for _ in range(50):
-            with pytest.raises(psycopg.errors.UniqueViolation), pipeline.together(connection):
+            with pytest.raises(psycopg.errors.UniqueViolation), pipeline.pipelined(connection):
                 say(execute)
             connection.rollback()
-        with pipeline.together(connection):
+        with pipeline.pipelined(connection):
             rows = execute("SELECT n FROM once", ())
         assert (len(rows), list(rows), rows[0]) == (1, [(1,)], (1,))
 
@@ -257,7 +257,7 @@ def test_who_waits_for_rows_keeps_nobody_from_looking_at_other_rows(opened: Open
     url = opened["ward"].config.database_of("ward")
     with postgres.connect(url, autocommit=True) as one, postgres.connect(url, autocommit=True) as other:
         other.execute("SELECT pg_advisory_lock(7)")
-        with ThreadPoolExecutor(1) as pool, pipeline.together(one):
+        with ThreadPoolExecutor(1) as pool, pipeline.pipelined(one):
             waited_for = pipeline.execute_on(one)("SELECT pg_advisory_lock(7)", ())
             waiting = pool.submit(list, waited_for)
             for _ in range(50):  # in one of these it waits

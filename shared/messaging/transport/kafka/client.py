@@ -14,12 +14,8 @@ from shared.database.unavailable import BrokerUnavailable
 from shared.process.config import Config
 
 LIMIT = 2000
-
-
 FETCH_WAIT_MS = 500
 """Milliseconds that the broker may keep a fetch for which it has nothing; it answers at once when something comes."""
-
-
 T = TypeVar("T")
 
 

@@ -26,21 +26,13 @@ from shared.process import logs
 from shared.process.config import Config
 
 log = logs.log("kafka")
-
-
 UNPRESSING, LOOK_SECONDS = 5, 0.2
 """A source that has so often in a row brought nothing pressing is looked at every so many seconds until it does:
 each look costs the client more than 2 ms of processor, whatever it brings."""
-
-
 COMMIT_SECONDS = 1.0
-
-
 JOIN_WAIT = 2.0
 """Seconds that a poll takes at most while the group shares out its partitions. A client that gives up earlier begins to
 join anew, and with it the whole group: two that are impatient never come to an end."""
-
-
 STALLED_AFTER = 10.0
 """Seconds in which nothing came, after which a consumer looks whether something should have come. At the second look
 without a move it begins with a new client: after a broker was lost and set up anew, kafka-python 3.0.12 was seen to be

@@ -20,12 +20,8 @@ from shared.process import logs
 from shared.process.config import Config
 
 log = logs.log("kafka")
-
-
 LINGER_MS = 50
 """Milliseconds that a record may wait for others to go with it, while there are more to come: see Publisher.flush."""
-
-
 ACKNOWLEDGED_WITHIN = 15.0
 """Seconds within which the broker must acknowledge a message, or the producer is given up."""
 

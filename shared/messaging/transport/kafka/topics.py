@@ -26,12 +26,8 @@ from shared.process.config import Config
 
 EVENTS = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
 """Settings of an event topic: what is written stays."""
-
-
 CHECKPOINTS = {"cleanup.policy": "compact"}
 """Settings of a topic of checkpoints, which has one partition: they stay in order, and none is forgotten."""
-
-
 AUDITOR = "auditor"
 """The broker's user who reads the checkpoints, and nothing else."""
 
