@@ -1,4 +1,4 @@
-"""What a transport delivers, and how far a consumer has come in it."""
+"""What a transport delivers, and the position of a consumer in it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from eventsourcing.persistence import Notification
 
 @dataclass(frozen=True)
 class Batch:
-    """Facts of one source and partition, in the order in which the transport holds them."""
+    """Facts of one source and partition, in the transport's order."""
 
     source: str
     partition: int
     rows: Sequence[Notification]
-    """A record that is none of ours has a negative position."""
+    """A record that is not an event of this suite has a negative position."""
     offsets: Sequence[int]
-    """Where the transport holds each of them: the offset on Kafka, the position in a log."""
+    """The offset of each: on Kafka its offset, in a log its position."""
     before: Sequence[int]
-    """For each the sender's last position in this partition before it."""
+    """For each, the last position sent to this partition before it."""
     sent: Sequence[str]
-    """The same in every partition: ``"12 0 33"``."""
+    """For each, the last position sent to every partition before it: ``"12 0 33"``."""
 
     def part(self, start: int, stop: int) -> "Batch":
-        """Some of it, in order."""
+        """A slice of the batch."""
         return Batch(
             self.source,
             self.partition,
@@ -35,7 +35,7 @@ class Batch:
 
 
 def portions(batches: Sequence[Batch], size: int) -> Iterator[list[Batch]]:
-    """The same facts in portions of at most so many."""
+    """The same facts in portions of at most ``size``."""
     portion: list[Batch] = []
     held = 0
     for batch in batches:
@@ -56,6 +56,6 @@ class Position(NamedTuple):
     position: int = 0
     """The highest log position received."""
     offset: int = -1
-    """Where the transport held it."""
+    """The offset of that fact in the transport."""
     sent: str = ""
-    """What the sender had sent to every partition before it."""
+    """The last position sent to every partition before it."""

@@ -1,4 +1,4 @@
-"""Finds the methods that handle facts, by the type of their ``fact`` argument."""
+"""Methods that handle facts, found by the type of their ``fact`` argument."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, get_args, get_type_hints

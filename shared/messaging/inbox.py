@@ -1,8 +1,8 @@
-"""The inbox of a consumer: which facts it has received, which it awaits, which it could not handle.
+"""The inbox of a consumer: received positions and versions, gaps, and parked messages.
 
-At least once in, exactly once in effect. A fact counts as received by its aggregate's version, so that redelivery
-and re-publication are harmless; every fact also says what its partition held before it, so that one that is gone from
-the broker is noticed. All of it is written in the transaction that writes the effect.
+Delivery is at least once, the effect exactly once: the inbox is written in the transaction of the effect. Duplicates
+are found by the aggregate's version, so redelivery and re-publication are harmless. Every fact also says what its
+partition held before it, so a message that the broker has lost is noticed.
 """
 
 from collections.abc import Sequence
@@ -14,23 +14,23 @@ from shared.messaging.receipt import Receipt
 
 
 class Inbox:
-    """What a process knows of its consumer's inbox, so that it need not be read again for every batch.
+    """A consumer's inbox, cached in its process so that it is not read for every batch.
 
-    Call ``forget`` where another worker may have written. A stale copy raises ConcurrencyConflict on save, and so does
-    an inbox that holds less than was saved: a database crash took it back, and the transport has moved on.
+    Call ``forget`` where another worker may have written. A stale cache conflicts on save. So does a stored inbox that
+    is behind what was saved: a crash of the database undid it, while the transport has moved on.
     """
 
     MOST = 10_000
-    """Aggregates of a partition whose versions are kept in mind."""
+    """Aggregates of a partition whose versions are cached."""
 
     def __init__(self, consumer: str) -> None:
         self.consumer = consumer
         self._receipts: dict[tuple[str, int], Receipt] = {}
         self._saved: dict[tuple[str, int], int] = {}
-        """The last position that was saved of what is forgotten."""
+        """The last saved position of partitions that were forgotten."""
 
     def receive(self, execute: Execute, batches: Sequence[Batch]) -> list[Receipt]:
-        """Hold batches against the inbox: for each the receipt that will ``accept`` it."""
+        """The receipt of each batch, with the versions of its aggregates."""
         found = [self._receipt(execute, batch) for batch in batches]
         asked: dict[str, dict[str, Receipt]] = {}
         for receipt, batch in zip(found, batches, strict=True):
@@ -65,12 +65,12 @@ class Inbox:
         return known
 
     def forget(self) -> None:
-        """Read everything anew next time."""
+        """Read the database next time."""
         self._saved |= {where: receipt.position.position for where, receipt in self._receipts.items()}
         self._receipts.clear()
 
     def begin(self, execute: Execute, source: str, partition: int) -> Position:
-        """How far the consumer has come in a partition, for who begins there: another worker may have been there."""
+        """Start consuming a partition that another worker may have had: the stored position."""
         self._receipts.pop((source, partition), None)
         self._saved.pop((source, partition), None)
         return position_of(execute, self.consumer, source, partition)

@@ -1,4 +1,4 @@
-"""The inbox as it is stored: its statements, for every database."""
+"""The stored inbox: its SQL, for every database."""
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
@@ -16,11 +16,11 @@ CHUNK = 500
 
 
 class ConcurrencyConflict(IntegrityError):
-    """Another worker has handled this meanwhile: nothing was written, begin again at the stored positions."""
+    """Another worker has handled this: nothing was written, begin again at the stored positions."""
 
 
 def position_of(execute: Execute, consumer: str, source: str, partition: int) -> Position:
-    """How far the consumer has come."""
+    """The consumer's position in a partition."""
     rows = execute(
         "SELECT position, place, sent FROM inbox_marks WHERE consumer=? AND source=? AND partition=?",
         (consumer, source, partition),
@@ -29,7 +29,7 @@ def position_of(execute: Execute, consumer: str, source: str, partition: int) ->
 
 
 def positions(execute: Execute, consumer: str) -> dict[tuple[str, int], Position]:
-    """How far the consumer has come in every partition it has received anything from."""
+    """The consumer's position in every partition from which it has received anything."""
     rows = execute(
         "SELECT source, partition, position, place, sent FROM inbox_marks WHERE consumer=?", (consumer,)
     )
@@ -37,7 +37,7 @@ def positions(execute: Execute, consumer: str) -> dict[tuple[str, int], Position
 
 
 def holes(execute: Execute, consumer: str) -> list[tuple[str, int, int, int]]:
-    """Source, partition, and the positions after which and up to which facts have not been received."""
+    """Source, partition, and the positions between which facts have not been received."""
     return [
         tuple(row)
         for row in execute(
@@ -50,8 +50,8 @@ def holes(execute: Execute, consumer: str) -> list[tuple[str, int, int, int]]:
 def reached(execute: Execute, consumer: str, source: str, position: int) -> bool:
     """Whether *all* facts of ``source`` up to ``position`` have been received, in every partition.
 
-    A partition that has nothing to bring stands still; that it misses nothing is known from the others' facts, each of
-    which says what had been sent to every partition before it.
+    The position of a partition without new facts does not move. The facts of other partitions prove that it misses
+    nothing: each says what had been sent to every partition before it.
     """
     known = {partition: at for (of, partition), at in positions(execute, consumer).items() if of == source}
     if any(of == source and after < position for of, _, after, _ in holes(execute, consumer)):
@@ -86,7 +86,7 @@ def versions_of(
 
 
 def parked(execute: Execute, consumer: str, source: str | None = None) -> list[Parked]:
-    """Parked messages, in the order of each log."""
+    """Parked messages, by position."""
     rows = execute(
         "SELECT handler, source, partition, position, aggregate_id, version, topic, state, kind, reason, since "
         "FROM inbox_parked WHERE consumer=? "
@@ -113,7 +113,7 @@ def parked(execute: Execute, consumer: str, source: str | None = None) -> list[P
 
 
 def keep(execute: Execute, consumer: str, row: Parked) -> None:
-    """Write a parked message, or its new reason."""
+    """Insert a parked message, or update its reason."""
     execute(
         "INSERT INTO inbox_parked VALUES (?,?,?,?,?,?,?,?,?,?,?,?) "
         "ON CONFLICT (consumer, handler, source, partition, position) DO UPDATE "
@@ -136,7 +136,7 @@ def keep(execute: Execute, consumer: str, row: Parked) -> None:
 
 
 def remove(execute: Execute, consumer: str, row: Parked) -> None:
-    """A parked message has been handled. Raises ConcurrencyConflict if another worker was first."""
+    """Delete a parked message. Raises ConcurrencyConflict if another worker was first."""
     gone = execute(
         "DELETE FROM inbox_parked WHERE consumer=? AND handler=? AND source=? AND partition=? AND position=? "
         "RETURNING 1",
@@ -147,17 +147,17 @@ def remove(execute: Execute, consumer: str, row: Parked) -> None:
 
 
 def save(execute: Execute, receipts: Collection[Receipt]) -> None:
-    """Write what was accepted. Call it in the transaction that writes the effect, before the effect.
+    """Write the receipts' changes, in the transaction of the effect and before it.
 
-    Raises ConcurrencyConflict if another worker has received any of it meanwhile.
+    Raises ConcurrencyConflict if another worker has received any of these facts.
     """
-    # In one order for all, or two workers could wait for each other.
+    # One order for all workers, or two could deadlock.
     ordered = sorted(dict.fromkeys(receipts), key=lambda receipt: receipt.origin)
-    moved = [
-        *_move_positions(
+    updates = [
+        *_write_positions(
             execute, [receipt for receipt in ordered if receipt.next_position != receipt.position]
         ),
-        *_move_versions(execute, ordered),
+        *_write_versions(execute, ordered),
     ]
     for receipt in ordered:
         here = (receipt.consumer, receipt.source, receipt.partition)
@@ -176,20 +176,20 @@ def save(execute: Execute, receipts: Collection[Receipt]) -> None:
             remove(execute, receipt.consumer, row)
         for row in receipt.to_park:
             keep(execute, receipt.consumer, row)
-    for one in moved:
-        if len(one.rows) < one.awaited:
-            raise ConcurrencyConflict(one.otherwise)
+    for one in updates:
+        if len(one.rows) < one.expected:
+            raise ConcurrencyConflict(one.conflict)
 
 
-class _Moved(NamedTuple):
-    """Rows that were to be moved, one for each that was, and what it means if any is missing."""
+class _Update(NamedTuple):
+    """The rows of an update, the expected number of them, and the conflict if fewer were updated."""
 
     rows: Sequence[Sequence[Any]]
-    awaited: int
-    otherwise: str
+    expected: int
+    conflict: str
 
 
-def _move_positions(execute: Execute, receipts: Sequence[Receipt]) -> Iterator[_Moved]:
+def _write_positions(execute: Execute, receipts: Sequence[Receipt]) -> Iterator[_Update]:
     first, later = [], []
     for receipt in receipts:
         row = (receipt.consumer, *receipt.origin, *receipt.next_position)
@@ -197,29 +197,29 @@ def _move_positions(execute: Execute, receipts: Sequence[Receipt]) -> Iterator[_
             first.append(row)
         else:
             later.append((*row, receipt.position.position))
-    gone = "a mark is no longer where it was"
+    gone = "the stored position has moved"
     if first:
         put = f"INSERT INTO inbox_marks VALUES {_tuples(6, len(first))} ON CONFLICT DO NOTHING RETURNING 1"
-        yield _Moved(execute(put, [*chain.from_iterable(first)]), len(first), gone)
+        yield _Update(execute(put, [*chain.from_iterable(first)]), len(first), gone)
     if later:
-        # Never put anew: a mark that is gone was taken back by the database's crash, with all that it stood for.
+        # Never inserted: a missing position was undone by a crash of the database, together with its effects.
         put = (
             "UPDATE inbox_marks SET position=new.column4, place=new.column5, sent=new.column6 "
             f"FROM (VALUES {_tuples(7, len(later))}) AS new "
             "WHERE inbox_marks.consumer=new.column1 AND inbox_marks.source=new.column2 "
             "AND inbox_marks.partition=new.column3 AND inbox_marks.position=new.column7 RETURNING 1"
         )
-        yield _Moved(execute(put, [*chain.from_iterable(later)]), len(later), gone)
+        yield _Update(execute(put, [*chain.from_iterable(later)]), len(later), gone)
 
 
-def _move_versions(execute: Execute, receipts: Sequence[Receipt]) -> Iterator[_Moved]:
+def _write_versions(execute: Execute, receipts: Sequence[Receipt]) -> Iterator[_Update]:
     new: list[Sequence[Any]] = []
     known: list[Sequence[Any]] = []
     for receipt in receipts:
         for key, version in sorted(receipt.new_versions.items()):
             moving = new if key in receipt.first_seen else known
             moving.append((receipt.consumer, receipt.source, key, version))
-    # Inserted and never moved: a first fact that was received would else be received again together with the next.
+    # First facts are inserted only: an upsert would let a duplicate pass together with the next fact.
     yield from _put_versions(execute, new, "DO NOTHING")
     yield from _put_versions(
         execute,
@@ -229,16 +229,16 @@ def _move_versions(execute: Execute, receipts: Sequence[Receipt]) -> Iterator[_M
     )
 
 
-def _put_versions(execute: Execute, rows: Sequence[Sequence[Any]], on_conflict: str) -> Iterator[_Moved]:
+def _put_versions(execute: Execute, rows: Sequence[Sequence[Any]], on_conflict: str) -> Iterator[_Update]:
     for start in range(0, len(rows), CHUNK):
         some = rows[start : start + CHUNK]
         put = (
             f"INSERT INTO inbox_versions VALUES {_tuples(4, len(some))} ON CONFLICT {on_conflict} RETURNING 1"
         )
-        yield _Moved(
+        yield _Update(
             execute(put, [*chain.from_iterable(some)]),
             len(some),
-            "a fact has been received by another worker",
+            "another worker has received a fact",
         )
 
 

@@ -1,4 +1,4 @@
-"""Messages that could not be handled (搁置): kept whole with the reason, and when they are tried again."""
+"""Messages that could not be handled (搁置), and when they are retried."""
 
 import time
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ handled; or an earlier fact of its aggregate is parked."""
 
 @dataclass(frozen=True, kw_only=True)
 class Parked:
-    """A message that could not be handled (搁置), kept whole with its reason until it is."""
+    """A message that could not be handled (搁置), stored whole with the reason."""
 
     handler: str
     """The view that could not fold it; empty: the whole consumer."""
@@ -49,7 +49,7 @@ def parked_from(
     since: datetime,
     handler: str = "",
 ) -> Parked:
-    """The message, to be parked; ``batch_of`` is its source and partition."""
+    """Park this message; ``batch_of`` is its source and partition."""
     source, partition = batch_of
     return Parked(
         handler=handler,
@@ -67,36 +67,36 @@ def parked_from(
 
 
 TOO_MANY_IN_A_ROW = 10
-"""So many messages one after the other that cannot be handled mean that the fault is here, not in the messages."""
+"""So many faults in a row mean that the fault is in the consumer, not in the messages."""
 
 
 class ConsumerStopped(Exception):
-    """The consumer stopped loudly: too many messages in a row could not be handled."""
+    """The consumer stopped: too many messages in a row could not be handled."""
 
 
 class Backoff:
-    """When parked messages are tried again: soon at first, then ever more rarely, at most once a minute.
+    """When parked messages are retried: exponential backoff from ``first`` seconds to LONGEST.
 
-    ``first``: seconds. It runs on the machine's monotonic clock: it paces work and decides nothing.
+    It uses the machine's monotonic clock, because it only paces work.
     """
 
     LONGEST = 60.0
 
     def __init__(self, first: float) -> None:
         self._first = self._pause = first
-        self._next: float | None = 0.0  # a new process tries at once: it may be the repaired one
+        self._next: float | None = 0.0  # a new process retries at once: it may be the repaired release
 
     def due(self) -> bool:
-        """Whether to try now."""
+        """Whether to retry now."""
         return self._next is not None and time.monotonic() >= self._next
 
     def wanted(self) -> None:
-        """Something is parked."""
+        """A message was parked."""
         if self._next is None:
             self._pause = self._first
             self._next = time.monotonic() + self._pause
 
     def tried(self, healed: int, remaining: int) -> None:
-        """What came of it."""
+        """The result of a retry."""
         self._pause = self._first if healed else min(self._pause * 2, self.LONGEST)
         self._next = time.monotonic() + self._pause if remaining else None

@@ -1,7 +1,7 @@
-"""The engine of reactions: facts of other services in, own decisions out, each fact once.
+"""Reactions: facts of other services in, own decisions out, each fact once.
 
-A reaction is a sentence, ``when_…_then_…``, and never replays. Its new events and its mark are saved in one
-transaction, so that a crash repeats a message but never its effect; what has come together is saved together.
+A reaction is a method ``when_…_then_…`` and never replays. Its new events and the inbox are saved in one transaction:
+a crash repeats a message, never its effect. Messages that arrive together are handled in one transaction.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -36,27 +36,27 @@ App = TypeVar("App", bound=Application)
 
 CONSUMER = "react"
 RETRY_SECONDS = 0.1
-"""Seconds after which parked messages are tried again at first: most wait for what is on its way in another log."""
-AT_ONCE = 200
-"""How many messages are handled in one transaction at most."""
+"""Seconds until the first retry of parked messages: most wait for a fact of another log that is on its way."""
+BATCH = 200
+"""Messages in one transaction at most."""
 CONFLICTS = 5
-"""How often a reaction is decided anew when somebody else wrote first."""
+"""How often a reaction is decided again after a concurrent write."""
 
 
 class NotYet(Exception):
-    """A reaction needs something that has not arrived; like a refusal, it is tried again and again."""
+    """A reaction needs a fact that has not arrived yet; like a refusal, its message is parked and retried."""
 
 
 class Reactions(Generic[App]):
     """A service's reactions. Subclasses hold the ``when_…(self, fact: SomeFact, message: Message)`` methods.
 
-    Inside one, ``get`` and ``find`` load own aggregates, ``add`` takes a new one, ``act`` says who and why;
-    everything that changed is saved when all reactions to the message are done.
+    Inside one, ``get`` and ``find`` load own aggregates, ``add`` takes a new one, ``act`` says who and why. Changed
+    aggregates are saved after all reactions to the message.
     """
 
     handlers: ClassVar[dict[str, list[str]]] = {}
     THROUGHPUT_MODE: ClassVar[bool] = False
-    """Whether nobody waits for what is decided here: what comes fast is then looked at less often (decision 8)."""
+    """Whether nothing here is urgent: busy sources are then polled less often (decision 8)."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -73,28 +73,28 @@ class Reactions(Generic[App]):
         """The services whose facts are reacted to."""
         return sources_of(self.handlers)
 
-    def press(self, batch: Batch) -> bool:
-        """Whether somebody waits for anything in the batch: it is reacted to, or is no event of this suite."""
+    def is_urgent(self, batch: Batch) -> bool:
+        """Whether the batch holds a fact that is reacted to, or one that is no event of this suite."""
         if self.THROUGHPUT_MODE:
             return False
         return any(row.topic in self.handlers or row.topic not in VOCABULARY for row in batch.rows)
 
     def likely(self, message: Message) -> tuple[type[Aggregate], UUID] | None:
-        """The own aggregate that this message most likely asks for: a batch's are read together.
+        """The own aggregate that this message probably needs: those of a batch are read together.
 
-        A wrong guess costs only time.
+        A wrong guess costs time only.
         """
         return None
 
     def get(self, kind: type[A], id: UUID) -> A:  # noqa: A002
-        """The own aggregate, to be changed. Raises NotYet if there is none."""
+        """An own aggregate, to be changed. Raises NotYet if there is none."""
         found = self.find(kind, id)
         if found is None:
             raise NotYet(f"no {kind.__name__} {id}")
         return found
 
     def find(self, kind: type[A], id: UUID) -> A | None:  # noqa: A002
-        """The own aggregate, to be changed, or None."""
+        """An own aggregate, to be changed, or None."""
         known = self._seen.get(id)
         if known is None:
             known = self.app.find(kind, id)
@@ -103,22 +103,22 @@ class Reactions(Generic[App]):
         return known if isinstance(known, kind) else None
 
     def is_new(self, kind: type[A], id: UUID) -> bool:  # noqa: A002
-        """Whether there is none yet under an id that only this first fact of another aggregate gives.
+        """Whether there is no aggregate yet under an id that is derived from this first fact of another one.
 
-        Nobody looks where messages are handled in bulk: the log refuses a second first event, and then they are
-        handled one by one.
+        In bulk this is assumed without a query: if the log then refuses a second first event, the messages are handled
+        one by one.
         """
         return id not in self._seen and (self._in_bulk or self.find(kind, id) is None)
 
     def add(self, aggregate: A) -> A:
-        """A new aggregate, to be saved with the rest."""
+        """Add a new aggregate, to be saved with the others."""
         self._seen[aggregate.id] = aggregate
         return aggregate
 
     def react(self, messages: Sequence[Message], *, in_bulk: bool = False) -> list[Aggregate]:
-        """Call every reaction to the messages, in order; the aggregates they changed, not yet saved."""
+        """Call every reaction to the messages, in order; the changed aggregates, not yet saved."""
         self._seen, self._in_bulk = {}, in_bulk
-        now = self.app.clock()  # what is saved together is recorded at one moment
+        now = self.app.clock()  # events of one transaction are recorded at one moment
         with self.app.expecting([*filter(None, map(self.likely, messages))]):
             for message in messages:
                 self.act = CommandContext(
@@ -133,41 +133,41 @@ class Reactions(Generic[App]):
 
 
 class Reactor:
-    """Follows the logs that a service reacts to.
+    """Consumes the logs that a service reacts to.
 
-    ``moment``: what is read in this context is of one moment, of the reference data that reactions ask for.
+    ``snapshot``: a context in which reference data are read from one snapshot.
     """
 
     def __init__(
         self,
         reactions: Reactions[Any],
         follower: Follower,
-        moment: Callable[[], AbstractContextManager[object]] = nullcontext,
+        snapshot: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.reactions, self.follower = reactions, follower
         self.app: Application = reactions.app
         self._inbox = Inbox(CONSUMER)
-        self._moment = moment
+        self._snapshot = snapshot
         self._faults_in_a_row = 0
         self._retry = Backoff(RETRY_SECONDS)
 
     def position_of(self, source: str, partition: int) -> Position:
-        """How far the reactions have come, for the follower that begins there."""
+        """The stored position from which the follower starts."""
         with self.app.log.reading() as execute:
             return self._inbox.begin(execute, source, partition)
 
     def parked(self) -> list[Parked]:
-        """Messages that could not be handled yet, with reasons."""
+        """Messages that could not be handled, with reasons."""
         with self.app.log.reading() as execute:
             return inbox_store.parked(execute, CONSUMER)
 
     def holes(self) -> list[tuple[str, int, int, int]]:
-        """Positions that have not been received though later ones have: see inbox_store.holes."""
+        """Positions that have not been received: see inbox_store.holes."""
         with self.app.log.reading() as execute:
             return inbox_store.holes(execute, CONSUMER)
 
     def step(self) -> bool:
-        """Handle what has come; whether there was anything. Raises ConsumerStopped."""
+        """Handle the next batches; whether there were any. Raises ConsumerStopped."""
         try:
             batches = self.follower.poll(self.position_of)
             self.handle(batches)
@@ -184,17 +184,14 @@ class Reactor:
         return bool(batches)
 
     def begin_again(self) -> None:
-        """Forget what was read, and follow from the marks in the database."""
+        """Discard the cached inbox and follow from the stored positions."""
         self._inbox.forget()
         self.follower.rewind()
 
     def handle(self, batches: Sequence[Batch]) -> None:
-        """Handle what has come, in order; what was delivered before has no effect.
-
-        Raises ConcurrencyConflict if another worker handles it, ConsumerStopped.
-        """
-        for portion in portions(batches, AT_ONCE):
-            if self._at_once(portion):
+        """Handle batches in order; duplicates have no effect. Raises ConcurrencyConflict, ConsumerStopped."""
+        for portion in portions(batches, BATCH):
+            if self._all_at_once(portion):
                 continue
             for batch in portion:
                 self._one_by_one(batch)
@@ -216,8 +213,8 @@ class Reactor:
     def _park(self, receipt: Receipt, message: Notification, kind: Kind, reason: str) -> None:
         receipt.park(parked_from(receipt.origin, message, kind, reason, self.app.clock()))
 
-    def _at_once(self, batches: Sequence[Batch]) -> bool:
-        """Handle all of it in one transaction. False if something stands in its way: then nothing has happened."""
+    def _all_at_once(self, batches: Sequence[Batch]) -> bool:
+        """Handle all of it in one transaction; False if that failed and nothing was saved."""
         receipts = self._receive(batches)
         try:
             messages = [
@@ -225,12 +222,12 @@ class Reactor:
                 for receipt, batch in zip(receipts, batches, strict=True)
                 for message in self._accept(receipt, batch)
             ]
-            with self._moment():
+            with self._snapshot():
                 changed = self.reactions.react(messages, in_bulk=True)
             self._save(receipts, changed)
         except (*UNAVAILABLE, ConcurrencyConflict):
             raise
-        except Exception:  # noqa: BLE001 - whatever it is, it comes again with the message whose fault it is
+        except Exception:  # noqa: BLE001 - it is raised again for its message alone
             self._inbox.forget()
             return False
         if messages:
@@ -249,7 +246,7 @@ class Reactor:
             self._retry.wanted()
 
     def _one_by_one(self, batch: Batch) -> None:
-        """Message by message, so that what cannot be handled is parked and nothing else."""
+        """Handle each message in its own transaction, so that only faulty ones are parked."""
         [receipt] = self._receive([batch])
         for message in self._accept(receipt, batch):
             failed = self._react(receipt.origin, message, partial(inbox_store.save, receipts=[receipt]))
@@ -268,16 +265,16 @@ class Reactor:
         self._save([receipt], [])
 
     def _react(self, origin: tuple[str, int], message: Notification, first: First) -> tuple[Kind, str] | None:
-        """Handle one message; the reason if it could not be, or None. Raises ConcurrencyConflict, UNAVAILABLE."""
+        """Handle one message; None, or why it must be parked. Raises ConcurrencyConflict, UNAVAILABLE."""
         for _ in range(CONFLICTS):
             try:
-                with self._moment():
+                with self._snapshot():
                     changed = self.reactions.react([read(*origin, message)])
             except UNAVAILABLE:
                 raise
             except (NotYet, Refusal) as error:
                 return "waiting", f"{type(error).__name__}: {error}"
-            except Exception as error:  # noqa: BLE001 - whatever a reaction raises, its message is parked with it
+            except Exception as error:  # noqa: BLE001 - the message is parked with the reason
                 return "fault", f"{type(error).__name__}: {error}"
             try:
                 self.app.save_with(first, changed)
@@ -285,13 +282,13 @@ class Reactor:
             except ConcurrencyConflict:
                 raise
             except IntegrityError:
-                continue  # one of the aggregates was changed meanwhile: decide anew
+                continue  # an aggregate was changed concurrently: decide again
         return "waiting", "an aggregate kept being changed by others"
 
     def retry_parked(self) -> tuple[int, int]:
-        """Handle parked messages again, in order; how many are healed and how many remain.
+        """Retry parked messages in order; how many were handled and how many remain.
 
-        The first that fails again keeps the rest of its aggregate parked. Missing facts are not made up for here.
+        After the first failure the rest of that aggregate remains parked. Gaps are not closed here.
         """
         healed, failed = 0, set[tuple[str, str]]()
         rows = self.parked()
@@ -313,7 +310,7 @@ class Reactor:
         return healed, len(rows) - healed
 
     def discard(self, row: Parked) -> None:
-        """Give up a parked message for good. Raises ConcurrencyConflict if it is parked no longer."""
+        """Discard a parked message for good. Raises ConcurrencyConflict if it is no longer parked."""
         self.app.save_with(partial(_unpark, row))
 
 

@@ -1,4 +1,4 @@
-"""Which facts of a partition are new, and what is to be written once they are handled."""
+"""Which facts of a partition are new, and what to write once they are handled."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from shared.process import logs
 
 log = logs.log("inbox")
 Counts = tuple[int, int]
-"""Facts received for the first time, and facts received again."""
+"""Facts received for the first time, and duplicates."""
 
 
 @dataclass(eq=False)
 class Receipt:
-    """A partition's facts against the inbox: what is new of them; and what to write when that is handled.
+    """One partition of a consumer's inbox in memory, with the changes since it was last saved.
 
-    ``accept`` gives the facts to handle. ``save`` writes what was accepted since the last ``saved``.
+    ``accept`` yields the facts to handle; ``inbox_store.save`` writes the changes; ``saved`` resets them.
     """
 
     consumer: str
@@ -27,18 +27,18 @@ class Receipt:
     partition: int
     position: Position = field(default_factory=Position)
     versions: dict[str, int] = field(default_factory=dict)
-    """Of every aggregate in what is to be accepted, the version received: 0 for none."""
+    """The received version of every aggregate in the batch: 0 for none."""
     holes: dict[int, int] = field(default_factory=dict)
-    """after → before: positions of this partition in between have not been received."""
+    """after → before: the positions in between have not been received."""
     parked: list[Parked] = field(default_factory=list)
     """Parked messages of the source, of all handlers."""
     trusted: bool = field(init=False, default=False)
-    """Whether an aggregate's first fact is taken to be new without asking, since nothing came twice the last time. Who
-    is wrong in that is ConcurrencyConflict when it saves, and asks."""
+    """Whether first facts are assumed to be new without a query, because nothing came twice last time. A wrong guess
+    conflicts on save; the consumer then looks the version up."""
     next_position: Position = field(init=False)
     new_versions: dict[str, int] = field(init=False, default_factory=dict)
     first_seen: set[str] = field(init=False, default_factory=set)
-    """Of these aggregates nothing had been received."""
+    """The aggregates whose first fact is among them."""
     next_holes: dict[int, int] = field(init=False)
     to_park: list[Parked] = field(init=False, default_factory=list)
     to_unpark: list[Parked] = field(init=False, default_factory=list)
@@ -55,13 +55,13 @@ class Receipt:
         return self.source, self.partition
 
     def blocked(self, handler: str = "") -> set[str]:
-        """Aggregates of which ``handler`` has a received fact parked: their later facts wait behind it."""
+        """Aggregates of which ``handler`` has a parked fact: their later facts are parked behind it."""
         return {row.aggregate_id for row in self.parked if row.handler == handler and row.kind != "gap"}
 
     def accept(self, batch: Batch, now: datetime) -> Iterator[Notification]:
-        """The facts to be handled now, each once and in the order of its aggregate's versions.
+        """The facts to handle now, each once and in the order of its aggregate's versions.
 
-        A fact whose predecessors are missing is parked; it follows by itself when they have come.
+        A fact whose predecessors are missing is parked until they have been received.
         """
         for message, offset, before, sent in zip(
             batch.rows, batch.offsets, batch.before, batch.sent, strict=True
@@ -77,12 +77,12 @@ class Receipt:
             if message.originator_version <= known:
                 self._duplicates += 1
             elif message.originator_version > known + 1:
-                self._miss(message, known, now)
+                self._park_gap(message, known, now)
             else:
                 self._received(key, message.originator_version)
                 yield message
                 if self._gaps:
-                    yield from self._gap_closed(key)
+                    yield from self._after_gap(key)
 
     def _move_position(self, position: int, offset: int, before: int, sent: str) -> None:
         if position > self.next_position.position:
@@ -111,21 +111,21 @@ class Receipt:
         self.versions[key] = self.new_versions[key] = version
         self._first += 1
 
-    def _miss(self, message: Notification, known: int, now: datetime) -> None:
+    def _park_gap(self, message: Notification, known: int, now: datetime) -> None:
         reason = f"facts {known + 1} to {message.originator_version - 1} of this aggregate are missing"
         row = parked_from(self.origin, message, "gap", reason, now)
         if (row.aggregate_id, row.version) not in self._gaps:
             self._gaps[row.aggregate_id, row.version] = row
             self.park(row)
 
-    def _gap_closed(self, key: str) -> Iterator[Notification]:
+    def _after_gap(self, key: str) -> Iterator[Notification]:
         while (row := self._gaps.pop((key, self.versions[key] + 1), None)) is not None:
             self.unpark(row)
             self._received(key, row.version)
             yield row.notification
 
     def park(self, row: Parked) -> None:
-        """Keep a message that cannot be handled now."""
+        """Park a message that cannot be handled now."""
         if row.kind not in ("behind", "waiting"):
             log.error(
                 "message_parked",
@@ -141,7 +141,7 @@ class Receipt:
         self.to_park.append(row)
 
     def unpark(self, row: Parked) -> None:
-        """A parked message that is handled now."""
+        """A parked message has been handled."""
         self.parked.remove(row)
         if row in self.to_park:
             self.to_park.remove(row)
@@ -156,7 +156,7 @@ class Receipt:
         )
 
     def saved(self) -> Counts:
-        """What ``save`` wrote is committed; how many facts it was."""
+        """The changes are committed; the number of new and of duplicate facts."""
         self.position, self.holes = self.next_position, dict(self.next_holes)
         self.new_versions.clear()
         self.first_seen.clear()

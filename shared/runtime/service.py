@@ -341,7 +341,7 @@ def open_service(
         reactor=(
             Reactor(
                 reactions,
-                follow("react", reactions.sources, reactions.press),
+                follow("react", reactions.sources, reactions.is_urgent),
                 views.snapshot,
             )
             if reactions

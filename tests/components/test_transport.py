@@ -28,7 +28,7 @@ from shared.domain.aggregate import stable_id
 from shared.events import enterprise
 from shared.messaging.batch import Batch, Position
 from shared.messaging.relay import republish, sent_before
-from shared.messaging.transport.kafka import client, follower, topics
+from shared.messaging.transport.kafka import client, follower, quiet_sources, topics
 from shared.messaging.transport.kafka.client import partition_of, topic_of
 from shared.messaging.transport.kafka.publisher import KafkaPublisher, publish_checkpoint
 from shared.messaging.transport.kafka.replay import KafkaReplay, last_rows
@@ -190,13 +190,13 @@ def test_a_topic_made_anew_that_ends_where_the_mark_stands_is_read_from_its_begi
     assert sorted(row.id for batch in came for row in batch.rows) == [*range(1, 10)]
 
 
-def test_a_source_that_brings_nothing_pressing_is_looked_at_less_often(
+def test_a_source_without_urgent_facts_is_polled_less_often(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follower, "UNPRESSING", 1)
-    monkeypatch.setattr(follower, "LOOK_SECONDS", 3.0)
-    ward, pressing = opened["ward"], [False]
-    following = follower.KafkaFollower(ward.config, "ward", "test", ["ward"], 0.1, lambda batch: pressing[0])
+    monkeypatch.setattr(quiet_sources, "QUIET_AFTER", 1)
+    monkeypatch.setattr(quiet_sources, "PAUSE_SECONDS", 3.0)
+    ward, urgent = opened["ward"], [False]
+    following = follower.KafkaFollower(ward.config, "ward", "test", ["ward"], 0.1, lambda batch: urgent[0])
 
     def sent_and_come(unit: str) -> tuple[str, float]:
         """What comes next, and when, after this unit was registered."""
@@ -211,17 +211,17 @@ def test_a_source_that_brings_nothing_pressing_is_looked_at_less_often(
 
     names = [str(stable_id("unit", unit)) for unit in "abcde"]
     assert sent_and_come("a")[0] == names[0]
-    assert following._look_at == {}
+    assert following._quiet.paused_until == {}
     second, _ = sent_and_come("b")
-    [due] = following._look_at.values()
-    pressing[0] = True
+    [due] = following._quiet.paused_until.values()
+    urgent[0] = True
     third, came = sent_and_come("c")
     assert (second, third) == (names[1], names[2])
     assert came >= due
-    assert following._look_at == {}, "something pressing has come"
-    pressing[0] = False
+    assert following._quiet.paused_until == {}, "something urgent has come"
+    urgent[0] = False
     assert [sent_and_come(unit)[0] for unit in "de"] == names[3:]
-    assert list(following._look_at) == ["ward"]
+    assert list(following._quiet.paused_until) == ["ward"]
     following.close()
 
 
@@ -388,8 +388,8 @@ def test_a_desk_waits_for_its_notice_and_nobody_for_a_clock_to_be_started() -> N
     )
     batch = Batch("enterprise", 0, [blown], [0], [0], ["0"])
     app: Any = None  # not asked
-    assert NotifyReactions(app).press(batch)
-    assert not SupervisionReactions(app).press(batch)
+    assert NotifyReactions(app).is_urgent(batch)
+    assert not SupervisionReactions(app).is_urgent(batch)
 
 
 @pytest.fixture

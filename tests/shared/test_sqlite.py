@@ -70,7 +70,7 @@ def test_who_waits_in_vain_is_told_and_readers_do_not_wait(
             written.set()
             go_on.wait(60)
 
-    monkeypatch.setattr(sqlite, "PATIENCE", 0.05)
+    monkeypatch.setattr(sqlite, "TIMEOUT", 0.05)
     with ThreadPoolExecutor(1) as pool:
         other = pool.submit(slow)
         try:

@@ -1,4 +1,4 @@
-"""How a service follows the logs; which way is chosen in the composition root only."""
+"""How a consumer follows the logs; the composition root chooses the transport."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
@@ -6,43 +6,43 @@ from typing import Protocol
 from shared.messaging.batch import Batch, Position
 
 PositionOf = Callable[[str, int], Position]
-"""The consumer's mark for a source and partition, as the database has it."""
+"""The consumer's stored position for a source and partition."""
 
 
 class Follower(Protocol):
-    """The facts of some sources as one consumer gets them: at least once, in order per aggregate."""
+    """Delivers the facts of some sources to one consumer: at least once, in order per aggregate."""
 
     def poll(self, position_of: PositionOf) -> list[Batch]:
-        """What has come since the last call; where this follower begins, it begins at the mark."""
+        """The facts since the last call; a partition starts at the stored position."""
 
     def handled(self, batch: Batch) -> None:
-        """The batch has had its effect: a hint for tools that show how far a consumer lags."""
+        """The batch has been handled: a hint for tools that show a consumer's lag."""
 
     def rewind(self) -> None:
-        """Forget how far it was: the next poll begins at the marks."""
+        """Start from the stored positions at the next poll."""
 
     def lag(self) -> Mapping[tuple[str, int], int]:
-        """How many messages are still to come, by source and partition, as far as is known."""
+        """The known number of outstanding messages by source and partition."""
 
     def replay(self, source: str) -> "Replay":
-        """Everything the source ever said, from the beginning, apart from what this consumer follows."""
+        """All facts of a source from the beginning, independent of this consumer's position."""
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
 
 
 class Replay(Protocol):
     """A source's facts from the beginning."""
 
-    def up_to(self, marks: Mapping[int, int]) -> Iterator[Batch]:
-        """The facts after those given before, up to a position in each partition.
+    def up_to(self, positions: Mapping[int, int]) -> Iterator[Batch]:
+        """The facts after those of the last call, up to a position in each partition.
 
         Raises LogIncomplete if the transport does not hold them all.
         """
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
 
 
 class LogIncomplete(Exception):
-    """The transport no longer holds everything that has been said: it has to be published again first."""
+    """The transport no longer holds all facts: publish them again first."""

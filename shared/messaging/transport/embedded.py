@@ -1,4 +1,4 @@
-"""The embedded transport: a service reads its neighbours' logs where they stand."""
+"""The embedded transport: a service reads its neighbours' logs directly."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -58,9 +58,9 @@ class EmbeddedReplay:
     def __init__(self, source: str, log: LogRecorder) -> None:
         self._source, self._log, self._at = source, log, 0
 
-    def up_to(self, marks: Mapping[int, int]) -> Iterator[Batch]:
+    def up_to(self, positions: Mapping[int, int]) -> Iterator[Batch]:
         """See Replay. A log holds everything."""
-        until = marks.get(0, 0)
+        until = positions.get(0, 0)
         while self._at < until:
             batch = _read(self._log, self._source, self._at, until)
             if batch is None:
@@ -80,7 +80,7 @@ def _read(log: LogRecorder, source: str, after: int, until: int | None) -> Batch
 
 
 def batch_of(source: str, after: int, rows: Sequence[Notification]) -> Batch:
-    """Rows of a log as they follow each other, the first of them behind the position ``after``."""
+    """Consecutive rows of a log, the first of them after the position ``after``."""
     offsets = [row.id for row in rows]
     before = [after, *offsets[:-1]]
     return Batch(source, 0, rows, offsets, before, [str(position) for position in before])

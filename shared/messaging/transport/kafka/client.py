@@ -1,4 +1,4 @@
-"""Clients of the broker: how they are made, reached and closed; the names of topics."""
+"""Clients of the broker and their settings; names and partitions of topics."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,13 +15,13 @@ from shared.process.config import Config
 
 LIMIT = 2000
 FETCH_WAIT_MS = 500
-"""Milliseconds that the broker may keep a fetch for which it has nothing; it answers at once when something comes."""
+"""Milliseconds that the broker may hold an empty fetch; it answers at once when records arrive."""
 T = TypeVar("T")
 
 
 @contextmanager
 def broker_errors() -> Iterator[None]:
-    """What the client raises, by the name that the rest of the suite knows."""
+    """Raise BrokerUnavailable for the client's errors."""
     try:
         yield
     except KafkaError as error:
@@ -29,9 +29,9 @@ def broker_errors() -> Iterator[None]:
 
 
 def new_client(kind: Callable[..., T], **settings: Any) -> T:
-    """A client of the broker; one that cannot be made ends what it has begun. Raises BrokerUnavailable.
+    """Make a client of the broker. Raises BrokerUnavailable, and then closes what was opened.
 
-    kafka-python 3.0.12 does not: of every consumer that found no broker a thread was left, with its sockets.
+    kafka-python 3.0.12 does not: every consumer that found no broker leaked a thread with its sockets.
     """
     with broker_errors(), ExitStack() as begun:
 
@@ -41,15 +41,15 @@ def new_client(kind: Callable[..., T], **settings: Any) -> T:
             return client
 
         made = kind(**settings, kafka_client=begin)
-        begun.pop_all()  # they are now the client's to close
+        begun.pop_all()  # the client closes them from here on
         return made
 
 
 def end_offsets(consumer: Any, where: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-    """The offset behind the last record of each partition. Raises BrokerUnavailable where there is no such topic."""
+    """The end offset of each partition. Raises BrokerUnavailable if there is no such topic."""
     try:
         found: Mapping[TopicPartition, int] = consumer.end_offsets(where)
-    except KeyError as missing:  # all that kafka-python 3.0.12 says of a partition that is not there
+    except KeyError as missing:  # kafka-python 3.0.12 raises only this for a missing partition
         raise BrokerUnavailable(
             f"{missing.args[0]} is not on the broker: run duban topics apply"
         ) from missing
@@ -73,15 +73,12 @@ def partition_of(aggregate_id: object, partitions: int) -> int:
 
 
 def client_settings(config: Config) -> dict[str, Any]:
-    """The settings of a consumer and of a producer.
-
-    It keeps no figures of its own, which nobody would see: what is shown is in shared/process/metrics.py.
-    """
+    """The settings of a consumer or producer, without its own metrics: ours are in shared/process/metrics.py."""
     return {**connection_settings(config), "metrics_enabled": False}
 
 
 def connection_settings(config: Config) -> dict[str, Any]:
-    """How every client reaches the broker: TLS and SCRAM by configuration."""
+    """How a client connects to the broker: TLS and SCRAM by configuration."""
     settings: dict[str, Any] = {
         "bootstrap_servers": config.kafka.split(","),
         "security_protocol": config.kafka_security,

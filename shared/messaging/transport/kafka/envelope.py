@@ -22,8 +22,8 @@ _recorded = msgspec.json.Decoder(_Recorded)
 def headers_of(source: str, row: Notification, sent: str) -> list[tuple[str, bytes]]:
     """The CloudEvents attributes of a row of the log, as headers.
 
-    ``ce_sequence`` is its position; ``ce_sent``, before it, the last position in every partition. All events of one
-    command share the trace id of ``traceparent``, which is made from what caused them.
+    ``ce_sequence`` is its position, ``ce_sent`` the last position sent to every partition before it. All events of one
+    command share a trace id, which is derived from their cause.
     """
     recorded = _recorded.decode(row.state)
     key = str(row.originator_id)
@@ -35,7 +35,7 @@ def headers_of(source: str, row: Notification, sent: str) -> list[tuple[str, byt
         ("ce_id", name.encode()),
         ("ce_source", f"/duban/{source}".encode()),
         ("ce_type", row.topic.encode()),
-        ("ce_time", recorded.timestamp.encode()),  # RFC 3339, with the offset with which it was recorded
+        ("ce_time", recorded.timestamp.encode()),  # RFC 3339, with its original UTC offset
         ("ce_partitionkey", key.encode()),
         ("ce_sequence", str(row.id).encode()),
         ("ce_sent", sent.encode()),
@@ -45,16 +45,16 @@ def headers_of(source: str, row: Notification, sent: str) -> list[tuple[str, byt
 
 
 def row_of(record: Any) -> tuple[Notification, int, str]:
-    """A record as the row of the log that it is; what its ``ce_sent`` says of its partition, and as a whole.
+    """The row of the log in a record, the last position of its partition before it, and its ``ce_sent``.
 
-    A stranger's has a negative position.
+    A record that is not an event of this suite gets a negative position.
     """
     headers = dict(record.headers or ())
     try:
         _, aggregate_id, version = headers["ce_id"].decode().rsplit("/", 2)
         sent = headers["ce_sent"].decode()
         before = int(sent.split(" ")[record.partition])
-        row = object.__new__(Notification)  # its own constructor takes three times as long
+        row = object.__new__(Notification)  # the constructor takes three times as long
         row.__dict__.update(
             id=int(headers["ce_sequence"]),
             originator_id=aggregate_id,

@@ -1,7 +1,6 @@
-"""One member of a consumer group."""
+"""Following topics as a member of a consumer group."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,26 +20,23 @@ from shared.messaging.transport.kafka.client import (
     topic_of,
 )
 from shared.messaging.transport.kafka.envelope import batch_of, row_of
+from shared.messaging.transport.kafka.quiet_sources import QuietSources
 from shared.messaging.transport.kafka.replay import KafkaReplay
 from shared.process import logs
 from shared.process.config import Config
 
 log = logs.log("kafka")
-UNPRESSING, LOOK_SECONDS = 5, 0.2
-"""A source that has so often in a row brought nothing pressing is looked at every so many seconds until it does:
-each look costs the client more than 2 ms of processor, whatever it brings."""
 COMMIT_SECONDS = 1.0
 JOIN_WAIT = 2.0
-"""Seconds that a poll takes at most while the group shares out its partitions. A client that gives up earlier begins to
-join anew, and with it the whole group: two that are impatient never come to an end."""
+"""Seconds that a poll may take during a rebalance. A client that gives up earlier rejoins, and the whole group with it:
+two such clients never finish."""
 STALLED_AFTER = 10.0
-"""Seconds in which nothing came, after which a consumer looks whether something should have come. At the second look
-without a move it begins with a new client: after a broker was lost and set up anew, kafka-python 3.0.12 was seen to be
-no member of its group any more and never to notice."""
+"""Seconds without records after which a consumer checks whether it has stalled. At the second check without progress it
+opens a new client: after a broker was replaced, kafka-python 3.0.12 lost its group membership without noticing."""
 
 
-class _Revoked(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Runs on the client's own thread and may not call it: remembers what the loop must look at."""
+class _RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Called on the client's IO thread, where the consumer must not be called: only sets flags for the loop."""
 
     def __init__(self) -> None:
         self.changed, self.joining = False, True
@@ -53,10 +49,10 @@ class _Revoked(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 class KafkaFollower:
-    """One member of a consumer group: it gets the partitions that the group gives it.
+    """A member of a consumer group, which assigns its partitions.
 
-    ``wait``: seconds that a poll waits for something to come. ``pressing``: whether anything waits for what is in a
-    batch; a source that goes on bringing nothing of that kind is looked at less often.
+    ``wait``: seconds that a poll waits for records. ``is_urgent``: whether a batch must be handled soon; a source that
+    brings no such batch is polled less often.
     """
 
     def __init__(
@@ -66,23 +62,21 @@ class KafkaFollower:
         consumer: str,
         sources: Sequence[str],
         wait: float,
-        pressing: Callable[[Batch], bool] = lambda batch: True,
+        is_urgent: Callable[[Batch], bool] = lambda batch: True,
     ) -> None:
-        self._config, self._wait, self._pressing = config, wait, pressing
+        self._config, self._wait = config, wait
         self._group = f"duban.{service}.{consumer}"
         self._sources = {topic_of(source): source for source in sources}
         self._consumer: Any = None
-        self._listener = _Revoked()
+        self._listener = _RebalanceListener()
         self._sought: set[TopicPartition] = set()
-        self._unproven: dict[TopicPartition, Position] = {}
+        self._unverified: dict[TopicPartition, Position] = {}
         self._done: dict[TopicPartition, int] = {}
         self._committed_at = 0.0
         self._lag: dict[tuple[str, int], int] = {}
-        self._unpressing: Counter[str] = Counter()
-        self._look_at: dict[str, float] = {}
-        """The sources that are left alone, and until when."""
+        self._quiet = QuietSources(self._sources, is_urgent)
         self._last_record_at = time.monotonic()
-        self._looked: dict[TopicPartition, int] = {}
+        self._checked_offsets: dict[TopicPartition, int] = {}
 
     def poll(self, position_of: PositionOf) -> list[Batch]:
         """See Follower. Raises BrokerUnavailable."""
@@ -90,22 +84,22 @@ class KafkaFollower:
             with broker_errors():
                 return self._poll(position_of)
         except BrokerUnavailable:
-            self.close()  # begin with a new client: this one may never recover
+            self.close()  # open a new client: this one may never recover
             raise
 
     def _poll(self, position_of: PositionOf) -> list[Batch]:
         if self._consumer is None:
             self._open()
-        wait = JOIN_WAIT if self._listener.joining else self._look_again()
+        wait = JOIN_WAIT if self._listener.joining else self._quiet.resume(self._consumer, self._wait)
         found = self._consumer.poll(timeout_ms=int(wait * 1000), max_records=LIMIT)
         if found:
             self._last_record_at = time.monotonic()
         elif time.monotonic() - self._last_record_at > STALLED_AFTER:
-            self._look_for_more(position_of)
+            self._check_progress(position_of)
         if self._listener.changed:
             self._listener.changed = False
             self._sought.clear()
-            self._unproven.clear()
+            self._unverified.clear()
             self._lag.clear()
         new = self._consumer.assignment() - self._sought
         for where, end in end_offsets(self._consumer, list(new)).items() if new else ():
@@ -113,42 +107,20 @@ class KafkaFollower:
         batches = []
         for where, records in found.items():
             if where in new or where not in self._sought:
-                continue  # fetched from where the group's offsets pointed; the mark decides
-            records = self._proven(where, records)
+                continue  # fetched from the committed offset; only the stored position counts
+            records = self._verified(where, records)
             if records:
                 batches.append(batch_of(self._sources[where.topic], where.partition, records))
                 end = self._consumer.highwater(where)
                 self._lag[self._sources[where.topic], where.partition] = max(
                     0, (end or 0) - 1 - records[-1].offset
                 )
-        self._leave_alone(batches)
+        self._quiet.pause(self._consumer, batches, self._lag)
         self._commit()
         return batches
 
-    def _look_again(self) -> float:
-        """At what is due; seconds that a poll may wait then."""
-        now = time.monotonic()
-        due = {source for source, at in self._look_at.items() if at <= now}
-        if due:
-            self._look_at = {source: at for source, at in self._look_at.items() if source not in due}
-            self._consumer.resume(
-                *(one for one in self._consumer.paused() if self._sources[one.topic] in due)
-            )
-        return min([self._wait, *(at - now for at in self._look_at.values())])
-
-    def _leave_alone(self, batches: Sequence[Batch]) -> None:
-        pressing = {batch.source for batch in batches if self._pressing(batch)}
-        for source in {batch.source for batch in batches}:
-            self._unpressing[source] = 0 if source in pressing else self._unpressing[source] + 1
-            more = any(lag for (of, _), lag in self._lag.items() if of == source)
-            if self._unpressing[source] > UNPRESSING and not more:
-                self._look_at[source] = time.monotonic() + LOOK_SECONDS
-                self._consumer.pause(
-                    *(one for one in self._consumer.assignment() if self._sources[one.topic] == source)
-                )
-
-    def _look_for_more(self, position_of: PositionOf) -> None:
-        """Raises BrokerUnavailable if records wait and no member of the group has moved since the last check."""
+    def _check_progress(self, position_of: PositionOf) -> None:
+        """Raises BrokerUnavailable if records are outstanding and the group has not moved since the last check."""
         self._last_record_at = time.monotonic()
         every = [
             TopicPartition(topic, n) for topic in self._sources for n in range(self._config.kafka_partitions)
@@ -158,18 +130,18 @@ class KafkaFollower:
                 self._sources[where.topic],
                 position_of(self._sources[where.topic], where.partition).offset,
             )
-            before, self._looked[where] = self._looked.get(where), offset
+            before, self._checked_offsets[where] = self._checked_offsets.get(where), offset
             if (
                 end - 1 > offset == before or 0 < end <= offset == before
-            ):  # the latter in a topic that was made anew
+            ):  # the latter in a topic that was recreated
                 log.error(
                     "consumer_stalled", group=self._group, source=source, partition=where.partition, at=offset
                 )
-                self._looked.clear()
+                self._checked_offsets.clear()
                 raise BrokerUnavailable(
                     f"{where.topic}/{where.partition} holds {end} records, and nothing comes from it"
                 )
-        # Who has asked for the marks begins at them: a crash of the database may have taken the last ones back.
+        # position_of restarts the inbox at the stored positions, which a crash of the database may have set back.
         self.rewind()
 
     def _open(self) -> None:
@@ -190,23 +162,26 @@ class KafkaFollower:
         )
         self._consumer.subscribe(topics=sorted(self._sources), listener=self._listener)
 
-    def _seek(self, where: TopicPartition, mark: Position, end: int) -> None:
-        # To the last record handled, not behind it: it proves that the topic is still the one it was. A topic that ends
-        # before it is another one; at its very end nothing would come, and nothing be noticed, until one more is sent.
-        self._consumer.seek(where, mark.offset if 0 <= mark.offset < end else 0)
+    def _seek(self, where: TopicPartition, position: Position, end: int) -> None:
+        # To the last record handled, not after it: reading it again proves that the topic is still the same. A topic
+        # that ends before it was recreated and is read from its beginning.
+        self._consumer.seek(where, position.offset if 0 <= position.offset < end else 0)
         self._sought.add(where)
-        if mark.offset >= 0:
-            self._unproven[where] = mark
+        if position.offset >= 0:
+            self._unverified[where] = position
 
-    def _proven(self, where: TopicPartition, records: list[Any]) -> list[Any]:
-        mark = self._unproven.pop(where, None)
-        if mark is None:
+    def _verified(self, where: TopicPartition, records: list[Any]) -> list[Any]:
+        position = self._unverified.pop(where, None)
+        if position is None:
             return records
         first, *_ = row_of(records[0])
-        if records[0].offset == mark.offset and first.id <= mark.position:
+        if records[0].offset == position.offset and first.id <= position.position:
             return records[1:]
         log.error(
-            "topic_was_replaced", topic=where.topic, partition=where.partition, expected_offset=mark.offset
+            "topic_was_replaced",
+            topic=where.topic,
+            partition=where.partition,
+            expected_offset=position.offset,
         )
         if records[0].offset > 0:
             self._consumer.seek(where, 0)
@@ -232,7 +207,7 @@ class KafkaFollower:
     def rewind(self) -> None:
         """See Follower."""
         self._sought.clear()
-        self._unproven.clear()
+        self._unverified.clear()
 
     def lag(self) -> Mapping[tuple[str, int], int]:
         """See Follower."""
@@ -245,9 +220,9 @@ class KafkaFollower:
     def close(self) -> None:
         """See Follower."""
         consumer, self._consumer = self._consumer, None
-        self._listener = _Revoked()
+        self._listener = _RebalanceListener()
         self.rewind()
         self._lag.clear()
-        self._look_at.clear()
+        self._quiet.clear()
         if consumer is not None:
             consumer.close(autocommit=False, timeout_ms=3000)

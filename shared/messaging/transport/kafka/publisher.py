@@ -1,4 +1,4 @@
-"""What is sent to a service's topics."""
+"""Publishing to a service's topics."""
 
 import hashlib
 from typing import Any, Protocol
@@ -21,9 +21,9 @@ from shared.process.config import Config
 
 log = logs.log("kafka")
 LINGER_MS = 50
-"""Milliseconds that a record may wait for others to go with it, while there are more to come: see Publisher.flush."""
+"""Milliseconds that a record may wait to be batched while more are sent: see Publisher.flush."""
 ACKNOWLEDGED_WITHIN = 15.0
-"""Seconds within which the broker must acknowledge a message, or the producer is given up."""
+"""Seconds within which the broker must acknowledge a message, or the producer is closed."""
 
 
 class Publisher(Protocol):
@@ -32,20 +32,20 @@ class Publisher(Protocol):
     partitions: int
 
     def send(self, row: Notification, partition: int, sent: str) -> Any:
-        """Send one; what ``acknowledged`` takes. Raises BrokerUnavailable."""
+        """Send a row; the future for ``acknowledged``. Raises BrokerUnavailable."""
 
     def flush(self, timeout: float) -> None:
-        """Send what is still buffered. Raises BrokerUnavailable after ``timeout`` seconds."""
+        """Send buffered records. Raises BrokerUnavailable after ``timeout`` seconds."""
 
     def acknowledged(self, future: Any, timeout: float) -> None:
-        """Return when the broker has taken it. Raises BrokerUnavailable, also after ``timeout`` seconds."""
+        """Wait for the broker's acknowledgement. Raises BrokerUnavailable, also after ``timeout`` seconds."""
 
     def close(self) -> None:
-        """Give up what is not acknowledged."""
+        """Close, and drop records that are not acknowledged."""
 
 
 class KafkaPublisher:
-    """An idempotent producer: ``acks=all``, several batches in flight, in order."""
+    """An idempotent producer: ``acks=all``, in order, several batches in flight."""
 
     def __init__(self, config: Config, service: str) -> None:
         self._service, self._topic = service, topic_of(service)
@@ -84,22 +84,22 @@ class KafkaPublisher:
             raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
 
     def flush(self, timeout: float) -> None:
-        """See Publisher. It hides failures: each future is looked at all the same."""
+        """See Publisher. It hides failures: every future must be checked as well."""
         with broker_errors():
             self._producer.flush(timeout=timeout)
 
     def acknowledged(self, future: Any, timeout: float) -> None:
         """See Publisher."""
         if future.succeeded():
-            return  # as nearly all of a batch have by the time that its first one has
+            return  # nearly always true once the first of its batch has succeeded
         with broker_errors():
             future.get(timeout=timeout)
 
     def close(self) -> None:
         """See Publisher."""
         if self._producer._sender is not None:
-            # Or it would first wait for what is given up here, fail at that, and send it after all when it can: behind
-            # the back of the producer that comes next.
+            # Otherwise close() would wait for the dropped records and could still send them later, behind the back of
+            # the next producer.
             self._producer._sender.force_close()
         try:
             self._producer.close(timeout=2)
@@ -108,10 +108,9 @@ class KafkaPublisher:
 
 
 def publish_checkpoint(config: Config, service: str, size: int, note: str) -> None:
-    """Send a signed checkpoint to its compacted topic and wait until it is acknowledged. Raises BrokerUnavailable.
+    """Send a signed checkpoint to its compacted topic and wait for the acknowledgement. Raises BrokerUnavailable.
 
-    The key is its size and its own hash: were it the size alone, another checkpoint of that size (a split view) would
-    let the broker forget the first.
+    The key is size and hash: by size alone, compaction would remove the first of two checkpoints of a split view.
     """
     with broker_errors():
         producer = new_client(

@@ -1,4 +1,4 @@
-"""Topics read outside any consumer group."""
+"""Reading a topic outside any consumer group."""
 
 import sys
 import time
@@ -24,7 +24,7 @@ from shared.process.config import Config
 
 
 class KafkaReplay:
-    """A topic from its beginning, read outside any group."""
+    """A topic from its beginning."""
 
     def __init__(self, config: Config, source: str) -> None:
         self._source, topic = source, topic_of(source)
@@ -54,18 +54,18 @@ class KafkaReplay:
         """The topic's partitions."""
         return [where.partition for where in self._where]
 
-    def up_to(self, marks: Mapping[int, int]) -> Iterator[Batch]:
-        """See Replay. Reads to the end of the topic; what is beyond the marks is kept for the next time."""
+    def up_to(self, positions: Mapping[int, int]) -> Iterator[Batch]:
+        """See Replay. Reads to the end of the topic; records beyond the positions are kept for the next call."""
         for partition, ahead in self._ahead.items():
             self._ahead[partition] = []
-            yield from self._within(partition, ahead, marks.get(partition, 0))
+            yield from self._within(partition, ahead, positions.get(partition, 0))
         with broker_errors():
             ends = end_offsets(self._consumer, self._where)
         while self._before(ends):
             with broker_errors():
                 found = self._consumer.poll(timeout_ms=1000, max_records=LIMIT * 5)
             for where, records in found.items():
-                yield from self._within(where.partition, records, marks.get(where.partition, 0))
+                yield from self._within(where.partition, records, positions.get(where.partition, 0))
 
     def _before(self, ends: Mapping[TopicPartition, int]) -> bool:
         with broker_errors():
@@ -84,7 +84,7 @@ class KafkaReplay:
 
 
 def last_rows(config: Config, service: str, partitions: int) -> list[Notification | None]:
-    """The last event in each partition of a service's topic; None where there is none. Raises BrokerUnavailable."""
+    """The last event in each partition of a service's topic, or None. Raises BrokerUnavailable."""
     with broker_errors():
         return _last_rows(config, service, partitions)
 
@@ -121,7 +121,7 @@ def _last_rows(config: Config, service: str, partitions: int) -> list[Notificati
 
 
 def records_after(config: Config, source: str, position: int) -> list[Notification]:
-    """The events that a topic holds beyond a position of its log. Raises BrokerUnavailable."""
+    """The events in a topic after a position of its log. Raises BrokerUnavailable."""
     replay = KafkaReplay(config, source)
     found = []
     try:
@@ -129,4 +129,4 @@ def records_after(config: Config, source: str, position: int) -> list[Notificati
             found += [row for row in batch.rows if row.id > position]
     finally:
         replay.close()
-    return list({row.id: row for row in found}.values())  # what was published again is there twice
+    return list({row.id: row for row in found}.values())  # re-published events are there twice

@@ -1,4 +1,4 @@
-"""Which topics and rights there must be."""
+"""Topics, their settings and access rights."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -25,18 +25,18 @@ from shared.messaging.transport.kafka.client import (
 from shared.process.config import Config
 
 EVENTS = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
-"""Settings of an event topic: what is written stays."""
+"""Settings of an event topic: events are kept for ever."""
 CHECKPOINTS = {"cleanup.policy": "compact"}
-"""Settings of a topic of checkpoints, which has one partition: they stay in order, and none is forgotten."""
+"""Settings of a topic of checkpoints, which has one partition: in order, and none is deleted."""
 AUDITOR = "auditor"
 """The broker's user who reads the checkpoints, and nothing else."""
 
 
 def apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[str]:
-    """Make the topics that are missing, set what they must have; rights too where the broker asks for them.
+    """Make missing topics and apply settings; and access rights, if the broker has an authorizer.
 
-    ``reads``: for each service the services whose topics it follows. Returns a line for each change.
-    Raises BrokerUnavailable, also if a topic has another number of partitions than configured: that number is frozen.
+    ``reads``: for each service, the services whose topics it follows. Returns a line for each change. Raises
+    BrokerUnavailable, also if a topic's number of partitions is not the configured one: that number is frozen.
     """
     with broker_errors():
         return _apply_topics(config, reads)
