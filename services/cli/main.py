@@ -31,6 +31,7 @@ from shared.calendar.due import due as due_of
 from shared.domain.aggregate import CommandContext
 from shared.domain.clock import SHANGHAI, local_day
 from shared.domain.refusal import Refusal
+from shared.domain.roles import Role
 from shared.events import supervision
 from shared.events.base import Actor
 from shared.log.codec import Unreadable, cloudevent, decode, personal_fields
@@ -43,7 +44,7 @@ from shared.readmodels.reference import calendar_of
 from shared.rulebook import load_rulebook
 from shared.runtime.roles import settings
 from shared.runtime.service import open_log, open_service
-from shared.web.auth import Role, issue_token, load_key
+from shared.web.auth import issue_token, load_key
 
 
 class Cli(click.Group):

@@ -7,8 +7,8 @@ from sqlalchemy import JSON, Column, Integer, String, Text
 from services.assignment.domain.directives import directive_state
 from shared.events import assignment
 from shared.events.base import Message
+from shared.readmodels.concerned import concerned
 from shared.readmodels.views import MomentColumn, Row, Rows, View
-from shared.web.lists import concerned
 
 
 class DirectivesView(View):

@@ -23,8 +23,8 @@ from services.assignment.domain.tasks import state_of
 from shared.domain.clock import local_day
 from shared.events import assignment
 from shared.events.base import Fact, Message
+from shared.readmodels.concerned import concerned
 from shared.readmodels.views import MomentColumn, Row, Rows, View
-from shared.web.lists import concerned
 
 
 class TasksView(View):

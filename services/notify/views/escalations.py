@@ -6,8 +6,8 @@ from sqlalchemy import Column, Integer, String, Text
 
 from shared.events import notify
 from shared.events.base import Message
+from shared.readmodels.concerned import concerned, concerned_too
 from shared.readmodels.views import MomentColumn, Rows, View
-from shared.web.lists import concerned, concerned_too
 
 
 class EscalationsView(View):

@@ -20,8 +20,8 @@ from sqlalchemy import (
 
 from shared.events import notify
 from shared.events.base import Message
+from shared.readmodels.concerned import concerned
 from shared.readmodels.views import MomentColumn, Rows, View, Views
-from shared.web.lists import concerned
 
 
 class NoticesView(View):

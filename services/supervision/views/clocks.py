@@ -8,8 +8,8 @@ from sqlalchemy import JSON, Boolean, Column, Date, Integer, String
 from shared.domain.clock import local_day, midnight
 from shared.events import supervision
 from shared.events.base import Message
+from shared.readmodels.concerned import concerned, concerned_too
 from shared.readmodels.views import MomentColumn, Row, Rows, View
-from shared.web.lists import concerned, concerned_too
 
 AboutAClock = (
     supervision.ClockStarted

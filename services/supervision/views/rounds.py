@@ -6,8 +6,8 @@ from sqlalchemy import Boolean, Column, Date, Integer, String, Text
 
 from shared.events import supervision
 from shared.events.base import Message
+from shared.readmodels.concerned import concerned
 from shared.readmodels.views import MomentColumn, Rows, View
-from shared.web.lists import concerned
 
 
 class RoundsView(View):
