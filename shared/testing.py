@@ -9,13 +9,19 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from flask.testing import FlaskClient
+from sqlalchemy import Column, MetaData, String, Table, create_engine, select
+from sqlalchemy.schema import CreateTable
 
 from shared.domain.aggregate import Aggregate, CommandContext
 from shared.domain.clock import SHANGHAI
-from shared.events.base import VOCABULARY, Actor, Fact
+from shared.domain.roles import Role
+from shared.events.base import VOCABULARY, Actor, Fact, Message
+from shared.log.codec import decode, encode
 from shared.process.config import Config
+from shared.readmodels.lifecycle import LifecycleView
+from shared.readmodels.rows import Rows
 from shared.runtime.service import Runtime, Service, migrate, open_service
-from shared.web.auth import Role, issue_token, load_key
+from shared.web.auth import issue_token, load_key
 
 F = TypeVar("F", bound=Fact)
 
@@ -74,6 +80,22 @@ def facts(aggregate: Aggregate) -> list[Fact]:
 def kinds(found: Iterable[Fact]) -> list[str]:
     """The facts' published names, e.g. ``["TaskAssigned", "TaskAccepted"]``."""
     return [VOCABULARY[fact.TOPIC].__name__ for fact in found]
+
+
+def rows_of(view: type[LifecycleView], source: str, events: Iterable[Any]) -> dict[str, Any]:
+    """The states that a view's rows hold after these events of one log, folded one by one, by row id."""
+    columns = list(view.columns())
+    table = Table(view.name, MetaData(), Column("id", String, primary_key=True), *columns)
+    one = view()
+    with create_engine("sqlite://").begin() as connection:
+        connection.execute(CreateTable(table))
+        for position, event in enumerate(events, 1):
+            fact = decode(event.TOPIC, encode(event))
+            message = Message(source, 0, position, event.originator_id, event.originator_version, fact)
+            rows = Rows(connection, table, {}, complete=False)
+            one.fold(rows, message)
+            rows.flush()
+        return {row.id: view.state_of(dict(row._mapping)) for row in connection.execute(select(table))}
 
 
 class Opened(AbstractContextManager["Opened"]):

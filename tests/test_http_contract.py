@@ -13,10 +13,11 @@ from schemathesis.config import SchemathesisConfig
 
 from services.audit.web import web as audit_web
 from services.suite import SUITE, open_suite
+from shared.domain.roles import Role
 from shared.process.config import Config
 from shared.runtime.service import open_service
 from shared.testing import StoppedClock, shanghai
-from shared.web.auth import Role, issue_token, load_key, undecided_routes
+from shared.web.auth import issue_token, load_key, undecided_routes
 
 NOW = shanghai("2021-03-01 10:00")
 TOKENS: dict[str, tuple[str, str, Role] | None] = {

@@ -5,10 +5,10 @@ from typing import Any
 from services.enterprise.domain.credit_code import check_digit
 from services.suite import SUITE
 from shared.domain.aggregate import CommandContext
+from shared.domain.roles import Role
 from shared.process.config import Config
 from shared.runtime.service import open_service
 from shared.testing import an_act
-from shared.web.auth import Role
 
 CREDIT_CODE = "91150623MA0N00001" + check_digit("91150623MA0N00001")
 DESK_HEAD = "office/head"

@@ -14,11 +14,12 @@ from services.audit.questions import Questions
 from services.suite import SUITE
 from shared.database.unavailable import UNAVAILABLE
 from shared.domain.clock import Clock
+from shared.domain.roles import Role
 from shared.personal_data.keystore import check_keys
 from shared.process.config import Config
 from shared.runtime.roles import settings
 from shared.web.app import create_app
-from shared.web.auth import Role, allow, load_key, verifier
+from shared.web.auth import allow, load_key, verifier
 from shared.web.http import BaseSchema, Blueprint, Moment, Text, context
 from shared.web.problems import MEDIA_TYPE
 from shared.web.server import serve

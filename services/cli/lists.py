@@ -20,10 +20,10 @@ from services.cli.options import Data, config_of
 from services.suite import SUITE
 from shared.domain.aggregate import CommandContext
 from shared.domain.clock import local_day
+from shared.domain.roles import Role
 from shared.events.base import Actor
 from shared.process.config import Config
 from shared.runtime.service import open_service
-from shared.web.auth import Role
 
 
 @click.group()

@@ -10,9 +10,10 @@ import click
 from services.cli.options import Data, config_of, with_broker
 from services.processes import serve_web, supervise
 from services.suite import make_topics, migrate_suite
+from shared.domain.roles import Role
 from shared.process import logs
 from shared.runtime.roles import settings
-from shared.web.auth import Role, issue_token, load_key
+from shared.web.auth import issue_token, load_key
 
 
 @click.command()

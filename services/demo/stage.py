@@ -15,9 +15,10 @@ from typing import Any
 from services.processes import Process, web_of, worker_of
 from services.suite import SUITE
 from shared.domain.clock import SHANGHAI, SteppedClock
+from shared.domain.roles import Role
 from shared.process.config import Config
 from shared.runtime.service import Service
-from shared.web.auth import Role, issue_token, load_key
+from shared.web.auth import issue_token, load_key
 
 WAIT_SECONDS = 60.0
 """How long something may take that the suite does by itself."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from services.assignment.samples.build import TASK_LIST, UNITS
 from services.demo.stage import Actor, Deviation, Stage, moment
-from shared.web.auth import Role
+from shared.domain.roles import Role
 
 NUMBER = "鄂前政发〔2021〕1号"
 TITLE = "关于印发《进一步提升政务工作创造力执行力公信力十五条措施》的通知"

@@ -10,13 +10,14 @@ from services.enterprise.domain import (
     Enterprise,
     Register,
     Whistle,
+    WhistleState,
     check_credit_code,
     clocks_of,
     matter_of,
 )
 from services.enterprise.domain.clocks import rating_until
 from services.enterprise.domain.rates import AsOfInTheFuture, six_rates
-from services.enterprise.domain.refusals import (
+from services.enterprise.domain.whistle.refusals import (
     CreditCodeNeeded,
     DeskMustBeAnOffice,
     NoLeaderInCharge,
@@ -28,11 +29,11 @@ from services.enterprise.domain.refusals import (
 from services.enterprise.views.whistles import records
 from shared.application.application import AlreadyExists, NoSuchThing
 from shared.application.result import CommandResult
+from shared.application.service import ServiceApplication
 from shared.domain.aggregate import SUITE_UNIT, CommandContext, stable_id
 from shared.domain.clock import local_day
 from shared.domain.refusal import Refusal
 from shared.events.base import Actor
-from shared.runtime.service import ServiceApplication
 
 DESK = "office"
 """The unit id of the government office, the desk at which whistles arrive unless another one is named."""
@@ -101,7 +102,7 @@ class EnterpriseApplication(ServiceApplication):
             number=register.issue(act, whistle_id, matter),
             enterprise_id=enterprise.id,
             credit_code=code,
-            enterprise_name=enterprise.name,
+            enterprise_name=enterprise.state.name,
             category=category,
             title=title,
             desk_unit=desk,
@@ -113,8 +114,8 @@ class EnterpriseApplication(ServiceApplication):
 
     def link_repeat(self, act: CommandContext, whistle_id: UUID, *, earlier: UUID) -> CommandResult:
         """重复诉求关联, named by the clerk."""
-        whistle = self._whistle(act, whistle_id)
-        whistle.link_repeat(act, self._named(act, earlier, "earlier"))
+        whistle = self.whistle(act, whistle_id)
+        whistle.link_repeat(act, earlier=self._named(act, earlier, "earlier"))
         return self.commit(act, whistle)
 
     def route_whistle(
@@ -127,7 +128,7 @@ class EnterpriseApplication(ServiceApplication):
         supporters: Sequence[str] = (),
     ) -> CommandResult:
         """派单: without a post it goes to the lead unit's main head."""
-        whistle = self._whistle(act, whistle_id)
+        whistle = self.whistle(act, whistle_id)
         self.reference.unit(lead_unit, field="lead_unit")
         for unit in supporters:
             self.reference.unit(unit, field="supporters")
@@ -139,45 +140,13 @@ class EnterpriseApplication(ServiceApplication):
             lead_unit=lead_unit,
             post=post,
             supporters=supporters,
-            leaders=self._leaders_of(lead_unit, default=whistle.leader_post),
+            leaders=self._leaders_of(lead_unit, default=whistle.state.leader_post),
         )
-        return self.commit(act, whistle)
-
-    def return_whistle(
-        self, act: CommandContext, whistle_id: UUID, *, reason: str, suggested_unit: str
-    ) -> CommandResult:
-        """退单."""
-        whistle = self._whistle(act, whistle_id)
-        self.reference.unit(suggested_unit, field="suggested_unit")
-        whistle.return_it(act, reason=reason, suggested_unit=suggested_unit)
-        return self.commit(act, whistle)
-
-    def contact_enterprise(self, act: CommandContext, whistle_id: UUID, **what: Any) -> CommandResult:
-        """联系企业."""
-        whistle = self._whistle(act, whistle_id)
-        whistle.contact(act, within=self._main(whistle), **what)
-        return self.commit(act, whistle)
-
-    def propose_plan(
-        self, act: CommandContext, whistle_id: UUID, *, plan: str, steps: Sequence[str], promised_on: date
-    ) -> CommandResult:
-        """提出服务方案, at the latest for the 30th working day after the whistle."""
-        whistle = self._whistle(act, whistle_id)
-        clocks = clocks_of(self.rulebook, self.reference.calendar(), whistle.blown_at)
-        whistle.propose_plan(
-            act, plan=plan, steps=steps, promised_on=promised_on, last_day=clocks.hard_limit_due
-        )
-        return self.commit(act, whistle)
-
-    def agree_plan(self, act: CommandContext, whistle_id: UUID) -> CommandResult:
-        """服务确认."""
-        whistle = self._whistle(act, whistle_id)
-        whistle.agree_plan(act)
         return self.commit(act, whistle)
 
     def resolve_whistle(self, act: CommandContext, whistle_id: UUID, *, result: str) -> CommandResult:
         """诉求办结: the enterprise, and every reporter merged into it, may rate from now on."""
-        whistle = self._whistle(act, whistle_id)
+        whistle = self.whistle(act, whistle_id)
         reporters = self._reporters(whistle)
         until = rating_until(self.rulebook, self.reference.calendar(), act.recorded_at)
         whistle.resolve(act, result=result, rating_until=until, reporters=reporters)
@@ -185,10 +154,12 @@ class EnterpriseApplication(ServiceApplication):
 
     def rate_whistle(self, act: CommandContext, whistle_id: UUID, **what: Any) -> CommandResult:
         """企业评价."""
-        whistle = self._whistle(act, whistle_id)
-        main = self._main(whistle)
+        whistle = self.whistle(act, whistle_id)
+        main = self._main(whistle.state)
         answering = main or whistle
-        leaders = self._leaders_of(answering.lead or answering.desk_unit, default=answering.leader_post)
+        leaders = self._leaders_of(
+            answering.state.lead_unit or answering.state.desk_unit, default=answering.state.leader_post
+        )
         whistle.rate(act, within=main, leaders=leaders, **what)
         return self.commit(act, whistle, *([main] if main else []))
 
@@ -196,7 +167,7 @@ class EnterpriseApplication(ServiceApplication):
         """未评价归档: whether there was a rating window to close; what was closed or reopened meanwhile is left."""
         now = self.clock()
         whistle = self.load(Whistle, whistle_id)
-        over = whistle.rating_is_over
+        over = whistle.state.rating_is_over
         if over is None or now < over:
             return False
         by = Actor(unit=SUITE_UNIT, post=self.name)
@@ -214,39 +185,25 @@ class EnterpriseApplication(ServiceApplication):
         except Refusal:
             return False  # somebody was faster, e.g. withdrew it: the window will be gone from the view
 
-    def claim_infeasible(
-        self, act: CommandContext, whistle_id: UUID, *, legal_ground: str, explanation: str
-    ) -> CommandResult:
-        """申报不可行."""
-        whistle = self._whistle(act, whistle_id)
-        whistle.claim_infeasible(act, legal_ground=legal_ground, explanation=explanation)
-        return self.commit(act, whistle)
-
     def review_infeasible(
         self, act: CommandContext, whistle_id: UUID, *, upheld: bool, reason: str
     ) -> CommandResult:
         """不可行复核."""
-        whistle = self._whistle(act, whistle_id)
+        whistle = self.whistle(act, whistle_id)
         reporters = self._reporters(whistle)
         whistle.review_infeasible(act, upheld=upheld, reason=reason, reporters=reporters)
         return self.commit(act, whistle, *reporters)
 
     def merge_whistle(self, act: CommandContext, whistle_id: UUID, *, into: UUID) -> CommandResult:
         """并案."""
-        whistle = self._whistle(act, whistle_id)
+        whistle = self.whistle(act, whistle_id)
         target = whistle if into == whistle_id else self._named(act, into, "into")
-        whistle.merge(act, target, self._reporters(whistle))
+        whistle.merge(act, into=target, own_reporters=self._reporters(whistle))
         return self.commit(act, whistle, target)
-
-    def unmerge_whistle(self, act: CommandContext, whistle_id: UUID, *, reason: str) -> CommandResult:
-        """撤销并案."""
-        whistle = self._whistle(act, whistle_id)
-        whistle.unmerge(act, reason=reason)
-        return self.commit(act, whistle)
 
     def withdraw_whistle(self, act: CommandContext, whistle_id: UUID, *, reason: str) -> CommandResult:
         """撤回诉求."""
-        whistle = self._whistle(act, whistle_id)
+        whistle = self.whistle(act, whistle_id)
         reporters = self._reporters(whistle)
         whistle.withdraw(act, reason=reason, reporters=reporters)
         return self.commit(act, whistle, *reporters)
@@ -268,25 +225,34 @@ class EnterpriseApplication(ServiceApplication):
 
     # -- what they ask for ----------------------------------------------------------------------------------------
 
-    def _whistle(self, act: CommandContext, whistle_id: UUID) -> Whistle:
+    def hands(self, whistle: WhistleState, act: CommandContext) -> tuple[str, ...]:
+        """The units that have it in hand, or have the whistle that it was merged into."""
+        main = self._main(whistle)
+        return (whistle if main is None else main.state).in_hands_of
+
+    def last_day(self, whistle: WhistleState, act: CommandContext) -> date:
+        """The day of its hard limit."""
+        return clocks_of(self.rulebook, self.reference.calendar(), whistle.blown_at).hard_limit_due
+
+    def whistle(self, act: CommandContext, whistle_id: UUID) -> Whistle:
         """The whistle; for an enterprise there is none but its own (domain.md §8)."""
         whistle = self.load(Whistle, whistle_id)
-        if act.role == "enterprise" and act.by.unit != whistle.credit_code:
+        if act.role == "enterprise" and act.by.unit != whistle.state.credit_code:
             raise NoSuchThing(kind="Whistle", id=whistle_id)
         return self.load(Whistle, whistle_id, act)
 
     def _named(self, act: CommandContext, whistle_id: UUID, field: str) -> Whistle:
         """Another whistle that the request names. Raises UnknownWhistle."""
         found = self.find(Whistle, whistle_id)
-        if found is None or (act.role == "enterprise" and act.by.unit != found.credit_code):
+        if found is None or (act.role == "enterprise" and act.by.unit != found.state.credit_code):
             raise UnknownWhistle(id=whistle_id, at_field=field)
         return found
 
-    def _main(self, whistle: Whistle) -> Whistle | None:
+    def _main(self, whistle: WhistleState) -> Whistle | None:
         return None if whistle.merged_into is None else self.load(Whistle, whistle.merged_into)
 
     def _reporters(self, whistle: Whistle) -> list[Whistle]:
-        return [self.load(Whistle, reporter) for reporter in whistle.reporters]
+        return [self.load(Whistle, reporter) for reporter in whistle.state.joined]
 
     def _known_leader(self, post: str) -> str:
         if self.reference.post(post, field="leader_post")["role"] not in ("vice_leader", "main_leader"):

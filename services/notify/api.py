@@ -7,10 +7,11 @@ from flask import g
 from marshmallow import fields, validate
 from sqlalchemy import ColumnElement, Table, true
 
+from services.notify.application import Notifier
 from services.notify.views.notices import telling_no_secret
+from shared.domain.roles import Role
 from shared.events.notify import Level
-from shared.runtime.service import application, perform
-from shared.web.auth import Role, allow
+from shared.web.auth import allow
 from shared.web.http import (
     BaseSchema,
     Blueprint,
@@ -27,6 +28,7 @@ from shared.web.http import (
     context,
 )
 from shared.web.lists import many, one
+from shared.web.request import application, perform
 
 blueprint = Blueprint("notify", __name__, url_prefix="/api/v1")
 
@@ -155,7 +157,7 @@ class AcknowledgeSchema(BaseSchema):
 def _for_auditors(table: Table) -> ColumnElement[bool]:
     if g.identity.role != Role.auditor:
         return true()
-    views = application().views
+    views = application(Notifier).views
     with views.reading() as connection:
         return telling_no_secret(connection, views, table)
 
@@ -188,7 +190,7 @@ def read_notice(notice_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def acknowledge_notice(body: dict[str, Any], notice_id: UUID) -> Any:
     """已阅: only the post that was told. The answer's id and version are the matter's."""
-    return answer(perform(lambda act: application().acknowledge_notice(act, notice_id, **body)))
+    return answer(perform(lambda act: application(Notifier).acknowledge_notice(act, notice_id, **body)))
 
 
 @blueprint.get("/escalations")
@@ -207,7 +209,9 @@ def list_escalations(args: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, CommandResultSchema)
 def acknowledge_escalation(body: dict[str, Any], escalation_id: UUID) -> Any:
     """签阅提级事项: reminders rest until it expires because nothing moved."""
-    return answer(perform(lambda act: application().acknowledge_escalation(act, escalation_id, **body)))
+    return answer(
+        perform(lambda act: application(Notifier).acknowledge_escalation(act, escalation_id, **body))
+    )
 
 
 @blueprint.get("/digests")

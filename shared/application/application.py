@@ -178,7 +178,7 @@ class Application(EventSourcedApplication[UUID]):
                     id=str(subject.id),
                     version=subject.version,
                     position=max(positions, default=0),
-                    state=subject.state,
+                    state=subject.status,
                     number=subject.number,
                     location=location,
                 )

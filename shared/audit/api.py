@@ -15,8 +15,9 @@ from shared.audit.access import act_of, record_access
 from shared.audit.proofs import NotSealedYet, consistency, inclusion
 from shared.audit.seal import chain
 from shared.audit.tree import Signed, Tree
+from shared.domain.roles import Role
 from shared.log.recorder import LogRecorder
-from shared.web.auth import Role, allow
+from shared.web.auth import allow
 from shared.web.http import BaseSchema, Blueprint, Id, PageArgs, PageSchema, Whole, context, page
 
 

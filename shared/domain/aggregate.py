@@ -1,15 +1,18 @@
 """The thin base of every aggregate: pinned topics, who and why on every event, ids from idempotency keys."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, ClassVar, Self
+from types import new_class
+from typing import Any, ClassVar, Self, cast
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from eventsourcing.domain import AggregateCreated, AggregateEvent, BaseAggregate, CanInitAggregate
 
+from shared.domain.lifecycle import Lifecycle
 from shared.domain.refusal import Refusal
-from shared.events.base import Actor
+from shared.events.base import Actor, Fact
 
 SUITE_UNIT = "duban"
 """The unit in whose name the suite's own processes act."""
@@ -72,29 +75,42 @@ class Creation(Change, AggregateCreated):
 
 
 class Aggregate(BaseAggregate[UUID]):
-    """An aggregate decides, records, applies: rules run once, before the event; ``apply`` only assigns."""
+    """An aggregate decides, then records: rules run once, before the event; a lifecycle's step only assigns.
+
+    A subclass names its lifecycle, ``class Task(Aggregate, lifecycle=evolve)``. Its facts are then the lifecycle's,
+    and ``state`` is what the steps have made of them.
+    """
 
     latest_event_only: ClassVar[bool] = False
-    """A book whose every event says all of its state, so that only its last one is read, however long it is."""
+    """Whether every event says the whole state, so that only the latest is read, however many there are."""
     serialise_writers: ClassVar[bool] = False
-    """A book into which everybody writes: who has opened it writes first, and the others of the process wait for it
-    instead of deciding anew. So open it last, or read all that is needed together."""
+    """Whether the requests of one process write one after the other, because most of them write to this aggregate.
+    Open it last, or read all that is needed together: from then on the others wait."""
+    recorded_as: ClassVar[Mapping[str, type[Change]]] = {}
+    """The event class that the library stores, by topic."""
+    state: Any
 
     class Event(Change):
         """The library's own base of an aggregate's events."""
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, lifecycle: Lifecycle[Any] | None = None, **kwargs: Any) -> None:
+        if lifecycle is not None:
+            for fact in lifecycle.facts.values():
+                setattr(cls, fact.__name__, _event_class(cls, lifecycle, fact))
         super().__init_subclass__(**kwargs)
+        if lifecycle is not None:  # the library has made classes of its own from those
+            cls.recorded_as = {topic: getattr(cls, fact.__name__) for topic, fact in lifecycle.facts.items()}
         # The library makes a dataclass of a class with annotations, whose __init__ then asks the first event for
-        # every attribute; here annotations only tell types, and ``apply`` of the first event sets them all.
+        # every attribute; here annotations only tell types, and the step of the first event sets them all.
         cls.__init__ = _attributes_come_from_apply  # type: ignore[method-assign, assignment]
         for member in vars(cls).values():
             if isinstance(member, type) and issubclass(member, CanInitAggregate):
                 member.AGGREGATE = cls.TOPIC  # type: ignore[attr-defined]
 
     @classmethod
-    def begin(cls, event: type[Creation], act: CommandContext, id: UUID, **what: Any) -> Self:  # noqa: A002 - the library's name
+    def begin(cls, fact: type[Fact], act: CommandContext, id: UUID, **what: Any) -> Self:  # noqa: A002 - the library's name
         """Record the first event of a new aggregate."""
+        event: Any = cls.recorded_as.get(fact.TOPIC, fact)
         return cls._create(event, id=id, **_stamp(act), **what)
 
     @classmethod
@@ -105,19 +121,37 @@ class Aggregate(BaseAggregate[UUID]):
         last.apply(found)
         return found
 
-    def record(self, event: type[Change], act: CommandContext, **what: Any) -> None:
-        """Record that ``event`` happened in this ``act``."""
+    def record(self, fact: type[Fact], act: CommandContext, **what: Any) -> None:
+        """Record that ``fact`` happened in this ``act``."""
+        event: Any = self.recorded_as.get(fact.TOPIC, fact)
         self.trigger_event(event, **_stamp(act), **what)
 
     @property
-    def state(self) -> str | None:
-        """The aggregate's state in one word, for the answer to a write; None if it has no states."""
-        return None
+    def status(self) -> str | None:
+        """The state in one word, for the answer to a write; None if it has no such word."""
+        return getattr(getattr(self, "state", None), "status", None)
 
     @property
     def number(self) -> str | None:
         """The number by which people know it, if it has one."""
-        return None
+        return getattr(getattr(self, "state", None), "number", None)
+
+
+def _event_class(aggregate: type[Aggregate], lifecycle: Lifecycle[Any], fact: type[Fact]) -> type[Change]:
+    """The library's event of this published fact: its effect is the lifecycle's step."""
+
+    def apply(self: Any, found: Any) -> None:
+        found.state = lifecycle(self, getattr(found, "state", None))
+
+    bases = (fact, Creation if fact is lifecycle.begins else Change)
+    body = {
+        "apply": apply,
+        "__module__": aggregate.__module__,
+        "__qualname__": f"{aggregate.__qualname__}.{fact.__name__}",
+    }
+    return cast(
+        "type[Change]", new_class(fact.__name__, bases, exec_body=lambda members: members.update(body))
+    )
 
 
 def _attributes_come_from_apply(self: Aggregate) -> None:

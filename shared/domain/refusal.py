@@ -31,7 +31,12 @@ class Refusal(Exception):
         line = lines[0] if language == "zh" or len(lines) < 2 else lines[1]
         return line.format(**self.facts)
 
+    @classmethod
+    def name(cls) -> str:
+        """The rule's name as the reader of a problem document sees it, e.g. ``task-already-closed``."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+
     @property
     def rule(self) -> str:
-        """The rule's name as the reader of a problem document sees it, e.g. ``task-already-closed``."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()
+        """See ``name``."""
+        return type(self).name()

@@ -10,6 +10,8 @@ from shared.events.base import Fact, Personal
 
 ServiceMode = Literal["agent", "appointment", "door_to_door", "none"]
 Urgency = Literal["normal", "urgent"]
+Channel = Literal["web", "phone", "window", "service_day"]
+ContactedBy = Literal["phone", "visit", "meeting", "online"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +95,7 @@ class EnterpriseContacted(Fact):
 
     TOPIC = "enterprise.enterprise_contacted"
     unit: str
-    how: Literal["phone", "visit", "meeting", "online"]
+    how: ContactedBy
     note: str = ""
 
 

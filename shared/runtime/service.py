@@ -9,20 +9,17 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-import structlog
-from flask import Flask, current_app
+from flask import Flask
 from flask.globals import request_ctx
 from flask_smorest import Blueprint
 
-from shared.application.application import Application, UseCase
-from shared.application.result import CommandResult
+from shared.application.application import Application
+from shared.application.service import ServiceApplication
 from shared.audit.api import proof_blueprint
 from shared.audit.seal import Sealer
 from shared.database.postgres import TIMEOUT, connect
 from shared.database.unavailable import UNAVAILABLE
-from shared.domain.aggregate import CommandContext
 from shared.domain.clock import Clock
-from shared.events.base import Actor
 from shared.log import postgres, sqlite
 from shared.log.codec import WireMapper
 from shared.log.recorder import LogRecorder
@@ -39,11 +36,10 @@ from shared.process.config import Config
 from shared.readmodels.reference import Reference
 from shared.readmodels.view import View
 from shared.readmodels.views import Views
-from shared.rulebook import Rulebook, load_rulebook
+from shared.rulebook import load_rulebook
 from shared.runtime.worker import Step
 from shared.web.app import create_app
 from shared.web.auth import load_key, verifier
-from shared.web.http import context
 from shared.web.problems import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -52,21 +48,6 @@ if TYPE_CHECKING:
 log = logs.log("service")
 
 SERVICES = ("assignment", "supervision", "enterprise", "notify")
-
-
-class ServiceApplication(Application):
-    """A service's application with what its use cases may ask: reference data, its read models, the rulebook."""
-
-    reference: Reference
-    views: Views
-    rulebook: Rulebook
-    config: Config
-    personal_data: KeyStore
-
-    def attempt(self, act: CommandContext, use_case: UseCase) -> CommandResult:
-        """See Application; what it asks its read models is of one moment."""
-        with self.views.snapshot():
-            return use_case(act)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -419,41 +400,3 @@ def migrate_files(service: Service, config: Config, views: Views, clock: Clock) 
         if upgrade_files(config.data, service.name):
             log.info("files_upgraded", service=service.name, schema=SCHEMA_VERSION)
         views.create()
-
-
-# --- the present request ---------------------------------------------------------------------------------
-
-
-def application() -> Any:
-    """The application of the service that answers the present request."""
-    return current_app.extensions["runtime"].app
-
-
-def act() -> CommandContext:
-    """The present request as an act: who, why, when, and which version they have seen."""
-    asked = context()
-    by = asked.identity
-    key = f"{by.subject}|{asked.idempotency_key}"
-    fingerprint = asked.fingerprint
-    if asked.personal:
-        fingerprint = application().personal_data.keyed(fingerprint)
-    structlog.contextvars.bind_contextvars(because=f"request:{key}")
-    return CommandContext(
-        by=Actor(unit=by.unit, post=by.post),
-        because=f"request:{key}",
-        recorded_at=asked.now,
-        happened_at=asked.now,
-        role=by.role,
-        key=key,
-        fingerprint=fingerprint,
-        expected_version=asked.expected_version,
-    )
-
-
-def perform(use_case: UseCase, *, happened_at: Any = None) -> CommandResult:
-    """Carry out the present request's command once, as true since ``happened_at``.
-
-    Raises HappenedInTheFuture, IdempotencyKeyReused, ChangedMeanwhile and what the use case refuses.
-    """
-    app: ServiceApplication = application()
-    return app.perform(act().at(happened_at), use_case)

@@ -8,7 +8,6 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
@@ -21,25 +20,11 @@ from joserfc.jws import JWSRegistry
 
 from shared.domain.clock import Clock
 from shared.domain.refusal import Refusal
+from shared.domain.roles import Role
 from shared.process.config import Misconfigured
 from shared.process.files import put_once
 
 View = TypeVar("View", bound=Callable[..., Any])
-
-
-class Role(StrEnum):
-    """角色: what a post may do in the suite."""
-
-    main_leader = "main_leader"
-    vice_leader = "vice_leader"
-    government_office = "government_office"
-    supervision_office = "supervision_office"
-    unit_head = "unit_head"
-    officer = "officer"
-    enterprise = "enterprise"
-    overseer = "overseer"
-    operator = "operator"
-    auditor = "auditor"
 
 
 @dataclass(frozen=True)

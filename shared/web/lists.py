@@ -11,23 +11,14 @@ from flask import current_app, g
 from sqlalchemy import Column, ColumnElement, Connection, Select, Table, and_, false, or_, select, true
 
 from shared.application.application import NoSuchThing
+from shared.domain.roles import Role
 from shared.readmodels.rows import Row
 from shared.readmodels.views import Views
-from shared.web.auth import Identity, Role
+from shared.web.auth import Identity
 from shared.web.http import page, wait_for_positions, wanted_positions
 
 ALL_SEEING = frozenset({Role.main_leader, Role.vice_leader, Role.supervision_office})
 """The leaders and the supervision office see secret items too (domain.md §8)."""
-
-
-def concerned(*units: str | None) -> str:
-    """The units that an item concerns, as its row keeps them in the column ``concerned``."""
-    return "," + "".join(f"{unit}," for unit in sorted({unit for unit in units if unit}))
-
-
-def concerned_too(row: Row, *units: str | None) -> str:
-    """The units that the item of this row concerns, and these."""
-    return concerned(*row["concerned"].split(","), *units)
 
 
 def may_see(identity: Identity, table: Table) -> ColumnElement[bool]:

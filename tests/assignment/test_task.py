@@ -470,7 +470,7 @@ def test_a_task_that_has_ended_refuses_everything(banner: Banner, end: str) -> N
         banner.do("office", "supersede_task", task, by_task=other, reason="合并")
     else:
         banner.do("inspect", "accept_completion", task)
-    assert banner.load(task).state == end
+    assert banner.load(task).status == end
     for who, command, what in EVERY_COMMAND:
         given = {**what, "by_task": other} if command == "supersede_task" else what
         banner.refuses(

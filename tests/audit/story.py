@@ -8,8 +8,9 @@ from uuid import UUID
 
 from services.audit.questions import Questions
 from services.suite import SUITE
+from shared.domain.roles import Role
 from shared.testing import Opened, StoppedClock, shanghai
-from shared.web.auth import Identity, Role
+from shared.web.auth import Identity
 from tests.test_order import Suite
 
 START = shanghai("2021-01-04 09:00")

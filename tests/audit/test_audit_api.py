@@ -10,9 +10,10 @@ from werkzeug.test import Client
 
 from services.audit.web import web
 from services.suite import SUITE
+from shared.domain.roles import Role
 from shared.events.audit import AuditAccessed
 from shared.testing import Caller
-from shared.web.auth import Role, issue_token, load_key
+from shared.web.auth import issue_token, load_key
 from shared.web.server import dispatch
 from tests.audit.story import Told, told
 

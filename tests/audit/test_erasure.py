@@ -25,13 +25,14 @@ from shared.audit.evidence import evidence_of
 from shared.audit.seal import origin_of, seal_now
 from shared.audit.verification import verify
 from shared.domain.clock import SteppedClock
+from shared.domain.roles import Role
 from shared.events.audit import PersonErased
 from shared.events.enterprise import EnterpriseRegistered
 from shared.log.recorder import LeafRow
 from shared.personal_data.encryption import NOT_HERE
 from shared.process.config import Config
 from shared.testing import Opened, StoppedClock, as_id, shanghai
-from shared.web.auth import Identity, Role
+from shared.web.auth import Identity
 
 NOW = shanghai("2021-03-05 09:00")
 CODE, OTHER = (code + check_digit(code) for code in ("91150623MA0N00001", "91150623MA0N00002"))

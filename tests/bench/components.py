@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 from deploy.stack import Broker, Postgres, ensure_programs
 from services.processes import Process
 from services.suite import SUITE
+from shared.domain.roles import Role
 from shared.messaging.transport.kafka.topics import apply_topics
 from shared.personal_data.keystore import migrate_keys
 from shared.personal_data.master import make_master
 from shared.process import logs
 from shared.process.config import Config
 from shared.runtime.service import migrate
-from shared.web.auth import Role, issue_token, load_key
+from shared.web.auth import issue_token, load_key
 
 Request = tuple[str, dict[str, object], dict[str, str]]
 """Path, body and headers of a POST."""

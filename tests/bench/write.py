@@ -8,8 +8,8 @@ from pathlib import Path
 from services.demo.stage import free_ports
 from services.processes import Process, environment, web_of
 from shared.domain.clock import system_clock
+from shared.domain.roles import Role
 from shared.process.config import Config
-from shared.web.auth import Role
 from tests.bench.components import Request, rate, ready, running, token
 
 ROUNDS, WRITES = 40, 60

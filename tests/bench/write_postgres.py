@@ -7,7 +7,7 @@ from functools import partial
 from services.demo.stage import free_ports
 from services.processes import Process, environment, web_of
 from shared.domain.clock import system_clock
-from shared.web.auth import Role
+from shared.domain.roles import Role
 from tests.bench.components import Ground, Request, ground, rate, ready, running, token
 from tests.bench.write import bare_unit, our_unit, unit
 

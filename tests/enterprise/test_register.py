@@ -55,13 +55,13 @@ def test_of_the_register_and_of_what_was_raised_before_only_the_last_event_is_re
     app = town.opened["enterprise"].app
     first, again = blow(app, "路灯"), blow(app, "路 灯！")
     register = app.find(Register, stable_id("whistle_register", local_day(NOW).year))
-    assert (register.year, register.last_serial, register.version) == (2021, 2, 3)
+    assert (*register.state, register.version) == (2021, 2, 3)
     concern = app.find(Concern, matter_of(COAL, "用地", "路灯"))
-    assert (str(concern.last_whistle), concern.version) == (again.id, 2)
+    assert (str(concern.state.last_whistle), concern.version) == (again.id, 2)
     assert concern.repeated_in(2022) is not None
     assert concern.repeated_in(2023) is None
     linked = town.opened.of_kind("enterprise", enterprise.RepeatLinked)
     assert [str(fact.earlier) for fact in linked] == [first.id]
     whole = app.repository.get(register.id)
-    assert (whole.year, whole.last_serial, whole.version) == (2021, 2, 3)
+    assert (*whole.state, whole.version) == (2021, 2, 3)
     assert app.find(Concern, register.id) is None, "it is of another kind"

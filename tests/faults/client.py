@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from shared.web.auth import Role
+from shared.domain.roles import Role
 from tests.faults.cluster import Cluster, Member
 
 UNITS = tuple(f"u{number}" for number in range(5))

@@ -23,12 +23,13 @@ from deploy.stack import Broker, Postgres, free_port
 from services.processes import Process, environment, web_of, worker_of
 from services.suite import SUITE, make_topics, migrate_suite
 from shared.domain.clock import SteppedClock
+from shared.domain.roles import Role
 from shared.messaging.transport.kafka.client import partition_of
 from shared.personal_data.master import make_master
 from shared.process.config import Config
 from shared.runtime.service import Runtime, open_service
 from shared.testing import shanghai
-from shared.web.auth import Role, issue_token, load_key
+from shared.web.auth import issue_token, load_key
 from tests.faults.proxy import Proxy
 
 NOW = shanghai("2021-01-04 09:00")

@@ -21,13 +21,14 @@ from deploy.stack import Broker, Postgres, free_port
 from services.processes import environment, web_of, worker_of
 from services.suite import SUITE, make_topics
 from shared.domain.clock import SteppedClock, system_clock
+from shared.domain.roles import Role
 from shared.messaging.transport.kafka.client import topic_of
 from shared.personal_data.keystore import migrate_keys
 from shared.personal_data.master import make_master
 from shared.process.config import Config
 from shared.runtime.service import Runtime, migrate, open_service
 from shared.testing import shanghai
-from shared.web.auth import Role, issue_token, load_key
+from shared.web.auth import issue_token, load_key
 from tests.faults.cluster import Member, until
 from tests.faults.proxy import Proxy
 

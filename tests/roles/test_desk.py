@@ -4,8 +4,8 @@ import multiprocessing
 from uuid import UUID
 
 from shared.domain.case_id import case_id
+from shared.domain.roles import Role
 from shared.events import enterprise, notify, supervision
-from shared.web.auth import Role
 from tests import town
 from tests.faults.cluster import until
 from tests.roles.site import Client, Site

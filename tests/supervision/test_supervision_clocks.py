@@ -117,7 +117,7 @@ def test_a_claim_in_time_that_is_accepted_late_retracts_the_miss_and_its_round(w
     row = world.clock_row(case, "task_due")
     assert (row["missed"], row["verdict"], row["stopped_at"]) == (False, "in_time", claimed)
     world.told(assignment.TaskClosed, task, ground="accepted")
-    assert world.case(case).state == "closed"
+    assert world.case(case).status == "closed"
     world.consistent()
 
 
@@ -217,7 +217,7 @@ def test_a_task_that_ends_closes_its_case_and_clocks(world: Any, fact: Any, what
     assert world.case(case).ground == ground
     assert list(world.case(case).open_clocks()) == []
     world.told(assignment.NewInstructionGiven, task, text="继续办")
-    assert world.case(case).state == "open"
+    assert world.case(case).status == "open"
     world.refused("round-already-concluded", "fgw/officer", f"cases/{case}/rounds/1/answer", text="x")
     world.consistent()
 
@@ -235,7 +235,7 @@ def test_each_unit_arranges_within_two_working_days_of_the_receipt(world: Any) -
     world.at("2021-03-03 09:00")
     world.told(assignment.ArrangementReported, directive, unit="czj", **arranged)
     assert [world.clock_row(case, "arrange")["verdict"] for case in (fgw, czj)] == ["in_time", "late"]
-    assert [world.case(case).state for case in (fgw, czj)] == ["closed", "closed"]
+    assert [world.case(case).status for case in (fgw, czj)] == ["closed", "closed"]
     rates = world.client("inspect/chief").get("/api/v1/rates?since=2021-03-01&until=2021-03-31&clock=arrange")
     assert [(i["unit"], i["numerator"], i["denominator"], i["rank"]) for i in rates.json["items"]] == [
         ("czj", 0, 1, None),
@@ -254,7 +254,7 @@ def test_a_visit_item_is_decomposed_by_the_office_and_fed_back_by_the_units(worl
     fgw = world.case_of(directive, "duty", "feedback", "fgw")
     assert world.clock_row(fgw, "feedback")["due_on"] == date(2021, 3, 3)
     world.told(assignment.FeedbackGiven, directive, number="2", unit="fgw", text="已办")
-    assert world.case(fgw).state == "closed"
+    assert world.case(fgw).status == "closed"
     world.consistent()
 
 
@@ -294,7 +294,7 @@ def test_rework_does_not_restart_the_hard_limit(world: Any) -> None:
     assert (again["started_at"], again["due_at"]) == (first["started_at"], first["due_at"])
     assert world.clock_row(case, "hard_limit")["verdict"] == "in_time", "the first verdict stays"
     world.told(enterprise.WhistleClosed, whistle, ground="rated")
-    assert world.case(case).state == "closed"
+    assert world.case(case).status == "closed"
     world.consistent()
 
 

@@ -8,10 +8,10 @@ from flask import Response
 from marshmallow import fields, validate
 
 from shared.application.result import CommandResult
+from shared.domain.roles import Role
 from shared.events import assignment
-from shared.runtime.service import perform
-from shared.web.auth import Role
 from shared.web.http import BaseSchema, Blueprint, Moment, Text, answer
+from shared.web.request import perform
 
 blueprint = Blueprint("assignment", __name__, url_prefix="/api/v1")
 

@@ -14,12 +14,14 @@ from services.assignment.api.common import (
     blueprint,
     done,
 )
+from services.assignment.application import Assignment
+from shared.domain.roles import Role
 from shared.events import assignment
 from shared.readmodels.rows import Row
-from shared.runtime.service import application
-from shared.web.auth import Role, allow
+from shared.web.auth import allow
 from shared.web.http import BaseSchema, CommandResultSchema, PageArgs, PageSchema, Sort, Text
 from shared.web.lists import many, one
+from shared.web.request import application
 
 ORIGINS = ("superior", "banner", "leader")
 
@@ -125,7 +127,7 @@ def get_directive(directive_id: UUID) -> Any:
 @blueprint.response(201, CommandResultSchema)
 def register_directive(body: dict[str, Any]) -> Any:
     """Register what came in"""
-    return done(application().register_directive, body, status=201)
+    return done(application(Assignment).register_directive, body, status=201)
 
 
 @blueprint.post("/directives/<uuid:directive_id>/report-arrangement")
@@ -134,7 +136,7 @@ def register_directive(body: dict[str, Any]) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def report_arrangement(body: dict[str, Any], directive_id: UUID) -> Any:
     """One's own unit has arranged it"""
-    return done(application().report_arrangement, body, directive_id)
+    return done(application(Assignment).report_arrangement, body, directive_id)
 
 
 @blueprint.post("/directives/<uuid:directive_id>/decompose")
@@ -143,7 +145,7 @@ def report_arrangement(body: dict[str, Any], directive_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def decompose_directive(body: dict[str, Any], directive_id: UUID) -> Any:
     """Dispatch its pieces to units"""
-    return done(application().decompose_directive, body, directive_id)
+    return done(application(Assignment).decompose_directive, body, directive_id)
 
 
 @blueprint.post("/directives/<uuid:directive_id>/give-feedback")
@@ -152,7 +154,7 @@ def decompose_directive(body: dict[str, Any], directive_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def give_feedback(body: dict[str, Any], directive_id: UUID) -> Any:
     """One's own unit feeds back to the main leader"""
-    return done(application().give_feedback, body, directive_id)
+    return done(application(Assignment).give_feedback, body, directive_id)
 
 
 def _shown(row: Row) -> Row:

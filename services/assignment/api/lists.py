@@ -16,9 +16,10 @@ from services.assignment.api.common import (
     blueprint,
     done,
 )
+from services.assignment.application import Assignment
 from services.assignment.views.lists import task_list_for_caller, task_lists_for_caller
-from shared.runtime.service import act, application
-from shared.web.auth import Role, allow
+from shared.domain.roles import Role
+from shared.web.auth import allow
 from shared.web.body import max_body
 from shared.web.http import (
     BaseSchema,
@@ -34,6 +35,7 @@ from shared.web.http import (
     context,
     written_headers,
 )
+from shared.web.request import application, command_context
 
 MAKE_LISTS = (Role.government_office, Role.supervision_office, *LEADERS)
 """Who chairs the meeting decomposes (domain.md §4.2); the offices write it down."""
@@ -205,7 +207,7 @@ def get_task_list(list_id: UUID) -> Any:
 @blueprint.response(201, CommandResultSchema)
 def open_task_list(body: dict[str, Any]) -> Any:
     """Open a task list"""
-    return done(application().open_list, body, status=201)
+    return done(application(Assignment).open_list, body, status=201)
 
 
 @blueprint.post("/task-lists/<uuid:list_id>/tasks")
@@ -214,7 +216,7 @@ def open_task_list(body: dict[str, Any]) -> Any:
 @blueprint.response(201, CommandResultSchema)
 def assign_task(body: dict[str, Any], list_id: UUID) -> Any:
     """Assign a task of the list to its lead unit"""
-    return done(application().assign_task, body, list_id, status=201)
+    return done(application(Assignment).assign_task, body, list_id, status=201)
 
 
 @blueprint.post("/task-lists/import")
@@ -224,9 +226,9 @@ def assign_task(body: dict[str, Any], list_id: UUID) -> Any:
 @blueprint.response(200, ImportedSchema)
 def import_task_list(form: dict[str, Any]) -> Any:
     """Import a list from a spreadsheet, all or nothing unless accept_valid"""
-    file, this = form.pop("file"), act()
-    form["dated"] = form["dated"] or application().today()
-    written, report = application().import_file(this, file.read(), file.filename or "", **form)
+    file, this = form.pop("file"), command_context()
+    form["dated"] = form["dated"] or application(Assignment).today()
+    written, report = application(Assignment).import_file(this, file.read(), file.filename or "", **form)
     rejected = [
         {**vars(problem), "reason": problem.reason(context().language)} for problem in report["rejected"]
     ]

@@ -19,11 +19,12 @@ from services.assignment.api.common import (
     done,
 )
 from services.assignment.api.lists import TargetSchema
+from services.assignment.application import Assignment
 from services.assignment.views.tasks import is_overdue, overdue
 from shared.domain.clock import local_day
+from shared.domain.roles import Role
 from shared.readmodels.rows import Row
-from shared.runtime.service import application
-from shared.web.auth import Role, allow
+from shared.web.auth import allow
 from shared.web.http import (
     BaseSchema,
     CommandResultSchema,
@@ -37,6 +38,7 @@ from shared.web.http import (
     context,
 )
 from shared.web.lists import many, may_see, one, reading
+from shared.web.request import application
 
 STATES = (
     "assigned",
@@ -332,7 +334,7 @@ def export_tasks(args: dict[str, Any]) -> Any:
     identity, kind = g.identity, args["format"]
     with reading():
         pass  # waits for the position that is asked for
-    data = application().export_tasks(
+    data = application(Assignment).export_tasks(
         kind,
         where=lambda table: (
             may_see(identity, table) & (table.c.list_id == str(args["list_id"]))
@@ -387,7 +389,7 @@ def _shown(row: Row, today: date) -> Row:
 @blueprint.response(200, CommandResultSchema)
 def accept_task(body: dict[str, Any], task_id: UUID) -> Any:
     """One's own unit, lead or supporter, accepts the task"""
-    return done(application().accept_task, body, task_id)
+    return done(application(Assignment).accept_task, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/return")
@@ -396,7 +398,7 @@ def accept_task(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def return_task(body: dict[str, Any], task_id: UUID) -> Any:
     """The lead returns the task and suggests another unit"""
-    return done(application().return_task, body, task_id)
+    return done(application(Assignment).return_task, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/reassign")
@@ -405,7 +407,7 @@ def return_task(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def reassign_task(body: dict[str, Any], task_id: UUID) -> Any:
     """Another unit leads; after a third return only a leader may"""
-    return done(application().reassign_task, body, task_id)
+    return done(application(Assignment).reassign_task, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/break-down")
@@ -414,7 +416,7 @@ def reassign_task(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def break_down_task(body: dict[str, Any], task_id: UUID) -> Any:
     """The lead breaks it down to project, post and person"""
-    return done(application().break_down_task, body, task_id)
+    return done(application(Assignment).break_down_task, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/report-progress")
@@ -423,7 +425,7 @@ def break_down_task(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def report_progress(body: dict[str, Any], task_id: UUID) -> Any:
     """How far one's own unit has come"""
-    return done(application().report_progress, body, task_id)
+    return done(application(Assignment).report_progress, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/support-done")
@@ -432,7 +434,7 @@ def report_progress(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def finish_support(body: dict[str, Any], task_id: UUID) -> Any:
     """One's own unit, a supporter, finished its part"""
-    return done(application().finish_support, body, task_id)
+    return done(application(Assignment).finish_support, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/waive-support")
@@ -441,7 +443,7 @@ def finish_support(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def waive_support(body: dict[str, Any], task_id: UUID) -> Any:
     """A supporting unit's part is waived"""
-    return done(application().waive_support, body, task_id)
+    return done(application(Assignment).waive_support, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/claim-completion")
@@ -450,7 +452,7 @@ def waive_support(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def claim_completion(body: dict[str, Any], task_id: UUID) -> Any:
     """The lead says that the target is reached"""
-    return done(application().claim_completion, body, task_id)
+    return done(application(Assignment).claim_completion, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/accept-completion")
@@ -459,7 +461,7 @@ def claim_completion(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def accept_completion(body: dict[str, Any], task_id: UUID) -> Any:
     """The completion is accepted"""
-    return done(application().accept_completion, body, task_id)
+    return done(application(Assignment).accept_completion, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/send-back")
@@ -468,7 +470,7 @@ def accept_completion(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def send_back(body: dict[str, Any], task_id: UUID) -> Any:
     """The completion is not accepted"""
-    return done(application().send_back, body, task_id)
+    return done(application(Assignment).send_back, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/no-new-instruction")
@@ -477,7 +479,7 @@ def send_back(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def no_new_instruction(body: dict[str, Any], task_id: UUID) -> Any:
     """The leader gives no new instruction: closed"""
-    return done(application().no_new_instruction, body, task_id)
+    return done(application(Assignment).no_new_instruction, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/new-instruction")
@@ -486,7 +488,7 @@ def no_new_instruction(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def new_instruction(body: dict[str, Any], task_id: UUID) -> Any:
     """The leader gives a new instruction: stays open"""
-    return done(application().new_instruction, body, task_id)
+    return done(application(Assignment).new_instruction, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/request-extension")
@@ -495,7 +497,7 @@ def new_instruction(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def request_extension(body: dict[str, Any], task_id: UUID) -> Any:
     """The lead asks for a later date, before the due date"""
-    return done(application().request_extension, body, task_id)
+    return done(application(Assignment).request_extension, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/grant-extension")
@@ -504,7 +506,7 @@ def request_extension(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def grant_extension(body: dict[str, Any], task_id: UUID) -> Any:
     """The leader in charge grants the later date"""
-    return done(application().grant_extension, body, task_id)
+    return done(application(Assignment).grant_extension, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/refuse-extension")
@@ -513,7 +515,7 @@ def grant_extension(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def refuse_extension(body: dict[str, Any], task_id: UUID) -> Any:
     """The leader in charge refuses the later date"""
-    return done(application().refuse_extension, body, task_id)
+    return done(application(Assignment).refuse_extension, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/raise-dispute")
@@ -522,7 +524,7 @@ def refuse_extension(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def raise_dispute(body: dict[str, Any], task_id: UUID) -> Any:
     """One's own unit disagrees with others"""
-    return done(application().raise_dispute, body, task_id)
+    return done(application(Assignment).raise_dispute, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/propose-solution")
@@ -531,7 +533,7 @@ def raise_dispute(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def propose_solution(body: dict[str, Any], task_id: UUID) -> Any:
     """The lead writes down a proposed solution"""
-    return done(application().propose_solution, body, task_id)
+    return done(application(Assignment).propose_solution, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/rule-on-dispute")
@@ -540,7 +542,7 @@ def propose_solution(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def rule_on_dispute(body: dict[str, Any], task_id: UUID) -> Any:
     """The leader in charge rules on it"""
-    return done(application().rule_on_dispute, body, task_id)
+    return done(application(Assignment).rule_on_dispute, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/suspend")
@@ -549,7 +551,7 @@ def rule_on_dispute(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def suspend_task(body: dict[str, Any], task_id: UUID) -> Any:
     """The task rests"""
-    return done(application().suspend_task, body, task_id)
+    return done(application(Assignment).suspend_task, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/resume")
@@ -558,7 +560,7 @@ def suspend_task(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def resume_task(body: dict[str, Any], task_id: UUID) -> Any:
     """The task goes on"""
-    return done(application().resume_task, body, task_id)
+    return done(application(Assignment).resume_task, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/cancel")
@@ -567,7 +569,7 @@ def resume_task(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def cancel_task(body: dict[str, Any], task_id: UUID) -> Any:
     """The task is no longer to be done"""
-    return done(application().cancel_task, body, task_id)
+    return done(application(Assignment).cancel_task, body, task_id)
 
 
 @blueprint.post("/tasks/<uuid:task_id>/supersede")
@@ -576,4 +578,4 @@ def cancel_task(body: dict[str, Any], task_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def supersede_task(body: dict[str, Any], task_id: UUID) -> Any:
     """Another task stands in its place"""
-    return done(application().supersede_task, body, task_id)
+    return done(application(Assignment).supersede_task, body, task_id)

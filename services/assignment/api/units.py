@@ -8,15 +8,17 @@ from marshmallow import fields, validate
 from sqlalchemy import select
 
 from services.assignment.api.common import EVERYBODY, LEADERS, OFFICES, Choice, Happened, blueprint, done
+from services.assignment.application import Assignment
 from shared.application.application import NoSuchThing
+from shared.domain.roles import Role
 from shared.events import assignment
 from shared.personal_data.keystore import KeyStore
 from shared.readmodels.rows import Row
-from shared.runtime.service import application
-from shared.web.auth import Role, allow
+from shared.web.auth import allow
 from shared.web.body import personal
 from shared.web.http import BaseSchema, CommandResultSchema, Day, Flag, PageArgs, PageSchema, Sort, Text
 from shared.web.lists import many, reading
+from shared.web.request import application
 
 CLERKS = (Role.government_office, Role.operator)
 """Who keeps the register of units and posts."""
@@ -149,7 +151,7 @@ def get_unit(unit: str) -> Any:
 @blueprint.response(201, CommandResultSchema)
 def register_unit(body: dict[str, Any]) -> Any:
     """Register a unit"""
-    return done(application().register_unit, body, status=201)
+    return done(application(Assignment).register_unit, body, status=201)
 
 
 @blueprint.post("/units/<unit>/rename", parameters=[IN_PATH["unit"]])
@@ -158,7 +160,7 @@ def register_unit(body: dict[str, Any]) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def rename_unit(body: dict[str, Any], unit: str) -> Any:
     """Give a unit another name"""
-    return done(application().rename_unit, body, unit)
+    return done(application(Assignment).rename_unit, body, unit)
 
 
 @blueprint.post("/units/<unit>/dissolve", parameters=[IN_PATH["unit"]])
@@ -167,7 +169,7 @@ def rename_unit(body: dict[str, Any], unit: str) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def dissolve_unit(body: dict[str, Any], unit: str) -> Any:
     """Dissolve a unit"""
-    return done(application().dissolve_unit, body, unit)
+    return done(application(Assignment).dissolve_unit, body, unit)
 
 
 @blueprint.get("/posts")
@@ -195,7 +197,7 @@ def get_post(unit: str, name: str) -> Any:
 @blueprint.response(201, CommandResultSchema)
 def create_post(body: dict[str, Any]) -> Any:
     """Create a post"""
-    return done(application().create_post, body, status=201)
+    return done(application(Assignment).create_post, body, status=201)
 
 
 @blueprint.post("/posts/<unit>/<name>/appoint-holder", parameters=[IN_PATH["unit"], IN_PATH["name"]])
@@ -205,7 +207,7 @@ def create_post(body: dict[str, Any]) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def appoint_holder(body: dict[str, Any], unit: str, name: str) -> Any:
     """Somebody holds the post since a day"""
-    return done(application().appoint_holder, body, f"{unit}/{name}")
+    return done(application(Assignment).appoint_holder, body, f"{unit}/{name}")
 
 
 @blueprint.post("/posts/<unit>/<name>/vacate", parameters=[IN_PATH["unit"], IN_PATH["name"]])
@@ -214,7 +216,7 @@ def appoint_holder(body: dict[str, Any], unit: str, name: str) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def vacate_post(body: dict[str, Any], unit: str, name: str) -> Any:
     """Nobody holds the post from a day on"""
-    return done(application().vacate_post, body, f"{unit}/{name}")
+    return done(application(Assignment).vacate_post, body, f"{unit}/{name}")
 
 
 @blueprint.post("/posts/<unit>/<name>/assign-portfolio", parameters=[IN_PATH["unit"], IN_PATH["name"]])
@@ -223,7 +225,7 @@ def vacate_post(body: dict[str, Any], unit: str, name: str) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def assign_portfolio(body: dict[str, Any], unit: str, name: str) -> Any:
     """Put units in a leader's charge"""
-    return done(application().assign_portfolio, body, f"{unit}/{name}")
+    return done(application(Assignment).assign_portfolio, body, f"{unit}/{name}")
 
 
 def _entry(view: str, id: str, kind: str) -> tuple[Row, dict[str, str]]:  # noqa: A002
@@ -247,5 +249,5 @@ def _shown(rows: Sequence[Row]) -> list[Row]:
         }
         for row in rows
     ]
-    people: KeyStore = application().personal_data
+    people: KeyStore = application(Assignment).personal_data
     return people.revealed(shown, "id", "holder")

@@ -255,7 +255,7 @@ class Directive(Aggregate):
             )
 
     @property
-    def state(self) -> str:
+    def status(self) -> str:
         """``registered``, ``dispatched``, or once every unit did its duty ``arranged`` or ``fed_back``."""
         return directive_state(self.units, self.arranged, self.dispatched, self.fed_back)
 

@@ -59,6 +59,6 @@ class TaskList(Aggregate):
             task_list.secrecy, task_list.secrecy_ground = self.secrecy, self.secrecy_ground
 
     @property
-    def state(self) -> str:
+    def status(self) -> str:
         """A list is ``open`` as long as it has tasks to come."""
         return "open"

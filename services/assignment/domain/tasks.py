@@ -637,7 +637,7 @@ class Task(Aggregate):
     # -- what the rules ask ------------------------------------------------------------------------------------
 
     @property
-    def state(self) -> str:
+    def status(self) -> str:
         """The task's state in one word, see ``state_of``."""
         return state_of(
             ended=self.ended,

@@ -177,7 +177,7 @@ class Unit(Aggregate):
         return (self.name, self.short_names) == (name, tuple(short_names))
 
     @property
-    def state(self) -> str:
+    def status(self) -> str:
         """``registered`` or ``dissolved``."""
         return "dissolved" if self.dissolved else "registered"
 
@@ -281,7 +281,7 @@ class Post(Aggregate):
         return self.holder is None
 
     @property
-    def state(self) -> str:
+    def status(self) -> str:
         """``held`` or ``vacant``."""
         return "vacant" if self.is_vacant else "held"
 

@@ -8,9 +8,9 @@ from services.assignment.domain.directives import directive_state
 from shared.database.columns import MomentColumn
 from shared.events import assignment
 from shared.events.base import Message
+from shared.readmodels.concerned import concerned
 from shared.readmodels.rows import Row, Rows
 from shared.readmodels.view import View
-from shared.web.lists import concerned
 
 
 class DirectivesView(View):

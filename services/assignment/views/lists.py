@@ -6,13 +6,15 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Date, Integer, String, Table, Text, exists, func, or_, select
 
 from shared.application.application import NoSuchThing
+from shared.domain.roles import Role
 from shared.events import assignment
 from shared.events.base import Message
+from shared.readmodels.concerned import concerned
 from shared.readmodels.rows import Row, Rows
 from shared.readmodels.view import View
-from shared.web.auth import Identity, Role
+from shared.web.auth import Identity
 from shared.web.http import context
-from shared.web.lists import concerned, many, may_see, reading
+from shared.web.lists import many, may_see, reading
 
 
 class TaskListsView(View):

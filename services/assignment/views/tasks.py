@@ -24,9 +24,9 @@ from shared.database.columns import MomentColumn
 from shared.domain.clock import local_day
 from shared.events import assignment
 from shared.events.base import Fact, Message
+from shared.readmodels.concerned import concerned
 from shared.readmodels.rows import Row, Rows
 from shared.readmodels.view import View
-from shared.web.lists import concerned
 
 
 class TasksView(View):

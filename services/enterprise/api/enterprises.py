@@ -5,21 +5,22 @@ from uuid import UUID
 
 from marshmallow import fields, validate
 
-from services.enterprise.views.enterprises import enterprise_for_caller, enterprises_for_caller
-from shared.runtime.service import application, perform
-from shared.web.auth import Role, allow
-from shared.web.body import personal
+from services.enterprise.api.visible import enterprise_for_caller, enterprises_for_caller
+from services.enterprise.application import EnterpriseApplication
+from services.enterprise.views.enterprises import EnterprisesView
+from shared.domain.roles import Role
+from shared.web.auth import allow
+from shared.web.commands import Body, Commands
+from shared.web.fields import CreditCode, Title
 from shared.web.http import (
-    BaseSchema,
     Blueprint,
-    CommandResultSchema,
     Flag,
     PageArgs,
     PageSchema,
     Sort,
     Text,
-    answer,
 )
+from shared.web.shown import shown
 
 blueprint = Blueprint("enterprises", __name__, url_prefix="/api/v1")
 
@@ -35,27 +36,35 @@ READERS = (
 )
 
 
-class RegisterSchema(BaseSchema):
-    credit_code = Text(40, required=True, metadata={"description": "GB 32100-2015, 18 characters"})
-    name = Text(200, required=True)
+@Commands(blueprint, "/enterprises", EnterpriseApplication)(
+    "",
+    EnterpriseApplication.register_enterprise,
+    Role.enterprise,
+    Role.government_office,
+    Role.officer,
+    status=201,
+    personal=True,
+)
+class RegisterEnterprise(Body):
+    """企业登记 Register an enterprise: it registers itself, or a clerk does it."""
+
+    credit_code = CreditCode(required=True)
+    name = Title(required=True)
     contact_name = Text(80)
     contact_phone = Text(40)
     key_enterprise = Flag()
 
 
-class EnterpriseSchema(BaseSchema):
-    id = fields.UUID(required=True)
-    credit_code = fields.String(required=True)
-    name = fields.String(required=True)
-    contact_name = fields.String(
+EnterpriseSchema = shown(
+    "EnterpriseSchema",
+    EnterprisesView,
+    contact_name=fields.String(
         required=True,
         allow_none=True,
         metadata={"description": "only for itself, the desk and the units that handle its whistle"},
-    )
-    contact_phone = fields.String(required=True, allow_none=True)
-    key_enterprise = fields.Boolean(required=True)
-    registered_at = fields.DateTime(required=True)
-    version = fields.Integer(required=True)
+    ),
+    contact_phone=fields.String(required=True, allow_none=True),
+)
 
 
 class EnterpriseFilters(PageArgs):
@@ -63,16 +72,6 @@ class EnterpriseFilters(PageArgs):
     name = Text(200, load_default=None)
     key_enterprise = Flag(load_default=None)
     sort = Sort("credit_code", "-credit_code", "name", "-name", "registered_at", "-registered_at")
-
-
-@blueprint.post("/enterprises")
-@allow(Role.enterprise, Role.government_office, Role.officer)
-@personal
-@blueprint.arguments(RegisterSchema)
-@blueprint.response(201, CommandResultSchema)
-def register_enterprise(body: dict[str, Any]) -> Any:
-    """企业登记: an enterprise itself, or a clerk for it. Register an enterprise."""
-    return answer(perform(lambda act: application().register_enterprise(act, **body)), 201)
 
 
 @blueprint.get("/enterprises")

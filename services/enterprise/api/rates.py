@@ -4,11 +4,13 @@ from typing import Any
 
 from marshmallow import fields, validate
 
+from services.enterprise.application import EnterpriseApplication
 from services.enterprise.domain.rates import MINIMUM_N, RATES
-from shared.runtime.service import application
-from shared.web.auth import Role, allow
+from shared.domain.roles import Role
+from shared.web.auth import allow
 from shared.web.http import BaseSchema, Blueprint, Day, Moment
 from shared.web.lists import reading
+from shared.web.request import application
 
 blueprint = Blueprint("rates", __name__, url_prefix="/api/v1")
 
@@ -70,4 +72,4 @@ def get_rates(args: dict[str, Any]) -> Any:
     """六项指标: contacted, resolved or confirmed, resolved, solved, satisfied, rework; in all and by unit."""
     with reading():  # waits for the positions that the reader wants to be included
         pass
-    return application().rates(**args)
+    return application(EnterpriseApplication).rates(**args)

@@ -4,7 +4,7 @@ from services.enterprise.domain.clocks import Clocks, clocks_of
 from services.enterprise.domain.credit_code import check_credit_code
 from services.enterprise.domain.enterprise import Enterprise
 from services.enterprise.domain.register import Concern, Register, matter_of
-from services.enterprise.domain.whistle import Whistle
+from services.enterprise.domain.whistle import Whistle, WhistleState
 
 __all__ = [
     "Clocks",
@@ -12,6 +12,7 @@ __all__ = [
     "Enterprise",
     "Register",
     "Whistle",
+    "WhistleState",
     "check_credit_code",
     "clocks_of",
     "matter_of",

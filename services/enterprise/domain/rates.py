@@ -24,6 +24,7 @@ from datetime import date, datetime
 from typing import Any, Literal, TypeAlias
 
 from services.enterprise.domain.clocks import clocks_of
+from services.enterprise.domain.whistle.state import Moment
 from shared.audit.tables import must_add_up
 from shared.calendar import Calendar
 from shared.domain.clock import close_of, local_day
@@ -61,17 +62,6 @@ class AsOfInTheFuture(Refusal):
 
     status = 422
     field = "as_of"
-
-
-@dataclass(frozen=True)
-class Moment:
-    """One fact of a whistle's history that the rates need, with both its times."""
-
-    kind: str
-    happened_at: datetime
-    recorded_at: datetime
-    detail: str = ""
-    """Routed: the lead unit. Rated: the words ``solved`` and ``satisfied`` that apply. Closed: the ground."""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 import re
 import unicodedata
+from typing import NamedTuple
 from uuid import UUID
 
-from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation, stable_id
+from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.clock import local_day
+from shared.domain.lifecycle import Lifecycle
 from shared.events import enterprise
 
 
@@ -18,69 +20,86 @@ def matter_of(credit_code: str, category: str, title: str) -> UUID:
     return stable_id("matter", credit_code, category, plain or title)
 
 
-class Register(Aggregate):
+class RegisterState(NamedTuple):
+    """How far the register of a year has come."""
+
+    year: int
+    last_serial: int = 0
+
+
+evolve_register = Lifecycle(RegisterState, begins=enterprise.WhistleRegisterOpened)
+
+
+@evolve_register.register
+def _(fact: enterprise.WhistleRegisterOpened) -> RegisterState:
+    return RegisterState(fact.year)
+
+
+@evolve_register.register
+def _(fact: enterprise.WhistleNumberIssued) -> RegisterState:
+    return RegisterState(int(fact.number.split("-")[1]), fact.serial)
+
+
+class Register(Aggregate, lifecycle=evolve_register):
     """The whistles of one year, by the day on which they are registered (Asia/Shanghai)."""
 
     TOPIC = "enterprise.whistle_register"
     latest_event_only = True
     serialise_writers = True
-
-    year: int
-    last_serial: int
+    state: RegisterState
 
     @classmethod
     def open(cls, act: CommandContext, year: int) -> "Register":
         """The empty register of ``year``."""
-        return cls.begin(cls.Opened, act, id=stable_id("whistle_register", year), year=year)
+        id_ = stable_id("whistle_register", year)
+        return cls.begin(enterprise.WhistleRegisterOpened, act, id=id_, year=year)
 
     def issue(self, act: CommandContext, whistle_id: UUID, matter: UUID) -> str:
         """The next number, like ``W-2021-0001``; kept only if it is saved together with its whistle."""
-        serial = self.last_serial + 1
-        number = f"W-{self.year}-{serial:04d}"
+        serial = self.state.last_serial + 1
+        number = f"W-{self.state.year}-{serial:04d}"
         self.record(
-            self.NumberIssued, act, serial=serial, number=number, whistle_id=whistle_id, matter=matter
+            enterprise.WhistleNumberIssued,
+            act,
+            serial=serial,
+            number=number,
+            whistle_id=whistle_id,
+            matter=matter,
         )
         return number
 
-    class Opened(enterprise.WhistleRegisterOpened, Creation):
-        def apply(self, register: "Register") -> None:
-            register.year = self.year
-            register.last_serial = 0
 
-    class NumberIssued(enterprise.WhistleNumberIssued, Change):
-        def apply(self, register: "Register") -> None:
-            register.year = int(self.number.split("-")[1])
-            register.last_serial = self.serial
-
-
-class Concern(Aggregate):
-    """诉求: what an enterprise raises, once or again and again (its id: :func:`matter_of`)."""
-
-    TOPIC = "enterprise.concern"
-    latest_event_only = True
+class ConcernState(NamedTuple):
+    """When a concern was last raised."""
 
     last_whistle: UUID
     last_year: int
 
+
+evolve_concern = Lifecycle(ConcernState, begins=enterprise.ConcernRaised)
+
+
+@evolve_concern.register
+def _(fact: enterprise.ConcernRaised | enterprise.ConcernRaisedAgain) -> ConcernState:
+    return ConcernState(fact.whistle_id, local_day(fact.timestamp).year)
+
+
+class Concern(Aggregate, lifecycle=evolve_concern):
+    """诉求: what an enterprise raises, once or again and again (its id: :func:`matter_of`)."""
+
+    TOPIC = "enterprise.concern"
+    latest_event_only = True
+    state: ConcernState
+
     @classmethod
     def first(cls, act: CommandContext, matter: UUID, whistle_id: UUID) -> "Concern":
         """It is raised for the first time."""
-        return cls.begin(cls.Raised, act, id=matter, whistle_id=whistle_id)
+        return cls.begin(enterprise.ConcernRaised, act, id=matter, whistle_id=whistle_id)
 
     def again(self, act: CommandContext, whistle_id: UUID) -> None:
         """It is raised again."""
-        self.record(self.RaisedAgain, act, whistle_id=whistle_id)
+        self.record(enterprise.ConcernRaisedAgain, act, whistle_id=whistle_id)
 
     def repeated_in(self, year: int) -> UUID | None:
         """The whistle that one of this ``year`` repeats: the last one, if it is of this year or of the year before."""
-        return self.last_whistle if self.last_year >= year - 1 else None
-
-    class Raised(enterprise.ConcernRaised, Creation):
-        def apply(self, concern: "Concern") -> None:
-            concern.last_whistle = self.whistle_id
-            concern.last_year = local_day(self.timestamp).year
-
-    class RaisedAgain(enterprise.ConcernRaisedAgain, Change):
-        def apply(self, concern: "Concern") -> None:
-            concern.last_whistle = self.whistle_id
-            concern.last_year = local_day(self.timestamp).year
+        return self.state.last_whistle if self.state.last_year >= year - 1 else None

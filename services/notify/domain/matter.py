@@ -110,7 +110,7 @@ class Matter(Aggregate):
         return self._number
 
     @property
-    def state(self) -> str:
+    def status(self) -> str:
         """How far it has been escalated: ``followed``, or the state of the escalation."""
         return "followed" if self.escalation is None else self.escalation.state
 

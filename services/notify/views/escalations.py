@@ -7,9 +7,9 @@ from sqlalchemy import Column, Integer, String, Text
 from shared.database.columns import MomentColumn
 from shared.events import notify
 from shared.events.base import Message
+from shared.readmodels.concerned import concerned, concerned_too
 from shared.readmodels.rows import Rows
 from shared.readmodels.view import View
-from shared.web.lists import concerned, concerned_too
 
 
 class EscalationsView(View):

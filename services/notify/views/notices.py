@@ -21,10 +21,10 @@ from sqlalchemy import (
 from shared.database.columns import MomentColumn
 from shared.events import notify
 from shared.events.base import Message
+from shared.readmodels.concerned import concerned
 from shared.readmodels.rows import Rows
 from shared.readmodels.view import View
 from shared.readmodels.views import Views
-from shared.web.lists import concerned
 
 
 class NoticesView(View):

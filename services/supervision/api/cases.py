@@ -8,10 +8,11 @@ from sqlalchemy import select
 
 from services.supervision.api.clocks import ClockSchema, as_clock
 from services.supervision.api.rounds import RoundSchema
+from services.supervision.application import Supervision
 from services.supervision.application.queries import concluded_rounds, custody_days
 from services.supervision.domain.streaks import naming_streaks
-from shared.runtime.service import application, perform
-from shared.web.auth import Role, allow
+from shared.domain.roles import Role
+from shared.web.auth import allow
 from shared.web.http import (
     BaseSchema,
     Blueprint,
@@ -27,6 +28,7 @@ from shared.web.http import (
     context,
 )
 from shared.web.lists import many, one, reading
+from shared.web.request import application, perform
 
 blueprint = Blueprint("cases", __name__, url_prefix="/api/v1", description="督查事项")
 
@@ -115,7 +117,7 @@ def show_case(case_id: UUID) -> Any:
         row["round_list"] = [
             dict(one_round._mapping) for one_round in connection.execute(asked.order_by(rounds.c.round))
         ]
-    row["streaks"] = naming_streaks(concluded_rounds(application(), case_id))
+    row["streaks"] = naming_streaks(concluded_rounds(application(Supervision), case_id))
     return row, headers
 
 
@@ -148,7 +150,7 @@ class CustodyFilters(PageArgs):
 def list_custody(args: dict[str, Any]) -> Any:
     """How long which unit had what in hand, in working days: a slow router is not charged to the next unit."""
     found = many("custody", args, "case_id", "unit", "stay")
-    return custody_days(found, application().calendar(), context().now)
+    return custody_days(found, application(Supervision).calendar(), context().now)
 
 
 @blueprint.post("/cases/<uuid:case_id>/draft-naming")
@@ -156,4 +158,4 @@ def list_custody(args: dict[str, Any]) -> Any:
 @blueprint.response(201, CommandResultSchema)
 def draft_naming(case_id: UUID) -> Any:
     """Draft the naming that is due; refused without two concluded slow rounds, or when it is drafted already."""
-    return answer(perform(lambda act: application().draft_naming(act, case_id)), 201)
+    return answer(perform(lambda act: application(Supervision).draft_naming(act, case_id)), 201)

@@ -9,10 +9,11 @@ from uuid import UUID
 from marshmallow import ValidationError, fields, validate
 from sqlalchemy import and_, not_
 
+from services.supervision.application import Supervision
 from services.supervision.application.queries import LEAST_FOR_A_RANK, on_time
 from shared.calendar.due import Due
-from shared.runtime.service import application, perform
-from shared.web.auth import Role, allow
+from shared.domain.roles import Role
+from shared.web.auth import allow
 from shared.web.http import (
     BaseSchema,
     Blueprint,
@@ -29,6 +30,7 @@ from shared.web.http import (
     context,
 )
 from shared.web.lists import many, one, reading
+from shared.web.request import application, perform
 
 blueprint = Blueprint("clocks", __name__, url_prefix="/api/v1", description="时限")
 
@@ -223,7 +225,7 @@ def list_clocks(args: dict[str, Any]) -> Any:
 def explain_clock(case_id: UUID, clock: str, cycle: int) -> Any:
     """Why this clock is due then: each day counted or skipped, pauses, extensions, versions."""
     one("cases", case_id, kind="Case")
-    return _explained(application().explain(case_id, clock, cycle))
+    return _explained(application(Supervision).explain(case_id, clock, cycle))
 
 
 @blueprint.post("/cases/<uuid:case_id>/clocks/<string:clock>/<int:cycle>/pause")
@@ -235,7 +237,7 @@ def pause_clock(body: dict[str, Any], case_id: UUID, clock: str, cycle: int) -> 
     at = body.pop("happened_at")
     return answer(
         perform(
-            lambda act: application().pause_clock(act, case_id, clock, cycle, **body),
+            lambda act: application(Supervision).pause_clock(act, case_id, clock, cycle, **body),
             happened_at=at,
         )
     )
@@ -248,7 +250,9 @@ def pause_clock(body: dict[str, Any], case_id: UUID, clock: str, cycle: int) -> 
 def resume_clock(body: dict[str, Any], case_id: UUID, clock: str, cycle: int) -> Any:
     """Let a paused clock run on with the working days that were left."""
     at = body.pop("happened_at")
-    return answer(perform(lambda act: application().resume_clock(act, case_id, clock, cycle), happened_at=at))
+    return answer(
+        perform(lambda act: application(Supervision).resume_clock(act, case_id, clock, cycle), happened_at=at)
+    )
 
 
 @blueprint.get("/due")
@@ -257,7 +261,7 @@ def resume_clock(body: dict[str, Any], case_id: UUID, clock: str, cycle: int) ->
 @blueprint.response(200, DueSchema)
 def what_if(args: dict[str, Any]) -> Any:
     """When would it be due? The what-if calculator, for everybody."""
-    return _explained(application().what_if(args["rule"], args["start"], args["own_date"]))
+    return _explained(application(Supervision).what_if(args["rule"], args["start"], args["own_date"]))
 
 
 @blueprint.get("/rates")
@@ -270,7 +274,7 @@ def show_rates(args: dict[str, Any]) -> Any:
         raise ValidationError({"until": ["早于起始日期\nIs before since"]})
     now = context().now
     with reading():
-        items = on_time(application(), as_of=now, **args)
+        items = on_time(application(Supervision), as_of=now, **args)
     return {
         "since": args["since"],
         "until": args["until"],

@@ -6,9 +6,10 @@ from uuid import UUID
 from marshmallow import fields, validate
 
 from services.supervision.api.rounds import ReasonSchema, RulingSchema
+from services.supervision.application import Supervision
 from services.supervision.views.namings import naming_for_caller, namings_for_caller
-from shared.runtime.service import application, perform
-from shared.web.auth import Role, allow
+from shared.domain.roles import Role
+from shared.web.auth import allow
 from shared.web.http import (
     BaseSchema,
     Blueprint,
@@ -24,6 +25,7 @@ from shared.web.http import (
     Whole,
     answer,
 )
+from shared.web.request import application, perform
 
 blueprint = Blueprint("namings", __name__, url_prefix="/api/v1", description="公开通报")
 
@@ -116,7 +118,7 @@ def show_naming(naming_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def check_naming(naming_id: UUID) -> Any:
     """Check a draft, as a second person; the window for objections opens."""
-    return answer(perform(lambda act: application().check_naming(act, naming_id)))
+    return answer(perform(lambda act: application(Supervision).check_naming(act, naming_id)))
 
 
 @blueprint.post("/namings/<uuid:naming_id>/object")
@@ -125,7 +127,7 @@ def check_naming(naming_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def object_to_naming(body: dict[str, Any], naming_id: UUID) -> Any:
     """Object to being named, while the window is open."""
-    return answer(perform(lambda act: application().object_to_naming(act, naming_id, **body)))
+    return answer(perform(lambda act: application(Supervision).object_to_naming(act, naming_id, **body)))
 
 
 @blueprint.post("/namings/<uuid:naming_id>/rule-on-objection")
@@ -134,7 +136,9 @@ def object_to_naming(body: dict[str, Any], naming_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def rule_on_naming_objection(body: dict[str, Any], naming_id: UUID) -> Any:
     """Rule on the unit's objection; upheld, the draft is withdrawn."""
-    return answer(perform(lambda act: application().rule_on_naming_objection(act, naming_id, **body)))
+    return answer(
+        perform(lambda act: application(Supervision).rule_on_naming_objection(act, naming_id, **body))
+    )
 
 
 @blueprint.post("/namings/<uuid:naming_id>/approve")
@@ -142,7 +146,7 @@ def rule_on_naming_objection(body: dict[str, Any], naming_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def approve_naming(naming_id: UUID) -> Any:
     """Approve, once the window has closed."""
-    return answer(perform(lambda act: application().approve_naming(act, naming_id)))
+    return answer(perform(lambda act: application(Supervision).approve_naming(act, naming_id)))
 
 
 @blueprint.post("/namings/<uuid:naming_id>/publish")
@@ -150,7 +154,7 @@ def approve_naming(naming_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def publish_naming(naming_id: UUID) -> Any:
     """Publish under the next number of the year."""
-    return answer(perform(lambda act: application().publish_naming(act, naming_id)))
+    return answer(perform(lambda act: application(Supervision).publish_naming(act, naming_id)))
 
 
 @blueprint.post("/namings/<uuid:naming_id>/lift")
@@ -159,7 +163,7 @@ def publish_naming(naming_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def lift_naming(body: dict[str, Any], naming_id: UUID) -> Any:
     """Lift: rectified."""
-    return answer(perform(lambda act: application().lift_naming(act, naming_id, **body)))
+    return answer(perform(lambda act: application(Supervision).lift_naming(act, naming_id, **body)))
 
 
 @blueprint.post("/namings/<uuid:naming_id>/correct")
@@ -168,4 +172,4 @@ def lift_naming(body: dict[str, Any], naming_id: UUID) -> Any:
 @blueprint.response(201, CommandResultSchema)
 def correct_naming(body: dict[str, Any], naming_id: UUID) -> Any:
     """Draft the linked correction of a published naming; it is checked, approved and numbered like one."""
-    return answer(perform(lambda act: application().correct_naming(act, naming_id, **body)), 201)
+    return answer(perform(lambda act: application(Supervision).correct_naming(act, naming_id, **body)), 201)

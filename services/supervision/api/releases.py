@@ -5,9 +5,10 @@ from uuid import UUID
 
 from marshmallow import fields, validate
 
+from services.supervision.application import Supervision
 from services.supervision.views.releases import calendar_draft, calendar_drafts
-from shared.runtime.service import application, perform
-from shared.web.auth import Role, allow
+from shared.domain.roles import Role
+from shared.web.auth import allow
 from shared.web.http import (
     BaseSchema,
     Blueprint,
@@ -23,6 +24,7 @@ from shared.web.http import (
     answer,
 )
 from shared.web.lists import many, reading
+from shared.web.request import application, perform
 
 blueprint = Blueprint("releases", __name__, url_prefix="/api/v1", description="节假日安排与办理规则")
 
@@ -101,7 +103,7 @@ class RulebookSchema(BaseSchema):
 @blueprint.response(201, CommandResultSchema)
 def draft_release(body: dict[str, Any]) -> Any:
     """Draft a release of the calendar; a second person releases it."""
-    return answer(perform(lambda act: application().draft_release(act, **body)), 201)
+    return answer(perform(lambda act: application(Supervision).draft_release(act, **body)), 201)
 
 
 @blueprint.get("/calendar-releases")
@@ -127,7 +129,7 @@ def show_release(release_id: UUID) -> Any:
 def preview_release(release_id: UUID) -> Any:
     """Which open clocks the draft would move; nothing is written."""
     with reading():
-        return {"items": application().preview_release(release_id)}
+        return {"items": application(Supervision).preview_release(release_id)}
 
 
 @blueprint.post("/calendar-releases/<uuid:release_id>/release")
@@ -135,7 +137,7 @@ def preview_release(release_id: UUID) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def release_calendar(release_id: UUID) -> Any:
     """Release a draft, by a second person; open clocks are then recomputed."""
-    return answer(perform(lambda act: application().release_calendar(act, release_id)))
+    return answer(perform(lambda act: application(Supervision).release_calendar(act, release_id)))
 
 
 class RulebookFilters(PageArgs):

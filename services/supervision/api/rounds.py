@@ -5,8 +5,9 @@ from uuid import UUID
 
 from marshmallow import fields, validate
 
-from shared.runtime.service import application, perform
-from shared.web.auth import Role, allow
+from services.supervision.application import Supervision
+from shared.domain.roles import Role
+from shared.web.auth import allow
 from shared.web.http import (
     BaseSchema,
     Blueprint,
@@ -23,6 +24,7 @@ from shared.web.http import (
     answer,
 )
 from shared.web.lists import many
+from shared.web.request import application, perform
 
 blueprint = Blueprint("rounds", __name__, url_prefix="/api/v1", description="督办轮次")
 
@@ -131,7 +133,7 @@ def list_rounds(args: dict[str, Any]) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def issue_round(body: dict[str, Any], case_id: UUID) -> Any:
     """Issue the next round on the office's own initiative."""
-    return answer(perform(lambda act: application().issue_round(act, case_id, **body)))
+    return answer(perform(lambda act: application(Supervision).issue_round(act, case_id, **body)))
 
 
 @blueprint.post("/cases/<uuid:case_id>/rounds/<int:number>/answer")
@@ -142,7 +144,9 @@ def answer_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
     """Answer a round; it counts once the main head has signed."""
     at = body.pop("happened_at")
     return answer(
-        perform(lambda act: application().answer_round(act, case_id, number, **body), happened_at=at)
+        perform(
+            lambda act: application(Supervision).answer_round(act, case_id, number, **body), happened_at=at
+        )
     )
 
 
@@ -153,7 +157,9 @@ def answer_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
 def sign_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
     """Sign the answer, as the unit's main head; anybody else is refused by that rule."""
     at = body.pop("happened_at")
-    return answer(perform(lambda act: application().sign_round(act, case_id, number), happened_at=at))
+    return answer(
+        perform(lambda act: application(Supervision).sign_round(act, case_id, number), happened_at=at)
+    )
 
 
 @blueprint.post("/cases/<uuid:case_id>/rounds/<int:number>/judge")
@@ -164,7 +170,9 @@ def judge_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
     """Judge a signed answer: resolved, on track or slow."""
     at = body.pop("happened_at")
     return answer(
-        perform(lambda act: application().judge_round(act, case_id, number, **body), happened_at=at)
+        perform(
+            lambda act: application(Supervision).judge_round(act, case_id, number, **body), happened_at=at
+        )
     )
 
 
@@ -174,7 +182,7 @@ def judge_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def void_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
     """Declare a round void: it neither counts nor resets."""
-    return answer(perform(lambda act: application().void_round(act, case_id, number, **body)))
+    return answer(perform(lambda act: application(Supervision).void_round(act, case_id, number, **body)))
 
 
 @blueprint.post("/cases/<uuid:case_id>/rounds/<int:number>/object")
@@ -185,7 +193,9 @@ def object_to_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
     """Object to a verdict, within the window."""
     at = body.pop("happened_at")
     return answer(
-        perform(lambda act: application().object_to_round(act, case_id, number, **body), happened_at=at)
+        perform(
+            lambda act: application(Supervision).object_to_round(act, case_id, number, **body), happened_at=at
+        )
     )
 
 
@@ -195,4 +205,6 @@ def object_to_round(body: dict[str, Any], case_id: UUID, number: int) -> Any:
 @blueprint.response(200, CommandResultSchema)
 def rule_on_round_objection(body: dict[str, Any], case_id: UUID, number: int) -> Any:
     """Rule on an objection; upheld, the round neither counts nor resets. Not by whoever judged it."""
-    return answer(perform(lambda act: application().rule_on_round_objection(act, case_id, number, **body)))
+    return answer(
+        perform(lambda act: application(Supervision).rule_on_round_objection(act, case_id, number, **body))
+    )

@@ -23,6 +23,7 @@ from services.supervision.domain.rounds import NamingNeedsTwoSlowRounds, RoundKi
 from services.supervision.domain.series import NAMINGS
 from services.supervision.domain.wording import naming_text
 from shared.application.result import CommandResult
+from shared.application.service import ServiceApplication
 from shared.calendar import Calendar, CalendarRelease, DayRule, Layer
 from shared.calendar.due import Due
 from shared.domain.aggregate import SUITE_UNIT, Aggregate, CommandContext, stable_id
@@ -32,7 +33,6 @@ from shared.events.base import Actor
 from shared.events.supervision import Verdict
 from shared.readmodels.reference import UnknownUnit
 from shared.rulebook import Rulebook, parse_rulebook
-from shared.runtime.service import ServiceApplication
 from shared.runtime.worker import Step
 
 TICK_BATCH = 500

@@ -41,7 +41,7 @@ class CalendarDraft(Aggregate):
     drafted_by: str
 
     @property
-    def state(self) -> str:
+    def status(self) -> str:
         """A draft stays one; its release is the calendar's own fact."""
         return "drafted"
 
@@ -90,7 +90,7 @@ class CalendarVersion(Aggregate):
     fact: supervision.CalendarReleased
 
     @property
-    def state(self) -> str:
+    def status(self) -> str:
         """It is in force."""
         return "released"
 

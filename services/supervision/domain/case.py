@@ -37,7 +37,7 @@ class Case(Rounds):
     ground: str | None
 
     @property
-    def state(self) -> str:
+    def status(self) -> str:
         """Open or closed."""
         return "closed" if self.closed else "open"
 

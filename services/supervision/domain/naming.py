@@ -88,7 +88,7 @@ class Naming(Aggregate):
     published_as: str | None
 
     @property
-    def state(self) -> str:
+    def status(self) -> str:
         """Where it has come to."""
         return self.stage
 

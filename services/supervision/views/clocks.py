@@ -9,9 +9,9 @@ from shared.database.columns import MomentColumn
 from shared.domain.clock import local_day, midnight
 from shared.events import supervision
 from shared.events.base import Message
+from shared.readmodels.concerned import concerned, concerned_too
 from shared.readmodels.rows import Row, Rows
 from shared.readmodels.view import View
-from shared.web.lists import concerned, concerned_too
 
 AboutAClock = (
     supervision.ClockStarted

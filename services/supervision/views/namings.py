@@ -6,13 +6,14 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Column, ColumnElement, Date, Integer, String, Table, Text, select
 
 from shared.database.columns import MomentColumn
+from shared.domain.roles import Role
 from shared.events import supervision
 from shared.events.base import Message
+from shared.readmodels.concerned import concerned
 from shared.readmodels.rows import Row, Rows
 from shared.readmodels.view import View
-from shared.web.auth import Role
 from shared.web.http import context
-from shared.web.lists import concerned, many, one, reading
+from shared.web.lists import many, one, reading
 
 
 class NamingsView(View):

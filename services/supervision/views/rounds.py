@@ -7,9 +7,9 @@ from sqlalchemy import Boolean, Column, Date, Integer, String, Text
 from shared.database.columns import MomentColumn
 from shared.events import supervision
 from shared.events.base import Message
+from shared.readmodels.concerned import concerned
 from shared.readmodels.rows import Rows
 from shared.readmodels.view import View
-from shared.web.lists import concerned
 
 
 class RoundsView(View):

@@ -19,10 +19,11 @@ from marshmallow import fields, validate
 from shared.application.application import VersionIsStale
 from shared.application.result import CommandResult
 from shared.domain.refusal import Refusal
+from shared.domain.roles import Role
 from shared.process.config import Config
 from shared.process.logs import configure
 from shared.web.app import create_app
-from shared.web.auth import Role, allow, issue_token, load_key, verifier
+from shared.web.auth import allow, issue_token, load_key, verifier
 from shared.web.body import max_body
 from shared.web.http import (
     BaseSchema,

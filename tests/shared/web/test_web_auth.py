@@ -14,9 +14,10 @@ from flask import Flask
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
+from shared.domain.roles import Role
 from shared.process.config import Config, Misconfigured
 from shared.web.app import create_app
-from shared.web.auth import Role, load_key, undecided_routes, verifier
+from shared.web.auth import load_key, undecided_routes, verifier
 from shared.web.http import Blueprint
 
 TASK = "/api/v1/tasks/00000000-0000-0000-0000-000000000001"

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from marshmallow import ValidationError
 
-from shared.web.auth import Role
+from shared.domain.roles import Role
 from shared.web.http import NotThereYet, decode_cursor, encode_cursor, wait_for_positions
 
 TASKS = "/api/v1/tasks"

@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 from schemathesis.checks import CHECKS
 from schemathesis.config import SchemathesisConfig
 
-from shared.web.auth import Role
+from shared.domain.roles import Role
 
 DOCUMENT = "/api/v1/toy/openapi.json"
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from shared.web.auth import Role
+from shared.domain.roles import Role
 
 TASKS = "/api/v1/tasks"
 TASK = f"{TASKS}/00000000-0000-0000-0000-000000000001"

@@ -11,9 +11,10 @@ import urllib.request
 import pytest
 from werkzeug.test import Client
 
+from shared.domain.roles import Role
 from shared.process.config import Config
 from shared.web.app import create_app
-from shared.web.auth import Role, allow
+from shared.web.auth import allow
 from shared.web.http import Blueprint
 from shared.web.server import dispatch
 

@@ -1,0 +1,29 @@
+"""Who may: the roles of a post, and the groups that rules name. Each stands here once."""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """角色: what a post may do in the suite."""
+
+    main_leader = "main_leader"
+    vice_leader = "vice_leader"
+    government_office = "government_office"
+    supervision_office = "supervision_office"
+    unit_head = "unit_head"
+    officer = "officer"
+    enterprise = "enterprise"
+    overseer = "overseer"
+    operator = "operator"
+    auditor = "auditor"
+
+
+LEADERS = (Role.main_leader, Role.vice_leader)
+OFFICES = (Role.government_office, Role.supervision_office)
+UNITS = (Role.unit_head, Role.officer)
+ON_TASK = (*UNITS, *OFFICES)
+"""Whoever may act for a unit on a task; the offices carry tasks too. Whose unit it is, is the domain's rule."""
+ON_WHISTLE = (*UNITS, Role.government_office)
+"""Whoever may act for a unit that has a whistle in hand; the desk is a government office."""
+READERS = (*LEADERS, *OFFICES, *UNITS, Role.overseer, Role.auditor)
+"""Whoever may read at all; which rows they see is decided row by row."""

@@ -1,0 +1,13 @@
+"""The units that a row concerns: they may see it (domain.md §8)."""
+
+from shared.readmodels.rows import Row
+
+
+def concerned(*units: str | None) -> str:
+    """The units, as a row keeps them in the column ``concerned``."""
+    return "," + "".join(f"{unit}," for unit in sorted({unit for unit in units if unit}))
+
+
+def concerned_too(row: Row, *units: str | None) -> str:
+    """The units that the row concerns, and these."""
+    return concerned(*row["concerned"].split(","), *units)

@@ -1,0 +1,110 @@
+"""The vocabulary of commands: each kind of value has its one bound here, whichever command takes it.
+
+Choices come from the published language's ``Literal``s. Titles for people stand in ``titles.csv``.
+"""
+
+from decimal import Decimal
+from typing import Any, get_args
+
+from marshmallow import fields, validate
+
+from shared.readmodels.reference import Reference
+from shared.web.http import Text
+
+MOST = 10**12
+"""The largest quantity that is taken, with at most six decimals."""
+
+
+class Reason(Text):
+    """事由 Why somebody decides so."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(2000, lines=True, **options)
+
+
+class Narrative(Text):
+    """文字说明 A text of several lines: a report, an answer, a plan, a ruling."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(4000, lines=True, **options)
+
+
+class Title(Text):
+    """标题 One line that says what something is about."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(200, **options)
+
+
+class CreditCode(Text):
+    """统一社会信用代码 GB 32100-2015, 18 characters; blanks and hyphens are taken out."""
+
+    def __init__(self, **options: Any) -> None:
+        metadata = {"description": "GB 32100-2015, 18 characters", **options.pop("metadata", {})}
+        super().__init__(40, metadata=metadata, **options)
+
+
+class Referring(Text):
+    """An id of reference data; once its thing is loaded, a direct command asks ``reference`` for it."""
+
+    @staticmethod
+    def reference(reference: Reference, value: str, field: str) -> None:
+        """Raises the refusal of an unknown id, at this field."""
+        raise NotImplementedError
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(80, **options)
+
+
+class UnitId(Referring):
+    """单位 A registered unit that is not dissolved. Refused otherwise: UnknownUnit."""
+
+    @staticmethod
+    def reference(reference: Reference, unit: str, field: str) -> None:
+        """Raises UnknownUnit."""
+        reference.unit(unit, field=field)
+
+
+class PostId(Referring):
+    """岗位 A registered post. Refused otherwise: UnknownPost."""
+
+    @staticmethod
+    def reference(reference: Reference, post: str, field: str) -> None:
+        """Raises UnknownPost."""
+        reference.post(post, field=field)
+
+
+class Evidence(fields.List[str]):
+    """佐证 Where the evidence is: names of files, numbers of documents, links."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("load_default", list)
+        super().__init__(Text(500), validate=validate.Length(max=50), **options)
+
+
+class Quantity(fields.Decimal):
+    """数量 A number of something, exactly: JSON number in, JSON number out, never text."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(validate=validate.Range(min=0, max=MOST), **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Decimal:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.make_error("invalid")
+        number = Decimal(str(value))
+        if abs(number) <= MOST and number != round(number, 6):
+            raise self.make_error("invalid")
+        return number
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        if value is None:
+            return None
+        number = Decimal(value)
+        return int(number) if number == number.to_integral_value() else float(number)
+
+
+class Choice(fields.String):
+    """选项 One of the words that the published language has for this: a ``Literal`` of strings."""
+
+    def __init__(self, kind: Any, **options: Any) -> None:
+        super().__init__(validate=validate.OneOf(get_args(kind)), **options)
