@@ -33,6 +33,8 @@ def migrate_suite(config: Config, clock: Clock) -> Iterator[str]:
 
 def make_topics(config: Config) -> list[str]:
     """Make every service's topics, with the rights to read what it follows; what was done. Raises BrokerUnavailable."""
-    from shared.messaging.transport.kafka import apply_topics  # which the embedded default does not need
+    from shared.messaging.transport.kafka.topics import (
+        apply_topics,  # which the embedded default does not need
+    )
 
     return apply_topics(config, {name: service.sources() for name, service in SUITE.items()})

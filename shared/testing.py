@@ -19,7 +19,7 @@ from shared.events.base import VOCABULARY, Actor, Fact, Message
 from shared.log.codec import decode, encode
 from shared.process.config import Config
 from shared.readmodels.lifecycle import LifecycleView
-from shared.readmodels.views import Rows
+from shared.readmodels.rows import Rows
 from shared.runtime.service import Runtime, Service, migrate, open_service
 from shared.web.auth import issue_token, load_key
 

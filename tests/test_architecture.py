@@ -4,6 +4,8 @@ import ast
 import inspect
 import json
 import re
+from collections.abc import Collection
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,27 @@ FILES = {
 }
 
 
+ROOMS = (
+    "events",
+    "domain",
+    "rulebook",
+    "calendar",
+    "process",
+    "database",
+    "log",
+    "application",
+    "messaging",
+    "readmodels",
+    "personal_data",
+    "service",
+    "web",
+    "audit",
+    "runtime",
+    "testing",
+)
+"""The rooms of shared/, lowest first: a room imports only from those before it."""
+
+
 def imports_of(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -40,6 +63,46 @@ def imports_of(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
     return found
+
+
+def modules() -> dict[str, Path]:
+    """Every module of shared/ and services/ by its name."""
+    paths = [path for top in ("shared", "services") for path in (ROOT / top).rglob("*.py")]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
+    return {name.removesuffix(".__init__"): path for name, path in zip(names, paths, strict=True)}
+
+
+def modules_imported_by(path: Path, known: Collection[str]) -> set[str]:
+    """Those of the ``known`` modules that a file imports anywhere in it, also in a function or for type checking."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            for alias in node.names:
+                submodule = f"{node.module}.{alias.name}"
+                found.add(submodule if submodule in known else str(node.module))
+    return found & {*known}
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    known = modules()
+    graph = {name: modules_imported_by(path, known) for name, path in known.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"circle: {' -> '.join(reversed(error.args[1]))}")
+
+
+def test_a_room_of_shared_imports_only_from_the_rooms_below_it() -> None:
+    known = modules()
+    for name, path in known.items():
+        if name.startswith("shared."):
+            room = ROOMS.index(name.split(".")[1])
+            for imported in modules_imported_by(path, known):
+                if imported.startswith("shared."):
+                    assert ROOMS.index(imported.split(".")[1]) <= room, f"{name} imports {imported}"
 
 
 @pytest.mark.parametrize("service", SUITE)

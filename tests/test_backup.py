@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from services.cli.backup_logs import (
+from services.cli.backup import (
     MANIFEST,
     BackupDamaged,
     BackupFolderNotEmpty,

@@ -24,7 +24,8 @@ from shared.domain.aggregate import stable_id
 from shared.events import assignment
 from shared.events.base import VOCABULARY, Actor, Fact, Message
 from shared.log.codec import encode, read
-from shared.readmodels.views import Row, Rows, View
+from shared.readmodels.rows import Row, Rows
+from shared.readmodels.view import View
 from shared.testing import Caller, Opened, StoppedClock, as_id, shanghai
 
 Logs = dict[str, list[Message]]

@@ -12,7 +12,7 @@ from deploy.stack.broker import Broker
 from deploy.stack.install import ensure_programs
 from deploy.stack.postgres import Postgres
 from deploy.stack.programs import ROOT, ComponentMissing
-from shared.personal_data.keystore import make_master
+from shared.personal_data.master import make_master
 
 DATABASES = tuple(
     f"duban_{service}" for service in ("assignment", "supervision", "enterprise", "notify", "keys")

@@ -15,9 +15,10 @@ from services.audit.why import Facts, is_secret
 from shared.domain.roles import Role
 from shared.events import supervision
 from shared.events.base import Message
-from shared.personal_data.keystore import MASKED, KeyStore
+from shared.personal_data.encryption import MASKED
+from shared.personal_data.keystore import KeyStore
 from shared.readmodels.reference import REFERENCE_VIEWS
-from shared.readmodels.views import View
+from shared.readmodels.view import View
 from shared.web.lists import ALL_SEEING
 
 OWNER_OF_REFERENCE = "assignment"

@@ -31,8 +31,8 @@ from shared.events.base import Message, Moment
 from shared.events.supervision import RulebookReleased
 from shared.log.codec import decode
 from shared.log.recorder import LogRecorder, rows_of
-from shared.messaging.inbox import Parked
-from shared.personal_data.keystore import master_path
+from shared.messaging.parked import Parked
+from shared.personal_data.master import master_path
 from shared.process.config import Config
 from shared.runtime.service import Runtime, open_log, open_service
 from shared.web.auth import Identity, issue_token, load_key

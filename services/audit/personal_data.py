@@ -10,13 +10,15 @@ from services.cli.options import Data, config_of
 from shared.application.application import Application
 from shared.domain.clock import local_day
 from shared.events.base import Actor
-from shared.personal_data.keystore import KeyStore, erase, erase_again, make_master, rotate_master
+from shared.personal_data.erasure import erase, erase_again
+from shared.personal_data.keystore import KeyStore, rotate_master
+from shared.personal_data.master import make_master
 from shared.process.config import Config
 from shared.runtime.service import open_log
 
 HOLDERS = ("assignment", "enterprise")
 """The services whose events hold personal data: of posts' holders, of enterprises' contacts."""
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds that one wait for the key store's database may last."""
 
 
@@ -49,7 +51,7 @@ def erase_(data: Path | None, subject: str, ground: str, post: str | None) -> No
             if post is None
             else Actor(unit=post.partition("/")[0], post=post)
         )
-        keys = store.keys_of(subject)
+        keys = store.table.of(subject)
         present = dict.fromkeys(row.subject for row in keys if row.erased_at is None)
         for one in present or [keys[-1].subject if keys else subject]:
             click.echo(f"{one}: 已删除 erased（密钥 key {erase(app, store, by, one, ground)}）")
@@ -62,7 +64,7 @@ def list_(data: Path | None, subject: str) -> None:
     """列出 Whose data are kept under a post id or credit code, since when, what was erased when and why; no names."""
     config = config_of(data)
     with _opened(config, service_of(subject)) as (_, store):
-        for row in store.keys_of(subject):
+        for row in store.table.of(subject):
             line = f"{row.subject}: {local_day(row.created_at)} 登记 registered（密钥 key {row.generation}）"
             if row.erased_at is not None:
                 line += f"，{local_day(row.erased_at)} 已删除 erased：{row.ground}"
@@ -100,7 +102,7 @@ def rotate(data: Path | None, file: Path) -> None:
     """
     config = config_of(data)
     make_master(file)
-    store = KeyStore(config, config.make_clock(), patience=PATIENCE)
+    store = KeyStore(config, config.make_clock(), timeout=TIMEOUT)
     try:
         click.echo(f"{rotate_master(config, store, file)} 个密钥已重新封装 keys wrapped anew")
     finally:
@@ -112,7 +114,7 @@ def _opened(config: Config, service: str) -> Iterator[tuple[Application, KeyStor
     if not config.database and not (config.data / service / "events.sqlite").exists():
         raise click.ClickException(f"{config.data}: 没有事件日志 no event log there")
     clock = config.make_clock()
-    app, store = open_log(config, service, clock), KeyStore(config, clock, patience=PATIENCE)
+    app, store = open_log(config, service, clock), KeyStore(config, clock, timeout=TIMEOUT)
     try:
         yield app, store
     finally:

@@ -37,7 +37,7 @@ from shared.runtime.service import open_log
 from shared.web.auth import Identity
 from shared.web.lists import ALL_SEEING
 
-PATIENCE = 300.0
+TIMEOUT = 300.0
 """Seconds that one wait for the database may last while whole logs are read."""
 
 PAPER = 400

@@ -19,15 +19,16 @@ from services.suite import SUITE
 from shared.application.application import Application
 from shared.domain.refusal import Refusal
 from shared.log.recorder import LogRecorder
-from shared.messaging.inbox import Batch
+from shared.messaging.batch import Batch
 from shared.messaging.transport import PositionOf
 from shared.messaging.transport.embedded import EmbeddedReplay, batch_of
-from shared.personal_data.keystore import masked
+from shared.personal_data.encryption import masked
 from shared.process.config import Config
-from shared.readmodels.views import CONSUMER, Views
+from shared.readmodels.store import CONSUMER
+from shared.readmodels.views import Views
 from shared.runtime.service import Service, open_service
 
-COMMAND_PATIENCE = 300.0
+COMMAND_TIMEOUT = 300.0
 """Seconds that one wait for the database may last while whole tables are read."""
 
 Stored = bytes
@@ -125,7 +126,7 @@ def snapshot(service: Service, config: Config) -> Snapshot:
 def views_of(service: Service, config: Config) -> Views:
     """A service's read models, to be read."""
     url = config.views_url(service.name)
-    return Views(url, [kind() for kind in service.views], lambda: datetime.max, patience=COMMAND_PATIENCE)
+    return Views(url, [kind() for kind in service.views], lambda: datetime.max, timeout=COMMAND_TIMEOUT)
 
 
 def stored(row: Mapping[Any, Any]) -> Stored:

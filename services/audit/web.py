@@ -12,9 +12,9 @@ from services.audit import audit
 from services.audit.past import Cut
 from services.audit.questions import Questions
 from services.suite import SUITE
+from shared.database.unavailable import UNAVAILABLE
 from shared.domain.clock import Clock
 from shared.domain.roles import Role
-from shared.log.unavailable import UNAVAILABLE
 from shared.personal_data.keystore import check_keys
 from shared.process.config import Config
 from shared.runtime.roles import settings

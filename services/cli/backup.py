@@ -1,41 +1,227 @@
-"""``duban backup`` and ``duban restore``."""
+"""Backup and restore of the logs 备份与恢复: of all services at one moment, whatever their database.
 
-from importlib.metadata import version
+Writers of every log are held for the moment in which a snapshot of each is pinned; then they go on, and the snapshots
+are copied at leisure. So no log knows a fact of another log that is not in the backup too. A backup is a data folder:
+SQLite files of the logs with what moves with them (answers, inboxes, marks, trees), and a manifest. Read models are
+not in it, they are rebuilt; nor are keys, least of all those of persons (docs/auditing.md).
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-import click
-
-from services.cli.backup_logs import back_up, read_manifest, recover, restore
-from services.cli.options import seen
+from services.cli.backup_stores import CHUNK, Database, File, Store, store_of
+from shared.audit import merkle
 from shared.domain.clock import Clock
+from shared.domain.refusal import Refusal
 from shared.process.config import Config
-from shared.runtime.service import SERVICES
+from shared.runtime.service import SCHEMA_VERSION, SERVICES, open_log
+
+MANIFEST = "backup.json"
+Progress = Callable[[str, int], None]
+"""Told the service and how many of its events are done."""
 
 
-def _said(manifest: dict[str, Any]) -> None:
-    for name, one in manifest["services"].items():
-        click.echo(f"{name}: {one['events']} 条 events, root {one['root']}")
+class BackupFolderNotEmpty(Refusal):
+    """目录 {folder} 不是空的，备份只写入空目录。
+    The folder {folder} is not empty: a backup is written into an empty one."""
 
 
-def run_backup(config: Config, folder: Path, clock: Clock) -> None:
-    """Write it, and say what is in it."""
-    with seen() as progress:
-        manifest = back_up(config, folder, clock, version("duban"), progress)
-    _said(manifest)
+class NoBackupThere(Refusal):
+    """目录 {folder} 中没有备份（缺少 backup.json）。
+    There is no backup in the folder {folder}: backup.json is missing."""
 
 
-def run_restore(config: Config, folder: Path, clock: Clock) -> None:
-    """Put it back, take from the broker what it holds beyond it, and say what was done."""
-    said = read_manifest(folder)
-    totals = {name: one["events"] for name, one in said["services"].items()}
-    with seen(totals=totals) as progress:
-        _said(restore(config, folder, clock, progress))
-    if config.kafka:
-        run_recover(config, list(SERVICES), clock)
+class BackupOfAnotherRelease(Refusal):
+    """该备份的表结构版本为 {found}，本版本需要 {needed}。
+    The backup's tables are at schema {found}, this release needs {needed}."""
 
 
-def run_recover(config: Config, services: list[str], clock: Clock) -> None:
-    """Take back from the broker what the logs lack."""
-    for name in services:
-        click.echo(f"{name}: 从主题取回 taken back from the topic: {recover(config, name, clock)}")
+class BackupDamaged(Refusal):
+    """备份与其清单不符：{service}：{reason}。未恢复任何内容。
+    The backup is not what its manifest says: {service}: {reason}. Nothing was restored."""
+
+
+class RecoveryRefused(Refusal):
+    """{service} 的主题与日志不能衔接：位置 {position} 是聚合 {aggregate} 的第 {version} 版，日志已有第 {known} 版。
+    The topic of {service} does not continue its log: {position} is version {version} of {aggregate}, not {known}+1."""
+
+
+class LogNotEmpty(Refusal):
+    """{service} 的事件日志不是空的（{events} 条），只能恢复到空的系统。
+    The log of {service} is not empty ({events} events): a backup is restored into an empty suite only."""
+
+
+def back_up(config: Config, folder: Path, clock: Clock, release: str, progress: Progress) -> dict[str, Any]:
+    """Write a backup of every log into an empty folder while the suite may be running; the manifest.
+
+    Raises BackupFolderNotEmpty and UNAVAILABLE.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise BackupFolderNotEmpty(folder=folder)
+    _make_logs(folder, clock)
+    stores = {service: store_of(config, service) for service in SERVICES}
+    services: dict[str, Any] = {}
+    with ExitStack() as pins:
+        with ExitStack() as holds:
+            for store in stores.values():
+                holds.enter_context(store.held())
+            sources = {service: pins.enter_context(store.pinned()) for service, store in stores.items()}
+            made_at = clock()
+        for service, source in sources.items():
+            with File(folder / service / "events.sqlite").writing() as target:
+                _copy(service, source, target, target, progress)
+            services[service] = _described(service, folder, BackupDamaged)
+    manifest = {
+        "made_at": made_at.isoformat(),
+        "release": release,
+        "schema": SCHEMA_VERSION,
+        "services": services,
+    }
+    (folder / MANIFEST).write_text(
+        json.dumps(manifest, indent=2) + "\n", "utf-8"
+    )  # last: without it, no backup
+    return manifest
+
+
+def _make_logs(folder: Path, clock: Clock) -> None:
+    for service in SERVICES:
+        (folder / service).mkdir(parents=True, exist_ok=True)
+        open_log(Config(data=folder), service, clock, create=True).close()
+
+
+def _copy(service: str, source: Store, target: Store, layout: File, progress: Progress) -> None:
+    done, events = 0, source.events()
+    while rows := list(islice(events, CHUNK)):
+        target.put_events(rows)
+        done += len(rows)
+        progress(service, done)
+    for table in sorted(layout.tables() & source.tables()):
+        columns = layout.columns(table)
+        target.empty(table)
+        others = source.rows(table, columns)
+        while rows := list(islice(others, CHUNK)):
+            target.put(table, columns, rows)
+    target.finish()
+
+
+def _described(service: str, folder: Path, damaged: type[Refusal]) -> dict[str, Any]:
+    """How many events a log in a folder holds, its last position and its tree's root."""
+    with File(folder / service / "events.sqlite").pinned() as log:
+        return _describe(service, log, damaged)
+
+
+def _describe(service: str, log: Store, damaged: type[Refusal]) -> dict[str, Any]:
+    peaks, count, last = merkle.Peaks(), 0, 0
+    versions: dict[bytes, int] = {}
+    events, rest = log.events(), list[bytes]()
+    while rows := list(islice(events, merkle.TILE)):
+        leaves = [(row[0], UUID(row[1]).bytes, row[2], row[3], bytes(row[4])) for row in rows]
+        for position, aggregate, version, _, _ in leaves:
+            if version != versions.get(aggregate, 0) + 1:
+                raise damaged(
+                    service=service,
+                    reason=f"position {position}: version {version} of {UUID(bytes=aggregate)} follows "
+                    f"{versions.get(aggregate, 0)}",
+                )
+            versions[aggregate] = version
+        hashes = merkle.leaf_hashes(leaves)
+        count, last = count + len(rows), leaves[-1][0]
+        if len(hashes) == merkle.TILE:
+            peaks.add(merkle.tile_root(hashes))
+        else:
+            rest = hashes
+    return {"events": count, "last_position": last, "root": peaks.root(rest).hex()}
+
+
+def restore(config: Config, folder: Path, clock: Clock, progress: Progress) -> dict[str, Any]:
+    """Put a backup into an empty suite, on SQLite or PostgreSQL; the manifest. All services, or nothing.
+
+    Raises NoBackupThere, BackupOfAnotherRelease, BackupDamaged, LogNotEmpty and UNAVAILABLE.
+    """
+    manifest = read_manifest(folder)
+    for service in SERVICES:
+        _compare(service, _described(service, folder, BackupDamaged), manifest)
+    if not config.database:
+        _make_logs(config.data, clock)
+    for service in SERVICES:
+        log = open_log(config, service, clock)
+        events = log.log.max_notification_id() or 0
+        log.close()
+        if events:
+            raise LogNotEmpty(service=service, events=events)
+    with ExitStack() as stack:
+        targets = {service: stack.enter_context(store_of(config, service).writing()) for service in SERVICES}
+        for service, target in targets.items():
+            with File(folder / service / "events.sqlite").pinned() as source:
+                _copy(service, source, target, source, progress)
+            _compare(service, _describe(service, target, BackupDamaged), manifest)
+    return manifest
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What a backup says of itself. Raises NoBackupThere, BackupOfAnotherRelease, BackupDamaged."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except FileNotFoundError as missing:
+        raise NoBackupThere(folder=folder) from missing
+    except ValueError as error:
+        raise BackupDamaged(service="backup.json", reason=str(error)) from error
+    if manifest.get("schema") != SCHEMA_VERSION:
+        raise BackupOfAnotherRelease(found=manifest.get("schema"), needed=SCHEMA_VERSION)
+    return manifest
+
+
+def _compare(service: str, found: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+    said = manifest["services"].get(service)
+    if found != said:
+        raise BackupDamaged(service=service, reason=f"{json.dumps(said)} / {json.dumps(found)}")
+
+
+def recover(config: Config, service: str, clock: Clock) -> int:
+    """Take back from the broker the events that a restored log lacks; how many. The service must not be running.
+
+    They are the very events: position, aggregate, version, topic and state. What they say they were caused by counts
+    as handled, so that it is not done a second time. Raises UNAVAILABLE; RecoveryRefused if what the topic holds
+    does not continue the log.
+    """
+    from shared.messaging.transport.kafka.replay import records_after
+
+    store = Database(config.database_of(service), service)
+    log = open_log(config, service, clock)
+    last = log.log.max_notification_id() or 0
+    log.close()
+    lost = sorted(records_after(config, service, last), key=lambda row: row.id)
+    with store.writing() as target:
+        versions: dict[str, int] = {}
+        for row in lost:
+            known = versions.get(str(row.originator_id))
+            known = target.version_of(str(row.originator_id)) if known is None else known
+            if row.originator_version != known + 1:
+                raise RecoveryRefused(
+                    service=service,
+                    position=row.id,
+                    aggregate=row.originator_id,
+                    version=row.originator_version,
+                    known=known,
+                )
+            versions[str(row.originator_id)] = row.originator_version
+        target.put_events(
+            [(row.id, str(row.originator_id), row.originator_version, row.topic, row.state) for row in lost]
+        )
+        for source, aggregate_id, version in {cause for row in lost if (cause := _cause(row.state))}:
+            target.count_as_handled(source, aggregate_id, int(version))
+        target.finish()
+    return len(lost)
+
+
+def _cause(state: bytes) -> tuple[str, str, str] | None:
+    because = json.loads(state)["because"]
+    if not because.startswith("event:"):
+        return None
+    source, aggregate_id, version = because.removeprefix("event:").rsplit("/", 2)
+    return source, aggregate_id, version

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
-from shared.process.config import Config
+from shared.process.config import Config, Misconfigured
 from shared.runtime.roles import settings
 
 Data = click.option(
@@ -29,6 +29,14 @@ def config_of(data: Path | None, **changes: Any) -> Config:
     if data is not None:
         changes["data"] = data
     return replace(config, **changes)
+
+
+def with_broker() -> Config:
+    """The configuration of a suite with a broker. Raises Misconfigured."""
+    config = settings()
+    if not config.kafka:
+        raise Misconfigured("DUBAN_KAFKA: not set")
+    return config
 
 
 Progress = Callable[[str, int], None]

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from shared.audit.checkpoint import PublicKey, Shown
-from shared.audit.merkle import LeafRow
 from shared.audit.places import Outside
 from shared.audit.tree import Tree
 from shared.audit.verification import Evidence, Tiles
-from shared.log.recorder import LogRecorder
+from shared.log.recorder import LeafRow, LogRecorder
 
 BATCH = 8192
 """Rows that are read at once: whole tiles."""

@@ -19,13 +19,13 @@ import msgspec
 
 from shared.audit import merkle, seal
 from shared.audit.evidence import batches
-from shared.audit.merkle import HASH, TILE, LeafRow
+from shared.audit.merkle import HASH, TILE
 from shared.audit.secrecy import Clearance, Logged, withheld
 from shared.audit.tree import Signed, Tree
 from shared.domain.clock import Clock
 from shared.domain.refusal import Refusal
 from shared.events.base import VOCABULARY
-from shared.log.recorder import LogRecorder
+from shared.log.recorder import LeafRow, LogRecorder
 from shared.process.config import Config
 
 FORMAT = "duban-export-v1"

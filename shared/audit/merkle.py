@@ -13,6 +13,8 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 
+from shared.log.recorder import LeafRow
+
 HASH = 32
 """Bytes of a hash."""
 TILE = 256
@@ -26,8 +28,6 @@ _HEAD = struct.Struct(">16sQH")
 
 Nodes = Callable[[int, int], bytes]
 """(level, index) → the root of the complete subtree of ``2 ** level`` leaves that begins at leaf index·2**level."""
-LeafRow = tuple[int, bytes | None, int, str | None, bytes]
-"""Position, aggregate id (16 bytes), version, topic, state: a row of a log. None where a row cannot be an event."""
 
 
 class ProofIsWrong(Exception):

@@ -118,9 +118,7 @@ def _partial(folder: Path) -> Iterator[Path]:
 
 
 def _publish(config: Config, service: str, tree: Tree, signed: Signed) -> None:
-    from shared.messaging.transport.kafka import (
-        publish_checkpoint,  # without a broker nothing of it is needed
-    )
+    from shared.messaging.transport.kafka.publisher import publish_checkpoint
 
     publish_checkpoint(config, service, signed.size, signed.note)
 

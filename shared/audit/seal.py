@@ -21,10 +21,10 @@ from eventsourcing.persistence import IntegrityError, PersistenceError
 from shared.audit import merkle, places
 from shared.audit.checkpoint import BadNote, Checkpoint, Note, PublicKey, Signer
 from shared.audit.tree import Signed, Tree, TreePosition
+from shared.database import postgres
+from shared.database.unavailable import BrokerUnavailable
 from shared.domain.clock import Clock
-from shared.log import postgres
 from shared.log.recorder import LogRecorder
-from shared.log.unavailable import BrokerUnavailable
 from shared.process import logs
 from shared.process.config import Config
 from shared.process.files import put_once, read_by_others

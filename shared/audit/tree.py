@@ -7,31 +7,12 @@ is rewritten as it grows. The mark (how many events, up to which position) moves
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from shared.audit import merkle
 from shared.audit.checkpoint import Checkpoint, PublicKey, Shown
-from shared.audit.merkle import HASH, TILE, LeafRow
-
-if TYPE_CHECKING:
-    from shared.log.recorder import LogRecorder
-    from shared.messaging.inbox import Execute
-
-
-def tables(binary: str) -> list[str]:
-    """The tree's tables; ``binary`` is the database's type for bytes. Positions have gaps on PostgreSQL:
-    ``first_position`` is that of a level-0 tile's first event, so that an event's index is found without counting."""
-    return [
-        "CREATE TABLE IF NOT EXISTS seal_tiles (level INTEGER, idx BIGINT, first_position BIGINT NOT NULL, "
-        f"hashes {binary} NOT NULL, PRIMARY KEY (level, idx))",
-        "CREATE TABLE IF NOT EXISTS seal_mark (one INTEGER PRIMARY KEY CHECK (one=1), size BIGINT NOT NULL, "
-        "position BIGINT NOT NULL)",
-        "INSERT INTO seal_mark VALUES (1, 0, 0) ON CONFLICT DO NOTHING",
-        "CREATE TABLE IF NOT EXISTS seal_checkpoints (id BIGINT PRIMARY KEY, size BIGINT NOT NULL, "
-        "made_at TEXT NOT NULL, note TEXT NOT NULL)",
-        "CREATE TABLE IF NOT EXISTS seal_keys (id BIGINT PRIMARY KEY, vkey TEXT NOT NULL UNIQUE)",
-        "CREATE TABLE IF NOT EXISTS seal_deliveries (target TEXT PRIMARY KEY, checkpoint BIGINT NOT NULL)",
-    ]
+from shared.audit.merkle import HASH, TILE
+from shared.database.execute import Execute
+from shared.log.recorder import LeafRow, LogRecorder
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from shared.audit import merkle
 from shared.audit.checkpoint import Checkpoint, PublicKey, Read, Shown, read_checkpoints
-from shared.audit.merkle import HASH, TILE, LeafRow, Peaks
+from shared.audit.merkle import HASH, TILE, Peaks
+from shared.log.recorder import LeafRow
 
 WINDOW = 65_536
 """Events behind the first bad one that are looked at, to say what was done: removed, slipped in, exchanged, changed."""

@@ -1,7 +1,6 @@
-"""A service's event log: the library's own recorder, which also keeps what must be true together with new events.
+"""A service's event log: the library's recorder, which also writes what belongs to the events' transaction.
 
-That is the answer to the request that caused them and the inbox of the message that caused them, both written in
-their transaction. The two recorders differ in their database only.
+That is the answer to the request, or the inbox of the message, that caused them. SQLite and PostgreSQL have one each.
 """
 
 from abc import abstractmethod
@@ -12,15 +11,12 @@ from uuid import UUID
 
 from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent
 
-from shared.audit import tree
-from shared.audit.merkle import LeafRow
-from shared.messaging import inbox
-from shared.messaging.inbox import Execute
+from shared.database.execute import Execute
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """A request that has been carried out, and the answer it got."""
+    """A handled request and its answer."""
 
     key: str
     fingerprint: str
@@ -28,60 +24,50 @@ class Answered:
 
 
 Answer = Callable[[Sequence[int]], Answered]
-"""Makes the answer from the new events' positions."""
+"""Makes the answer from the positions of the new events."""
+LeafRow = tuple[int, bytes | None, int, str | None, bytes]
+"""Position, aggregate id (16 bytes), version, topic, state: a row of a log. None where a row cannot be an event."""
 First = Callable[[Execute], None]
-"""Writes what goes before the new events: the inbox of the message that caused them."""
-
-
-def tables(binary: str) -> list[str]:
-    """The tables beside the events; ``binary`` is the database's type for bytes."""
-    return [
-        "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, "
-        f"answer {binary} NOT NULL)",
-        "CREATE TABLE IF NOT EXISTS relay_marks (service TEXT PRIMARY KEY, position BIGINT NOT NULL, "
-        "sent TEXT NOT NULL)",
-        *inbox.tables(binary),
-        *tree.tables(binary),
-    ]
+"""Writes the inbox of the causing message, before the new events."""
 
 
 def write_answer(execute: Execute, answer: Answer, positions: Sequence[int]) -> None:
-    """Keep the answer. Raises the database's IntegrityError if the request has one already."""
+    """Store the answer. Raises the database's IntegrityError if the request has one already."""
     row = answer(positions)
     execute("INSERT INTO answers VALUES (?,?,?)", (row.key, row.fingerprint, row.answer))
 
 
 class LogRecorder(ApplicationRecorder):
-    """One service's event log with the tables that move with it.
+    """One service's event log with the tables beside the events.
 
     ``insert_events`` takes the keywords ``first`` (:data:`First`) and ``answer`` (:data:`Answer`).
     """
 
     @abstractmethod
     def reading(self) -> AbstractContextManager[Execute]:
-        """Statements that read the log's own tables."""
+        """Run reading statements on the tables beside the events."""
 
     @abstractmethod
     def writing(self) -> AbstractContextManager[Execute]:
-        """One transaction over the tables beside the events. On SQLite its first statement must write."""
+        """One transaction on the tables beside the events. On SQLite its first statement must write."""
 
     @abstractmethod
     def leaf_rows(self, after: int, limit: int) -> list[LeafRow]:
-        """The rows behind a position, as they are stored; with None for a topic where one cannot be an event."""
+        """The rows after a position, as stored; None for the topic of a row that cannot be an event."""
 
     @abstractmethod
     def position_of(self, aggregate_id: UUID, version: int) -> int | None:
-        """Where an event stands in the log, or None if there is none."""
+        """The position of an event, or None."""
 
     def streams(self, asked: Sequence[tuple[UUID, bool]]) -> list[Sequence[StoredEvent]]:
-        """The events of each of these aggregates in order; with True only its last one, if it has any."""
+        """The events of each of these aggregates in order; with True only the last one."""
         return [
             self.select_events(id_, desc=True, limit=1) if last else self.select_events(id_)
             for id_, last in asked
         ]
 
     def answered(self, key: str) -> Answered | None:
-        """The request that was carried out under ``key``, if any."""
+        """The request that was handled under ``key``, if any."""
         with self.reading() as execute:
             rows = execute("SELECT key, fingerprint, answer FROM answers WHERE key=?", (key,))
         return Answered(key=rows[0][0], fingerprint=rows[0][1], answer=bytes(rows[0][2])) if rows else None
@@ -93,7 +79,7 @@ ROWS_AT_ONCE = 5000
 def rows_of(
     log: ApplicationRecorder, after: int = 0, topics: Sequence[str] = ()
 ) -> Iterator[Sequence[Notification]]:
-    """A log's rows behind a position, batch by batch; those of some ``topics``, or all."""
+    """The rows of a log after a position, in batches; only those of ``topics``, if given."""
     while batch := log.select_notifications(
         start=after, limit=ROWS_AT_ONCE, topics=topics, inclusive_of_start=False
     ):

@@ -19,20 +19,20 @@ from eventsourcing.persistence import (
     StoredEvent,
 )
 
-from shared.audit.merkle import LeafRow
-from shared.log.recorder import Answer, First, LogRecorder, tables, write_answer
-from shared.messaging.inbox import Execute
+from shared.database.execute import Execute
+from shared.log.recorder import Answer, First, LeafRow, LogRecorder, write_answer
+from shared.log.schema import tables
 
-PATIENCE = 10
-"""Seconds that a write waits for another process's, and for those of its own."""
+TIMEOUT = 10
+"""Seconds that a write waits for other writers."""
 
 
 class _Pool(library.SQLiteConnectionPool):
     def _create_connection(self) -> library.SQLiteConnection:
-        """Called by the library, whose own keeps one statement prepared: each of a save's would be prepared anew."""
+        """Called by the library, whose own caches one prepared statement only."""
         try:
             link = sqlite3.connect(
-                self.db_name, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+                self.db_name, timeout=TIMEOUT, isolation_level=None, check_same_thread=False
             )
         except sqlite3.Error as error:
             raise InterfaceError(str(error)) from error
@@ -46,10 +46,9 @@ class _Pool(library.SQLiteConnectionPool):
 
 
 class Datastore(library.SQLiteDatastore):
-    """The library's pool to read with; to write, one connection of it, at which a process's threads take turns.
+    """The library's pool for reading; one connection for writing, which the threads of a process use in turn.
 
-    The pool would take its writers' lock before it has a connection, and keep it for ever if it gets none: the file
-    cannot be opened at that moment, or too many files are open.
+    The pool would acquire its writer lock before it has a connection, and never release it if opening the file fails.
     """
 
     def __init__(self, db_name: str) -> None:
@@ -65,7 +64,7 @@ class Datastore(library.SQLiteDatastore):
             with super().transaction(commit=False) as cursor:
                 yield cursor
             return
-        if not self._turn.acquire(timeout=PATIENCE):
+        if not self._turn.acquire(timeout=TIMEOUT):
             raise ConnectionUnavailableError("others of this process are writing")
         try:
             if self._writer is None:
@@ -93,7 +92,9 @@ class SQLiteLog(library.SQLiteApplicationRecorder, LogRecorder):
         **kwargs: Any,
     ) -> Sequence[int] | None:
         if first is not None:
-            first(_execute(c))  # a transaction that read before it wrote could fail for another writer
+            first(
+                _execute(c)
+            )  # a transaction that reads before it writes could fail because of another writer
         positions = super()._insert_events(c, stored_events, **kwargs)
         if answer is not None:
             write_answer(_execute(c), answer, positions or [])
@@ -121,7 +122,7 @@ class SQLiteLog(library.SQLiteApplicationRecorder, LogRecorder):
         return rows[0][0] if rows else None
 
     def leaf_rows(self, after: int, limit: int) -> list[LeafRow]:
-        """See LogRecorder. SQLite keeps whatever is put into a column: what is no event's must not look like one."""
+        """See LogRecorder. SQLite accepts any type in any column: such a row must not look like an event."""
         with self.datastore.transaction(commit=False) as c:
             c.execute(
                 "SELECT rowid, CAST(originator_id AS BLOB), originator_version, CAST(topic AS BLOB), state, "

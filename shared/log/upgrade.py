@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from uuid import UUID
 
-from shared.log import recorder
+from shared.log import schema
 
 
 def upgrade_files(data: Path, service: str) -> bool:
@@ -26,14 +26,14 @@ def upgrade_files(data: Path, service: str) -> bool:
 def _add_tables(path: Path) -> bool:
     """Make the tables that came after schema 2; whether any was missing."""
     wanted = {
-        statement.split()[5] for statement in recorder.tables("BLOB") if statement.startswith("CREATE TABLE")
+        statement.split()[5] for statement in schema.tables("BLOB") if statement.startswith("CREATE TABLE")
     }
     with closing(sqlite3.connect(path)) as connection:
         there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")}
     if wanted <= there:
         return False
     with _transaction(path) as connection:
-        for statement in recorder.tables("BLOB"):
+        for statement in schema.tables("BLOB"):
             connection.execute(statement)
     return True
 
@@ -43,7 +43,7 @@ def _upgrade_log(data: Path, service: str) -> bool:
     if not _lacks_inbox(path):
         return False
     with _transaction(path) as connection:
-        for statement in recorder.tables("BLOB"):
+        for statement in schema.tables("BLOB"):
             connection.execute(statement)
         marks = connection.execute("SELECT application_name, notification_id FROM tracking").fetchall()
         parked = connection.execute(

@@ -14,28 +14,20 @@ from uuid import UUID
 from eventsourcing.persistence import IntegrityError, Notification
 
 from shared.application.application import Application
+from shared.database.execute import Execute
+from shared.database.unavailable import UNAVAILABLE
 from shared.domain.aggregate import SUITE_UNIT, Aggregate, CommandContext
 from shared.domain.refusal import Refusal
 from shared.events.base import VOCABULARY, Actor, Message
 from shared.log.codec import read
 from shared.log.recorder import First
-from shared.log.unavailable import UNAVAILABLE
-from shared.messaging import inbox
+from shared.messaging import inbox_store
+from shared.messaging.batch import Batch, Position, portions
 from shared.messaging.handlers import handlers_of, sources_of
-from shared.messaging.inbox import (
-    TOO_MANY_IN_A_ROW,
-    Backoff,
-    Batch,
-    ConcurrencyConflict,
-    ConsumerStopped,
-    Execute,
-    Inbox,
-    Kind,
-    Parked,
-    Position,
-    Receipt,
-    parked_from,
-)
+from shared.messaging.inbox import Inbox
+from shared.messaging.inbox_store import ConcurrencyConflict
+from shared.messaging.parked import TOO_MANY_IN_A_ROW, Backoff, ConsumerStopped, Kind, Parked, parked_from
+from shared.messaging.receipt import Receipt
 from shared.messaging.transport import Follower
 from shared.process.metrics import count
 
@@ -167,12 +159,12 @@ class Reactor:
     def parked(self) -> list[Parked]:
         """Messages that could not be handled yet, with reasons."""
         with self.app.log.reading() as execute:
-            return inbox.parked(execute, CONSUMER)
+            return inbox_store.parked(execute, CONSUMER)
 
     def holes(self) -> list[tuple[str, int, int, int]]:
-        """Positions that have not been received though later ones have: see inbox.holes."""
+        """Positions that have not been received though later ones have: see inbox_store.holes."""
         with self.app.log.reading() as execute:
-            return inbox.holes(execute, CONSUMER)
+            return inbox_store.holes(execute, CONSUMER)
 
     def step(self) -> bool:
         """Handle what has come; whether there was anything. Raises ConsumerStopped."""
@@ -201,7 +193,7 @@ class Reactor:
 
         Raises ConcurrencyConflict if another worker handles it, ConsumerStopped.
         """
-        for portion in inbox.portions(batches, AT_ONCE):
+        for portion in portions(batches, AT_ONCE):
             if self._at_once(portion):
                 continue
             for batch in portion:
@@ -247,7 +239,7 @@ class Reactor:
 
     def _save(self, receipts: Sequence[Receipt], changed: Sequence[Aggregate]) -> None:
         if any(receipt.changed for receipt in receipts):
-            self.app.save_with(partial(inbox.save, receipts=receipts), changed)
+            self.app.save_with(partial(inbox_store.save, receipts=receipts), changed)
         for receipt in receipts:
             self._saved(receipt)
 
@@ -260,7 +252,7 @@ class Reactor:
         """Message by message, so that what cannot be handled is parked and nothing else."""
         [receipt] = self._receive([batch])
         for message in self._accept(receipt, batch):
-            failed = self._react(receipt.origin, message, partial(inbox.save, receipts=[receipt]))
+            failed = self._react(receipt.origin, message, partial(inbox_store.save, receipts=[receipt]))
             if failed is None:
                 self._saved(receipt)
                 self._faults_in_a_row = 0
@@ -326,8 +318,8 @@ class Reactor:
 
 
 def _unpark(row: Parked, execute: Execute) -> None:
-    inbox.remove(execute, CONSUMER, row)
+    inbox_store.remove(execute, CONSUMER, row)
 
 
 def _keep(row: Parked, execute: Execute) -> None:
-    inbox.keep(execute, CONSUMER, row)
+    inbox_store.keep(execute, CONSUMER, row)

@@ -1,8 +1,8 @@
-"""The relay: publishes a service's log to its topic, in order, from its mark on.
+"""The relay: publishes a service's log to its topic, in order, from its stored position on.
 
-The save is the outbox; the relay's mark moves after the broker's acknowledgement, at its next look at the log. A crash
-repeats messages and never skips one. One relay of a service is active, by an advisory lock that lives and dies with
-its database connection; the mark moves on that very connection.
+The log is the outbox. The position is written after the broker's acknowledgement, with the next read of the log: a
+crash repeats messages and never skips one. One relay per service is active; it holds an advisory lock on the database
+connection on which it also writes its position.
 """
 
 import time
@@ -15,11 +15,13 @@ from typing import Any
 import psycopg
 from eventsourcing.persistence import Notification
 
-from shared.log import postgres
+from shared.database import pipeline, postgres
+from shared.database.unavailable import BrokerUnavailable
 from shared.log.postgres import PostgresLog
 from shared.log.recorder import LogRecorder
-from shared.log.unavailable import BrokerUnavailable
-from shared.messaging.transport.kafka import ACKNOWLEDGED_WITHIN, Publisher, partition_of
+from shared.messaging.pacing import Pacing
+from shared.messaging.transport.kafka.client import partition_of
+from shared.messaging.transport.kafka.publisher import ACKNOWLEDGED_WITHIN, Publisher
 from shared.process import logs
 from shared.process.metrics import PUBLISHED
 
@@ -27,19 +29,15 @@ log = logs.log("relay")
 
 BATCH = 1000
 IN_FLIGHT = 4
-"""Batches that may await their acknowledgement."""
-REST, LONGEST_REST = 7, 0.1
-"""How many times as long as a sending took a relay rests from it while there is always more to send, and how many
-seconds at most. What is saved meanwhile goes together, and all who follow handle it together: the busier the machine,
-the more of it. What comes singly is sent at once."""
-LOOK_AGAIN = 5.0
-"""Seconds after which a relay that does not publish looks whether its log has got back what it lacked."""
+"""Unacknowledged batches at most."""
+CHECK_INTERVAL = 5.0
+"""Seconds between checks whether a log that is behind its topic has been recovered."""
 LOCK = 0x6475_6261_6E01
 """The advisory lock of a service's database that the active relay holds."""
 
 
 class PartitionsChanged(Exception):
-    """The topic has another number of partitions than before: the order of an aggregate's events would break."""
+    """The topic's number of partitions has changed: the order of an aggregate's events would break."""
 
 
 @dataclass
@@ -51,9 +49,9 @@ class _Sent:
 
 
 class Relay:
-    """One process that would be the active relay of a service.
+    """A process that is, or stands by to be, the active relay of a service.
 
-    ``publisher`` opens a new producer; ``last_rows`` tells the last event that each partition holds.
+    ``publisher`` opens a new producer; ``last_rows`` returns the last event of each partition.
     """
 
     def __init__(
@@ -69,46 +67,45 @@ class Relay:
         self._connection: psycopg.Connection[Any] | None = None
         self._publisher: Publisher | None = None
         self._in_flight: deque[_Sent] = deque()
-        self._mark = self._written = self._read_to = 0
-        """The last position that was acknowledged, that of the mark in the database, the last one that was read."""
+        self._position = self._written = self._read_to = 0
+        """The last acknowledged position, the one in the database, the last one read."""
         self._sent: list[int] = []
         self._acknowledged: list[int] = []
-        """The last position sent to every partition, and the last one acknowledged."""
+        """The last position sent to each partition, and the last one acknowledged."""
         self.topic_behind: list[tuple[int, int, int]] = []
-        """Partition, the last position it holds, the last one that was acknowledged: what the topic has lost."""
+        """Partition, its last position, the last one acknowledged: what the topic has lost."""
         self.log_behind: list[Notification] = []
         """Events that the topic holds and the log does not: the log was restored from a backup."""
-        self._looked_at = 0.0
-        self._next = 0.0
-        """When (monotonic) to send again."""
+        self._checked_at = 0.0
+        self._pacing = Pacing()
 
     @property
     def active(self) -> bool:
-        """Whether this process publishes; the others stand by."""
+        """Whether this process publishes."""
         return self._connection is not None
 
     def lag(self) -> int:
-        """How many positions of the log are not yet acknowledged."""
-        return max(0, (self._log.max_notification_id() or 0) - self._mark) if self.active else 0
+        """The number of positions not yet acknowledged."""
+        return max(0, (self._log.max_notification_id() or 0) - self._position) if self.active else 0
 
     def step(self) -> bool:
-        """Publish what there is; whether there may be more. Raises database and broker trouble."""
+        """Publish the next batch; whether there may be more. Raises UNAVAILABLE."""
         try:
-            return self._lead() and self._publish()
+            return self._acquire_lock() and self._publish()
         except (psycopg.Error, BrokerUnavailable):
             self.close()
             raise
 
     def wait(self, seconds: float) -> bool:
-        """Until the server tells of a save, at most so long; whether it did. A hint, no more: it may fail to come.
+        """Wait for the server's notification of a save, at most so long; whether it came. It is a hint and may be lost.
 
-        Not before it has rested; and not at all while the mark is to be written. Raises database trouble.
+        The pacing pause comes first. Returns at once while the position is to be written. Raises UNAVAILABLE.
         """
         if self._connection is None:
             time.sleep(seconds)
             return False
-        time.sleep(max(0.0, self._next - time.monotonic()))
-        if self._mark != self._written:
+        self._pacing.pause()
+        if self._position != self._written:
             return True
         try:
             return bool(list(self._connection.notifies(timeout=seconds, stop_after=1)))
@@ -116,9 +113,9 @@ class Relay:
             self.close()
             raise
 
-    def _lead(self) -> bool:
+    def _acquire_lock(self) -> bool:
         if self._connection is None:
-            # A mark that the server's crash takes back only repeats messages, as any crash does: no wait for the disk.
+            # No wait for the disk: a position undone by a crash of the server only repeats messages.
             connection = postgres.connect(
                 self._database, of_session={"synchronous_commit": "off"}, autocommit=True
             )
@@ -130,45 +127,45 @@ class Relay:
             log.info("relay_active", service=self.service)
         return True
 
-    def _look(self) -> list[Notification] | None:
-        """What comes next in the log, and write the mark, if it has moved. None if somebody has set it back."""
+    def _next_rows(self) -> list[Notification] | None:
+        """Read the next events and write the position if it has moved. None if it was set back meanwhile."""
         assert self._connection is not None
-        with postgres.together(self._connection):
-            stands = self._move_mark() if self._mark != self._written else self._read_mark()
+        with pipeline.pipelined(self._connection):
+            stored = self._write_position() if self._position != self._written else self._read_position()
             rows = self._log.after(self._connection, self._read_to, BATCH)
-        found = stands.fetchone()
-        if (found[0] if found else 0) != self._mark:
+        found = stored.fetchone()
+        if (found[0] if found else 0) != self._position:
             return None
-        self._written = self._mark
+        self._written = self._position
         return rows.fetchall()
 
-    def _read_mark(self) -> psycopg.Cursor[Any]:
+    def _read_position(self) -> psycopg.Cursor[Any]:
         assert self._connection is not None
         return self._connection.execute(
             "SELECT position, sent FROM relay_marks WHERE service=%s", (self.service,), prepare=True
         )
 
-    def _move_mark(self) -> psycopg.Cursor[Any]:
+    def _write_position(self) -> psycopg.Cursor[Any]:
         assert self._connection is not None
         return self._connection.execute(
             "INSERT INTO relay_marks VALUES (%s, %s, %s) ON CONFLICT (service) DO UPDATE "
             "SET position=excluded.position, sent=excluded.sent WHERE relay_marks.position=%s RETURNING position",
-            (self.service, self._mark, " ".join(map(str, self._acknowledged)), self._written),
+            (self.service, self._position, " ".join(map(str, self._acknowledged)), self._written),
             prepare=True,
         )
 
     def _begin(self) -> None:
         self._publisher = self._open_publisher()
         self._in_flight.clear()
-        position, sent = self._read_mark().fetchone() or (0, "")
-        self._mark = self._written = self._read_to = position
+        position, sent = self._read_position().fetchone() or (0, "")
+        self._position = self._written = self._read_to = position
         self._sent = [int(part) for part in sent.split()] or [0] * self._publisher.partitions
         if len(self._sent) != self._publisher.partitions:
             raise PartitionsChanged(
                 f"{self.service}: {len(self._sent)} partitions before, {self._publisher.partitions} now"
             )
         last = self._last_rows(self._publisher.partitions)
-        self._look_for_what_the_log_lacks([row for row in last if row is not None])
+        self._find_missing_in_log([row for row in last if row is not None])
         held = [0 if row is None else row.id for row in last]
         self.topic_behind = [
             (partition, has, want)
@@ -180,11 +177,11 @@ class Relay:
                 "topic_has_lost_messages", service=self.service, partition=partition, holds=has, sent=want
             )
 
-    def _look_for_what_the_log_lacks(self, held: list[Notification]) -> None:
-        self._looked_at = time.monotonic()
+    def _find_missing_in_log(self, held: list[Notification]) -> None:
+        self._checked_at = time.monotonic()
         self.log_behind = [row for row in held if row.id > 0 and not self._has(row)]
         for row in self.log_behind:
-            # To publish on would give other events the same positions and versions.
+            # Publishing on would give other events the same positions and versions.
             log.error(
                 "log_is_behind_its_topic",
                 service=self.service,
@@ -204,12 +201,12 @@ class Relay:
         if self._publisher is None:
             self._begin()
         if self.log_behind:
-            if time.monotonic() - self._looked_at > LOOK_AGAIN:
-                self._look_for_what_the_log_lacks(self.log_behind)
+            if time.monotonic() - self._checked_at > CHECK_INTERVAL:
+                self._find_missing_in_log(self.log_behind)
             return False
-        rows = self._look()
+        rows = self._next_rows()
         if rows is None:
-            return self._set_back()
+            return self._restart()
         began = time.monotonic()
         if rows:
             self._send(rows)
@@ -217,13 +214,8 @@ class Relay:
         while self._in_flight and (len(self._in_flight) > IN_FLIGHT or not more):
             self._acknowledge(self._in_flight.popleft())
         if rows and not more:
-            self._rest_from(time.monotonic() - began)
+            self._pacing.sent(time.monotonic() - began)
         return more
-
-    def _rest_from(self, took: float) -> None:
-        rest = min(REST * took, LONGEST_REST)
-        # Twice in a row after a quiet time, or what comes at this very pace would wait for each jitter before it.
-        self._next = max(self._next, time.monotonic() - rest) + rest
 
     def _send(self, rows: list[Notification]) -> None:
         assert self._publisher is not None
@@ -238,15 +230,15 @@ class Relay:
             self._publisher.flush(ACKNOWLEDGED_WITHIN)
 
     def _acknowledge(self, batch: _Sent) -> None:
-        """Wait for the broker. The mark is written at the next look: what a crash before it takes back is repeated."""
+        """Wait for the broker. The position is written with the next read; a crash before that repeats the batch."""
         assert self._publisher is not None
         deadline = time.monotonic() + ACKNOWLEDGED_WITHIN
         for future in batch.futures:
             self._publisher.acknowledged(future, max(0.001, deadline - time.monotonic()))
-        self._mark, self._acknowledged = batch.rows[-1].id, batch.sent
+        self._position, self._acknowledged = batch.rows[-1].id, batch.sent
         PUBLISHED.labels(self.service).inc(len(batch.rows))
 
-    def _set_back(self) -> bool:
+    def _restart(self) -> bool:
         log.info("relay_was_set_back", service=self.service)
         publisher, self._publisher = self._publisher, None
         if publisher is not None:
@@ -254,13 +246,13 @@ class Relay:
         return True
 
     def close(self) -> None:
-        """Stand down: another relay may take over at once."""
+        """Stop publishing and release the lock: another relay may take over at once."""
         publisher, self._publisher = self._publisher, None
         self._in_flight.clear()
-        if self._connection is not None and not self._connection.closed and self._mark != self._written:
-            with suppress(psycopg.Error):  # then the next relay repeats what this one has sent last
-                self._move_mark()
-        self._mark = self._written
+        if self._connection is not None and not self._connection.closed and self._position != self._written:
+            with suppress(psycopg.Error):  # then the next relay repeats the last batches
+                self._write_position()
+        self._position = self._written
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -269,10 +261,10 @@ class Relay:
 
 
 def republish(service: str, log_of: LogRecorder, database: str, start: int) -> None:
-    """Set the relay's mark back, so that everything from position ``start`` on is published again (重新发布).
+    """Set the relay's position back, so that everything from ``start`` on is published again (重新发布).
 
-    Consumers take what they have missed and count the rest as duplicates. Raises psycopg.OperationalError; ValueError
-    if the relay has not come that far yet.
+    Consumers handle what they have missed and ignore duplicates. Raises psycopg.OperationalError, and ValueError if
+    the relay has not reached that position.
     """
     with postgres.connect(database, autocommit=True) as connection:
         row = connection.execute(
@@ -290,7 +282,7 @@ def republish(service: str, log_of: LogRecorder, database: str, start: int) -> N
 
 
 def sent_before(log_of: LogRecorder, position: int, partitions: int) -> list[int]:
-    """The last position before ``position`` in every partition."""
+    """The last position before ``position`` in each partition."""
     found = [0] * partitions
     stop, window = position - 1, 1000
     while stop > 0 and not all(found):

@@ -1,6 +1,6 @@
 """The units that a row concerns: they may see it (domain.md §8)."""
 
-from shared.readmodels.views import Row
+from shared.readmodels.rows import Row
 
 
 def concerned(*units: str | None) -> str:

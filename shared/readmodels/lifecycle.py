@@ -26,10 +26,12 @@ import msgspec
 from sqlalchemy import JSON, Boolean, Column, Date, Integer, String
 from sqlalchemy.types import TypeEngine
 
+from shared.database.columns import MomentColumn
 from shared.domain.lifecycle import Lifecycle
 from shared.events.base import Fact, Message
 from shared.readmodels.concerned import concerned
-from shared.readmodels.views import MomentColumn, Row, Rows, View
+from shared.readmodels.rows import Row, Rows
+from shared.readmodels.view import View
 
 S = TypeVar("S")
 

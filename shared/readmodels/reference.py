@@ -16,7 +16,9 @@ from shared.domain.aggregate import stable_id
 from shared.domain.refusal import Refusal
 from shared.events import assignment, supervision
 from shared.events.base import Message
-from shared.readmodels.views import Rows, View, Views
+from shared.readmodels.rows import Rows
+from shared.readmodels.view import View
+from shared.readmodels.views import Views
 
 T = TypeVar("T")
 

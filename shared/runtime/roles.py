@@ -11,9 +11,9 @@ from typing import get_args
 import click
 from flask import Flask
 
+from shared.database.unavailable import UNAVAILABLE
 from shared.domain.refusal import Refusal
-from shared.log.unavailable import UNAVAILABLE
-from shared.messaging.inbox import Kind
+from shared.messaging.parked import Kind
 from shared.personal_data.keystore import check_keys
 from shared.process import logs
 from shared.process.config import Config, Misconfigured

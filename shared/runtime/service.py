@@ -14,18 +14,18 @@ from flask.globals import request_ctx
 from flask_smorest import Blueprint
 
 from shared.application.application import Application
-from shared.application.service import ServiceApplication
 from shared.audit.api import proof_blueprint
 from shared.audit.seal import Sealer
+from shared.database.postgres import TIMEOUT, connect
+from shared.database.unavailable import UNAVAILABLE
 from shared.domain.clock import Clock
 from shared.log import postgres, sqlite
 from shared.log.codec import WireMapper
-from shared.log.postgres import PATIENCE
 from shared.log.recorder import LogRecorder
-from shared.log.unavailable import UNAVAILABLE
 from shared.log.upgrade import upgrade_files
+from shared.messaging.batch import Batch
 from shared.messaging.handlers import sources_of
-from shared.messaging.inbox import Batch, Parked
+from shared.messaging.parked import Parked
 from shared.messaging.reactions import Reactions, Reactor
 from shared.messaging.transport import Follower
 from shared.messaging.transport.embedded import EmbeddedFollower
@@ -33,9 +33,11 @@ from shared.personal_data.keystore import KeyStore
 from shared.process import logs
 from shared.process.config import Config
 from shared.readmodels.reference import Reference
-from shared.readmodels.views import View, Views
+from shared.readmodels.view import View
+from shared.readmodels.views import Views
 from shared.rulebook import load_rulebook
 from shared.runtime.worker import Step
+from shared.service.application import ServiceApplication
 from shared.web.app import create_app
 from shared.web.auth import load_key, verifier
 from shared.web.problems import StoreUnavailable
@@ -220,12 +222,12 @@ class Runtime:
 
 
 def log_settings(
-    config: Config, service: str, *, patience: float = PATIENCE, pool_size: int = 2, create: bool = False
+    config: Config, service: str, *, patience: float = TIMEOUT, pool_size: int = 2, create: bool = False
 ) -> Mapping[str, str]:
     """How the library opens a service's log."""
     if config.database:
         return postgres.log_settings(
-            config.database_of(service), patience=patience, pool_size=pool_size, create=create
+            config.database_of(service), timeout=patience, pool_size=pool_size, create=create
         )
     return sqlite.log_settings(config.data / service / "events.sqlite", create=create)
 
@@ -252,7 +254,7 @@ def open_service(
     config: Config,
     clock: Clock,
     *,
-    patience: float = PATIENCE,
+    patience: float = TIMEOUT,
     wait: float = 0.0,
 ) -> Runtime:
     """Open a service, also while its database is away. On SQLite what is missing in the data folder is made.
@@ -266,12 +268,12 @@ def open_service(
         config.views_url(service.name),
         [kind() for kind in service.views],
         clock,
-        patience=patience,
+        timeout=patience,
         pool_size=pool_size,
     )
     if not config.database:
         migrate_files(service, config, views, clock)
-    personal_data = KeyStore(config, clock, patience=patience, pool_size=pool_size)
+    personal_data = KeyStore(config, clock, timeout=patience, pool_size=pool_size)
     app = service.application(
         log_settings(config, service.name, patience=patience, pool_size=pool_size), clock
     )
@@ -285,18 +287,20 @@ def open_service(
     relay = None
     if config.kafka:
         from shared.messaging.relay import Relay
-        from shared.messaging.transport import kafka
+        from shared.messaging.transport.kafka.follower import KafkaFollower
+        from shared.messaging.transport.kafka.publisher import KafkaPublisher
+        from shared.messaging.transport.kafka.replay import last_rows
 
         def follow(consumer: str, sources: Sequence[str], pressing: Callable[[Batch], bool]) -> Follower:
-            return kafka.KafkaFollower(config, service.name, consumer, sources, wait, pressing)
+            return KafkaFollower(config, service.name, consumer, sources, wait, pressing)
 
         assert isinstance(app.log, postgres.PostgresLog)  # as config.py sees to
         relay = Relay(
             service.name,
             app.log,
             config.database_of(service.name),
-            lambda: kafka.KafkaPublisher(config, service.name),
-            lambda partitions: kafka.last_rows(config, service.name, partitions),
+            lambda: KafkaPublisher(config, service.name),
+            lambda partitions: last_rows(config, service.name, partitions),
         )
     else:
         open_logs |= {source: open_log(config, source, clock) for source in sources if source != service.name}
@@ -343,7 +347,7 @@ def migrate(service: Service, config: Config, clock: Clock) -> str:
     Raises UNAVAILABLE.
     """
     url = config.database_of(service.name)
-    with postgres.connect(url, MIGRATION_PATIENCE, autocommit=True) as connection:
+    with connect(url, MIGRATION_PATIENCE, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
         connection.execute("CREATE TABLE IF NOT EXISTS duban_schema (version INTEGER PRIMARY KEY)")
         before = connection.execute("SELECT max(version) FROM duban_schema").fetchone()[0]  # type: ignore[index]
@@ -352,7 +356,7 @@ def migrate(service: Service, config: Config, clock: Clock) -> str:
                 f"{service.name}: schema {before} is newer than this release's {SCHEMA_VERSION}"
             )
         open_log(config, service.name, clock, create=True).close()
-        views = Views(url, [kind() for kind in service.views], clock, patience=MIGRATION_PATIENCE)
+        views = Views(url, [kind() for kind in service.views], clock, timeout=MIGRATION_PATIENCE)
         views.create()
         views.close()
         connection.execute("INSERT INTO duban_schema VALUES (%s) ON CONFLICT DO NOTHING", (SCHEMA_VERSION,))

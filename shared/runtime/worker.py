@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from shared.log.unavailable import UNAVAILABLE
+from shared.database.unavailable import UNAVAILABLE
 from shared.process import logs
 from shared.process.gc_tuning import Rounds
 from shared.process.metrics import REGISTRY

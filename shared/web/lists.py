@@ -12,7 +12,8 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, Table, and_, f
 
 from shared.application.application import NoSuchThing
 from shared.domain.roles import Role
-from shared.readmodels.views import Row, Views
+from shared.readmodels.rows import Row
+from shared.readmodels.views import Views
 from shared.web.auth import Identity
 from shared.web.http import page, wait_for_positions, wanted_positions
 

@@ -10,8 +10,8 @@ from flask import Response, current_app, g, request
 from marshmallow import ValidationError
 from werkzeug import exceptions as http
 
+from shared.database.unavailable import UNAVAILABLE
 from shared.domain.refusal import Refusal
-from shared.log.unavailable import UNAVAILABLE
 from shared.process.logs import log
 
 MEDIA_TYPE = "application/problem+json"

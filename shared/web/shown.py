@@ -9,7 +9,8 @@ from marshmallow import Schema, fields, validate
 from marshmallow_sqlalchemy import ModelConverter
 from sqlalchemy import Column
 
-from shared.readmodels.views import MomentColumn, View
+from shared.database.columns import MomentColumn
+from shared.readmodels.view import View
 from shared.web.http import BaseSchema
 
 UNSEEN = frozenset({"concerned", "secrecy"})

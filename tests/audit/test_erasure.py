@@ -16,20 +16,20 @@ from click.testing import CliRunner
 from services.assignment.api.units import SEE_HOLDERS
 from services.audit.past import Cut
 from services.audit.questions import Questions
-from services.cli.backup_logs import back_up, restore
+from services.cli.backup import back_up, restore
 from services.cli.main import main
 from services.enterprise.domain.credit_code import check_digit
 from services.suite import SUITE
 from shared.audit import export, tree
 from shared.audit.evidence import evidence_of
-from shared.audit.merkle import LeafRow
 from shared.audit.seal import origin_of, seal_now
 from shared.audit.verification import verify
 from shared.domain.clock import SteppedClock
 from shared.domain.roles import Role
 from shared.events.audit import PersonErased
 from shared.events.enterprise import EnterpriseRegistered
-from shared.personal_data.keystore import NOT_HERE
+from shared.log.recorder import LeafRow
+from shared.personal_data.encryption import NOT_HERE
 from shared.process.config import Config
 from shared.testing import Opened, StoppedClock, as_id, shanghai
 from shared.web.auth import Identity

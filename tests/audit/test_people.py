@@ -15,20 +15,17 @@ from click.testing import CliRunner
 
 from services.cli.main import main
 from services.suite import SUITE
-from shared.log.postgres import DatabaseUnavailable
+from shared.database.unavailable import DatabaseUnavailable
+from shared.personal_data.encryption import DAMAGED, NOT_HERE
+from shared.personal_data.erasure import NothingToErase, present_generation
 from shared.personal_data.keystore import (
-    DAMAGED,
     FINGERPRINTS,
-    NOT_HERE,
     KeyStore,
-    Master,
     MasterNotReadableYet,
-    NothingToErase,
     check_keys,
-    make_master,
-    read_masters,
     rotate_master,
 )
+from shared.personal_data.master import Master, make_master, read_masters
 from shared.process.config import Config, Misconfigured
 from shared.testing import Opened, StoppedClock, as_id, shanghai
 
@@ -114,7 +111,7 @@ def test_an_erased_key_leaves_no_byte_of_itself_in_the_store(store: KeyStore, co
     token = sealed(store)
     path = config.data / "keys.sqlite"
     master = read_masters(config.data / "master.key")[0]
-    with store._asking() as connection:
+    with store.table._asking() as connection:
         (wrapped,) = connection.exec_driver_sql("SELECT wrapped FROM subject_keys").one()
     assert wrapped in path.read_bytes()
     assert store.erase(SUBJECT, 1, NOW, "到期") is True
@@ -166,7 +163,7 @@ def test_many_processes_that_make_a_key_at_once_end_with_one(config: Config) -> 
     store = another(config)
     assert [store.reveal(token, SUBJECT) for token in tokens] == ["某人"] * 4
     assert {token.split(":")[2] for token in tokens} == {"1"}
-    with store._asking() as connection:
+    with store.table._asking() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM subject_keys").scalar_one() == 1
     store.close()
 
@@ -185,7 +182,7 @@ def test_masters_are_changed_while_another_process_reads_and_writes(store: KeySt
     assert other.reveal(sealed(other, "后来", "u/9"), "u/9") == "后来"
     new = read_masters(config.data / "new.key")[0]
     assert read_masters(config.data / "master.key") == [new, *old]
-    with other._asking() as connection:
+    with other.table._asking() as connection:
         used = connection.exec_driver_sql("SELECT DISTINCT master_id FROM subject_keys").scalars().all()
     assert used == [new.id]
     assert rotate_master(config, store, config.data / "new.key") == 0
@@ -378,4 +375,4 @@ def test_nobody_who_was_never_registered_can_be_erased(store: KeyStore) -> None:
     store.keyed("a request")  # its key is kept with the subjects', and is no person's
     for subject in ("zrj/head", FINGERPRINTS):
         with pytest.raises(NothingToErase):
-            store.present_generation(subject)
+            present_generation(store, subject)

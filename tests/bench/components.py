@@ -16,8 +16,9 @@ from deploy.stack import Broker, Postgres, ensure_programs
 from services.processes import Process
 from services.suite import SUITE
 from shared.domain.roles import Role
-from shared.messaging.transport.kafka import apply_topics
-from shared.personal_data.keystore import make_master, migrate_keys
+from shared.messaging.transport.kafka.topics import apply_topics
+from shared.personal_data.keystore import migrate_keys
+from shared.personal_data.master import make_master
 from shared.process import logs
 from shared.process.config import Config
 from shared.runtime.service import migrate

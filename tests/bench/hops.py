@@ -15,7 +15,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from shared.messaging.transport.kafka import topic_of
+from shared.messaging.transport.kafka.client import topic_of
 
 WAY = ("enterprise", "notify")
 SIZE = 400

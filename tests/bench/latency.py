@@ -17,9 +17,9 @@ from uuid import UUID
 from services.demo.stage import free_ports
 from services.processes import Process, web_of, worker_of
 from services.suite import SUITE
+from shared.database import postgres
 from shared.domain.case_id import case_id
 from shared.domain.clock import system_clock
-from shared.log import postgres
 from shared.runtime.service import open_service
 from tests import town
 from tests.bench import hops

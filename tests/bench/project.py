@@ -22,7 +22,7 @@ from kafka import KafkaConsumer, TopicPartition
 from psycopg.sql import SQL
 
 from services.assignment.__main__ import SERVICE
-from shared.messaging.transport.kafka import topic_of
+from shared.messaging.transport.kafka.client import topic_of
 from shared.process.gc_tuning import tune_gc
 from shared.runtime.service import Runtime, open_service
 from tests.bench.bare import library_settings

@@ -9,7 +9,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from shared.events import assignment  # noqa: F401 - its events' types
 from shared.events.base import VOCABULARY
-from shared.messaging.transport.kafka import FETCH_WAIT_MS, LIMIT, topic_of
+from shared.messaging.transport.kafka.client import FETCH_WAIT_MS, LIMIT, topic_of
 
 
 def read(kafka: str, stretches: dict[int, tuple[int, int]]) -> float:

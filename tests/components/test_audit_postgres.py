@@ -18,14 +18,12 @@ from services.suite import SUITE
 from shared.audit import merkle, proofs, seal
 from shared.audit.checkpoint import Checkpoint, Note, Shown
 from shared.audit.places import Outside, folder_of
-from shared.log.unavailable import UNAVAILABLE, BrokerUnavailable
-from shared.messaging.transport.kafka import (
-    apply_topics,
-    checkpoints_topic_of,
-    publish_checkpoint,
-    reaching_the_broker,
-)
-from shared.personal_data.keystore import make_master, migrate_keys
+from shared.database.unavailable import UNAVAILABLE, BrokerUnavailable
+from shared.messaging.transport.kafka.client import checkpoints_topic_of, reaching_the_broker
+from shared.messaging.transport.kafka.publisher import publish_checkpoint
+from shared.messaging.transport.kafka.topics import apply_topics
+from shared.personal_data.keystore import migrate_keys
+from shared.personal_data.master import make_master
 from shared.process.config import Config
 from shared.runtime.service import migrate
 from shared.testing import StoppedClock

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.backup_logs import restore
+from services.cli.backup import restore
 from shared.domain.clock import system_clock
 from shared.process.config import Config
 from tests.faults.checks import problems

@@ -16,11 +16,15 @@ from sqlalchemy import Column, Engine, MetaData, String, Table
 
 from deploy.stack import Postgres
 from services.suite import SUITE
-from shared.log import postgres
+from shared.database import pipeline, postgres
+from shared.database.execute import Execute
+from shared.database.unavailable import UNAVAILABLE
+from shared.log import postgres as postgres_log
 from shared.log.recorder import Answer, write_answer
-from shared.log.unavailable import UNAVAILABLE
-from shared.messaging.inbox import Batch, Execute
-from shared.readmodels.views import Rows, View, Views
+from shared.messaging.batch import Batch
+from shared.readmodels.rows import Rows
+from shared.readmodels.view import View
+from shared.readmodels.views import Views
 from shared.testing import Opened, StoppedClock, an_act
 from tests.faults.cluster import until
 from tests.shared import test_mechanism as mechanism
@@ -76,7 +80,7 @@ def test_the_server_lets_go_of_a_client_whose_machine_is_gone_and_waits_for_the_
 ) -> None:
     server.create_database("sessions")
     url = server.url("sessions")
-    of_a_log = postgres.Datastore(url, patience=2.0, pool_size=1)
+    of_a_log = postgres_log.Datastore(url, timeout=2.0, pool_size=1)
     with of_a_log.get_connection() as of_the_log, postgres.connect(url) as own:
         for connection in (of_the_log, own):
             cursor = connection.cursor(row_factory=tuple_row)
@@ -84,8 +88,8 @@ def test_the_server_lets_go_of_a_client_whose_machine_is_gone_and_waits_for_the_
                 cursor.execute(f"SHOW tcp_keepalives_{name}")  # type: ignore[arg-type]
                 assert cursor.fetchone() == (value,)
     of_a_log.close()
-    for lasting, said in ((True, "on"), (False, "off")):
-        engine = postgres.engine(url, 2.0, 1, lasting=lasting)
+    for durable, said in ((True, "on"), (False, "off")):
+        engine = postgres.engine(url, 2.0, 1, durable=durable)
         with engine.connect() as connection:
             assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == said
         engine.dispose()
@@ -97,12 +101,12 @@ def test_a_transaction_whose_client_stands_still_is_ended_by_who_waits_for_its_l
     server.create_database("abandoned")
     url = server.url("abandoned")
     update = "UPDATE things SET count = count + 1 WHERE id = 1"
-    with postgres.connect(url, patience=30, autocommit=True) as patient:
+    with postgres.connect(url, timeout=30, autocommit=True) as patient:
         patient.execute("CREATE TABLE things (id INTEGER PRIMARY KEY, count INTEGER)")
         patient.execute("INSERT INTO things VALUES (1, 0)")
         monkeypatch.setattr(postgres, "ABANDONED_AFTER", 2.0)
         with ExitStack() as stack:
-            behind, amid = (stack.enter_context(postgres.connect(url, patience=2)) for _ in range(2))
+            behind, amid = (stack.enter_context(postgres.connect(url, timeout=2)) for _ in range(2))
             with behind.cursor() as cursor:  # the driver makes a pipeline of it
                 cursor.executemany("UPDATE things SET count = count + %s WHERE id = 1", [(1,), (1,)])
             assert _tries(url, update) > 1
@@ -128,7 +132,7 @@ def test_a_transaction_whose_client_stands_still_is_ended_by_who_waits_for_its_l
 
 
 def _try(url: str, statement: str) -> None:
-    with postgres.connect(url, patience=1, autocommit=True) as connection:
+    with postgres.connect(url, timeout=1, autocommit=True) as connection:
         connection.execute(statement)  # type: ignore[call-overload]
 
 
@@ -199,13 +203,13 @@ def test_a_save_that_has_waited_in_vain_is_not_made_again(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app, tries = mechanism.app_of(opened), []
-    save = postgres.PostgresLog._save
+    save = postgres_log.PostgresLog._save
 
-    def counted(self: postgres.PostgresLog, *args: Any) -> list[int]:
+    def counted(self: postgres_log.PostgresLog, *args: Any) -> list[int]:
         tries.append(1)
         return save(self, *args)
 
-    monkeypatch.setattr(postgres.PostgresLog, "_save", counted)
+    monkeypatch.setattr(postgres_log.PostgresLog, "_save", counted)
     act = an_act(mechanism.NOW, key="clerk|1", fingerprint="a")
     with postgres.connect(opened["ward"].config.database_of("ward")) as other:
         other.execute("LOCK TABLE ward_events IN EXCLUSIVE MODE")
@@ -237,14 +241,14 @@ def test_of_what_is_said_together_the_first_that_failed_is_the_one_that_is_raise
             time.sleep(0.002)
 
     with postgres.connect(url, autocommit=True) as connection:
-        execute = postgres.execute_on(connection)
+        execute = pipeline.execute_on(connection)
         execute("CREATE TABLE once (n INTEGER PRIMARY KEY)", ())
         execute("INSERT INTO once VALUES (1)", ())
         for _ in range(50):
-            with pytest.raises(psycopg.errors.UniqueViolation), postgres.together(connection):
+            with pytest.raises(psycopg.errors.UniqueViolation), pipeline.pipelined(connection):
                 say(execute)
             connection.rollback()
-        with postgres.together(connection):
+        with pipeline.pipelined(connection):
             rows = execute("SELECT n FROM once", ())
         assert (len(rows), list(rows), rows[0]) == (1, [(1,)], (1,))
 
@@ -253,11 +257,11 @@ def test_who_waits_for_rows_keeps_nobody_from_looking_at_other_rows(opened: Open
     url = opened["ward"].config.database_of("ward")
     with postgres.connect(url, autocommit=True) as one, postgres.connect(url, autocommit=True) as other:
         other.execute("SELECT pg_advisory_lock(7)")
-        with ThreadPoolExecutor(1) as pool, postgres.together(one):
-            waited_for = postgres.execute_on(one)("SELECT pg_advisory_lock(7)", ())
+        with ThreadPoolExecutor(1) as pool, pipeline.pipelined(one):
+            waited_for = pipeline.execute_on(one)("SELECT pg_advisory_lock(7)", ())
             waiting = pool.submit(list, waited_for)
             for _ in range(50):  # in one of these it waits
-                assert list(postgres.execute_on(other)("SELECT 1", ())) == [(1,)]
+                assert list(pipeline.execute_on(other)("SELECT 1", ())) == [(1,)]
                 time.sleep(0.002)
             assert not waiting.done()
             other.execute("SELECT pg_advisory_unlock(7)")

@@ -12,7 +12,8 @@ from deploy.stack import Postgres
 from services.processes import environment
 from services.suite import SUITE
 from shared.domain.clock import system_clock
-from shared.personal_data.keystore import KeyStore, make_master, migrate_keys, read_masters, rotate_master
+from shared.personal_data.keystore import KeyStore, migrate_keys, rotate_master
+from shared.personal_data.master import make_master, read_masters
 from shared.process.config import Config
 from shared.testing import Opened, StoppedClock, as_id, shanghai
 
@@ -101,7 +102,7 @@ def test_keys_of_persons_on_postgresql(opened: Opened, postgres: Postgres, tmp_p
 
     assert is_there()
     assert store.erase("fgw/head", 1, NOW, "离任")
-    store.clean()
+    store.table.clean()
     assert not is_there()
     assert store.reveal(tokens[0], "fgw/head") == "已删除 erased 2021-03-05：离任"
 

@@ -12,7 +12,7 @@ import pytest
 from deploy.stack import Postgres
 from services.audit.past import Cut
 from services.audit.questions import Questions
-from services.cli.backup_logs import back_up, restore
+from services.cli.backup import back_up, restore
 from services.suite import SUITE
 from shared.audit import export
 from shared.audit.evidence import evidence_of
@@ -21,7 +21,8 @@ from shared.audit.seal import key_path, origin_of, seal_now
 from shared.audit.verification import verify
 from shared.domain.clock import system_clock
 from shared.events.audit import AuditAccessed
-from shared.personal_data.keystore import make_master, migrate_keys
+from shared.personal_data.keystore import migrate_keys
+from shared.personal_data.master import make_master
 from shared.process.config import Config
 from shared.process.files import put_once
 from shared.testing import Opened, shanghai

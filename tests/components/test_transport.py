@@ -23,13 +23,16 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from deploy.stack import Broker, Postgres, free_port, password_of
 from services.notify.reactions import NotifyReactions
 from services.supervision.reactions import SupervisionReactions
+from shared.database.unavailable import BrokerUnavailable
 from shared.domain.aggregate import stable_id
 from shared.events import enterprise
-from shared.log.unavailable import BrokerUnavailable
-from shared.messaging.inbox import Batch, Position
+from shared.messaging.batch import Batch, Position
 from shared.messaging.relay import republish, sent_before
-from shared.messaging.transport import kafka
-from shared.messaging.transport.kafka import KafkaPublisher, apply_topics, partition_of, topic_of
+from shared.messaging.transport.kafka import client, follower, topics
+from shared.messaging.transport.kafka.client import partition_of, topic_of
+from shared.messaging.transport.kafka.publisher import KafkaPublisher, publish_checkpoint
+from shared.messaging.transport.kafka.replay import KafkaReplay, last_rows
+from shared.messaging.transport.kafka.topics import apply_topics
 from shared.process.config import Config
 from shared.testing import Opened, StoppedClock, an_act
 from tests.shared.test_mechanism import NOW, SERVICE
@@ -118,7 +121,7 @@ def test_facts_travel_over_the_broker_and_have_their_effect_once(opened: Opened)
 def test_what_a_crash_of_the_database_takes_back_of_the_views_is_folded_again(
     opened: Opened, stack: tuple[Postgres, Broker], monkeypatch: pytest.MonkeyPatch, more: int
 ) -> None:
-    monkeypatch.setattr(kafka, "STALLED_AFTER", 2.0)
+    monkeypatch.setattr(follower, "STALLED_AFTER", 2.0)
     app, ward, postgres = opened["ward"].app, opened["ward"], stack[0]
     database = ward.config.database_of("ward").rpartition("/")[2]
     with ward.views.reading() as connection:
@@ -176,24 +179,24 @@ def test_a_topic_made_anew_that_ends_where_the_mark_stands_is_read_from_its_begi
         pass
     held = [partition_of(stable_id("unit", f"u{n}"), 3) for n in range(9)]
     assert set(held) == {0, 1, 2}
-    follower = kafka.KafkaFollower(ward.config, "ward", "test", ["ward"], 0.1)
+    following = follower.KafkaFollower(ward.config, "ward", "test", ["ward"], 0.1)
     came: list[Batch] = []
     for _ in range(100):
         # The topic of before held one record more in each partition, and that one was the last to be handled.
-        came += follower.poll(lambda _, partition: Position(position=100, offset=held.count(partition)))
+        came += following.poll(lambda _, partition: Position(position=100, offset=held.count(partition)))
         if sum(len(batch.rows) for batch in came) == 9:
             break
-    follower.close()
+    following.close()
     assert sorted(row.id for batch in came for row in batch.rows) == [*range(1, 10)]
 
 
 def test_a_source_that_brings_nothing_pressing_is_looked_at_less_often(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka, "UNPRESSING", 1)
-    monkeypatch.setattr(kafka, "LOOK_SECONDS", 3.0)
+    monkeypatch.setattr(follower, "UNPRESSING", 1)
+    monkeypatch.setattr(follower, "LOOK_SECONDS", 3.0)
     ward, pressing = opened["ward"], [False]
-    follower = kafka.KafkaFollower(ward.config, "ward", "test", ["ward"], 0.1, lambda batch: pressing[0])
+    following = follower.KafkaFollower(ward.config, "ward", "test", ["ward"], 0.1, lambda batch: pressing[0])
 
     def sent_and_come(unit: str) -> tuple[str, float]:
         """What comes next, and when, after this unit was registered."""
@@ -201,25 +204,25 @@ def test_a_source_that_brings_nothing_pressing_is_looked_at_less_often(
         while ward.relay.step():  # type: ignore[union-attr]
             pass
         for _ in range(300):
-            for batch in follower.poll(lambda *_: Position()):
+            for batch in following.poll(lambda *_: Position()):
                 [row] = batch.rows
                 return str(row.originator_id), time.monotonic()
         raise AssertionError("it never came")
 
     names = [str(stable_id("unit", unit)) for unit in "abcde"]
     assert sent_and_come("a")[0] == names[0]
-    assert follower._look_at == {}
+    assert following._look_at == {}
     second, _ = sent_and_come("b")
-    [due] = follower._look_at.values()
+    [due] = following._look_at.values()
     pressing[0] = True
     third, came = sent_and_come("c")
     assert (second, third) == (names[1], names[2])
     assert came >= due
-    assert follower._look_at == {}, "something pressing has come"
+    assert following._look_at == {}, "something pressing has come"
     pressing[0] = False
     assert [sent_and_come(unit)[0] for unit in "de"] == names[3:]
-    assert list(follower._look_at) == ["ward"]
-    follower.close()
+    assert list(following._look_at) == ["ward"]
+    following.close()
 
 
 def test_two_workers_share_the_partitions_and_nothing_happens_twice(config: Config, opened: Opened) -> None:
@@ -401,13 +404,13 @@ def sockets_left_behind(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 @pytest.mark.parametrize(
     "begin",
     [
-        lambda config: kafka.KafkaFollower(config, "ward", "project", ["ward"], 0.1).poll(
+        lambda config: follower.KafkaFollower(config, "ward", "project", ["ward"], 0.1).poll(
             lambda source, partition: Position()
         ),
-        lambda config: kafka.KafkaReplay(config, "ward"),
-        lambda config: kafka.KafkaPublisher(config, "ward"),
-        lambda config: kafka.last_rows(config, "ward", 3),
-        lambda config: kafka.publish_checkpoint(config, "ward", 1, "note"),
+        lambda config: KafkaReplay(config, "ward"),
+        lambda config: KafkaPublisher(config, "ward"),
+        lambda config: last_rows(config, "ward", 3),
+        lambda config: publish_checkpoint(config, "ward", 1, "note"),
         lambda config: apply_topics(config, {"ward": ["ward"]}),
     ],
     ids=["follow", "replay", "publish", "last rows", "checkpoint", "topics"],
@@ -418,10 +421,11 @@ def test_who_finds_no_broker_leaves_no_thread_behind(
     monkeypatch: pytest.MonkeyPatch,
     sockets_left_behind: None,
 ) -> None:
-    reaching = kafka.reaching_the_broker
-    monkeypatch.setattr(
-        kafka, "reaching_the_broker", lambda config: {**reaching(config), "bootstrap_timeout_ms": 300}
-    )
+    settings = client.connection_settings
+    for module in (client, topics):
+        monkeypatch.setattr(
+            module, "connection_settings", lambda config: {**settings(config), "bootstrap_timeout_ms": 300}
+        )
     config = Config(data=tmp_path, database="postgresql://nobody/{service}", kafka=f"127.0.0.1:{free_port()}")
     before = set(threading.enumerate())
     with pytest.raises(BrokerUnavailable):

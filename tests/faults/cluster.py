@@ -24,8 +24,8 @@ from services.processes import Process, environment, web_of, worker_of
 from services.suite import SUITE, make_topics, migrate_suite
 from shared.domain.clock import SteppedClock
 from shared.domain.roles import Role
-from shared.messaging.transport.kafka import partition_of
-from shared.personal_data.keystore import make_master
+from shared.messaging.transport.kafka.client import partition_of
+from shared.personal_data.master import make_master
 from shared.process.config import Config
 from shared.runtime.service import Runtime, open_service
 from shared.testing import shanghai

@@ -23,14 +23,19 @@ from eventsourcing.persistence import Notification
 from sqlalchemy import Connection
 
 from shared.application.application import Application
+from shared.database.engine import execute_on
+from shared.database.execute import Execute
 from shared.domain.aggregate import Aggregate
 from shared.events.base import VOCABULARY, Message
 from shared.log.recorder import First
-from shared.messaging import inbox
-from shared.messaging.inbox import Execute, Receipt
+from shared.messaging import inbox_store
+from shared.messaging.batch import Batch
 from shared.messaging.reactions import Reactions
-from shared.messaging.transport.kafka import KafkaPublisher
-from shared.readmodels.views import Folding, Rows, View, Views, _execute_on
+from shared.messaging.receipt import Receipt
+from shared.messaging.transport.kafka.publisher import KafkaPublisher
+from shared.readmodels.projector import Folding, Projector
+from shared.readmodels.rows import Rows
+from shared.readmodels.view import View
 from shared.runtime.roles import main
 from shared.runtime.service import Service
 
@@ -91,16 +96,16 @@ def _and_stop(first: First, execute: Execute) -> None:
 
 # --- views -----------------------------------------------------------------------------------------------
 
-fold = Views._fold
-in_transaction = Views._in_transaction
-save = inbox.save
+fold = Projector._fold
+in_transaction = Projector.in_transaction
+save = inbox_store.save
 held: list[Receipt] = []
 special = False
 """Whether the batches in hand hold a task reassigned."""
 
 
-def fold_with_a_defect(self: Views, batches: Sequence[inbox.Batch], how: Folding) -> None:
-    """In place of Views._fold."""
+def fold_with_a_defect(self: Projector, batches: Sequence[Batch], how: Folding) -> None:
+    """In place of Projector._fold."""
     global special
     special = any(row.topic == REASSIGNED for batch in batches for row in batch.rows)
 
@@ -108,8 +113,8 @@ def fold_with_a_defect(self: Views, batches: Sequence[inbox.Batch], how: Folding
         connection: Connection, accepted: Sequence[tuple[Receipt, Notification]], tables: Any
     ) -> list[Rows]:
         if special and MARK == "earlier":
-            with self._builder.begin() as before:
-                save(_execute_on(before), [receipt for receipt, _ in accepted])
+            with self._store.writer.begin() as before:
+                save(execute_on(before), [receipt for receipt, _ in accepted])
             die()
         folded = how(connection, accepted, tables)
         if special and MARK is None:
@@ -125,25 +130,25 @@ def fold_with_a_defect(self: Views, batches: Sequence[inbox.Batch], how: Folding
 
 
 def save_later(execute: Execute, receipts: Sequence[Receipt]) -> None:
-    """In place of inbox.save: nothing is written with the view."""
+    """In place of inbox_store.save: nothing is written with the view."""
     held.extend(receipts)
 
 
 def save_nothing(execute: Execute, receipts: Sequence[Receipt]) -> None:
-    """In place of inbox.save: it has been written already."""
+    """In place of inbox_store.save: it has been written already."""
     if not special:
         save(execute, receipts)
 
 
-def in_two_transactions(self: Views, work: Callable[..., Any], *tries: int) -> Any:
-    """In place of Views._in_transaction."""
+def in_two_transactions(self: Projector, work: Callable[..., Any], *tries: int) -> Any:
+    """In place of Projector.in_transaction."""
     held.clear()
     result = in_transaction(self, work, *tries)
     if held:
         if special:
             die()
-        with self._builder.begin() as connection:
-            save(_execute_on(connection), held)
+        with self._store.writer.begin() as connection:
+            save(execute_on(connection), held)
     return result
 
 
@@ -195,12 +200,12 @@ def install(role: str) -> None:
     """Put the defects that the environment names in place of the engine's own."""
     if MARK or DIE or STOP:
         Application.save_with = save_with_a_defect  # type: ignore[method-assign]
-        Views._fold = fold_with_a_defect  # type: ignore[method-assign]
+        Projector._fold = fold_with_a_defect  # type: ignore[method-assign]
     if role == "project" and MARK == "later":
-        inbox.save = save_later  # type: ignore[assignment]
-        Views._in_transaction = in_two_transactions  # type: ignore[method-assign]
+        inbox_store.save = save_later  # type: ignore[assignment]
+        Projector.in_transaction = in_two_transactions  # type: ignore[method-assign]
     if role == "project" and MARK == "earlier":
-        inbox.save = save_nothing  # type: ignore[assignment]
+        inbox_store.save = save_nothing  # type: ignore[assignment]
     if DROP:
         KafkaPublisher.send = send_all_but_one  # type: ignore[method-assign]
     if BUG:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from kafka import KafkaProducer
 
-from shared.messaging.transport.kafka import topic_of
+from shared.messaging.transport.kafka.client import topic_of
 from tests.faults.checks import problems
 from tests.faults.client import Client, Command
 from tests.faults.cluster import Cluster, Member, until

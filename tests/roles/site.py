@@ -22,8 +22,9 @@ from services.processes import environment, web_of, worker_of
 from services.suite import SUITE, make_topics
 from shared.domain.clock import SteppedClock, system_clock
 from shared.domain.roles import Role
-from shared.messaging.transport.kafka import topic_of
-from shared.personal_data.keystore import make_master, migrate_keys
+from shared.messaging.transport.kafka.client import topic_of
+from shared.personal_data.keystore import migrate_keys
+from shared.personal_data.master import make_master
 from shared.process.config import Config
 from shared.runtime.service import Runtime, migrate, open_service
 from shared.testing import shanghai

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.log.postgres import PostgresLog
-from shared.messaging.relay import LONGEST_REST
+from shared.messaging.pacing import LONGEST_PAUSE
 from shared.runtime.service import Runtime
 from shared.testing import an_act
 from tests.faults.cluster import until
@@ -163,7 +163,7 @@ def test_a_relay_that_has_always_more_to_send_rests_and_one_that_has_rested_send
     assert relay is not None
     slept: list[float] = []
     clock = SimpleNamespace(sleep=slept.append, monotonic=lambda: time.monotonic() + sum(slept))
-    monkeypatch.setattr("shared.messaging.relay.time", clock)
+    monkeypatch.setattr("shared.messaging.pacing.time", clock)
 
     def send(name: str) -> float:
         """Seconds for which it then waits until it would send again."""
@@ -177,7 +177,7 @@ def test_a_relay_that_has_always_more_to_send_rests_and_one_that_has_rested_send
     relay.step()
     waits = [send(f"a{number}") for number in range(5)]
     assert waits[0] == 0
-    assert 0 < max(waits) <= LONGEST_REST
-    relay._next = 0.0  # it has rested
+    assert 0 < max(waits) <= LONGEST_PAUSE
+    relay._pacing._next = 0.0
     assert send("b1") == 0
     runtime.close()

@@ -10,8 +10,12 @@ from eventsourcing.persistence import Notification
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.messaging import inbox
-from shared.messaging.inbox import Batch, ConcurrencyConflict, Inbox, Receipt, parked, portions, reached, save
+from shared.log.schema import inbox_tables
+from shared.messaging import inbox_store
+from shared.messaging.batch import Batch, portions
+from shared.messaging.inbox import Inbox
+from shared.messaging.inbox_store import ConcurrencyConflict, parked, reached, save
+from shared.messaging.receipt import Receipt
 from shared.testing import shanghai
 
 NOW = shanghai("2021-01-04 09:00")
@@ -23,7 +27,7 @@ class Database:
 
     def __init__(self) -> None:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        for statement in inbox.tables("BLOB"):
+        for statement in inbox_tables("BLOB"):
             self.connection.execute(statement)
         self.inbox = Inbox("test")
 
@@ -103,12 +107,12 @@ def test_a_record_that_the_relay_dropped_keeps_its_aggregate_back_while_others_f
     assert database.take(topic.batch(0, 0)) == ([("a", 1), ("b", 1), ("b", 2)], 0)
     [row] = parked(database.execute, "test")
     assert (row.kind, row.reason) == ("gap", "facts 2 to 2 of this aggregate are missing")
-    assert inbox.holes(database.execute, "test") == [("s", 0, 1, 2)]
+    assert inbox_store.holes(database.execute, "test") == [("s", 0, 1, 2)]
     assert reached(database.execute, "test", "s", 1)
     assert not reached(database.execute, "test", "s", 5)
     topic.publish(start=2)
     assert database.take(topic.batch(0, 4)) == ([("a", 2), ("a", 3)], 3)
-    assert (parked(database.execute, "test"), inbox.holes(database.execute, "test")) == ([], [])
+    assert (parked(database.execute, "test"), inbox_store.holes(database.execute, "test")) == ([], [])
     assert reached(database.execute, "test", "s", 5)
 
 
@@ -120,10 +124,10 @@ def test_a_wiped_topic_is_noticed_though_no_aggregate_shows_a_gap() -> None:
     topic.write("d")
     topic.publish(start=4)
     assert database.take(topic.batch(0, 0)) == ([("d", 1)], 0)
-    assert inbox.holes(database.execute, "test") == [("s", 0, 1, 3)]
+    assert inbox_store.holes(database.execute, "test") == [("s", 0, 1, 3)]
     topic.publish(start=2)
     assert database.take(topic.batch(0, 1)) == ([("b", 1), ("c", 1)], 1)
-    assert inbox.holes(database.execute, "test") == []
+    assert inbox_store.holes(database.execute, "test") == []
 
 
 def test_a_reader_may_rely_on_a_position_when_every_partition_has_what_was_before_it() -> None:
@@ -233,7 +237,7 @@ def test_what_is_no_event_of_ours_is_parked_with_its_bytes() -> None:
     assert database.take(Batch("s", 0, [stranger], [7], [0], [""])) == ([], 0)
     [row] = parked(database.execute, "test")
     assert (row.kind, row.state, row.position) == ("fault", b"\xff", -8)
-    assert inbox.position_of(database.execute, "test", "s", 0).offset == 7
+    assert inbox_store.position_of(database.execute, "test", "s", 0).offset == 7
 
 
 @given(
@@ -274,7 +278,7 @@ def test_whatever_is_dropped_repeated_and_split_each_fact_has_its_effect_once_an
         versions = [version for name, version in seen if name == aggregate]
         assert versions == sorted(versions)
     assert parked(database.execute, "test") == []
-    assert inbox.holes(database.execute, "test") == []
+    assert inbox_store.holes(database.execute, "test") == []
     assert reached(database.execute, "test", "s", len(topic.log))
 
 

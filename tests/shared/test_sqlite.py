@@ -8,8 +8,8 @@ from threading import Event
 import pytest
 from eventsourcing.persistence import IntegrityError, OperationalError
 
+from shared.database.unavailable import UNAVAILABLE
 from shared.log import sqlite
-from shared.log.unavailable import UNAVAILABLE
 
 
 @pytest.fixture

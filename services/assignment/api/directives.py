@@ -17,7 +17,7 @@ from services.assignment.api.common import (
 from services.assignment.application import Assignment
 from shared.domain.roles import Role
 from shared.events import assignment
-from shared.readmodels.views import Row
+from shared.readmodels.rows import Row
 from shared.web.auth import allow
 from shared.web.http import BaseSchema, CommandResultSchema, PageArgs, PageSchema, Sort, Text
 from shared.web.lists import many, one

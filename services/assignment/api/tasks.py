@@ -23,7 +23,7 @@ from services.assignment.application import Assignment
 from services.assignment.views.tasks import is_overdue, overdue
 from shared.domain.clock import local_day
 from shared.domain.roles import Role
-from shared.readmodels.views import Row
+from shared.readmodels.rows import Row
 from shared.web.auth import allow
 from shared.web.http import (
     BaseSchema,

@@ -13,7 +13,7 @@ from shared.application.application import NoSuchThing
 from shared.domain.roles import Role
 from shared.events import assignment
 from shared.personal_data.keystore import KeyStore
-from shared.readmodels.views import Row
+from shared.readmodels.rows import Row
 from shared.web.auth import allow
 from shared.web.body import personal
 from shared.web.http import BaseSchema, CommandResultSchema, Day, Flag, PageArgs, PageSchema, Sort, Text

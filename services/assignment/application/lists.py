@@ -30,7 +30,7 @@ from shared.domain.aggregate import CommandContext
 from shared.domain.clock import local_day
 from shared.domain.refusal import Refusal
 from shared.events.assignment import Milestone, Secrecy, Support, Target
-from shared.readmodels.views import Row
+from shared.readmodels.rows import Row
 
 DEFAULT_TARGET = Target(metric="任务完成率", unit="%", value=Decimal(100))
 """What is measured where a sheet has no columns for a target: that the task is done, all of it."""

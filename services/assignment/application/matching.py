@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from services.assignment.domain.units import LEADERS
 from services.assignment.spreadsheets import RowProblem, TaskRow
-from shared.readmodels.views import Row
+from shared.readmodels.rows import Row
 
 HEAD_WORDS = frozenset({"", "主要负责人", "单位主要负责人", "部门主要负责人", "负责人", "第一责任人"})
 """Words for the unit's main head, whatever the title of the post."""

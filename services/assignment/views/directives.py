@@ -5,10 +5,12 @@ from typing import Any
 from sqlalchemy import JSON, Column, Integer, String, Text
 
 from services.assignment.domain.directives import directive_state
+from shared.database.columns import MomentColumn
 from shared.events import assignment
 from shared.events.base import Message
 from shared.readmodels.concerned import concerned
-from shared.readmodels.views import MomentColumn, Row, Rows, View
+from shared.readmodels.rows import Row, Rows
+from shared.readmodels.view import View
 
 
 class DirectivesView(View):

@@ -4,9 +4,11 @@ from typing import Any
 
 from sqlalchemy import Column, Integer, String, Text
 
+from shared.database.columns import MomentColumn
 from shared.events import assignment
 from shared.events.base import VOCABULARY, Message
-from shared.readmodels.views import MomentColumn, Rows, View
+from shared.readmodels.rows import Rows
+from shared.readmodels.view import View
 
 _WORDS = ("reason", "text", "narrative", "note", "about", "solution", "ruling", "title")
 """The field that says the most about a fact, the first one that it has."""

@@ -10,7 +10,8 @@ from shared.domain.roles import Role
 from shared.events import assignment
 from shared.events.base import Message
 from shared.readmodels.concerned import concerned
-from shared.readmodels.views import Row, Rows, View
+from shared.readmodels.rows import Row, Rows
+from shared.readmodels.view import View
 from shared.web.auth import Identity
 from shared.web.http import context
 from shared.web.lists import many, may_see, reading

@@ -20,11 +20,13 @@ from sqlalchemy import (
 )
 
 from services.assignment.domain.tasks import state_of
+from shared.database.columns import MomentColumn
 from shared.domain.clock import local_day
 from shared.events import assignment
 from shared.events.base import Fact, Message
 from shared.readmodels.concerned import concerned
-from shared.readmodels.views import MomentColumn, Row, Rows, View
+from shared.readmodels.rows import Row, Rows
+from shared.readmodels.view import View
 
 
 class TasksView(View):

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, true
 
 from shared.application.application import NoSuchThing
 from shared.domain.roles import ON_WHISTLE, Role
-from shared.readmodels.views import Row
+from shared.readmodels.rows import Row
 from shared.web.auth import Identity
 from shared.web.http import context
 from shared.web.lists import many, may_see, reading

@@ -7,10 +7,13 @@ from uuid import UUID
 
 from sqlalchemy import Column, String, select
 
+from shared.database.columns import MomentColumn
 from shared.domain.clock import close_of
 from shared.events import enterprise
 from shared.events.base import Message
-from shared.readmodels.views import MomentColumn, Rows, View, Views
+from shared.readmodels.rows import Rows
+from shared.readmodels.view import View
+from shared.readmodels.views import Views
 
 
 class RatingWindowsView(View):

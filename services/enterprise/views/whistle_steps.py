@@ -7,9 +7,11 @@ from uuid import UUID
 
 from sqlalchemy import JSON, Column, Integer, String
 
+from shared.database.columns import MomentColumn
 from shared.events import enterprise
 from shared.events.base import VOCABULARY, Fact, Message
-from shared.readmodels.views import MomentColumn, Rows, View
+from shared.readmodels.rows import Rows
+from shared.readmodels.view import View
 
 _COMMON = {field.name for field in fields(Fact)}
 

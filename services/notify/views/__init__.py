@@ -3,7 +3,7 @@
 from services.notify.views.cases import CasesView, RulebooksView
 from services.notify.views.escalations import EscalationsView, TimersView
 from services.notify.views.notices import DigestsView, NoticesView
-from shared.readmodels.views import View
+from shared.readmodels.view import View
 
 VIEWS: tuple[type[View], ...] = (
     NoticesView,

@@ -6,7 +6,8 @@ from sqlalchemy import JSON, Boolean, Column, Date, Integer, String, Text
 
 from shared.events import supervision
 from shared.events.base import Message
-from shared.readmodels.views import Rows, View
+from shared.readmodels.rows import Rows
+from shared.readmodels.view import View
 
 
 class CasesView(View):

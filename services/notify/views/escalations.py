@@ -4,10 +4,12 @@ from typing import Any
 
 from sqlalchemy import Column, Integer, String, Text
 
+from shared.database.columns import MomentColumn
 from shared.events import notify
 from shared.events.base import Message
 from shared.readmodels.concerned import concerned, concerned_too
-from shared.readmodels.views import MomentColumn, Rows, View
+from shared.readmodels.rows import Rows
+from shared.readmodels.view import View
 
 
 class EscalationsView(View):

@@ -18,10 +18,13 @@ from sqlalchemy import (
     select,
 )
 
+from shared.database.columns import MomentColumn
 from shared.events import notify
 from shared.events.base import Message
 from shared.readmodels.concerned import concerned
-from shared.readmodels.views import MomentColumn, Rows, View, Views
+from shared.readmodels.rows import Rows
+from shared.readmodels.view import View
+from shared.readmodels.views import Views
 
 
 class NoticesView(View):

@@ -5,7 +5,7 @@ from services.supervision.views.clocks import ClocksView, TimersView
 from services.supervision.views.namings import NamingGroundsView, NamingsView
 from services.supervision.views.releases import CalendarDraftsView, RulebooksView
 from services.supervision.views.rounds import RoundsView
-from shared.readmodels.views import View
+from shared.readmodels.view import View
 
 VIEWS: tuple[type[View], ...] = (
     CasesView,

@@ -4,11 +4,13 @@ from typing import Any
 
 from sqlalchemy import JSON, Boolean, Column, Date, Integer, String
 
+from shared.database.columns import MomentColumn
 from shared.domain.clock import local_day
 from shared.events import supervision
 from shared.events.base import Message
 from shared.readmodels.concerned import concerned, concerned_too
-from shared.readmodels.views import MomentColumn, Rows, View
+from shared.readmodels.rows import Rows
+from shared.readmodels.view import View
 
 
 class CasesView(View):

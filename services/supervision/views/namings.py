@@ -5,11 +5,13 @@ from typing import Any
 
 from sqlalchemy import JSON, Boolean, Column, ColumnElement, Date, Integer, String, Table, Text, select
 
+from shared.database.columns import MomentColumn
 from shared.domain.roles import Role
 from shared.events import supervision
 from shared.events.base import Message
 from shared.readmodels.concerned import concerned
-from shared.readmodels.views import MomentColumn, Row, Rows, View
+from shared.readmodels.rows import Row, Rows
+from shared.readmodels.view import View
 from shared.web.http import context
 from shared.web.lists import many, one, reading
 

@@ -8,9 +8,11 @@ from uuid import UUID
 from sqlalchemy import JSON, Column, Date, Integer, String, Text
 
 from shared.application.application import NoSuchThing
+from shared.database.columns import MomentColumn
 from shared.events import supervision
 from shared.events.base import Message
-from shared.readmodels.views import MomentColumn, Row, Rows, View
+from shared.readmodels.rows import Row, Rows
+from shared.readmodels.view import View
 from shared.web.lists import many, one
 
 

@@ -4,10 +4,12 @@ from typing import Any
 
 from sqlalchemy import Boolean, Column, Date, Integer, String, Text
 
+from shared.database.columns import MomentColumn
 from shared.events import supervision
 from shared.events.base import Message
 from shared.readmodels.concerned import concerned
-from shared.readmodels.views import MomentColumn, Rows, View
+from shared.readmodels.rows import Rows
+from shared.readmodels.view import View
 
 
 class RoundsView(View):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from shared.messaging.inbox import Batch, Position
+from shared.messaging.batch import Batch, Position
 
 PositionOf = Callable[[str, int], Position]
 """The consumer's mark for a source and partition, as the database has it."""

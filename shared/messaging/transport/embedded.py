@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from eventsourcing.persistence import Notification
 
 from shared.log.recorder import LogRecorder
-from shared.messaging.inbox import Batch
+from shared.messaging.batch import Batch
 from shared.messaging.transport import PositionOf
 
 LIMIT = 1000

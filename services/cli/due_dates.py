@@ -1,0 +1,79 @@
+"""``duban due``: a due date, explained."""
+
+import json
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from services.cli.options import Data, config_of
+from shared.calendar import Calendar
+from shared.calendar.due import due as due_of
+from shared.domain.clock import SHANGHAI, local_day
+from shared.events import supervision
+from shared.log.codec import decode
+from shared.process.config import Config
+from shared.readmodels.reference import calendar_of
+from shared.rulebook import load_rulebook
+from shared.runtime.service import open_log
+
+
+class When(click.ParamType[Any]):
+    """A day (2021-02-05), a month (2021-02) or a moment (2021-02-05T16:00, Beijing time unless it says otherwise)."""
+
+    name = "when"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> date | datetime:
+        """Called by click."""
+        try:
+            if len(value) == 7:
+                return date.fromisoformat(value + "-01")
+            if len(value) == 10:
+                return date.fromisoformat(value)
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r}: 2021-02-05, 2021-02, 2021-02-05T16:00", param, ctx)
+        return moment.replace(tzinfo=SHANGHAI) if moment.tzinfo is None else moment
+
+
+def calendar_in(config: Config) -> Calendar:
+    """The calendar in force in a data folder; the base if there is none yet."""
+    if not (config.data / "supervision" / "events.sqlite").exists():
+        return Calendar.base()
+    log = open_log(config, "supervision", config.make_clock())
+    try:
+        rows = log.log.select_notifications(
+            start=None, limit=100_000, topics=[supervision.CalendarReleased.TOPIC]
+        )
+        released = [cast(supervision.CalendarReleased, decode(row.topic, row.state)) for row in rows]
+        return calendar_of(released)
+    finally:
+        log.close()
+
+
+@click.command()
+@Data
+@click.argument("rule")
+@click.argument("when", type=When())
+@click.option("--own-date", type=When(), default=None, help="自定期限 The date of its own, for such clocks.")
+@click.option("--json", "as_json", is_flag=True, help="JSON.")
+def due(data: Path | None, rule: str, when: Any, own_date: Any, as_json: bool) -> None:
+    """计算并解释时限 When the clock RULE that starts at WHEN is due, explained day by day.
+
+    RULE is the first column of the rulebook: arrange, decompose, feedback, contact, resolve_or_confirm, hard_limit, …
+    """
+    config = config_of(data)
+    rulebook = load_rulebook(config.rulebook)
+    found = rulebook.rule(rule)
+    if found.unit == "own_date" and found.length is None and own_date is None:
+        own_date = when if not isinstance(when, datetime) else local_day(when)
+    answer = due_of(found, calendar_in(config), when, own_date=own_date, rulebook_version=rulebook.version)
+    if as_json:
+        click.echo(json.dumps(answer.to_json(), ensure_ascii=False))
+        return
+    for line in answer.explain("en" if config.language == "en" else "zh"):
+        click.echo(line)
+
+
+COMMANDS = (due,)

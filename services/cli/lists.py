@@ -1,0 +1,190 @@
+"""``duban units``, ``import`` and ``export``: lists in and out of the assignment service."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from services.assignment.application.lists import RowsRefused
+from services.assignment.spreadsheets import RowProblem, read_units
+from services.cli.due_dates import When
+from services.cli.options import Data, config_of
+from services.suite import SUITE
+from shared.domain.aggregate import CommandContext
+from shared.domain.clock import local_day
+from shared.domain.roles import Role
+from shared.events.base import Actor
+from shared.process.config import Config
+from shared.runtime.service import open_service
+
+
+@click.group()
+def units() -> None:
+    """单位 Units."""
+
+
+def by_command_line(config: Config, key: str) -> CommandContext:
+    """An act of whoever may write in the data folder, in the government office's name."""
+    now = config.make_clock()()
+    key = f"duban/command-line|{key}"
+    return CommandContext(
+        by=Actor(unit="office", post="duban/command-line"),
+        because=f"request:{key}",
+        recorded_at=now,
+        happened_at=now,
+        role=Role.government_office,
+        key=key,
+    )
+
+
+@units.command("import")
+@Data
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def units_import(data: Path | None, file: Path) -> None:
+    """导入单位名册 Register the units of FILE (CSV or XLSX: id, name, short_names separated by ;, kind).
+
+    All or nothing. Equal rows change nothing, another name renames. A new unit also gets its main head's post, held
+    by somebody whose name is not registered yet.
+    """
+    config = config_of(data)
+    read = read_units(file.read_bytes(), file.name)
+    for problem in read.rejected:
+        reason = problem.reason_en if config.language == "en" else problem.reason_zh
+        click.echo(f"第{problem.row}行 {problem.field}“{problem.value}”：{reason}", err=True)
+    if read.rejected:
+        raise click.ClickException(f"{len(read.rejected)} 行有误，未导入 rows refused, nothing imported")
+    with offline(config) as runtime:
+        act = by_command_line(config, f"units import {hashlib.sha256(file.read_bytes()).hexdigest()}")
+        runtime.app.register_units(act, read.accepted, heads_since=local_day(act.recorded_at))
+        runtime.catch_up()
+    click.echo(f"{len(read.accepted)} 个单位 units")
+
+
+@contextmanager
+def offline(config: Config) -> Iterator[Any]:
+    """The assignment service opened on the data folder; the suite may be running."""
+    runtime = open_service(SUITE["assignment"], config, config.make_clock())
+    try:
+        runtime.catch_up()
+        yield runtime
+    finally:
+        runtime.close()
+
+
+@click.command("import")
+@Data
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dated", type=When(), default=None, help="清单日期 The list's own date (default: today).")
+@click.option("--title", default=None, help="清单名称 The list's title (default: the file's name).")
+@click.option(
+    "--dry-run", is_flag=True, help="只检查不导入 Only say what would be imported and what refused."
+)
+@click.option(
+    "--accept-valid", is_flag=True, help="只导入无误的行 Import the good rows though others are refused."
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON.")
+def import_(
+    data: Path | None,
+    file: Path,
+    dated: Any,
+    title: str | None,
+    dry_run: bool,
+    accept_valid: bool,
+    as_json: bool,
+) -> None:
+    """导入任务清单 Import the task list in FILE (XLSX or CSV), all or nothing unless --accept-valid."""
+    config = config_of(data)
+    content = file.read_bytes()
+    with offline(config) as runtime, Progress(console=Console(stderr=True), disable=as_json) as progress:
+        app = runtime.app
+        day = local_day(dated) if isinstance(dated, datetime) else dated or app.today()
+        bar = progress.add_task(file.name, total=None)
+        refused: list[RowProblem] = []
+        report: dict[str, Any] = {"accepted": [], "assigned": 0, "unchanged": 0}
+        try:
+            _, report = app.import_file(
+                # The same file again is the same request only while nothing else has changed: its key is its moment.
+                by_command_line(
+                    config, f"import {app.clock().isoformat()} {hashlib.sha256(content).hexdigest()}"
+                ),
+                content,
+                file.name,
+                title=title or file.stem,
+                dated=day,
+                dry_run=dry_run,
+                accept_valid=accept_valid,
+                progress=lambda done, total: progress.update(bar, completed=done, total=total),
+            )
+            refused = list(report["rejected"])
+        except RowsRefused as problem:
+            refused = list(problem.problems)
+        runtime.catch_up()
+        names = app.unit_names(dissolved=True)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "accepted": [
+                        {
+                            "row": row["row"],
+                            "number": row["number"],
+                            "task": row["task"],
+                            "lead": names.full_name(row["lead"]),
+                            "supporters": [names.full_name(unit) for unit in row["supporters"]],
+                            "due": row["due"].isoformat(),
+                            "due_text": row["due_text"],
+                        }
+                        for row in report["accepted"]
+                    ],
+                    "rejected": [
+                        {
+                            "row": one.row,
+                            "field": one.field,
+                            "value": one.value,
+                            "reason": one.reason(config.language),
+                        }
+                        for one in refused
+                    ],
+                },
+                ensure_ascii=False,
+            )
+        )
+    else:
+        for one in refused:
+            click.echo(f"第{one.row}行 {one.field}“{one.value}”：{one.reason(config.language)}", err=True)
+        would = "（未写入 nothing written）" if dry_run else ""
+        click.echo(
+            f"新增 {report['assigned']} 项，未变 {report['unchanged']} 项，退回 {len(refused)} 处{would}  "
+            f"{report['assigned']} assigned, {report['unchanged']} unchanged, {len(refused)} refused"
+        )
+    if refused and not accept_valid and not dry_run:
+        sys.exit(1)
+
+
+@click.group()
+def export() -> None:
+    """导出 Exports."""
+
+
+@export.command("tasks")
+@Data
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def export_tasks(data: Path | None, file: Path) -> None:
+    """导出任务清单 Write every task that is not secret to FILE (.xlsx or .csv), with the columns that are read."""
+    kind = file.suffix.lower().removeprefix(".")
+    if kind not in ("xlsx", "csv"):
+        raise click.ClickException(f"{file.name}: .xlsx / .csv")
+    with offline(config_of(data)) as runtime:
+        file.write_bytes(runtime.app.export_tasks(kind))
+    click.echo(str(file))
+
+
+COMMANDS = (units, import_, export)

@@ -1,0 +1,131 @@
+"""What is sent to a service's topics."""
+
+import hashlib
+from typing import Any, Protocol
+
+from eventsourcing.persistence import Notification
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from shared.database.unavailable import BrokerUnavailable
+from shared.messaging.transport.kafka.client import (
+    broker_errors,
+    checkpoints_topic_of,
+    client_settings,
+    new_client,
+    topic_of,
+)
+from shared.messaging.transport.kafka.envelope import headers_of
+from shared.process import logs
+from shared.process.config import Config
+
+log = logs.log("kafka")
+LINGER_MS = 50
+"""Milliseconds that a record may wait for others to go with it, while there are more to come: see Publisher.flush."""
+ACKNOWLEDGED_WITHIN = 15.0
+"""Seconds within which the broker must acknowledge a message, or the producer is given up."""
+
+
+class Publisher(Protocol):
+    """Sends a service's events to its topic."""
+
+    partitions: int
+
+    def send(self, row: Notification, partition: int, sent: str) -> Any:
+        """Send one; what ``acknowledged`` takes. Raises BrokerUnavailable."""
+
+    def flush(self, timeout: float) -> None:
+        """Send what is still buffered. Raises BrokerUnavailable after ``timeout`` seconds."""
+
+    def acknowledged(self, future: Any, timeout: float) -> None:
+        """Return when the broker has taken it. Raises BrokerUnavailable, also after ``timeout`` seconds."""
+
+    def close(self) -> None:
+        """Give up what is not acknowledged."""
+
+
+class KafkaPublisher:
+    """An idempotent producer: ``acks=all``, several batches in flight, in order."""
+
+    def __init__(self, config: Config, service: str) -> None:
+        self._service, self._topic = service, topic_of(service)
+        self._producer = new_client(
+            KafkaProducer,
+            **client_settings(config),
+            client_id=f"duban-{service}-relay",
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=LINGER_MS,
+            batch_size=65_536,
+            allow_auto_create_topics=False,
+            max_block_ms=5000,
+            delivery_timeout_ms=int(ACKNOWLEDGED_WITHIN * 1000),
+        )
+        try:
+            with broker_errors():
+                self.partitions = len(self._producer.partitions_for(self._topic) or ())
+            if not self.partitions:
+                raise BrokerUnavailable(f"there is no topic {self._topic}: run duban topics apply")
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, row: Notification, partition: int, sent: str) -> Any:
+        """See Publisher."""
+        try:
+            return self._producer.send(
+                self._topic,
+                value=row.state,
+                key=str(row.originator_id).encode(),
+                headers=headers_of(self._service, row, sent),
+                partition=partition,
+            )
+        except KafkaError as error:
+            raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+
+    def flush(self, timeout: float) -> None:
+        """See Publisher. It hides failures: each future is looked at all the same."""
+        with broker_errors():
+            self._producer.flush(timeout=timeout)
+
+    def acknowledged(self, future: Any, timeout: float) -> None:
+        """See Publisher."""
+        if future.succeeded():
+            return  # as nearly all of a batch have by the time that its first one has
+        with broker_errors():
+            future.get(timeout=timeout)
+
+    def close(self) -> None:
+        """See Publisher."""
+        if self._producer._sender is not None:
+            # Or it would first wait for what is given up here, fail at that, and send it after all when it can: behind
+            # the back of the producer that comes next.
+            self._producer._sender.force_close()
+        try:
+            self._producer.close(timeout=2)
+        except KafkaError as error:
+            log.warning("producer_closes_later", reason=f"{type(error).__name__}: {error}")
+
+
+def publish_checkpoint(config: Config, service: str, size: int, note: str) -> None:
+    """Send a signed checkpoint to its compacted topic and wait until it is acknowledged. Raises BrokerUnavailable.
+
+    The key is its size and its own hash: were it the size alone, another checkpoint of that size (a split view) would
+    let the broker forget the first.
+    """
+    with broker_errors():
+        producer = new_client(
+            KafkaProducer,
+            **client_settings(config),
+            client_id=f"duban-{service}-seal",
+            acks="all",
+            allow_auto_create_topics=False,
+            max_block_ms=3000,
+            delivery_timeout_ms=12_000,
+        )
+        try:
+            key = f"{size}-{hashlib.sha256(note.encode()).hexdigest()[:16]}"
+            sent = producer.send(checkpoints_topic_of(service), value=note.encode(), key=key.encode())
+            sent.get(timeout=ACKNOWLEDGED_WITHIN)
+        finally:
+            producer.close(timeout=2)

@@ -1,0 +1,108 @@
+"""The rows of a view while a batch is folded."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table
+
+from shared.database.engine import driver_of
+from shared.messaging import inbox_store
+from shared.readmodels.statements import Statements
+
+Row = dict[str, Any]
+
+
+class Rows:
+    """A view's rows by their ``id``, during one batch: loaded when touched, written once at the end."""
+
+    def __init__(
+        self, connection: Connection, table: Table, known: dict[str, Row | None], complete: bool
+    ) -> None:
+        self._connection, self._table = connection, table
+        self._said = Statements.to(table, connection.dialect)
+        self._known, self._complete = known, complete
+        self._touched: set[str] = set()
+        self._expected: set[str] = set()
+        self._undo: dict[str, Row | None] | None = None
+        self._blank: Row = {
+            column.name: column.default.arg if column.default is not None else None  # type: ignore[attr-defined]
+            for column in table.columns
+        }
+
+    def get(self, id: object) -> Row | None:  # noqa: A002
+        """The row as it stands (to be read, not changed), or None."""
+        key = str(id)
+        if key not in self._known:
+            if self._complete:
+                return None
+            self.load(self._expected if key in self._expected else [key])
+        return self._known[key]
+
+    def expect(self, ids: Collection[str]) -> None:
+        """These rows may be asked for: once one of them is, they are read together."""
+        self._expected.update(ids)
+
+    def load(self, ids: Collection[str]) -> None:
+        """Read these rows together, because they are about to be asked for."""
+        wanted = sorted({*ids} - self._known.keys())
+        for start in range(0, len(wanted), inbox_store.CHUNK):
+            some = wanted[start : start + inbox_store.CHUNK]
+            self._known.update(dict.fromkeys(some))
+            for row in self._said.read(self._connection, some):
+                self._known[row["id"]] = row
+
+    def some(self, ids: Sequence[str]) -> list[Row]:
+        """Those of these rows that there are, read together."""
+        self.load(ids)
+        return [row for row in map(self.get, ids) if row is not None]
+
+    def put(self, id: object, **values: Any) -> None:  # noqa: A002
+        """Write a whole row: columns not named take their defaults."""
+        self._check(values)
+        self._set(str(id), {**self._blank, **values, "id": str(id)})
+
+    def change(self, id: object, **values: Any) -> bool:  # noqa: A002
+        """Change some columns of a row; False (and nothing happens) if there is no such row."""
+        self._check(values)
+        row = self.get(id)
+        if row is None:
+            return False
+        self._set(str(id), {**row, **values})
+        return True
+
+    def drop(self, id: object) -> None:  # noqa: A002
+        """Remove a row."""
+        self._set(str(id), None)
+
+    def _set(self, key: str, row: Row | None) -> None:
+        if self._undo is not None and key not in self._undo:
+            self._undo[key] = self.get(key)
+        self._known[key] = row
+        self._touched.add(key)
+
+    def begin(self) -> None:
+        """From here on changes can be undone."""
+        self._undo = {}
+
+    def undo(self) -> None:
+        """Take back what was changed since ``begin``."""
+        for key, row in (self._undo or {}).items():
+            self._known[key] = row
+            self._touched.add(key)
+
+    def flush(self) -> None:
+        """Write the touched rows."""
+        final = {key: self._known[key] for key in sorted(self._touched)}
+        self._touched.clear()
+        gone = [{"key": key} for key, row in final.items() if row is None]
+        kept = [self._said.written(row) for row in final.values() if row is not None]
+        for statement, rows in ((self._said.delete, gone), (self._said.upsert, kept)):
+            if rows and self._connection.dialect.name == "postgresql":
+                driver_of(self._connection).cursor().executemany(statement, rows)
+            elif rows:
+                self._connection.exec_driver_sql(statement, rows)
+
+    def _check(self, values: Mapping[str, Any]) -> None:
+        if not values.keys() <= self._blank.keys():
+            unknown = ", ".join(sorted(values.keys() - self._blank.keys()))
+            raise TypeError(f"{self._table.name} has no column {unknown}")
