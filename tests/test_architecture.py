@@ -46,6 +46,7 @@ ROOMS = (
     "messaging",
     "readmodels",
     "personal_data",
+    "service",
     "web",
     "audit",
     "runtime",

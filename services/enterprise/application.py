@@ -29,11 +29,11 @@ from services.enterprise.domain.whistle.refusals import (
 from services.enterprise.views.whistles import records
 from shared.application.application import AlreadyExists, NoSuchThing
 from shared.application.result import CommandResult
-from shared.application.service import ServiceApplication
 from shared.domain.aggregate import SUITE_UNIT, CommandContext, stable_id
 from shared.domain.clock import local_day
 from shared.domain.refusal import Refusal
 from shared.events.base import Actor
+from shared.service.application import ServiceApplication
 
 DESK = "office"
 """The unit id of the government office, the desk at which whistles arrive unless another one is named."""

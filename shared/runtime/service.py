@@ -14,7 +14,6 @@ from flask.globals import request_ctx
 from flask_smorest import Blueprint
 
 from shared.application.application import Application
-from shared.application.service import ServiceApplication
 from shared.audit.api import proof_blueprint
 from shared.audit.seal import Sealer
 from shared.database.postgres import TIMEOUT, connect
@@ -38,6 +37,7 @@ from shared.readmodels.view import View
 from shared.readmodels.views import Views
 from shared.rulebook import load_rulebook
 from shared.runtime.worker import Step
+from shared.service.application import ServiceApplication
 from shared.web.app import create_app
 from shared.web.auth import load_key, verifier
 from shared.web.problems import StoreUnavailable

@@ -93,8 +93,9 @@ def create_app(
     """
     app = _App(service, static_folder=None)
     app.config.update(
-        API_TITLE=title,
+        API_TITLE=f"duban {service}",  # short: generated clients are named after it
         API_VERSION="v1",
+        API_SPEC_OPTIONS={"info": {"summary": title}},
         OPENAPI_VERSION="3.1.0",
         MAX_CONTENT_LENGTH=MAX_BODY,
         PROVIDE_AUTOMATIC_OPTIONS=False,
@@ -109,6 +110,7 @@ def create_app(
     app.extensions["duban"] = web
 
     api = _Api(app)
+    api.ma_plugin.converter.add_attribute_function(openapi.leave_out_unsendable_default)
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
     _add_own_routes(app, web, shown or web.registry)

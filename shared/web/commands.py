@@ -29,13 +29,13 @@ from uuid import UUID
 from marshmallow import fields, missing, validate
 
 from shared.application.result import CommandResult
-from shared.application.service import ServiceApplication
 from shared.domain.aggregate import Aggregate, CommandContext
 from shared.domain.guards import open_to
 from shared.domain.refusal import Refusal
 from shared.domain.refusals_of import refusals_of
 from shared.domain.roles import Role
 from shared.events.base import Actor
+from shared.service.application import ServiceApplication
 from shared.web.auth import Identity, allow
 from shared.web.body import personal as holds_personal_data
 from shared.web.http import BaseSchema, Blueprint, CommandResultSchema, Moment, answer

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask
 from flask_smorest.spec.plugins import FlaskPlugin
-from marshmallow import fields
+from marshmallow import ValidationError, fields
 
 from shared.web.http import BaseSchema
 from shared.web.problems import MEDIA_TYPE
@@ -60,6 +60,21 @@ WRITTEN_HEADERS = {
     "Location": {"description": "Where the new thing is", "schema": {"type": "string"}},
     "Idempotency-Replayed": {"description": "true: answered again", "schema": {"type": "string"}},
 }
+
+
+def leave_out_unsendable_default(
+    converter: object, field: fields.Field[Any], *, ret: dict[str, Any]
+) -> dict[str, Any]:
+    """A default that the field itself refuses stands for "not given": the document does not offer it.
+
+    Called for every field of every schema, see ``add_attribute_function`` of apispec.
+    """
+    try:
+        if "default" in ret:
+            field.deserialize(ret["default"])
+    except ValidationError:
+        del ret["default"]
+    return {}
 
 
 def complete(document: dict[str, Any], app: Flask) -> dict[str, Any]:

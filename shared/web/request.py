@@ -8,9 +8,9 @@ from flask import current_app
 
 from shared.application.application import UseCase
 from shared.application.result import CommandResult
-from shared.application.service import ServiceApplication
 from shared.domain.aggregate import CommandContext
 from shared.events.base import Actor
+from shared.service.application import ServiceApplication
 from shared.web.http import context
 
 App = TypeVar("App", bound=ServiceApplication)

@@ -16,13 +16,13 @@ from eventsourcing.persistence import StoredEvent, Tracking
 from eventsourcing.projection import Projection, ProjectionRunner
 from eventsourcing.sqlite import SQLiteTrackingRecorder
 
-from shared.application.service import ServiceApplication
 from shared.events import assignment
 from shared.events.base import Actor
 from shared.log.codec import encode
 from shared.process.config import Config
 from shared.readmodels.reference import UnitsView
 from shared.runtime.service import Service, open_service
+from shared.service.application import ServiceApplication
 
 UNITS, CHANGES = 2_000, 9
 EVENTS = UNITS * (1 + CHANGES)

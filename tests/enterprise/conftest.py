@@ -10,12 +10,12 @@ from eventsourcing.persistence import StoredEvent
 
 from services.enterprise.__main__ import SERVICE
 from services.enterprise.domain.credit_code import check_digit
-from shared.application.service import ServiceApplication
 from shared.domain.aggregate import stable_id
 from shared.events import assignment
 from shared.events.base import Actor, Fact
 from shared.log.codec import encode
 from shared.runtime.service import Service
+from shared.service.application import ServiceApplication
 from shared.testing import Caller, Opened, StoppedClock, as_id, shanghai
 
 NOW = shanghai("2021-02-05 16:00")

@@ -11,12 +11,12 @@ from services.enterprise.domain.rates import (
     MINIMUM_N,
     RATES,
     REASONS,
-    Moment,
     PeriodEndsBeforeItBegins,
     Rate,
     Record,
     six_rates,
 )
+from services.enterprise.domain.whistle.state import Moment
 from shared.calendar import Calendar
 from shared.rulebook import load_rulebook
 from shared.testing import shanghai

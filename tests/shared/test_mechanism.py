@@ -11,7 +11,6 @@ from sqlalchemy import Column, Integer, String
 
 from shared.application.application import ATTEMPTS, ChangedMeanwhile, IdempotencyKeyReused, VersionIsStale
 from shared.application.result import CommandResult
-from shared.application.service import ServiceApplication
 from shared.database.execute import Execute
 from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation, stable_id
 from shared.events.base import Fact, Message
@@ -20,6 +19,7 @@ from shared.messaging.reactions import NotYet, Reactions
 from shared.readmodels.rows import Rows
 from shared.readmodels.view import View
 from shared.runtime.service import Service
+from shared.service.application import ServiceApplication
 from shared.testing import Opened, StoppedClock, an_act, shanghai
 
 NOW = shanghai("2021-01-04 09:00")

@@ -5,9 +5,9 @@ from uuid import UUID
 from services.assignment.domain.directives import Directive
 from services.assignment.domain.units import NoLeadersPost, Post, Unit
 from shared.application.application import NoSuchThing
-from shared.application.service import ServiceApplication
 from shared.domain.aggregate import CommandContext
 from shared.readmodels.reference import UnknownPost, UnknownUnit
+from shared.service.application import ServiceApplication
 
 
 class NoSuchDirective(NoSuchThing):

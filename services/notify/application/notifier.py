@@ -13,7 +13,6 @@ from services.notify.domain import Digest, Matter, Recipient, words
 from services.notify.domain.hours import in_hours, morning, not_before
 from shared.application.application import NoSuchThing
 from shared.application.result import CommandResult
-from shared.application.service import ServiceApplication
 from shared.calendar import Calendar
 from shared.domain.aggregate import SUITE_UNIT, CommandContext
 from shared.domain.clock import close_of, local_day
@@ -23,6 +22,7 @@ from shared.messaging.reactions import NotYet
 from shared.process import logs
 from shared.readmodels.reference import UnitHasNoHead
 from shared.rulebook import Rulebook, parse_rulebook
+from shared.service.application import ServiceApplication
 
 log = logs.log("notify")
 

@@ -23,7 +23,6 @@ from services.supervision.domain.rounds import NamingNeedsTwoSlowRounds, RoundKi
 from services.supervision.domain.series import NAMINGS
 from services.supervision.domain.wording import naming_text
 from shared.application.result import CommandResult
-from shared.application.service import ServiceApplication
 from shared.calendar import Calendar, CalendarRelease, DayRule, Layer
 from shared.calendar.due import Due
 from shared.domain.aggregate import SUITE_UNIT, Aggregate, CommandContext, stable_id
@@ -34,6 +33,7 @@ from shared.events.supervision import Verdict
 from shared.readmodels.reference import UnknownUnit
 from shared.rulebook import Rulebook, parse_rulebook
 from shared.runtime.worker import Step
+from shared.service.application import ServiceApplication
 
 TICK_BATCH = 500
 """Timers read at once."""

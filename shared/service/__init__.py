@@ -1,0 +1,1 @@
+"""What a service of the suite has beside its own log."""
