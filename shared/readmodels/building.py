@@ -1,4 +1,4 @@
-"""A view built beside the live one, from the beginning of the logs."""
+"""Building views beside the live ones, from the beginning of the logs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -24,7 +24,7 @@ from shared.readmodels.view import View
 
 @dataclass(frozen=True)
 class Difference:
-    """A row that a rebuild made otherwise than the live view has it."""
+    """A row that differs between the live view and its rebuild."""
 
     view: str
     id: str
@@ -33,79 +33,83 @@ class Difference:
 
 
 @dataclass
-class _Beside:
+class _Target:
     view: View
     table: Table
     rows: dict[str, Row | None]
-    """All its rows: nobody else writes them while it is built."""
+    """All its rows: no other process writes them during the build."""
 
 
 class Building:
-    """Views on their way from the beginning to the live views' marks; their inbox is kept in memory."""
+    """Views being built up to the positions of the live ones; their inbox is in memory."""
 
     def __init__(self, clock: Clock, follower: Follower, progress: Callable[[int], None] | None) -> None:
         self.clock, self.progress, self._follower = clock, progress, follower
         self.passed = 0
-        self._views: list[_Beside] = []
+        self._views: list[_Target] = []
         self._replays: dict[str, Replay] = {}
         self._receipts: dict[tuple[str, int], Receipt] = {}
 
     def add(self, view: View, table: Table) -> None:
         """Build this view too."""
-        self._views.append(_Beside(view, table, {}))
+        self._views.append(_Target(view, table, {}))
         for source in view.sources:
             if source not in self._replays:
                 self._replays[source] = self._follower.replay(source)
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
         for replay in self._replays.values():
             replay.close()
 
     def fold(self, transaction: Callable[[], AbstractContextManager[Connection]]) -> int:
-        """Fold everything up to the marks of the live views, a batch a transaction; how many facts that were."""
+        """Fold up to the positions of the live views, one transaction per batch; the number of facts."""
         before = self.passed
         with transaction() as connection:
             execute = execute_on(connection)
-            marks = inbox_store.positions(execute, CONSUMER)
-            waiting = {
+            positions = inbox_store.positions(execute, CONSUMER)
+            parked = {
                 (row.source, row.aggregate_id)
                 for row in inbox_store.parked(execute, CONSUMER)
                 if not row.handler and row.kind != "gap"
             }
         for source, replay in self._replays.items():
-            own = {partition: mark.position for (of, partition), mark in marks.items() if of == source}
+            own = {
+                partition: position.position
+                for (of, partition), position in positions.items()
+                if of == source
+            }
             for batch in replay.up_to(own):
                 with transaction() as connection:
-                    self._fold_batch(connection, batch, waiting)
+                    self._fold_batch(connection, batch, parked)
                 if self.progress is not None:
                     self.progress(self.passed)
         return self.passed - before
 
-    def _fold_batch(self, connection: Connection, batch: Batch, waiting: set[tuple[str, str]]) -> None:
+    def _fold_batch(self, connection: Connection, batch: Batch, parked: set[tuple[str, str]]) -> None:
         here = batch.source, batch.partition
         if here not in self._receipts:
             self._receipts[here] = Receipt(CONSUMER, *here)
         receipt = self._receipts[here]
         accepted = [message for message in receipt.accept(batch, self.clock()) if message.topic in VOCABULARY]
-        read_once: dict[int, Message] = {}
+        decoded: dict[int, Message] = {}
         for one in self._views:
             rows = Rows(connection, one.table, one.rows, complete=True)
             for message in accepted:
                 if message.topic not in one.view.handlers:
                     continue
                 key = str(message.originator_id)
-                if (batch.source, key) in waiting or key in receipt.blocked(one.view.name):
+                if (batch.source, key) in parked or key in receipt.blocked(one.view.name):
                     receipt.park(parked_behind(receipt, message, one.view.name, self.clock()))
                     continue
                 try:
                     rows.begin()
-                    if message.id not in read_once:
-                        read_once[message.id] = read(*here, message)
-                    one.view.fold(rows, read_once[message.id])
+                    if message.id not in decoded:
+                        decoded[message.id] = read(*here, message)
+                    one.view.fold(rows, decoded[message.id])
                 except OperationalError:
                     raise
-                except Exception as error:  # noqa: BLE001 - whatever a fold raises, its message is parked with it
+                except Exception as error:  # noqa: BLE001 - the message is parked with the reason
                     rows.undo()
                     reason = f"{type(error).__name__}: {error}"
                     receipt.park(parked_from(here, message, "fault", reason, self.clock(), one.view.name))
@@ -114,17 +118,17 @@ class Building:
         self.passed += len(batch.rows)
 
     def complete(self, connection: Connection) -> None:
-        """Raises LogIncomplete if not everything up to the marks was there, here or for the live views."""
+        """Raises LogIncomplete if facts up to these positions are missing, here or in the live views."""
         execute = execute_on(connection)
         missing = [hole for hole in inbox_store.holes(execute, CONSUMER) if hole[0] in self._replays]
         missing += [
             (*here, *hole) for here, receipt in self._receipts.items() for hole in receipt.holes.items()
         ]
-        for (source, partition), mark in inbox_store.positions(execute, CONSUMER).items():
+        for (source, partition), position in inbox_store.positions(execute, CONSUMER).items():
             receipt = self._receipts.get((source, partition))
             at = receipt.position.position if receipt else 0
-            if source in self._replays and at < mark.position:
-                missing.append((source, partition, at, mark.position))
+            if source in self._replays and at < position.position:
+                missing.append((source, partition, at, position.position))
         for source, partition, after, until in missing:
             raise LogIncomplete(
                 f"{source}, partition {partition}: positions after {after} up to {until} are missing; "
@@ -136,7 +140,7 @@ class Building:
                 raise LogIncomplete(f"{row.source}, aggregate {row.aggregate_id}: {row.reason}")
 
     def hand_over(self, connection: Connection) -> None:
-        """What these views could not fold takes the place of what the old ones could not."""
+        """Replace the parked messages of the old views by those of the new ones."""
         execute = execute_on(connection)
         for one in self._views:
             execute("DELETE FROM inbox_parked WHERE consumer=? AND handler=?", (CONSUMER, one.view.name))

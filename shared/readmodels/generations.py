@@ -1,4 +1,4 @@
-"""Which tables hold the views."""
+"""The tables of the views, one for each version and rebuild."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -43,14 +43,14 @@ class ViewIsBeingBuilt(Refusal):
 
 
 class Generations:
-    """Which table holds which view: every version and every rebuild has its own, and one of a view's is live."""
+    """The tables of the views: each version and each rebuild is a generation of its own, one of them is live."""
 
     def __init__(self, views: Mapping[str, View]) -> None:
         self._views = views
         self._tables: dict[str, Table] = {}
 
     def create(self, connection: Connection, *, empty: bool) -> None:
-        """Make the tables that are missing; in an empty database every view is live at once."""
+        """Make missing tables; in an empty database every view is live at once."""
         _meta.create_all(connection)
         known = {(row.name, row.version) for row in connection.execute(select(_generations))}
         for view in self._views.values():
@@ -58,7 +58,7 @@ class Generations:
                 self.add(connection, view, 1, live=True)
 
     def add(self, connection: Connection, view: View, generation: int, *, live: bool) -> Table:
-        """Make the table of another generation."""
+        """Make the table of a new generation."""
         connection.execute(
             _generations.insert().values(
                 name=view.name, version=view.version, generation=generation, live=live
@@ -97,7 +97,7 @@ class Generations:
         return self.tables(execute_on(connection)(LIVE, ()))
 
     def tables(self, generations: Sequence[Sequence[Any]]) -> dict[str, Table]:
-        """The tables of what LIVE found."""
+        """The tables of the rows that LIVE returned."""
         return {
             name: self.table(self._views[name], generation)
             for name, version, generation in generations

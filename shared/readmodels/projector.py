@@ -1,4 +1,4 @@
-"""Folds what a consumer has received into the read models."""
+"""Folding received facts into the read models."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -28,14 +28,14 @@ from shared.readmodels.store import CONSUMER, ViewStore
 from shared.readmodels.view import View
 
 RETRY_SECONDS = 5.0
-"""Seconds after which parked messages are tried again at first."""
-CONFLICTS = 20
-"""How often a message is folded anew when another worker folded into the same rows. Of several, the halves are tried
-one after the other: the shorter a transaction, the less it meets."""
-CONFLICT = ("40001", "40P01")
-"""SQLSTATE: of two transactions that cannot be put in an order, or wait for each other, this one is to begin again."""
-LOST = (OperationalError, psycopg.OperationalError)
-"""The database is away, or another transaction came first: by SQLAlchemy's name, or by the driver's own."""
+"""Seconds until the first retry of parked messages."""
+ATTEMPTS = 20
+"""Attempts at a single message whose transaction conflicts with another worker's. A conflicting batch is halved: shorter
+transactions conflict less."""
+SERIALIZATION_ERRORS = ("40001", "40P01")
+"""SQLSTATE of a serialization failure and of a deadlock: the transaction must be retried."""
+DATABASE_ERRORS = (OperationalError, psycopg.OperationalError)
+"""The database is unavailable or the transaction conflicts: SQLAlchemy's exception and the driver's."""
 T = TypeVar("T")
 Folding = Callable[[Connection, Sequence[tuple[Receipt, Notification]], Mapping[str, Table]], list[Rows]]
 
@@ -45,7 +45,7 @@ class Projector:
 
     def __init__(self, store: ViewStore, clock: Clock) -> None:
         self._store, self._clock = store, clock
-        # On PostgreSQL the BEGIN is ours, sent with the first statements: the driver would wait for its own.
+        # On PostgreSQL BEGIN is pipelined with the first statements: the driver would wait for its own.
         self._engine = store.writer.execution_options(
             **({"isolation_level": "AUTOCOMMIT"} if store.is_postgres else {})
         )
@@ -55,15 +55,12 @@ class Projector:
         self._faults_in_a_row = 0
 
     def fold(self, batches: Sequence[Batch]) -> None:
-        """Fold batches: rows, received versions and marks in one transaction.
-
-        Raises ConcurrencyConflict if another worker folds them, ConsumerStopped.
-        """
+        """Fold batches; rows and inbox in one transaction. Raises ConcurrencyConflict, ConsumerStopped."""
         try:
-            self._fold(batches, self._fold_quickly)
+            self._fold(batches, self._fold_in_bulk)
         except (*UNAVAILABLE, ConcurrencyConflict):
-            raise  # the database's trouble, not the batch's: the worker tries again
-        except Exception:  # noqa: BLE001 - whatever a fold raises is found and parked with its message
+            raise  # not a fault of the batch: the worker retries
+        except Exception:  # noqa: BLE001 - the faulty message is found below and parked
             self.inbox.forget()
             for batch in batches:
                 self._fold([batch], self._fold_one_by_one)
@@ -74,9 +71,9 @@ class Projector:
         number = sum(len(batch.rows) for batch in batches)
         try:
             receipts = self.in_transaction(
-                partial(self._fold_in, batches, how), CONFLICTS if number == 1 else 1
+                partial(self._fold_in, batches, how), ATTEMPTS if number == 1 else 1
             )
-        except LOST as error:
+        except DATABASE_ERRORS as error:
             if number == 1 or not _is_conflict(error):
                 raise
             self.inbox.forget()
@@ -89,25 +86,27 @@ class Projector:
                 self.retry.wanted()
 
     def in_transaction(
-        self, work: Callable[[Connection, Mapping[str, Table]], T], tries: int = CONFLICTS
+        self, work: Callable[[Connection, Mapping[str, Table]], T], tries: int = ATTEMPTS
     ) -> T:
-        """Do this in a transaction, again after a conflict with another one."""
+        """Run ``work`` in a transaction, again after a serialization failure."""
         for attempt in range(tries):
             try:
                 with self._engine.begin() as connection:
-                    return work(connection, self._tables_to_fold_into(connection))
-            except LOST as error:
+                    return work(connection, self._begin(connection))
+            except DATABASE_ERRORS as error:
                 if attempt == tries - 1 or not _is_conflict(error):
                     raise
-                self.inbox.forget()  # what was accepted is to be accepted again
+                self.inbox.forget()  # the batch will be accepted again
         raise AssertionError("unreachable")
 
-    def _tables_to_fold_into(self, connection: Connection) -> dict[str, Table]:
+    def _begin(self, connection: Connection) -> dict[str, Table]:
         with pipelined(connection) as execute:
             if self._store.is_postgres:
-                # Two workers may fold into one row: of two that cannot be put in an order, one begins again.
+                # Two workers may fold into the same row: after a serialization failure one of them retries.
                 execute("BEGIN ISOLATION LEVEL SERIALIZABLE", ())
-                execute("LOCK TABLE views IN ROW SHARE MODE", ())  # a swap waits for us
+                execute(
+                    "LOCK TABLE views IN ROW SHARE MODE", ()
+                )  # the swap after a rebuild waits for this transaction
             live = execute(LIVE, ())
         return self._store.generations.tables(live)
 
@@ -118,7 +117,7 @@ class Projector:
         connection: Connection,
         tables: Mapping[str, Table],
     ) -> list[Receipt]:
-        if tables != self._folded_into:  # a rebuild has also written which messages of its view are parked
+        if tables != self._folded_into:  # a rebuild has also written the parked messages of its view
             self.inbox.forget()
             self._folded_into = tables
         execute = execute_on(connection)
@@ -147,17 +146,17 @@ class Projector:
                 rows.flush()
             inbox_store.save(execute, receipts)
             if self._store.is_postgres:
-                execute("COMMIT", ())  # here, with the rest: what comes later then has nothing to do
+                execute("COMMIT", ())  # in the same pipeline; the driver's COMMIT then does nothing
         return receipts
 
-    def _fold_quickly(
+    def _fold_in_bulk(
         self,
         connection: Connection,
         accepted: Sequence[tuple[Receipt, Notification]],
         tables: Mapping[str, Table],
     ) -> list[Rows]:
-        """All of it in memory; the rows, not yet written. Any exception undoes it all."""
-        read_once: dict[int, Message] = {}
+        """Fold all in memory; the rows, not yet written. An exception undoes all of it."""
+        decoded: dict[int, Message] = {}
         folded = []
         receipts = dict.fromkeys(receipt for receipt, _ in accepted)
         for name, table in tables.items():
@@ -171,15 +170,15 @@ class Projector:
                 if blocked and str(message.originator_id) in blocked.get(receipt, ()):
                     receipt.park(parked_behind(receipt, message, name, self._clock()))
                     continue
-                if at not in read_once:
-                    read_once[at] = read(receipt.source, receipt.partition, message)
-                messages.append(read_once[at])
+                if at not in decoded:
+                    decoded[at] = read(receipt.source, receipt.partition, message)
+                messages.append(decoded[at])
             if len(messages) > 1:
                 rows.expect({view.row_id(message) for message in messages})
             for found in messages:
                 view.fold(rows, found)
             folded.append(rows)
-        if read_once:
+        if decoded:
             self._faults_in_a_row = 0
         return folded
 
@@ -189,7 +188,7 @@ class Projector:
         accepted: Sequence[tuple[Receipt, Notification]],
         tables: Mapping[str, Table],
     ) -> list[Rows]:
-        """Message by message and view by view, so that what cannot be folded is parked and nothing else."""
+        """Fold each message into each view by itself, so that only faulty ones are parked."""
         for receipt, message in accepted:
             for name, table in tables.items():
                 if message.topic not in self._store.views[name].handlers:
@@ -208,21 +207,21 @@ class Projector:
     def fold_one(
         self, connection: Connection, view: View, table: Table, origin: tuple[str, int], message: Notification
     ) -> str | None:
-        """Fold one message into one view; why it cannot be, or None."""
+        """Fold one message into one view; None, or why it must be parked."""
         try:
             with connection.begin_nested():
                 rows = Rows(connection, table, {}, complete=False)
                 view.fold(rows, read(*origin, message))
                 rows.flush()
-        except LOST:
+        except DATABASE_ERRORS:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a fold raises, its message is parked with it
+        except Exception as error:  # noqa: BLE001 - the message is parked with the reason
             return f"{type(error).__name__}: {error}"
         return None
 
 
 def _is_conflict(error: Exception) -> bool:
-    return getattr(getattr(error, "orig", error), "sqlstate", None) in CONFLICT
+    return getattr(getattr(error, "orig", error), "sqlstate", None) in SERIALIZATION_ERRORS
 
 
 def parked_behind(receipt: Receipt, message: Notification, handler: str, now: datetime) -> Parked:

@@ -182,12 +182,12 @@ _STATE = (
     "UNION ALL SELECT 'next calendar', 0, version FROM inbox_versions "
     "WHERE consumer='project' AND source='supervision' AND aggregate_id=?"
 )
-"""All on which an answer about reference data can depend: which tables are live, how far their owner's log has been
-folded, what of it was parked (and may be healed), and whether the release after the known calendar has come."""
+"""All on which an answer depends: the live tables, the folded position of their owner's log, the number of parked
+messages (one may be folded later), and whether the release after the known calendar has arrived."""
 
 
 class _Known:
-    """Answers to questions about reference data, which hold as long as its state is the same."""
+    """Cached answers about reference data, valid while its state is unchanged."""
 
     def __init__(self, state: frozenset[tuple[Any, ...]], calendar: int) -> None:
         self.state = state
@@ -196,16 +196,15 @@ class _Known:
 
     @property
     def calendar(self) -> int:
-        """The version of the calendar whose next one is looked for."""
+        """The version of the known calendar."""
         known: Calendar | None = self.answers.get("calendar")
         return self._calendar if known is None else known.version
 
 
 class Reference:
-    """Questions to the reference data, as the service has folded it so far.
+    """Queries of the reference data, as the service has folded them so far.
 
-    It changes seldom and is asked at every command: an answer is kept until one look at the database says that
-    something has come.
+    They change seldom and are needed by every command: answers are cached until one query says that something changed.
     """
 
     def __init__(self, views: Views) -> None:
@@ -213,7 +212,7 @@ class Reference:
         self._known = _Known(frozenset(), Calendar.base().version)
 
     def answer(self, question: Hashable, ask: Callable[[Connection], T]) -> T:
-        """What ``ask`` finds out about reference data and nothing else: asked anew once any of it has changed."""
+        """The result of ``ask``, a query of reference data only, cached until any of them changes."""
         answers = self._views.keep("reference", self._present).answers
         if question not in answers:
             with self._views.reading() as connection:
@@ -226,8 +225,8 @@ class Reference:
         rows = self._views.query_now(_STATE, (str(stable_id("calendar", known.calendar + 1)),))
         state = frozenset(tuple(row) for row in rows)
         if state != known.state:
-            # Looked at before anything is asked, or in the very snapshot: an answer may be of a later state, and is
-            # then asked again at the next look, but never of an earlier one.
+            # Read before any answer, or in the same snapshot: an answer may belong to a later state, and is then
+            # queried again next time, but never to an earlier one.
             known = self._known = _Known(state, known.calendar)
         return known
 
@@ -294,7 +293,7 @@ class Reference:
         return next((post for post in self.leaders() if post["role"] == "main_leader"), None)
 
     def calendar(self) -> Calendar:
-        """The calendar in force: up to the last version before one that is on its way."""
+        """The calendar in force: the last version before any gap."""
         return self.answer("calendar", self._calendar)
 
     def _calendar(self, connection: Connection) -> Calendar:
@@ -327,5 +326,5 @@ class Reference:
 
 
 def _fixed(row: Any) -> Mapping[str, Any]:
-    """A row that many readers share, and none may change."""
+    """A row shared by many readers, read-only."""
     return MappingProxyType(dict(row._mapping))

@@ -1,4 +1,4 @@
-"""The rows of a view while a batch is folded."""
+"""A view's rows while a batch is folded."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 class Rows:
-    """A view's rows by their ``id``, during one batch: loaded when touched, written once at the end."""
+    """A view's rows by ``id`` during one batch: loaded on first use, written once at the end."""
 
     def __init__(
         self, connection: Connection, table: Table, known: dict[str, Row | None], complete: bool
@@ -30,7 +30,7 @@ class Rows:
         }
 
     def get(self, id: object) -> Row | None:  # noqa: A002
-        """The row as it stands (to be read, not changed), or None."""
+        """The current row (not to be mutated), or None."""
         key = str(id)
         if key not in self._known:
             if self._complete:
@@ -39,11 +39,11 @@ class Rows:
         return self._known[key]
 
     def expect(self, ids: Collection[str]) -> None:
-        """These rows may be asked for: once one of them is, they are read together."""
+        """These rows may be needed: they are loaded together with the first of them."""
         self._expected.update(ids)
 
     def load(self, ids: Collection[str]) -> None:
-        """Read these rows together, because they are about to be asked for."""
+        """Load these rows in one query."""
         wanted = sorted({*ids} - self._known.keys())
         for start in range(0, len(wanted), inbox_store.CHUNK):
             some = wanted[start : start + inbox_store.CHUNK]
@@ -52,17 +52,17 @@ class Rows:
                 self._known[row["id"]] = row
 
     def some(self, ids: Sequence[str]) -> list[Row]:
-        """Those of these rows that there are, read together."""
+        """The existing ones of these rows, loaded in one query."""
         self.load(ids)
         return [row for row in map(self.get, ids) if row is not None]
 
     def put(self, id: object, **values: Any) -> None:  # noqa: A002
-        """Write a whole row: columns not named take their defaults."""
+        """Replace a row: columns not named take their defaults."""
         self._check(values)
         self._set(str(id), {**self._blank, **values, "id": str(id)})
 
     def change(self, id: object, **values: Any) -> bool:  # noqa: A002
-        """Change some columns of a row; False (and nothing happens) if there is no such row."""
+        """Change columns of a row; False if there is no such row."""
         self._check(values)
         row = self.get(id)
         if row is None:
@@ -81,11 +81,11 @@ class Rows:
         self._touched.add(key)
 
     def begin(self) -> None:
-        """From here on changes can be undone."""
+        """Start recording changes for ``undo``."""
         self._undo = {}
 
     def undo(self) -> None:
-        """Take back what was changed since ``begin``."""
+        """Undo the changes since ``begin``."""
         for key, row in (self._undo or {}).items():
             self._known[key] = row
             self._touched.add(key)
@@ -95,7 +95,7 @@ class Rows:
         final = {key: self._known[key] for key in sorted(self._touched)}
         self._touched.clear()
         gone = [{"key": key} for key, row in final.items() if row is None]
-        kept = [self._said.written(row) for row in final.values() if row is not None]
+        kept = [self._said.parameters(row) for row in final.values() if row is not None]
         for statement, rows in ((self._said.delete, gone), (self._said.upsert, kept)):
             if rows and self._connection.dialect.name == "postgresql":
                 driver_of(self._connection).cursor().executemany(statement, rows)

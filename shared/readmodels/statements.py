@@ -1,6 +1,6 @@
-"""The statements of a view's table, composed once and given to the driver as they are.
+"""A view's statements, compiled once and executed by the driver.
 
-Only for speed: SQLAlchemy would compose them anew for every batch (tests/bench/project.py).
+Only for speed: SQLAlchemy would compile them for every batch (tests/bench/project.py).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,18 +15,15 @@ from shared.database.engine import driver_of
 
 
 class Statements:
-    """What is said to a view's table at every batch: composed once.
-
-    It is said in the driver's words, which SQLAlchemy would find anew each time.
-    """
+    """Reads, upserts and deletes rows of one table."""
 
     _read: dict[str, Callable[[Any], Any]] | None = None
-    """What SQLAlchemy makes of a column's values that the driver gives: known once the driver has said their types."""
+    """SQLAlchemy's result processors by column, known after the first result has told the types."""
 
     def __init__(self, table: Table, dialect: Dialect) -> None:
         key = table.c.id
         keys: BindParameter[Any] = bindparam("keys", expanding=True)
-        self._some = select(table).where(key.in_(keys))
+        self._select = select(table).where(key.in_(keys))
         insert = (postgresql if dialect.name == "postgresql" else sqlite).insert(table)
         others = {column.name: insert.excluded[column.name] for column in table.columns if column is not key}
         upsert = insert.on_conflict_do_update(index_elements=[key], set_=others)
@@ -36,22 +33,22 @@ class Statements:
         found = {
             column.name: column.type.dialect_impl(dialect).bind_processor(dialect) for column in table.columns
         }
-        self._written = {name: written for name, written in found.items() if written is not None}
+        self._processors = {name: written for name, written in found.items() if written is not None}
         self._columns, self._dialect = table.columns, dialect
-        self._some_to_driver = f"{select(table).compile(dialect=dialect)} WHERE id = ANY(%s)"
+        self._select_by_driver = f"{select(table).compile(dialect=dialect)} WHERE id = ANY(%s)"
 
-    def written(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The row as the driver takes it."""
-        return {**row, **{name: written(row[name]) for name, written in self._written.items()}}
+    def parameters(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row as parameters of the driver."""
+        return {**row, **{name: written(row[name]) for name, written in self._processors.items()}}
 
     def read(self, connection: Connection, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
         """The rows with these ids."""
         if connection.dialect.name != "postgresql":
-            for found in connection.execute(self._some, {"keys": ids}):
+            for found in connection.execute(self._select, {"keys": ids}):
                 yield dict(found._mapping)
             return
         cursor = driver_of(connection).cursor(row_factory=dict_row)
-        cursor.execute(self._some_to_driver, (ids,), prepare=True)
+        cursor.execute(self._select_by_driver, (ids,), prepare=True)
         if self._read is None:
             self._read = dict(self._readers(cursor.description))
         for row in cursor:
@@ -68,7 +65,7 @@ class Statements:
 
     @classmethod
     def to(cls, table: Table, dialect: Dialect) -> "Statements":
-        """The statements to this table."""
+        """The statements of this table."""
         if dialect.name not in table.info:
             by_name = dialect if dialect.name == "postgresql" else sqlite.dialect(paramstyle="named")
             table.info[dialect.name] = cls(table, by_name)

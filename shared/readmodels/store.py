@@ -1,4 +1,4 @@
-"""The read models in their database, and how they are read."""
+"""The read models in their database, and reading them."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,8 +19,8 @@ T = TypeVar("T")
 CONSUMER = "project"
 
 
-class _Moment(threading.local):
-    """What a thread reads in, while it is to be of one moment."""
+class _Snapshot(threading.local):
+    """The snapshot that a thread reads from, if any."""
 
     stack: ExitStack | None = None
     connection: Connection | None = None
@@ -29,10 +29,7 @@ class _Moment(threading.local):
 
 
 class ViewStore:
-    """The read models of a service as they are kept in one database, to be read.
-
-    ``timeout``: seconds that one wait for a PostgreSQL server may last.
-    """
+    """The read models of a service in one database. ``timeout``: seconds of one wait for PostgreSQL."""
 
     def __init__(self, url: str, views: Sequence[View], timeout: float, pool_size: int) -> None:
         self.views = {view.name: view for view in views}
@@ -45,11 +42,11 @@ class ViewStore:
             else self._engine
         )
         self.writer = self._engine.execution_options(**({} if self.is_postgres else {"writes": True}))
-        """Begins transactions that write."""
-        self._moment = _Moment()
+        """The engine of writing transactions."""
+        self._snapshot = _Snapshot()
 
     def create(self) -> None:
-        """Make the tables that are missing. In an empty database every view is live at once."""
+        """Make missing tables. In an empty database every view is live at once."""
         with self.writer.begin() as connection:
             for statement in schema.inbox_tables("BYTEA" if self.is_postgres else "BLOB"):
                 connection.exec_driver_sql(statement)
@@ -57,9 +54,9 @@ class ViewStore:
             self.generations.create(connection, empty=empty)
 
     def table(self, connection: Connection, view: str) -> Table:
-        """The live table of a view, to be queried in this connection. Raises ViewIsBeingBuilt."""
-        if connection is self._moment.connection and view in self._moment.tables:
-            return self._moment.tables[view]
+        """The live table of a view, for a query on this connection. Raises ViewIsBeingBuilt."""
+        if connection is self._snapshot.connection and view in self._snapshot.tables:
+            return self._snapshot.tables[view]
         return self.generations.live(connection, self.views[view])
 
     def being_built(self) -> list[str]:
@@ -71,60 +68,59 @@ class ViewStore:
         return [name for name in self.views if name not in live]
 
     def retire(self) -> None:
-        """Drop the tables that no reader can find any more: older generations and versions of live views."""
+        """Drop older generations and versions of live views, which no reader can find any more."""
         with self.writer.begin() as connection:
             self.generations.drop_older(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection to query with; everything read in it is of one moment."""
-        moment = self._moment
-        if moment.stack is None:
+        """A connection whose queries read one snapshot."""
+        snapshot = self._snapshot
+        if snapshot.stack is None:
             with self._snapshot_connection() as connection:
                 yield connection
             return
-        if moment.connection is None:
-            moment.connection = moment.stack.enter_context(self._snapshot_connection())
-            moment.tables = self.generations.all_live(moment.connection)
-        yield moment.connection
+        if snapshot.connection is None:
+            snapshot.connection = snapshot.stack.enter_context(self._snapshot_connection())
+            snapshot.tables = self.generations.all_live(snapshot.connection)
+        yield snapshot.connection
 
     @contextmanager
     def _snapshot_connection(self) -> Iterator[Connection]:
         with self._reader.connect() as connection:
             yield connection
-            connection.commit()  # at a rollback the driver would forget the statements it has prepared
+            connection.commit()  # a rollback would discard the driver's prepared statements
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Everything that this thread reads in here is of one moment: that of its first reading."""
-        if self._moment.stack is not None:
+        """Everything that this thread reads in this context is from one snapshot, taken at the first read."""
+        if self._snapshot.stack is not None:
             yield
             return
         with ExitStack() as stack:
-            self._moment.stack, self._moment.kept = stack, {}
+            self._snapshot.stack, self._snapshot.kept = stack, {}
             try:
                 yield
             finally:
-                self._moment.stack = self._moment.connection = None
+                self._snapshot.stack = self._snapshot.connection = None
 
     def keep(self, what: str, find: Callable[[], T]) -> T:
-        """What ``find`` finds; in ``snapshot`` it is looked for once."""
-        if self._moment.stack is None:
+        """The result of ``find``, cached while in ``snapshot``."""
+        if self._snapshot.stack is None:
             return find()
-        kept = self._moment.kept
+        kept = self._snapshot.kept
         if what not in kept:
             kept[what] = find()
         found: T = kept[what]
         return found
 
     def query_now(self, statement: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        """The rows of one statement (``?`` placeholders): of the thread's one moment, if it reads already, else of now.
+        """The rows of one statement (``?`` placeholders), from the thread's snapshot if it has one.
 
-        Of now means without a transaction: the statement is a moment of its own.
+        Otherwise without a transaction, and without SQLAlchemy: its overhead would exceed that of this frequent query.
         """
-        if self._moment.connection is not None:
-            return execute_on(self._moment.connection)(statement, parameters)
-        # Asked at every request: SQLAlchemy's part would take longer than the question.
+        if self._snapshot.connection is not None:
+            return execute_on(self._snapshot.connection)(statement, parameters)
         with closing(self._engine.raw_connection()) as link:
             driver: Any = link.driver_connection
             try:
@@ -139,11 +135,11 @@ class ViewStore:
         return rows
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         self._engine.dispose()
 
     def reached(self, source: str, position: int) -> bool:
-        """Whether all facts of a source up to this position have been received: what a reader may rely on."""
+        """Whether all facts of a source up to this position have been received."""
         with self.reading() as connection:
             return inbox_store.reached(execute_on(connection), CONSUMER, source, position)
 
@@ -153,6 +149,6 @@ class ViewStore:
             return inbox_store.parked(execute_on(connection), CONSUMER)
 
     def holes(self) -> list[tuple[str, int, int, int]]:
-        """Positions that have not been received though later ones have: see inbox_store.holes."""
+        """Positions that have not been received: see inbox_store.holes."""
         with self.reading() as connection:
             return inbox_store.holes(execute_on(connection), CONSUMER)

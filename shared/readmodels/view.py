@@ -1,4 +1,4 @@
-"""What a read model is: its columns and its fold."""
+"""A read model: its columns and its fold."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -11,7 +11,7 @@ from shared.readmodels.rows import Rows
 
 
 class View:
-    """One read model: a table, its fold and its name for ever.
+    """One read model: a table, a fold, and a pinned name.
 
     Subclasses name their columns (beside ``id``) and hold ``on_…(self, rows: Rows, fact: SomeFact, message:
     Message)`` methods, which are pure: no clock, no network, no randomness.
@@ -27,7 +27,7 @@ class View:
 
     @classmethod
     def columns(cls) -> Sequence[Column[Any]]:
-        """The columns beside ``id``, made anew at each call."""
+        """New instances of the columns beside ``id``."""
         raise NotImplementedError
 
     @property
@@ -36,7 +36,7 @@ class View:
         return sources_of(self.handlers)
 
     def row_id(self, message: Message) -> str:
-        """The row that this message most likely changes: a batch's are read together. A wrong guess costs only time."""
+        """The row that this message probably changes: a batch's are loaded together. A wrong guess costs time only."""
         return str(message.aggregate_id)
 
     def fold(self, rows: Rows, message: Message) -> None:

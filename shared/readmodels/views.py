@@ -1,7 +1,6 @@
-"""The engine of read models: fold batches in memory, write the final rows and the mark in one transaction.
+"""A service's read models: read, kept up to date, rebuilt.
 
-A view has a version. A new version, or a rebuild, is built beside the live one from the whole log and swapped in;
-reactions never run in it.
+A view has a version. A new version, or a rebuild, is built beside the live one from the whole log and then swapped in.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +30,7 @@ log = logs.log("views")
 
 
 class Views(ViewStore):
-    """A service's read models in one database: read, kept up with the logs, rebuilt."""
+    """A service's read models in one database, with the projector that keeps them up to date."""
 
     def __init__(
         self, url: str, views: Sequence[View], clock: Clock, *, timeout: float = TIMEOUT, pool_size: int = 5
@@ -41,12 +40,12 @@ class Views(ViewStore):
         self._projector = Projector(self, clock)
 
     def position_of(self, source: str, partition: int) -> Position:
-        """How far the views have come, for the follower that begins there."""
+        """The stored position from which the follower starts."""
         with self.reading() as connection:
             return self._projector.inbox.begin(execute_on(connection), source, partition)
 
     def project(self, follower: Follower) -> bool:
-        """Fold what has come into the views; whether there was anything. Raises ConsumerStopped."""
+        """Fold the next batches into the views; whether there were any. Raises ConsumerStopped."""
         try:
             batches = follower.poll(self.position_of)
             if batches:
@@ -54,48 +53,48 @@ class Views(ViewStore):
             for batch in batches:
                 follower.handled(batch)
         except ConcurrencyConflict:
-            self._begin_again(follower)
+            self._restart(follower)
             return True
         except BaseException:
-            self._begin_again(follower)
+            self._restart(follower)
             raise
         if self._projector.retry.due():
-            healed, remaining = self.retry_parked()
-            self._projector.retry.tried(healed, remaining)
+            handled, remaining = self.retry_parked()
+            self._projector.retry.tried(handled, remaining)
         return bool(batches)
 
-    def _begin_again(self, follower: Follower) -> None:
+    def _restart(self, follower: Follower) -> None:
         self._projector.inbox.forget()
         follower.rewind()
 
     def retry_parked(self) -> tuple[int, int]:
-        """Fold parked messages again, in order; how many are healed and how many remain.
+        """Retry parked messages in order; how many were folded and how many remain.
 
-        The first that fails again keeps the rest of its aggregate parked. Missing facts are not made up for here.
+        After the first failure the rest of that aggregate remains parked. Gaps are not closed here.
         """
         failed: set[tuple[str, str, str]] = set()
-        healed = 0
+        handled = 0
         rows = self.parked()
         for row in sorted(rows, key=lambda row: (row.source, row.partition, row.position)):
             names = [row.handler] if row.handler else list(self.views)
             of_it = {(row.source, row.aggregate_id, name) for name in names}
             if row.kind == "gap" or row.position < 0 or of_it & failed:
                 continue
-            if self._projector.in_transaction(partial(self._heal, row)):
-                healed += 1
+            if self._projector.in_transaction(partial(self._retry_one, row)):
+                handled += 1
             else:
                 failed |= of_it
         if rows:
             self._projector.inbox.forget()
-        return healed, len(rows) - healed
+        return handled, len(rows) - handled
 
     def discard(self, row: Parked) -> None:
-        """Give up a parked message for good. Raises ConcurrencyConflict if it is parked no longer."""
+        """Discard a parked message for good. Raises ConcurrencyConflict if it is no longer parked."""
         self._projector.in_transaction(
             lambda connection, _: inbox_store.remove(execute_on(connection), CONSUMER, row)
         )
 
-    def _heal(self, row: Parked, connection: Connection, tables: Mapping[str, Table]) -> bool:
+    def _retry_one(self, row: Parked, connection: Connection, tables: Mapping[str, Table]) -> bool:
         reason = None if row.topic in VOCABULARY else "unknown event"
         for name in [row.handler] if row.handler else tables:
             if reason is None and name in tables and row.topic in self.views[name].handlers:
@@ -111,7 +110,7 @@ class Views(ViewStore):
         return reason is None
 
     def build_missing(self, follower: Follower) -> None:
-        """Build every view whose present version is not live yet, from all that was ever said."""
+        """Build every view whose current version is not live yet, from the whole log."""
         missing = self.being_built()
         if missing:
             log.info("views_are_built", views=missing)
@@ -126,11 +125,11 @@ class Views(ViewStore):
         progress: Callable[[int], None] | None = None,
         compare: bool = False,
     ) -> list[Difference]:
-        """Build views beside the live ones from the beginning, then swap them in at the live ones' very marks.
+        """Build views beside the live ones and swap them in at the same positions.
 
-        ``progress`` gets the number of facts passed so far. With ``compare``, the rows that came out otherwise than
-        the live ones. A message that cannot be folded is parked as ever. The old tables stand until ``retire``, for
-        who has just looked one up. Raises LogIncomplete.
+        ``progress`` gets the number of facts folded so far. With ``compare``, returns the rows that differ. Faulty
+        messages are parked. The old tables remain until ``retire``, for readers that have just looked one up. Raises
+        LogIncomplete.
         """
         building = Building(self.clock, follower, progress)
         generations: dict[str, int] = {}
@@ -142,7 +141,7 @@ class Views(ViewStore):
                     table = self.generations.add(connection, view, generations[name], live=False)
                     building.add(view, table)
             while building.fold(self.writer.begin) > inbox_store.CHUNK:
-                pass  # the live views have moved on meanwhile
+                pass  # the live views have moved on
             with self.writer.begin() as connection:
                 if self.is_postgres:
                     connection.exec_driver_sql("LOCK TABLE views IN EXCLUSIVE MODE")
