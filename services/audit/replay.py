@@ -171,11 +171,9 @@ class Received:
         """See Follower. What went wrong ends the replay."""
 
     def lag(self) -> Mapping[tuple[str, int], int]:
-        """See Follower."""
         return {}
 
     def replay(self, source: str) -> EmbeddedReplay:
-        """See Follower."""
         raise NotImplementedError("nothing is rebuilt in a replay")
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Backup and restore of the logs 备份与恢复: of all services at one moment, whatever their database.
+"""Backup and restore of all logs 备份与恢复 at one moment, on either database.
 
 Writers of every log are held for the moment in which a snapshot of each is pinned; then they go on, and the snapshots
 are copied at leisure. So no log knows a fact of another log that is not in the backup too. A backup is a data folder:
@@ -23,7 +23,7 @@ from shared.runtime.service import SCHEMA_VERSION, SERVICES, open_log
 
 MANIFEST = "backup.json"
 Progress = Callable[[str, int], None]
-"""Told the service and how many of its events are done."""
+"""Called with the service and the number of its events done."""
 
 
 class BackupFolderNotEmpty(Refusal):
@@ -69,8 +69,8 @@ def back_up(config: Config, folder: Path, clock: Clock, release: str, progress: 
     with ExitStack() as pins:
         with ExitStack() as holds:
             for store in stores.values():
-                holds.enter_context(store.held())
-            sources = {service: pins.enter_context(store.pinned()) for service, store in stores.items()}
+                holds.enter_context(store.locked())
+            sources = {service: pins.enter_context(store.snapshot()) for service, store in stores.items()}
             made_at = clock()
         for service, source in sources.items():
             with File(folder / service / "events.sqlite").writing() as target:
@@ -110,8 +110,8 @@ def _copy(service: str, source: Store, target: Store, layout: File, progress: Pr
 
 
 def _described(service: str, folder: Path, damaged: type[Refusal]) -> dict[str, Any]:
-    """How many events a log in a folder holds, its last position and its tree's root."""
-    with File(folder / service / "events.sqlite").pinned() as log:
+    """Number of events, last position and tree root of a log in a folder."""
+    with File(folder / service / "events.sqlite").snapshot() as log:
         return _describe(service, log, damaged)
 
 
@@ -157,14 +157,14 @@ def restore(config: Config, folder: Path, clock: Clock, progress: Progress) -> d
     with ExitStack() as stack:
         targets = {service: stack.enter_context(store_of(config, service).writing()) for service in SERVICES}
         for service, target in targets.items():
-            with File(folder / service / "events.sqlite").pinned() as source:
+            with File(folder / service / "events.sqlite").snapshot() as source:
                 _copy(service, source, target, source, progress)
             _compare(service, _describe(service, target, BackupDamaged), manifest)
     return manifest
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """What a backup says of itself. Raises NoBackupThere, BackupOfAnotherRelease, BackupDamaged."""
+    """The manifest of a backup. Raises NoBackupThere, BackupOfAnotherRelease, BackupDamaged."""
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
     except FileNotFoundError as missing:
@@ -183,7 +183,7 @@ def _compare(service: str, found: Mapping[str, Any], manifest: Mapping[str, Any]
 
 
 def recover(config: Config, service: str, clock: Clock) -> int:
-    """Take back from the broker the events that a restored log lacks; how many. The service must not be running.
+    """Recover from the broker the events that a restored log lacks; how many. The service must not be running.
 
     They are the very events: position, aggregate, version, topic and state. What they say they were caused by counts
     as handled, so that it is not done a second time. Raises UNAVAILABLE; RecoveryRefused if what the topic holds

@@ -1,4 +1,4 @@
-"""The databases that a backup is read from and written to."""
+"""The databases that a backup reads and writes."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -14,27 +14,27 @@ from shared.process.config import Config
 from shared.readmodels.store import CONSUMER
 
 TIMEOUT = 300.0
-"""Seconds that one wait for a database, or for its writers to pause, may last."""
+"""Seconds of one wait for a database or its writers."""
 CHUNK = 1000
 Row = tuple[Any, ...]
 
 
 def _which(columns: Sequence[str]) -> str:
-    """Of an inbox the reactions' part: the read models begin from nothing."""
+    """Only the reactions' inbox: read models are rebuilt."""
     return f" WHERE consumer<>'{CONSUMER}'" if "consumer" in columns else ""
 
 
 class Store(Protocol):
-    """A log with what moves with it, in whatever database."""
+    """A log with the tables beside its events."""
 
-    def held(self) -> AbstractContextManager[None]:
-        """Nobody appends events meanwhile."""
+    def locked(self) -> AbstractContextManager[None]:
+        """Block writers."""
 
-    def pinned(self) -> "AbstractContextManager[Store]":
-        """What is read stays as it is now."""
+    def snapshot(self) -> "AbstractContextManager[Store]":
+        """Read from one snapshot."""
 
     def writing(self) -> "AbstractContextManager[Store]":
-        """All that is written, or nothing."""
+        """Write in one transaction."""
 
     def tables(self) -> set[str]:
         """The tables beside the events."""
@@ -49,13 +49,13 @@ class Store(Protocol):
         """Write events at their positions."""
 
     def empty(self, table: str) -> None:
-        """Take out what a new table begins with."""
+        """Delete a table's initial rows."""
 
     def put(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Write a table's rows."""
 
     def finish(self) -> None:
-        """After the last row: the next event comes after the last one."""
+        """After the last row: set the sequence of positions."""
 
 
 class File:
@@ -65,25 +65,22 @@ class File:
         self._path = path
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """See Store."""
+    def locked(self) -> Iterator[None]:
         with closing(sqlite3.connect(self._path, timeout=TIMEOUT, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield
             connection.execute("ROLLBACK")
 
     @contextmanager
-    def pinned(self) -> Iterator["File"]:
-        """See Store."""
+    def snapshot(self) -> Iterator["File"]:
         where = f"{self._path.resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(where, uri=True, isolation_level=None)) as self._connection:
             self._connection.execute("BEGIN")
-            self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # only reading pins it
+            self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # takes the snapshot
             yield self
 
     @contextmanager
     def writing(self) -> Iterator["File"]:
-        """See Store."""
         with closing(sqlite3.connect(self._path, timeout=TIMEOUT, isolation_level=None)) as self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -94,14 +91,12 @@ class File:
             self._connection.execute("COMMIT")
 
     def tables(self) -> set[str]:
-        """See Store."""
         found = self._connection.execute(
             "SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite_%' AND name<>'stored_events'"
         )
         return {name for (name,) in found}
 
     def events(self) -> Iterator[Row]:
-        """See Store."""
         return self._connection.execute(
             "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events ORDER BY rowid"
         )
@@ -111,22 +106,19 @@ class File:
         return [row[1] for row in self._connection.execute(f'PRAGMA table_info("{table}")')]
 
     def rows(self, table: str, columns: Sequence[str]) -> Iterator[Row]:
-        """See Store."""
         return self._connection.execute(f'SELECT {", ".join(columns)} FROM "{table}"{_which(columns)}')
 
     def put_events(self, rows: Sequence[Row]) -> None:
-        """See Store. PostgreSQL writes an id with dashes, in which nobody would find it here."""
+        """See Store. PostgreSQL's ids have dashes, SQLite's have none."""
         self._connection.executemany(
             "INSERT INTO stored_events (rowid, originator_id, originator_version, topic, state) VALUES (?,?,?,?,?)",
             [(position, id_.replace("-", ""), *rest) for position, id_, *rest in rows],
         )
 
     def empty(self, table: str) -> None:
-        """See Store."""
         self._connection.execute(f'DELETE FROM "{table}"')
 
     def put(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """See Store."""
         holders = ",".join("?" * len(columns))
         self._connection.executemany(f'INSERT INTO "{table}" ({", ".join(columns)}) VALUES ({holders})', rows)
 
@@ -144,16 +136,14 @@ class Database:
         return closing(postgres.connect(self._url, TIMEOUT))
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """See Store."""
+    def locked(self) -> Iterator[None]:
         with self._connect() as connection:
             connection.execute(sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(self._events))
             yield
             connection.rollback()
 
     @contextmanager
-    def pinned(self) -> Iterator["Database"]:
-        """See Store."""
+    def snapshot(self) -> Iterator["Database"]:
         with self._connect() as self._connection:
             self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             self._connection.read_only = True
@@ -162,14 +152,12 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator["Database"]:
-        """See Store."""
         with self._connect() as self._connection:
             self._connection.execute(sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(self._events))
             yield self
             self._connection.commit()
 
     def events(self) -> Iterator[Row]:
-        """See Store."""
         with self._connection.cursor(name="events", binary=True) as cursor:
             cursor.itersize = CHUNK
             yield from cursor.execute(
@@ -180,7 +168,6 @@ class Database:
             )
 
     def rows(self, table: str, columns: Sequence[str]) -> Iterator[Row]:
-        """See Store."""
         with self._connection.cursor(name=table, binary=True) as cursor:
             cursor.itersize = CHUNK
             yield from cursor.execute(
@@ -190,7 +177,6 @@ class Database:
             )
 
     def put_events(self, rows: Sequence[Row]) -> None:
-        """See Store."""
         with self._connection.cursor() as cursor:
             cursor.executemany(
                 sql.SQL(
@@ -201,11 +187,9 @@ class Database:
             )
 
     def empty(self, table: str) -> None:
-        """See Store."""
         self._connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
 
     def put(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """See Store."""
         with self._connection.cursor() as cursor:
             cursor.executemany(
                 sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
@@ -217,7 +201,6 @@ class Database:
             )
 
     def tables(self) -> set[str]:
-        """See Store."""
         found = self._connection.execute("SELECT tablename FROM pg_tables WHERE schemaname=current_schema()")
         return {name for (name,) in found}
 
@@ -230,7 +213,7 @@ class Database:
         return 0 if found is None else found[0] or 0
 
     def count_as_handled(self, source: str, aggregate_id: str, version: int) -> None:
-        """The reactions have handled this fact of another service, parked or not."""
+        """Mark a fact of another service as handled by the reactions, parked or not."""
         self._connection.execute(
             "INSERT INTO inbox_versions VALUES ('react', %s, %s, %s) "
             "ON CONFLICT (consumer, source, aggregate_id) DO UPDATE "
@@ -243,7 +226,6 @@ class Database:
         )
 
     def finish(self) -> None:
-        """See Store."""
         self._connection.execute(
             sql.SQL(
                 "SELECT setval(pg_get_serial_sequence({}, 'notification_id'), "

@@ -32,7 +32,7 @@ def units() -> None:
 
 
 def by_command_line(config: Config, key: str) -> CommandContext:
-    """An act of whoever may write in the data folder, in the government office's name."""
+    """The context of a command given on the command line, in the government office's name."""
     now = config.make_clock()()
     key = f"duban/command-line|{key}"
     return CommandContext(
@@ -111,7 +111,7 @@ def import_(
         report: dict[str, Any] = {"accepted": [], "assigned": 0, "unchanged": 0}
         try:
             _, report = app.import_file(
-                # The same file again is the same request only while nothing else has changed: its key is its moment.
+                # The same file again is a new request, as other things may have changed: the time is part of its key.
                 by_command_line(
                     config, f"import {app.clock().isoformat()} {hashlib.sha256(content).hexdigest()}"
                 ),

@@ -25,9 +25,9 @@ from shared.process.config import Config
 from shared.runtime.service import SERVICES, open_log, open_service
 
 COMMAND_TIMEOUT = 300.0
-"""Seconds that one wait for the database may last in a command that goes over much data."""
+"""Seconds of one wait for the database in a command over much data."""
 READERS_GRACE = 1.0
-"""Seconds that the old tables stand after a swap, for who has just looked them up."""
+"""Seconds between the swap and dropping the old tables, for readers that have just looked them up."""
 
 
 @click.group()
@@ -81,18 +81,18 @@ def log(data: Path | None, service: str | None, follow: bool) -> None:
     if not config.database and not all((config.data / name / "events.sqlite").exists() for name in names):
         raise click.ClickException(f"{config.data}: 没有事件日志 no event log there")
     logs_of = {name: open_log(config, name, config.make_clock()) for name in names}
-    marks = dict.fromkeys(names, 0)
+    positions = dict.fromkeys(names, 0)
     while True:
-        for line in sorted(_new_lines(logs_of, marks), key=lambda line: (line["time"], line["id"])):
+        for line in sorted(_new_lines(logs_of, positions), key=lambda line: (line["time"], line["id"])):
             click.echo(json.dumps(line, ensure_ascii=False))
         if not follow:
             return
         time.sleep(config.poll_seconds)
 
 
-def _new_lines(logs_of: dict[str, Application], marks: dict[str, int]) -> Iterator[dict[str, Any]]:
+def _new_lines(logs_of: dict[str, Application], positions: dict[str, int]) -> Iterator[dict[str, Any]]:
     for name, application in logs_of.items():
-        for batch in rows_of(application.log, marks[name]):
+        for batch in rows_of(application.log, positions[name]):
             for row in batch:
                 try:
                     line = cloudevent(name, row)
@@ -101,7 +101,7 @@ def _new_lines(logs_of: dict[str, Application], marks: dict[str, int]) -> Iterat
                 for field in personal_fields(row.topic):
                     line["data"][field] = MASKED
                 yield line
-            marks[name] = batch[-1].id
+            positions[name] = batch[-1].id
 
 
 @click.command()
@@ -203,7 +203,7 @@ def show_manifest(manifest: dict[str, Any]) -> None:
 
 
 def recover_from_topics(config: Config, services: list[str], clock: Clock) -> None:
-    """Take back from the broker what the logs lack."""
+    """Recover from the broker what the logs lack."""
     for name in services:
         click.echo(f"{name}: 从主题取回 taken back from the topic: {recover(config, name, clock)}")
 

@@ -1,4 +1,4 @@
-"""What the commands of ``duban`` share: where the suite's data is, and a bar for what takes long."""
+"""Shared by the commands of ``duban``: the data folder option and progress bars."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,12 +40,12 @@ def with_broker() -> Config:
 
 
 Progress = Callable[[str, int], None]
-"""Is told what is being done and how much of it is done."""
+"""Called with the name of a task and how much of it is done."""
 
 
 @contextmanager
 def seen(*, disable: bool = False, totals: Mapping[str, int] = MappingProxyType({})) -> Iterator[Progress]:
-    """Progress bars on stderr, one for whatever is told of; ``totals``: how much there is, where it is known."""
+    """Progress bars on stderr, one per task; ``totals`` where they are known."""
     with Bar(console=Console(stderr=True), disable=disable, transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 

@@ -1,4 +1,4 @@
-"""The typed codec: plain JSON in the log and on the wire, read back as the very types the event declares.
+"""The typed codec: plain JSON in the log and on the wire, decoded to the types that the event declares.
 
 Unknown fields are ignored, wrong types are refused, old versions are upcast one step at a time.
 """
@@ -19,7 +19,7 @@ from shared.events.base import VOCABULARY, Fact, Message, Personal, message_id
 
 
 class Unreadable(Exception):
-    """A stored or received event that cannot be read; ``reason`` says why (it is parked, never skipped)."""
+    """A stored or received event cannot be read, for this ``reason``; it is parked, never skipped."""
 
     def __init__(self, topic: str, reason: str) -> None:
         self.topic, self.reason = topic, reason
@@ -38,7 +38,7 @@ def _names(topic: str) -> tuple[str, ...]:
 
 @cache
 def personal_fields(topic: str) -> Mapping[str, Personal]:
-    """The event's fields that hold personal data, each with its mark, which says whose they are."""
+    """The event's fields with personal data, each with its mark, which says whose they are."""
     return {
         name: mark
         for name, hint in get_type_hints(VOCABULARY[topic], include_extras=True).items()
@@ -48,7 +48,7 @@ def personal_fields(topic: str) -> Mapping[str, Personal]:
 
 
 Seal = Callable[[str, str, UUID, Mapping[str, str]], Mapping[str, str]]
-"""Makes tokens of personal texts: whose they are, the event's topic, its aggregate, the texts by field."""
+"""Makes tokens of personal texts: subject, topic of the event, aggregate id, texts by field."""
 
 
 def encode(fact: Fact, instead: Mapping[str, str] | None = None) -> bytes:
@@ -92,13 +92,13 @@ def _upcast(published: type[Fact], state: dict[str, Any]) -> Fact:
 
 
 class WireMapper(Mapper[UUID]):
-    """The codec as the event store uses it: published fields in, the aggregate's own event class out."""
+    """The codec for the event store: published fields in, the aggregate's own event class out."""
 
     seal: Seal | None = None
     """Set by the composition root where personal data may be written."""
 
     def __init__(self) -> None:
-        """Needs none of the library's transcoder, compressor or cipher."""
+        """Without the library's transcoder, compressor and cipher."""
 
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
         """Called by the event store for each new event; personal data are sealed here, before anything is stored."""
@@ -114,9 +114,9 @@ class WireMapper(Mapper[UUID]):
         personal = personal_fields(event.TOPIC)
         for mark in set(personal.values()):
             texts = {
-                field: said
+                field: text
                 for field, of in personal.items()
-                if of == mark and (said := getattr(event, field))  # an empty text tells of nobody
+                if of == mark and (text := getattr(event, field))  # an empty text is nobody's
             }
             if texts:
                 if self.seal is None:
@@ -146,7 +146,7 @@ _uuid = lru_cache(maxsize=10_000)(UUID)  # facts of one aggregate come together
 
 
 def read(source: str, partition: int, notification: Notification) -> Message:
-    """The message that a row of a log stands for. Raises Unreadable."""
+    """The message in a row of a log. Raises Unreadable."""
     aggregate_id = notification.originator_id
     return Message(
         source,

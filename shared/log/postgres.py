@@ -172,13 +172,11 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
 
     @contextmanager
     def reading(self) -> Iterator[Execute]:
-        """See LogRecorder."""
         with self.datastore.get_connection() as connection:
             yield execute_on(connection)
 
     @contextmanager
     def writing(self) -> Iterator[Execute]:
-        """See LogRecorder."""
         with self.datastore.get_connection() as connection, connection.transaction():
             yield execute_on(connection)
 
@@ -192,7 +190,6 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
         return cursor.execute(self._after_statement, (position, limit), prepare=True)
 
     def position_of(self, aggregate_id: UUID, version: int) -> int | None:
-        """See LogRecorder."""
         with (
             self.datastore.get_connection() as connection,
             connection.cursor(row_factory=tuple_row) as cursor,
@@ -207,7 +204,6 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
         return None if found is None else int(found[0])
 
     def leaf_rows(self, after: int, limit: int) -> list[LeafRow]:
-        """See LogRecorder."""
         with (
             self.datastore.get_connection() as connection,
             connection.cursor(binary=True, row_factory=tuple_row) as cursor,

@@ -102,18 +102,15 @@ class SQLiteLog(library.SQLiteApplicationRecorder, LogRecorder):
 
     @contextmanager
     def reading(self) -> Iterator[Execute]:
-        """See LogRecorder."""
         with self.datastore.transaction(commit=False) as c:
             yield _execute(c)
 
     @contextmanager
     def writing(self) -> Iterator[Execute]:
-        """See LogRecorder."""
         with self.datastore.transaction(commit=True) as c:
             yield _execute(c)
 
     def position_of(self, aggregate_id: UUID, version: int) -> int | None:
-        """See LogRecorder."""
         with self.reading() as execute:
             rows = execute(
                 f"SELECT rowid FROM {self.events_table_name} WHERE originator_id=? AND originator_version=?",

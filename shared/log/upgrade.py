@@ -1,4 +1,4 @@
-"""Data folders of release 0.1.0 become those of this release, in place, when a service is first opened on them."""
+"""Upgrades a data folder of release 0.1.0 in place, when a service is first opened on it."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from shared.log import schema
 
 
 def upgrade_files(data: Path, service: str) -> bool:
-    """Bring one service's files to the present schema; whether there was anything to do.
+    """Upgrade one service's files to the current schema; whether anything changed.
 
     The library's tracking and the table of parked messages become the inbox; the read models, which had a mark each,
     are thrown away and folded again. A crash in between leaves the files as they were, or the read models to be folded.

@@ -1,4 +1,4 @@
-"""What is encrypted with AES-256-GCM: texts under a person's key, and keys under a master key."""
+"""AES-256-GCM: texts under a person's key, keys under a master key."""
 
 import base64
 import os
@@ -13,27 +13,27 @@ from shared.database.unavailable import DatabaseUnavailable
 from shared.personal_data.master import Master
 
 BLOCK = 32
-"""Bytes: texts are padded to a multiple, so that a token does not tell how long a name is."""
+"""Texts are padded to a multiple of so many bytes, so that a token does not reveal a name's length."""
 NONCE = 12
 TOKEN = re.compile(r"personal:1:[1-9][0-9]{0,8}:[^:]+:[a-z0-9_.]+:[0-9a-f-]{36}:[a-z0-9_]+:[A-Za-z0-9_-]+=*")
 NOT_HERE = "密钥不在此处 key not here"
-"""Shown where the subject's key is not in this key store: a copy of the logs that was taken elsewhere."""
+"""Shown if the key is not in this key store: a copy of the logs taken elsewhere."""
 MASKED = "***"
-"""Shown to those who may not see whose data they are, where they must see that there are some."""
+"""Shown to readers who may only see that there are personal data."""
 DAMAGED = "无法解读 unreadable"
-"""Shown where a token was changed: the proof over the log names the place."""
+"""Shown if a token was changed: the proof of the log names the place."""
 
 UNREADABLE = (InvalidTag, ValueError)
-"""What decrypting a token raises that was changed."""
+"""Errors of decrypting a token that was changed."""
 
 
 def masked(value: Any) -> Any:
-    """A value as anybody may see it: of a token, that there is one."""
+    """A value that anybody may see: MASKED in place of a token."""
     return MASKED if isinstance(value, str) and TOKEN.fullmatch(value) else value
 
 
 def owner_of(value: str, subject: str) -> tuple[str, int] | None:
-    """Subject and generation of a token of this subject, or of one of those who bear its id; None for other text."""
+    """Subject and generation of a token of ``subject``, or of one ``subject#n``; None for other text."""
     if not TOKEN.fullmatch(value):
         return None
     _, _, generation, quoted, *_ = value.split(":")
@@ -41,8 +41,8 @@ def owner_of(value: str, subject: str) -> tuple[str, int] | None:
     return (whose, int(generation)) if whose.partition("#")[0] == subject else None
 
 
-def _padded(said: str) -> bytes:
-    raw = said.encode()
+def _padded(text: str) -> bytes:
+    raw = text.encode()
     raw = len(raw).to_bytes(4, "big") + raw
     return raw + bytes(-len(raw) % BLOCK)
 
@@ -52,7 +52,7 @@ def _unpadded(raw: bytes) -> str:
 
 
 def seal_text(key: bytes, head: str, text: str) -> str:
-    """The token of a text; ``head`` is all before its last colon, and authenticated."""
+    """The token of a text; ``head``, all before its last colon, is authenticated."""
     nonce = os.urandom(NONCE)
     hidden = nonce + AESGCM(key).encrypt(nonce, _padded(text), head.encode())
     return f"{head}:{base64.urlsafe_b64encode(hidden).decode()}"

@@ -1,4 +1,4 @@
-"""Erasing personal data 删除个人信息: a fact in the log first, then the key."""
+"""Erasing personal data 删除个人信息: first the fact in the log, then the key."""
 
 from datetime import datetime
 from typing import Any
@@ -70,10 +70,11 @@ def present_generation(store: KeyStore, subject: str) -> int:
 
 
 def erase(app: Application, store: KeyStore, by: Actor, subject: str, ground: str) -> int:
-    """Record in the log of ``app`` that the subject's personal data are erased, then erase them; up to which key.
+    """Record in the log of ``app`` that the subject's personal data are erased, then erase its keys; the last one.
 
-    The fact comes first: an erasure that was cut short is finished by the same command again, or by ``erase_again``.
-    Two who do it at once record it once. Raises NothingToErase, ErasedAlready, ErasureNeedsGround.
+    An interrupted erasure is completed by the same command, or by ``erase_again``. Two at once record it once.
+
+    Raises NothingToErase, ErasedAlready, ErasureNeedsGround.
     """
     ground, now = ground.strip(), app.clock()
     if not ground:
@@ -95,7 +96,7 @@ def erase(app: Application, store: KeyStore, by: Actor, subject: str, ground: st
 
 
 def erase_again(app: Application, store: KeyStore) -> int:
-    """Erase every key whose erasure stands in the log of ``app``; how many were there.
+    """Erase every key whose erasure is recorded in the log of ``app``; how many still existed.
 
     For a key store that was restored from a copy older than an erasure.
     """

@@ -45,13 +45,13 @@ TABLE = Table(
     Column("erased_at", MomentColumn),
     Column("ground", Text),
 )
-"""A row a key. An erased one keeps when and why, and nothing of the key; who registers again gets the next one."""
+"""One row per key. An erased one keeps when and why; a person registered again gets the next generation."""
 
 
 class KeyTable:
-    """The keys as they are stored: in a file or a database of their own, outside every log and every backup of logs.
+    """The stored keys, in a file or database of their own, outside every log and every backup of logs.
 
-    Opened at the first need. While it is away every method raises DatabaseUnavailable, as any database does.
+    Opened when first needed. Every method raises DatabaseUnavailable while it is unavailable.
     """
 
     def __init__(self, url: str, timeout: float, pool_size: int) -> None:
@@ -100,7 +100,7 @@ class KeyTable:
             ).all()
 
     def of(self, subject: str) -> Sequence[Any]:
-        """All keys of this subject, or of those who bear its id one after another: rows in the order they were made."""
+        """All keys of ``subject`` and of ``subject#n``, in the order of their creation."""
         its = or_(TABLE.c.subject == subject, TABLE.c.subject.startswith(f"{subject}#", autoescape=True))
         with self._asking() as connection:
             return connection.execute(
@@ -108,7 +108,7 @@ class KeyTable:
             ).all()
 
     def erase(self, subject: str, generation: int, at: datetime, ground: str) -> bool:
-        """Erase the subject's keys up to this one, for good; whether there was one."""
+        """Erase the subject's keys up to this generation; whether there was one."""
         with self._asking(writes=True) as connection:
             erased = connection.execute(
                 update(TABLE)
@@ -122,7 +122,7 @@ class KeyTable:
         return erased > 0
 
     def clean(self) -> None:
-        """After erasures: on PostgreSQL the rows as they were still lie in the table's file, which is written anew.
+        """Rewrite the table's file after erasures: on PostgreSQL it still holds the old rows.
 
         (SQLite overwrites at once: secure_delete.) The server's own write-ahead log keeps them until it is recycled.
         """
@@ -191,7 +191,7 @@ class KeyTable:
             ):
                 yield connection
         except (sql.ProgrammingError, sqlite3.Error, OSError, sql.OperationalError) as error:
-            _away(error)
+            _unavailable(error)
 
 
 def _create(engine: Engine) -> None:
@@ -211,7 +211,7 @@ def _must_be_private(file: Path) -> None:
         )
 
 
-def _away(error: Exception) -> NoReturn:
+def _unavailable(error: Exception) -> NoReturn:
     raise DatabaseUnavailable(
         f"the key store (DUBAN_KEYS; its table is made by duban migrate): {error}"
     ) from error

@@ -1,4 +1,4 @@
-"""Personal data 个人信息: encrypted under a key per subject that is kept outside the logs, and shown only at the edge.
+"""Personal data 个人信息: encrypted under a key per subject outside the logs, decrypted only at the edge.
 
 A log cannot forget; a key can be erased. What is stored, folded, published, backed up and exported is a token::
 
@@ -44,10 +44,10 @@ from shared.process.config import Config, Misconfigured
 from shared.process.files import replace
 
 log = logs.log("people")
-KEPT_SECONDS = 2.0
-"""How long a process may show a text with a key that was erased meanwhile. Nothing is ever encrypted from memory."""
+CACHE_SECONDS = 2.0
+"""Seconds for which keys are cached for decryption: an erased one may be used so long. Never for encryption."""
 FINGERPRINTS = "duban/fingerprints"
-"""No subject: the key of ``keyed``, kept with the subjects' keys."""
+"""Not a subject: the key of ``keyed``, stored with the subjects' keys."""
 
 
 class MasterNotReadableYet(Refusal):
@@ -58,7 +58,7 @@ class MasterNotReadableYet(Refusal):
 
 @dataclass(frozen=True)
 class _Key:
-    """A subject's key as it was just read, or when and why it was erased."""
+    """A subject's key, or when and why it was erased."""
 
     generation: int
     bytes: bytes | None
@@ -67,21 +67,18 @@ class _Key:
 
 
 class KeyStore:
-    """The keys of the persons: what is encrypted and shown with them.
-
-    While the stored keys are away every method raises DatabaseUnavailable.
-    """
+    """Encrypts and decrypts with the persons' keys. Every method may raise DatabaseUnavailable."""
 
     def __init__(self, config: Config, clock: Clock, *, timeout: float = TIMEOUT, pool_size: int = 2) -> None:
         self._config, self._clock = config, clock
         self.table = KeyTable(config.keys_url, timeout, pool_size)
         self._masters: list[Master] = []
-        self._kept: dict[tuple[str, int], tuple[float, _Key]] = {}
+        self._cache: dict[tuple[str, int], tuple[float, _Key]] = {}
 
     def close(self) -> None:
         """Let go of files and connections."""
         self.table.close()
-        self._kept.clear()
+        self._cache.clear()
 
     def seal(self, subject: str, topic: str, aggregate_id: UUID, texts: Mapping[str, str]) -> dict[str, str]:
         """Tokens for the texts of some fields of one event, under the subject's present key.
@@ -93,7 +90,7 @@ class KeyStore:
         return {field: seal_text(key, f"{owner}:{field}", text) for field, text in texts.items()}
 
     def keyed(self, fingerprint: str) -> str:
-        """A hash of something that holds personal data, so that nobody without the key store finds out by trying."""
+        """A keyed hash of text with personal data, which cannot be guessed without the key store."""
         _, key = self._present_key(FINGERPRINTS)
         return hmac.new(key, fingerprint.encode(), sha256).hexdigest()
 
@@ -102,7 +99,7 @@ class KeyStore:
             row = self.table.latest(subject)
             if row is not None and row.erased_at is None:
                 return row.generation, unwrap(self._master(row.master_id), row)
-            # Two that make it at once: one row wins, and both read that one.
+            # Of two processes that make a key at once, both then read the one that was stored.
             generation = 1 if row is None else row.generation + 1
             master = self._wrapping()
             wrapped = wrap(master, subject, generation, secrets.token_bytes(KEY))
@@ -110,7 +107,7 @@ class KeyStore:
         raise DatabaseUnavailable(f"the key of {subject} is erased again and again")
 
     def reveal(self, value: str | None, subject: str) -> str | None:
-        """What a field that belongs to ``subject`` says: the text of a token, or that it was erased, when and why.
+        """The text of a field that belongs to ``subject``: the decrypted token, or when and why it was erased.
 
         A value that is no token of this subject is shown as it is: release 0.1.0 stored texts in clear.
         """
@@ -130,7 +127,7 @@ class KeyStore:
             return DAMAGED
 
     def revealed(self, rows: Sequence[Mapping[str, Any]], subject: str, *fields: str) -> list[dict[str, Any]]:
-        """Rows of a view with their fields revealed; ``subject`` names the column that holds whose they are."""
+        """Rows of a view with these fields revealed; ``subject`` names the column of their owner."""
         self._keys(
             named
             for row in rows
@@ -140,36 +137,36 @@ class KeyStore:
         return [{**row, **{field: self.reveal(row[field], row[subject]) for field in fields}} for row in rows]
 
     def forget(self) -> None:
-        """Keep nothing that was read: the next reveal asks the store."""
-        self._kept.clear()
+        """Empty the cache."""
+        self._cache.clear()
 
     def _keys(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], _Key | None]:
         now = time.monotonic()
         found: dict[tuple[str, int], _Key | None] = {}
         missing = []
         for name in dict.fromkeys(wanted):
-            until, key = self._kept.get(name, (0.0, None))
+            until, key = self._cache.get(name, (0.0, None))
             found[name] = key if now < until else None
             if now >= until:
                 missing.append(name)
         if missing:
             rows = self.table.named(missing)
-            if len(self._kept) > 10_000:
-                self._kept.clear()
+            if len(self._cache) > 10_000:
+                self._cache.clear()
             for row in rows:
                 key = self._unwrapped(row)
                 found[row.subject, row.generation] = key
-                self._kept[row.subject, row.generation] = (now + KEPT_SECONDS, key)
+                self._cache[row.subject, row.generation] = (now + CACHE_SECONDS, key)
         return found
 
     def erase(self, subject: str, generation: int, at: datetime, ground: str) -> bool:
-        """Erase the subject's keys up to this one, for good; whether there was one. Others notice in KEPT_SECONDS."""
+        """Erase the subject's keys up to this one for good; whether there was one. Other processes: CACHE_SECONDS."""
         erased = self.table.erase(subject, generation, at, ground)
         self.forget()
         return erased
 
     def rotate(self, new: Master) -> int:
-        """Wrap every key with another master key, in one transaction; how many. All can be read before and after."""
+        """Wrap every key with another master key in one transaction; how many."""
 
         def wrapped(row: Any) -> bytes:
             return wrap(new, row.subject, row.generation, unwrap(self._master(row.master_id), row))
@@ -177,9 +174,9 @@ class KeyStore:
         return self.table.rewrap(new.id, wrapped)
 
     def check(self) -> None:
-        """At a process's start: the store's file is private, the master key is there and is the right one.
+        """At a process's start: the store's file is private, and the master key present and right.
 
-        While the store is away the last cannot be told. Raises Misconfigured.
+        The last is not checked while the store is unavailable. Raises Misconfigured.
         """
         if self._config.master_key is not None:
             self._read_masters()
@@ -200,7 +197,7 @@ class KeyStore:
             )
 
     def _wrapping(self) -> Master:
-        """The master key that wraps new keys; in a data folder of one's own it is made at the first need."""
+        """The master key that wraps new keys; the data folder's own one is made when first needed."""
         path = master_path(self._config)
         if self._config.master_key is None and not path.exists() and not self.table.masters():
             make_master(path)

@@ -16,7 +16,7 @@ KEY = 32
 
 @dataclass(frozen=True)
 class Master:
-    """A key that wraps keys (主密钥); its id says which, and nothing of it."""
+    """A key that wraps keys (主密钥); its id reveals nothing of it."""
 
     id: str
     key: bytes
@@ -28,12 +28,12 @@ class Master:
 
     @property
     def line(self) -> str:
-        """As it stands in a file."""
+        """Its line in a file."""
         return base64.b64encode(self.key).decode() + "\n"
 
 
 def master_path(config: Config) -> Path:
-    """Where the master keys are: the first one wraps, the others still unwrap while masters are changed."""
+    """The file of the master keys: the first one wraps, the others only unwrap, during a rotation."""
     return config.master_key or config.data / "master.key"
 
 
@@ -54,7 +54,7 @@ def read_masters(path: Path) -> list[Master]:
 
 
 def make_master(path: Path) -> None:
-    """Make a file with a new master key, unless there is one. Two who make it at once end with the same."""
+    """Make a file with a new master key, unless it exists. Two processes at once end with the same key."""
     if not path.exists():
         put_once(path, lines_of([Master.of(secrets.token_bytes(KEY))]))
 

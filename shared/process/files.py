@@ -1,4 +1,4 @@
-"""Files that appear whole, or not at all, whoever makes them at the same moment."""
+"""Files that are written atomically."""
 
 import os
 import secrets
@@ -11,13 +11,13 @@ PRIVATE = 0o600
 
 
 def put_once(path: Path, content: bytes, *, mode: int = PRIVATE, sync: bool = True) -> None:
-    """Write a file that is not there yet; of two who write it at once the first one's content stays. Raises OSError."""
+    """Write a file unless it exists; of two concurrent writers the first one wins. Raises OSError."""
     with suppress(FileExistsError):
         _put(path, content, mode, sync, os.link)
 
 
 def replace(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
-    """Write a file in the place of what is there. Raises OSError."""
+    """Write or replace a file. Raises OSError."""
     _put(path, content, mode, True, os.replace)
 
 

@@ -1,37 +1,39 @@
-"""How often a process looks for garbage that refers to itself."""
+"""GC tuning: how often a process collects garbage cycles.
+
+``tune_gc`` is only for speed (tests/bench/project.py); ``PeriodicCollection`` is needed because of it.
+"""
 
 import gc
 import time
 
 ALLOCATIONS = 50_000
-"""Containers more than before at which Python looks through the young ones. A batch of facts makes tens of thousands of
-them, and none that refers to itself: at Python's own 700 a third of a consumer's time went into looking."""
+"""Allocations of containers between two collections of the youngest generation. A batch of facts makes tens of
+thousands, none of them in cycles: at Python's default of 700 a third of a consumer's time went into collections."""
 
 
 def tune_gc() -> None:
-    """What stands now stands to the end, and is not looked through again; what comes is, after ALLOCATIONS.
+    """Exempt all present objects from collection, and collect new ones every ALLOCATIONS.
 
-    To be called before a process imports what it works with, and once it has opened it.
+    Call it before a process imports its modules, and again once it has opened its services.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(ALLOCATIONS, 10, 10)
 
 
-LOOK_SECONDS = 10.0
-"""Seconds after which a worker looks through all that has come since it began. kafka-python 3.0.12 leaves the socket of
-each connection that failed as garbage that refers to itself: about one a second while a broker is away. Left to
-ALLOCATIONS they were never closed, and file descriptors would have come to an end."""
+COLLECT_SECONDS = 10.0
+"""Seconds between full collections in a worker. kafka-python 3.0.12 leaves the socket of each failed connection in a
+cycle, about one a second while a broker is unavailable: left to ALLOCATIONS, file descriptors would run out."""
 
 
-class Rounds:
-    """The rounds of a worker that looks through everything from time to time."""
+class PeriodicCollection:
+    """Full collections in a worker's loop."""
 
     def __init__(self) -> None:
-        self._next = time.monotonic() + LOOK_SECONDS
+        self._next = time.monotonic() + COLLECT_SECONDS
 
-    def look(self) -> None:
-        """Look, if it is time to."""
+    def collect_if_due(self) -> None:
+        """Collect, if COLLECT_SECONDS have passed."""
         if time.monotonic() >= self._next:
             gc.collect()
-            self._next = time.monotonic() + LOOK_SECONDS
+            self._next = time.monotonic() + COLLECT_SECONDS

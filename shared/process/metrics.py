@@ -1,4 +1,4 @@
-"""What a worker counts; its process shows them at ``/metrics``."""
+"""Counters of a worker, shown at ``/metrics``."""
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -19,6 +19,6 @@ PUBLISHED = Counter(
 
 
 def count(consumer: str, source: str, received: tuple[int, int]) -> None:
-    """Facts of a source that a consumer received for the first time, and again."""
+    """Count new and duplicate facts of a source."""
     HANDLED.labels(consumer, source).inc(received[0])
     DUPLICATES.labels(consumer, source).inc(received[1])

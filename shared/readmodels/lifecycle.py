@@ -137,7 +137,6 @@ class LifecycleView(View):
         return str(message.aggregate_id)
 
     def row_id(self, message: Message) -> str:
-        """See View."""
         return (
             self.key(message.fact, message)
             if message.fact.TOPIC in self.lifecycle.facts

@@ -30,8 +30,8 @@ from shared.readmodels.view import View
 RETRY_SECONDS = 5.0
 """Seconds until the first retry of parked messages."""
 ATTEMPTS = 20
-"""Attempts at a single message whose transaction conflicts with another worker's. A conflicting batch is halved: shorter
-transactions conflict less."""
+"""Attempts at a single message whose transaction conflicts with another worker's. A conflicting batch is halved:
+shorter transactions conflict less."""
 SERIALIZATION_ERRORS = ("40001", "40P01")
 """SQLSTATE of a serialization failure and of a deadlock: the transaction must be retried."""
 DATABASE_ERRORS = (OperationalError, psycopg.OperationalError)

@@ -19,7 +19,7 @@ class Rows:
         self, connection: Connection, table: Table, known: dict[str, Row | None], complete: bool
     ) -> None:
         self._connection, self._table = connection, table
-        self._said = Statements.to(table, connection.dialect)
+        self._statements = Statements.to(table, connection.dialect)
         self._known, self._complete = known, complete
         self._touched: set[str] = set()
         self._expected: set[str] = set()
@@ -48,7 +48,7 @@ class Rows:
         for start in range(0, len(wanted), inbox_store.CHUNK):
             some = wanted[start : start + inbox_store.CHUNK]
             self._known.update(dict.fromkeys(some))
-            for row in self._said.read(self._connection, some):
+            for row in self._statements.read(self._connection, some):
                 self._known[row["id"]] = row
 
     def some(self, ids: Sequence[str]) -> list[Row]:
@@ -95,8 +95,8 @@ class Rows:
         final = {key: self._known[key] for key in sorted(self._touched)}
         self._touched.clear()
         gone = [{"key": key} for key, row in final.items() if row is None]
-        kept = [self._said.parameters(row) for row in final.values() if row is not None]
-        for statement, rows in ((self._said.delete, gone), (self._said.upsert, kept)):
+        kept = [self._statements.parameters(row) for row in final.values() if row is not None]
+        for statement, rows in ((self._statements.delete, gone), (self._statements.upsert, kept)):
             if rows and self._connection.dialect.name == "postgresql":
                 driver_of(self._connection).cursor().executemany(statement, rows)
             elif rows:

@@ -10,7 +10,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from shared.database.unavailable import UNAVAILABLE
 from shared.process import logs
-from shared.process.gc_tuning import Rounds
+from shared.process.gc_tuning import PeriodicCollection
 from shared.process.metrics import REGISTRY
 
 log = logs.log("worker")
@@ -38,9 +38,9 @@ class Worker:
         """
         wait = 0.1
         steps: Sequence[Step] | None = None
-        rounds = Rounds()
+        collection = PeriodicCollection()
         while not self.stop.is_set():
-            rounds.look()
+            collection.collect_if_due()
             try:
                 if steps is None:
                     steps = begin()

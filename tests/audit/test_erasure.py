@@ -161,7 +161,7 @@ class Town:
             main, ["person", "erase", subject, "--ground", GROUND, "--data", str(self.folder), *more]
         )
         for runtime in self.opened.runtimes.values():
-            runtime.app.personal_data.forget()  # what else takes at most KEPT_SECONDS
+            runtime.app.personal_data.forget()  # what else takes at most CACHE_SECONDS
         return done.output if done.exit_code == 0 else f"exit {done.exit_code}: {done.output}"
 
 

@@ -19,7 +19,6 @@ class EmbeddedFollower:
         self._at: dict[str, int] = {}
 
     def poll(self, position_of: PositionOf) -> list[Batch]:
-        """See Follower."""
         batches = []
         for source, log in self._logs.items():
             if source not in self._at:
@@ -34,18 +33,15 @@ class EmbeddedFollower:
         """See Follower."""
 
     def rewind(self) -> None:
-        """See Follower."""
         self._at.clear()
 
     def lag(self) -> Mapping[tuple[str, int], int]:
-        """See Follower."""
         return {
             (source, 0): (self._logs[source].max_notification_id() or 0) - at
             for source, at in self._at.items()
         }
 
     def replay(self, source: str) -> "EmbeddedReplay":
-        """See Follower."""
         return EmbeddedReplay(source, self._logs[source])
 
     def close(self) -> None:

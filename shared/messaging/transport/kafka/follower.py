@@ -189,7 +189,6 @@ class KafkaFollower:
         return records
 
     def handled(self, batch: Batch) -> None:
-        """See Follower."""
         self._done[TopicPartition(topic_of(batch.source), batch.partition)] = batch.offsets[-1] + 1
 
     def _commit(self) -> None:
@@ -205,20 +204,16 @@ class KafkaFollower:
         self._committed_at = now
 
     def rewind(self) -> None:
-        """See Follower."""
         self._sought.clear()
         self._unverified.clear()
 
     def lag(self) -> Mapping[tuple[str, int], int]:
-        """See Follower."""
         return dict(self._lag)
 
     def replay(self, source: str) -> "KafkaReplay":
-        """See Follower."""
         return KafkaReplay(self._config, source)
 
     def close(self) -> None:
-        """See Follower."""
         consumer, self._consumer = self._consumer, None
         self._listener = _RebalanceListener()
         self.rewind()

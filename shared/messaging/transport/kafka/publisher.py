@@ -71,7 +71,6 @@ class KafkaPublisher:
             raise
 
     def send(self, row: Notification, partition: int, sent: str) -> Any:
-        """See Publisher."""
         try:
             return self._producer.send(
                 self._topic,
@@ -89,14 +88,12 @@ class KafkaPublisher:
             self._producer.flush(timeout=timeout)
 
     def acknowledged(self, future: Any, timeout: float) -> None:
-        """See Publisher."""
         if future.succeeded():
             return  # nearly always true once the first of its batch has succeeded
         with broker_errors():
             future.get(timeout=timeout)
 
     def close(self) -> None:
-        """See Publisher."""
         if self._producer._sender is not None:
             # Otherwise close() would wait for the dropped records and could still send them later, behind the back of
             # the next producer.

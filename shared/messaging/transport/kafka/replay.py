@@ -79,7 +79,6 @@ class KafkaReplay:
             yield batch_of(self._source, partition, within)
 
     def close(self) -> None:
-        """See Replay."""
         self._consumer.close(autocommit=False, timeout_ms=3000)
 
 
