@@ -1,4 +1,4 @@
-"""What changed between two moments: rows of the read models, and judgements that were taken otherwise since (比对)."""
+"""Changes between two moments: rows of the read models, and judgements with another verdict since (比对)."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Change:
-    """One row that is otherwise at the second moment."""
+    """One row that differs at the second moment."""
 
     service: str
     view: str
@@ -64,7 +64,7 @@ class Change:
         )
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The JSON document."""
         return {
             "service": self.service,
             "view": self.view,
@@ -77,7 +77,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Otherwise:
-    """A judgement and what stands beside it since (原判与复算)."""
+    """A judgement and its recount (原判与复算)."""
 
     case_id: str
     number: str
@@ -97,7 +97,7 @@ class Otherwise:
         )
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The JSON document."""
         return {**{name: getattr(self, name) for name in self.__dataclass_fields__}, "says": self.says()}
 
 
@@ -266,7 +266,7 @@ def _secret_ids(rows: Mapping[Key, Stored]) -> frozenset[str]:
 
 
 def _is_hidden(key: Key, row: Mapping[str, Any], hidden: frozenset[str]) -> bool:
-    """Fail closed: whatever a row says of itself, it goes with the secret item that it belongs to."""
+    """Fail closed: a row of a secret item is secret, whatever its own secrecy."""
     if row.get("secrecy") == "secret":
         return True
     return key[1] not in NOBODYS_SECRET and bool(_known_as(row) & hidden)

@@ -1,4 +1,4 @@
-"""Why a figure is what it is: which facts stand in its numerator, its denominator, and outside it (指标溯源)."""
+"""Explains a figure: the facts in its numerator, in its denominator, and those excluded (指标溯源)."""
 
 import re
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ class Figure:
 
 
 Counted = tuple[str, str | None, list[Message]]
-"""Numerator, denominator (counted, and not in the numerator), or excluded; why; and the facts that say so."""
+"""Numerator, denominator only, or excluded; why; and the facts that prove it."""
 
 
 def figure(past: Past, facts: Facts, asked: Figure, *, cleared: bool, language: str = "zh") -> Why:

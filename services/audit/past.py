@@ -1,4 +1,4 @@
-"""The suite as it was: every log cut at a moment into an empty folder, and folded there (溯源快照).
+"""The suite as of a moment: every log is copied up to it into an empty folder and folded there (溯源快照).
 
 One mechanism answers as-of, replay, diff and recount. Reactions, clocks and deliveries never run in a Past, and nothing
 of it is written where the suite lives.
@@ -38,9 +38,9 @@ from shared.runtime.service import Runtime, open_log, open_service
 from shared.web.auth import Identity, issue_token, load_key
 
 KEPT = 3
-"""Pasts that a process keeps to answer again quickly."""
+"""Pasts that a process caches."""
 BUSY_SECONDS = 60.0
-"""Seconds that a question waits for the one before it."""
+"""Seconds that a question waits for the one before."""
 EFFECTS_FIRST = ("notify", "supervision", "enterprise", "assignment")
 """The order in which logs are copied while the suite writes on: no effect is copied without its cause."""
 
@@ -134,12 +134,12 @@ Holds = Callable[[Notification], bool]
 
 
 def holding(cut: Cut) -> Holds:
-    """A question to be put to each row of one log, in the order of the log."""
+    """A filter for the rows of one log, called in log order."""
     unborn: set[object] = set()
 
     def holds(row: Notification) -> bool:
         if row.topic == AuditAccessed.TOPIC or row.originator_id in unborn:
-            return False  # that somebody looked changes nothing that is seen
+            return False  # accesses of auditors change no view
         times = _times.decode(row.state)
         held = cut.holds(times.timestamp, times.happened_at)
         if not held and row.originator_version == 1:
@@ -163,7 +163,7 @@ def copy_log(
     seen = count = 0
     into = sqlite3.connect(config.data / service / "events.sqlite", isolation_level=None)
     try:
-        into.execute("PRAGMA synchronous=OFF")  # a scratch copy that is lost is made again
+        into.execute("PRAGMA synchronous=OFF")  # a temporary copy
         into.execute("BEGIN")
         for batch in rows_of(log):
             kept = []
@@ -195,7 +195,7 @@ class Answer:
     content_type: str
     body: bytes
     not_folded: int = 0
-    """Facts that the read models could not take in: each rests on one that is left out."""
+    """Facts that could not be folded: each depends on one that is left out."""
 
     @property
     def json(self) -> Any:
@@ -235,7 +235,7 @@ def ask(web: Flask, service: str, path: str, identity: Identity, config: Config,
         )
         return Answer(service, found.status_code, found.content_type, found.get_data())
 
-    answer: Answer = contextvars.copy_context().run(get)  # the asker's own log context stays as it is
+    answer: Answer = contextvars.copy_context().run(get)  # keeps the caller's log context
     if "json" not in answer.content_type:
         raise AnswerIsAFile(path=path)
     return answer
@@ -250,7 +250,7 @@ class Past:
     config: Config
     runtimes: Mapping[str, Runtime]
     heads: dict[str, int]
-    """The last position of each live log that was looked at."""
+    """The last position read of each live log."""
     holds: Mapping[str, Holds]
 
     @classmethod
@@ -284,14 +284,14 @@ class Past:
         return past
 
     def close(self, *, remove: bool = True) -> None:
-        """Let go of it; the folder goes too."""
+        """Close it and delete the folder."""
         for runtime in self.runtimes.values():
             runtime.close()
         if remove:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def still_is(self, logs: Mapping[str, Application]) -> bool:
-        """Whether nothing was recorded meanwhile that belongs to it."""
+        """Whether nothing that belongs to it was recorded since."""
         for name, application in logs.items():
             for batch in rows_of(application.log, self.heads[name]):
                 if any(self.holds[name](row) for row in batch):
@@ -316,7 +316,7 @@ class Past:
         """
         service = web_for(path, self.webs)
         answer = ask(self.webs[service], service, path, identity, self.config, self.cut.at)
-        # By recorded time nothing is left out: there it is a fault, and is shown as one.
+        # By recorded time nothing is left out: a failure is then a fault, and shown as one.
         if answer.status >= 500 and self.cut.happened is not None:
             raise FactsDoNotMakeAWhole(at=self.cut.at.isoformat(), path=path)
         return replace(answer, not_folded=len(self.parked()))
@@ -357,7 +357,7 @@ def with_its_rulebook(config: Config) -> Config:
 
 
 def fold(runtime: Runtime, tell: Progress) -> None:
-    """Bring a service's read models to the end of the logs that it follows. Raises ConsumerStopped."""
+    """Project a service's read models to the end of the logs. Raises ConsumerStopped."""
     while runtime.views.project(runtime.follower):
         tell(f"fold {runtime.service.name}", 0)
 
@@ -372,7 +372,7 @@ class Pasts:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Nobody else asks meanwhile. Raises AnotherQuestionIsBeingAnswered."""
+        """Exclusive use. Raises AnotherQuestionIsBeingAnswered."""
         if not self._lock.acquire(timeout=BUSY_SECONDS):
             raise AnotherQuestionIsBeingAnswered()
         try:
@@ -395,7 +395,7 @@ class Pasts:
         return past
 
     def close(self) -> None:
-        """Let go of all."""
+        """Close all."""
         for past in self._kept.values():
             past.close()
         self._kept.clear()

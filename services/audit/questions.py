@@ -1,4 +1,4 @@
-"""The questions as an auditor asks them: who asked stands in every log that is read, then comes the answer.
+"""The questions of auditors: the access is recorded in every log that is read, then answered.
 
 The command line and HTTP (``web.py``) ask the same here.
 """
@@ -38,7 +38,7 @@ from shared.web.auth import Identity
 from shared.web.lists import ALL_SEEING
 
 TIMEOUT = 300.0
-"""Seconds that one wait for the database may last while whole logs are read."""
+"""Seconds of one wait for the database while whole logs are read."""
 
 PAPER = 400
 """Columns of a tree that is written to a file."""
@@ -60,7 +60,7 @@ class DiffNeedsTwoMoments(Refusal):
 
 
 class Questions:
-    """What a process needs to answer: the four logs, the Pasts it keeps, the facts it has read."""
+    """The state of a process that answers questions: the four logs, cached Pasts and facts."""
 
     def __init__(self, config: Config, clock: Clock) -> None:
         if not config.database and not all((config.data / name / "events.sqlite").exists() for name in SUITE):
@@ -72,7 +72,7 @@ class Questions:
         self._facts = Facts()
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
         self.pasts.close()
         self.personal_data.close()
         for application in self.logs.values():
@@ -85,7 +85,7 @@ class Questions:
         return []
 
     def record(self, identity: Identity, question: str, about: Mapping[str, str | None]) -> None:
-        """Every log says who asked what; each time anew, whatever the asker calls his request."""
+        """Record the access in every log, with a new request id each time."""
         act = act_of(identity, self.clock())
         said = {name: value for name, value in about.items() if value is not None}
         for application in self.logs.values():
@@ -168,7 +168,7 @@ class Questions:
                 shutil.rmtree(scratch, ignore_errors=True)
 
     def recount(self, who: Identity, subject: str, as_of: datetime | None) -> Recount:
-        """A figure, list or naming from the events, against what is published. Raises what ``recount`` raises."""
+        """Recount a figure, list or naming and compare with the published one. Raises what ``recount`` raises."""
         path_of(subject)
         now = self.clock()
         if as_of is not None:

@@ -1,4 +1,4 @@
-"""Recount: a figure, a list or a naming made anew from the events, and held against what is published (复算).
+"""Recount: a figure, list or naming is recomputed from the events and compared with the published one (复算).
 
 Byte for byte: the same as-of gives the same bytes, or the difference is shown.
 """
@@ -23,7 +23,7 @@ from shared.runtime.service import open_service
 from shared.web.auth import Identity
 
 ATTEMPTS = 5
-"""How often the live suite is asked again because it was written to meanwhile."""
+"""Attempts at an answer of the live suite without a concurrent write."""
 KNOWS_ITS_AS_OF = "/api/v1/whistle-rates"
 """What the live suite answers for a moment that has passed."""
 
@@ -62,7 +62,7 @@ class Recount:
         return None if self.published is None else self.recounted == self.published
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The JSON document."""
         return {
             "subject": self.subject,
             "as_of": self.as_of.isoformat(),
@@ -156,7 +156,7 @@ def live_answer(
             if not _knows(path, webs):
                 continue
             if not config.kafka:
-                runtime.catch_up()  # nobody may be at work in this folder
+                runtime.catch_up()  # no worker may be running on this folder
             positions = ",".join(
                 f"{source}:{sizes[source]}" for source in _followed(service.views) & sizes.keys()
             )
@@ -179,7 +179,7 @@ def _knows(path: str, webs: Mapping[str, Any]) -> bool:
 
 
 def compared(subject: str, moment: datetime, again: Answer, published: Answer) -> Recount:
-    """Byte for byte, and where they differ."""
+    """Compare byte for byte, and list the differences."""
     found = () if again.body == published.body else tuple(_differences("", published.json, again.json))
     if again.body != published.body and not found:
         found = (("", "the same content", "in other bytes"),)

@@ -1,4 +1,4 @@
-"""Replay: the logs folded from their beginning, and the outcome held against the live read models, row by row (重放).
+"""Replay: folds the logs from the beginning and compares the rows with the live read models (重放).
 
 A read model is compared with one that has folded exactly the facts that the live one has received, so that a suite
 that goes on writing is neither waited for nor disturbed: its databases are only read.
@@ -29,10 +29,10 @@ from shared.readmodels.views import Views
 from shared.runtime.service import Service, open_service
 
 COMMAND_TIMEOUT = 300.0
-"""Seconds that one wait for the database may last while whole tables are read."""
+"""Seconds of one wait for the database while whole tables are read."""
 
 Stored = bytes
-"""A row in one canonical writing."""
+"""A row in canonical form."""
 
 
 class FolderIsNotEmpty(Refusal):
@@ -51,7 +51,7 @@ class ReadModelsAreIncomplete(Refusal):
 
 @dataclass(frozen=True)
 class Differs:
-    """A row that the logs make otherwise than the live read model has it."""
+    """A row that differs between the replay and the live read model."""
 
     service: str
     view: str
@@ -62,7 +62,7 @@ class Differs:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What was compared, and what differed."""
+    """The number of rows compared, and the differences."""
 
     events: Mapping[str, int]
     rows: Mapping[str, int]
@@ -70,7 +70,7 @@ class Replayed:
     differences: Sequence[Differs]
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The JSON document."""
         return {
             "events": dict(self.events),
             "views": [{"view": view, "rows": rows} for view, rows in self.rows.items()],
@@ -91,7 +91,7 @@ class Replayed:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A service's live read models at one moment, and which facts they have received."""
+    """A snapshot of a service's live read models, and which facts they have received."""
 
     tables: Mapping[str, Mapping[str, Stored]]
     versions: Mapping[str, Mapping[str, int]]
@@ -99,7 +99,7 @@ class Snapshot:
 
 
 def snapshot(service: Service, config: Config) -> Snapshot:
-    """Read them, all of one moment. Raises ReadModelsAreIncomplete, ViewIsBeingBuilt."""
+    """Read them from one snapshot. Raises ReadModelsAreIncomplete, ViewIsBeingBuilt."""
     views = views_of(service, config)
     try:
         with views.reading() as connection:
@@ -130,12 +130,12 @@ def views_of(service: Service, config: Config) -> Views:
 
 
 def stored(row: Mapping[Any, Any]) -> Stored:
-    """A row's canonical writing: the same values, the same bytes."""
+    """The canonical form of a row: equal values give equal bytes."""
     return msgspec.json.encode(dict(row), order="sorted")
 
 
 class Received:
-    """A follower of logs from their beginning, given the facts that somebody else has received and no others."""
+    """A follower that delivers exactly the facts that another consumer has received, from the beginning."""
 
     def __init__(self, logs: Mapping[str, LogRecorder], versions: Mapping[str, Mapping[str, int]]) -> None:
         self._versions = versions
@@ -192,7 +192,7 @@ def replay(
     if into.exists() and any(into.iterdir()):
         raise FolderIsNotEmpty(folder=into)
     tell = progress or (lambda what, done: None)
-    # First the live rows, then the logs: these then hold every fact that those have received.
+    # Live rows first, then the logs: the logs then hold every fact that the rows have received.
     live = {name: snapshot(SUITE[name], config) for name in services}
     inside = scratch_config(config, into)
     events: dict[str, int] = {}

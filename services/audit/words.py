@@ -1,4 +1,4 @@
-"""Facts in words: one line of Chinese each, for whoever reads a chain of reasons (用语)."""
+"""Facts as one line of Chinese each, for chains of reasons (用语)."""
 
 import inspect
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Every look that an auditor takes into a log is a fact of that log: who asked, when, and what (审计留痕)."""
+"""Every access of an auditor to a log is a fact of that log: who asked what and when (审计留痕)."""
 
 import secrets
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ from shared.web.auth import Identity
 
 
 class Access(Aggregate):
-    """查阅: one look into one log, told by its only event."""
+    """查阅: one access to one log, with a single event."""
 
     TOPIC = "audit.access"
 
     @classmethod
     def take(cls, act: CommandContext, question: str, about: Mapping[str, str]) -> Self:
-        """Look into a log."""
+        """Record an access."""
         return cls.begin(
             cls.Taken,
             act,
@@ -36,7 +36,7 @@ class Access(Aggregate):
 
 
 def act_of(identity: Identity, now: datetime) -> CommandContext:
-    """A look as an act of its own, whatever the asker calls the request."""
+    """An access has a request id of its own, whatever the caller's."""
     key = f"{identity.subject}|audit-{secrets.token_hex(16)}"
     return CommandContext(
         by=Actor(unit=identity.unit, post=identity.post),
@@ -49,7 +49,7 @@ def act_of(identity: Identity, now: datetime) -> CommandContext:
 
 
 def record_access(app: Application, act: CommandContext, question: str, about: Mapping[str, str]) -> None:
-    """Record in the log of ``app`` that ``act`` looked into it; the same act again records nothing more.
+    """Record an access in the log of ``app``, once per ``act``.
 
     Record before answering: who got an answer stands in the log even if the answer is lost on the way. Raises
     IdempotencyKeyReused if the act was another request.

@@ -1,4 +1,4 @@
-"""What ``verification`` needs to know of a service's log, read from its database and from the copy outside."""
+"""The evidence that ``verification`` needs, from a log's database and from its copy outside."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,9 +9,9 @@ from shared.audit.verification import Evidence, Tiles
 from shared.log.recorder import LeafRow, LogRecorder
 
 BATCH = 8192
-"""Rows that are read at once: whole tiles."""
+"""Rows per read: whole tiles."""
 BEFORE_ALL = -(2**63)
-"""A row that was put before the first one is found too."""
+"""Also finds a row inserted before the first one."""
 
 
 def evidence_of(
@@ -29,7 +29,7 @@ def evidence_of(
     """
     tree = Tree(log)
     # In this order: a log that grows meanwhile has more than its mark, tiles and checkpoints say, never less.
-    checkpoints, mark = tree.shown(), tree.mark()
+    checkpoints, mark = tree.shown(), tree.position()
     if first_key is None:
         first_key = outside.first_key() if outside is not None else next(iter(tree.keys()), None)
     return Evidence(
@@ -48,7 +48,7 @@ def evidence_of(
 
 
 def batches(log: LogRecorder) -> Iterator[Sequence[LeafRow]]:
-    """All rows of a log in order, some at a time."""
+    """All rows of a log in order, in batches."""
     after = BEFORE_ALL
     while rows := log.leaf_rows(after, BATCH):
         yield rows
@@ -56,7 +56,7 @@ def batches(log: LogRecorder) -> Iterator[Sequence[LeafRow]]:
 
 
 def _ahead(tree: Tree) -> Tiles:
-    """Tiles of level 0 are asked for in order: some are read at once."""
+    """Tiles of level 0 are needed in order: several are read at once."""
     known: dict[tuple[int, int], bytes] = {}
 
     def tile(level: int, index: int) -> bytes | None:

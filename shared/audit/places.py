@@ -1,4 +1,4 @@
-"""Where checkpoints go, so that no single administrator controls them all: a folder, a Kafka topic, mail (封存去处)."""
+"""Targets of checkpoints, so that no single administrator controls them all: folder, Kafka topic, mail (封存去处)."""
 
 import smtplib
 from collections.abc import Callable, Iterator, Mapping
@@ -14,18 +14,18 @@ from shared.process.config import Config
 from shared.process.files import put_once, replace
 
 SMTP_SECONDS = 3.0
-"""Seconds that the mail server may take for an answer."""
+"""Timeout of the mail server in seconds."""
 
 Send = Callable[[Tree, Signed], None]
-"""Takes a checkpoint to its place. Raises OSError, BrokerUnavailable or OutsideDiffers."""
+"""Delivers a checkpoint. Raises OSError, BrokerUnavailable or OutsideDiffers."""
 
 
 class OutsideDiffers(Exception):
-    """The copy outside already holds something else there: the database's tree was changed, or the copy was."""
+    """The copy outside holds other content: the database's tree or the copy was changed."""
 
 
 def targets(config: Config, service: str) -> Mapping[str, Send]:
-    """The places of a service's checkpoints, by name."""
+    """The targets of a service's checkpoints, by name."""
     folder = folder_of(config, service)
     found: dict[str, Send] = {f"folder {folder.resolve()}": partial(copy_outside, folder)}
     if config.kafka:
@@ -56,7 +56,7 @@ def copy_outside(folder: Path, tree: Tree, signed: Signed) -> None:
         while start and not (folder / merkle.tile_path(level, start - 1)).exists():
             start -= 1
         needed = (width + TILE - 1) // TILE
-        for tile in tree.tiles(level, max(0, start - 1)):  # the last one that is there is looked at again
+        for tile in tree.tiles(level, max(0, start - 1)):  # the last one that exists may have grown
             if tile.index >= needed:
                 break
             part = tile.hashes[: (width - tile.index * TILE) * HASH]
@@ -66,7 +66,7 @@ def copy_outside(folder: Path, tree: Tree, signed: Signed) -> None:
 
 
 def _keep(path: Path, content: bytes, *, sync: bool = False) -> None:
-    """Write a file that is never written again. Raises OutsideDiffers if it holds something else."""
+    """Write a file once. Raises OutsideDiffers if it holds other content."""
     if not path.exists():
         put_once(path, content, mode=0o666, sync=sync)  # the process's umask decides: auditors are to read it
     if path.read_bytes() != content:
@@ -80,7 +80,7 @@ class Outside:
         self.folder = folder
 
     def notes(self) -> list[Shown]:
-        """The checkpoints, in order; what is no text is shown as it can be and judged as unreadable."""
+        """The checkpoints in order; an undecodable one is verified as unreadable."""
         return [
             Shown(path.name, path.read_bytes().decode("utf-8", "replace"))
             for path in sorted((self.folder / "checkpoints").glob("*.note"))
@@ -92,17 +92,17 @@ class Outside:
         return PublicKey.parse(path.read_text("utf-8", "replace")) if path.exists() else None
 
     def size(self) -> int:
-        """How many leaves the tiles stand for: the largest readable checkpoint's size."""
+        """The number of leaves: the largest readable checkpoint's size."""
         sizes = [0]
         for shown in self.notes():
             try:
                 sizes.append(Checkpoint.parse(Note.parse(shown.note).text).size)
             except BadNote:
-                continue  # said by whoever judges the notes
+                continue  # reported by the verification of the notes
         return max(sizes)
 
     def tile(self, level: int, index: int) -> bytes | None:
-        """A tile, the fullest that is there."""
+        """The fullest version of a tile."""
         whole = self.folder / merkle.tile_path(level, index)
         if whole.exists():
             return whole.read_bytes()

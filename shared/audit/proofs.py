@@ -57,7 +57,7 @@ def inclusion(
     signed = tree.last() if size is None else _of_size(service, tree, size)
     index = tree.index_of(position)
     if index is None or signed is None or signed.size <= index:
-        raise NotSealedYet(service=service, size=tree.mark().size if index is None else index + 1)
+        raise NotSealedYet(service=service, size=tree.position().size if index is None else index + 1)
     checkpoint = Checkpoint.parse(Note.parse(signed.note).text)
     leaf = merkle.leaf_hashes(log.leaf_rows(position - 1, 1))[0]
     try:

@@ -1,4 +1,4 @@
-"""The ``seal`` role: follows a service's log, extends its tree, signs checkpoints and sends them away (封存).
+"""The ``seal`` role: extends a log's tree, signs checkpoints and delivers them (封存).
 
 Writing commands does nothing for it. Of several processes one is active, by an advisory lock on PostgreSQL; the mark's
 compare-and-set keeps the tree right whoever is at work. A place that is away is tried again later and never holds up
@@ -32,39 +32,39 @@ from shared.process.files import put_once, read_by_others
 log = logs.log("seal")
 
 BATCH = 2048
-"""Events that are added to the tree in one transaction."""
+"""Events per transaction."""
 LOCK = 0x6475_6261_6E03
 """The advisory lock of a service's database that the active sealer holds."""
-LEAD_AGAIN = 5.0
-"""Seconds after which one that stands by asks for the lock again."""
-AGAIN, LONGEST = 5.0, 300.0
-"""Seconds after which a place that was away is tried again, at first and at most."""
+LOCK_RETRY_SECONDS = 5.0
+"""Seconds between attempts of a standby to acquire the lock."""
+RETRY_SECONDS, LONGEST_RETRY = 5.0, 300.0
+"""Seconds until the first retry after a failure, and at most between retries."""
 
 
 class SealKeyWrong(Exception):
-    """The private key that is there does not belong to the last public key of the log's checkpoints."""
+    """The private key does not match the last public key of the log's checkpoints."""
 
 
 class TreeWasChanged(Exception):
-    """The stored tree no longer leads to the last checkpoint: nothing is signed over it."""
+    """The stored tree does not lead to the last checkpoint: nothing more is signed."""
 
 
 # --- the key ---------------------------------------------------------------------------------------------
 
 
 def key_path(config: Config) -> Path:
-    """Where the private key is."""
+    """The file of the private key."""
     return config.seal_key or config.data / "seal.key"
 
 
 def next_key_path(config: Config) -> Path:
-    """Where the next private key waits while keys are changed."""
+    """The file of the next private key during a key change."""
     path = key_path(config)
     return path.with_name(path.name + ".next")
 
 
 def make_key(path: Path) -> None:
-    """Make a private key, unless there is one. Two who make it at once end with the same."""
+    """Make a private key, unless it exists. Two processes at once end with the same key."""
     put_once(
         path,
         Ed25519PrivateKey.generate().private_bytes(
@@ -92,7 +92,7 @@ def origin_of(config: Config, service: str) -> str:
 
 
 def signer_of(config: Config, service: str, tree: Tree) -> Signer:
-    """The key that may sign now: the last one of the log's chain; at the first need it is made.
+    """The key that signs: the last one of the log's chain; made when first needed.
 
     Raises SealKeyWrong.
     """
@@ -115,25 +115,25 @@ def signer_of(config: Config, service: str, tree: Tree) -> Signer:
 def sign(
     config: Config, service: str, tree: Tree, clock: Clock, *, next_key: PublicKey | None = None
 ) -> Signed:
-    """Sign a checkpoint over the tree as it stands, and keep it; with ``next_key`` that one signs from here on.
+    """Sign and store a checkpoint of the present tree; with ``next_key`` that one signs from then on.
 
     Raises SealKeyWrong, TreeWasChanged, and IntegrityError if another process signed at the same moment.
     """
     signer = signer_of(config, service, tree)
     first = not tree.keys()
     try:
-        last, mark, nodes = tree.last(), tree.mark(), tree.nodes()
-        root = merkle.root(nodes, mark.size)
+        last, position, nodes = tree.last(), tree.position(), tree.nodes()
+        root = merkle.root(nodes, position.size)
         if last is not None:
             before = Checkpoint.parse(Note.parse(last.note).text)
-            if before.size > mark.size or merkle.root(nodes, before.size) != before.root:
+            if before.size > position.size or merkle.root(nodes, before.size) != before.root:
                 raise TreeWasChanged(
                     f"{service}: the stored tree does not lead to the checkpoint of {before.size}"
                 )
     except (ValueError, BadNote) as error:
         raise TreeWasChanged(f"{service}: {error}") from error
     checkpoint = Checkpoint(
-        origin_of(config, service), mark.size, root, clock().replace(microsecond=0), next_key
+        origin_of(config, service), position.size, root, clock().replace(microsecond=0), next_key
     )
     keys = [*([signer.public] if first else []), *([next_key] if next_key else [])]
     tree.add_checkpoint(checkpoint, signer.sign(checkpoint.text()), keys)
@@ -146,8 +146,7 @@ def sign(
 def rotate(config: Config, trees: Mapping[str, Tree], clock: Clock) -> list[str]:
     """Change the key of all services: each old key signs over the next, which then takes its place (换钥).
 
-    Interrupted, it goes on where it stopped when it is called again. What was done, a line each. Raises SealKeyWrong,
-    TreeWasChanged.
+    If interrupted, call it again. Returns a line for each service. Raises SealKeyWrong, TreeWasChanged.
     """
     make_key(next_key_path(config))
     done = []
@@ -162,21 +161,21 @@ def rotate(config: Config, trees: Mapping[str, Tree], clock: Clock) -> list[str]
 
 
 def catch_up(tree: Tree) -> TreePosition:
-    """Extend the tree to the end of the log; where it is then."""
+    """Extend the tree to the end of the log; its position then."""
     while True:
-        mark = tree.mark()
-        rows = tree.rows_after(mark, BATCH)
+        position = tree.position()
+        rows = tree.rows_after(position, BATCH)
         if not rows:
-            return mark
-        tree.extend(mark, rows)
+            return position
+        tree.extend(position, rows)
 
 
 # --- the role --------------------------------------------------------------------------------------------
 
 
 @dataclass
-class _Wait:
-    """A place that was away: since which try, and until when (monotonic) it is left alone."""
+class _Failure:
+    """A failure, with its backoff; retried at ``until`` (monotonic)."""
 
     seconds: float
     until: float
@@ -184,7 +183,7 @@ class _Wait:
 
 
 class Sealer:
-    """One process that would be the active sealer of a service."""
+    """A process that is, or stands by to be, the active sealer of a service."""
 
     def __init__(
         self, service: str, log_of: LogRecorder, config: Config, clock: Clock, *, alone: bool = False
@@ -195,22 +194,22 @@ class Sealer:
         self._log = log_of
         self._needs_lock = bool(config.database) and not alone
         self._connection: psycopg.Connection[Any] | None = None
-        self._lead_at = 0.0
+        self._lock_at = 0.0
         self._last: Signed | None = None
         self._last_is_known = False
-        self._away: dict[str, _Wait] = {}
+        self._failing: dict[str, _Failure] = {}
         self._delivered: dict[str, int] = {}
         self._targets = places.targets(config, service)
 
     @property
     def active(self) -> bool:
-        """Whether this process seals; the others stand by."""
+        """Whether this process seals."""
         return not self._needs_lock or self._connection is not None
 
     def step(self) -> bool:
-        """Seal what is there; whether there was anything. Raises database trouble."""
+        """Seal the next events; whether there were any. Raises the database's errors."""
         try:
-            if not self._lead():
+            if not self._acquire_lock():
                 return False
             moved = self._extend()
             if not moved and self._due():
@@ -221,12 +220,12 @@ class Sealer:
             self.close()
             raise
 
-    def _lead(self) -> bool:
+    def _acquire_lock(self) -> bool:
         if self.active:
             return True
-        if time.monotonic() < self._lead_at:
+        if time.monotonic() < self._lock_at:
             return False
-        self._lead_at = time.monotonic() + LEAD_AGAIN
+        self._lock_at = time.monotonic() + LOCK_RETRY_SECONDS
         connection = postgres.connect(self._config.database_of(self.service), autocommit=True)
         if not connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone()[0]:  # type: ignore[index]
             connection.close()
@@ -236,18 +235,18 @@ class Sealer:
         return True
 
     def _extend(self) -> bool:
-        if self._resting("tree"):
+        if self._is_paused("tree"):
             return False
-        mark = self.tree.mark()
-        rows = self.tree.rows_after(mark, BATCH)
+        position = self.tree.position()
+        rows = self.tree.rows_after(position, BATCH)
         try:
-            self.tree.extend(mark, rows)
+            self.tree.extend(position, rows)
         except merkle.NOT_AN_EVENT as error:
-            # What stands in the log behind the mark cannot be an event, or the tree itself was changed. Nobody who
-            # writes or reads is held up by it; verify names the place.
-            self._rest("tree", error)
+            # A row after the tree's position is no event, or the tree was changed: verify names the place. Writers and
+            # readers go on.
+            self._pause("tree", error)
             return False
-        self._away.pop("tree", None)
+        self._failing.pop("tree", None)
         return bool(rows)
 
     def _due(self) -> bool:
@@ -256,31 +255,31 @@ class Sealer:
         every = timedelta(seconds=self._config.seal_seconds)
         if self._last is not None and self._clock() < self._last.made_at + every:
             return False
-        self._last = self.tree.last()  # a command may have signed meanwhile
-        size = self.tree.mark().size
+        self._last = self.tree.last()  # a command may have signed
+        size = self.tree.position().size
         return size > (0 if self._last is None else self._last.size) and (
             self._last is None or self._clock() >= self._last.made_at + every
         )
 
     def _sign(self) -> None:
-        if self._resting("key"):
+        if self._is_paused("key"):
             return
         try:
             self._last = sign(self._config, self.service, self.tree, self._clock)
-            self._away.pop("key", None)
+            self._failing.pop("key", None)
         except IntegrityError:
-            self._last_is_known = False  # another process signed at the same moment
+            self._last_is_known = False  # another process has signed
         except (SealKeyWrong, TreeWasChanged, BadNote) as error:
-            self._rest("key", error)
+            self._pause("key", error)
 
     def deliver(self) -> None:
-        """Send checkpoints to where they have not been yet; a place that is away is tried again later."""
+        """Deliver checkpoints to every target; one that fails is retried later."""
         for name, send in self._targets.items():
-            if not self._resting(name):
+            if not self._is_paused(name):
                 try:
                     self._deliver(name, send)
                 except (OSError, BrokerUnavailable, places.OutsideDiffers) as error:
-                    self._rest(name, error)
+                    self._pause(name, error)
 
     def _deliver(self, name: str, send: Callable[[Tree, Signed], None]) -> None:
         if self._last is not None and self._delivered.get(name) == self._last.id:
@@ -290,31 +289,31 @@ class Sealer:
             send(self.tree, signed)
             self.tree.has_delivered(name, signed.id)
             self._delivered[name] = signed.id
-        self._away.pop(name, None)
+        self._failing.pop(name, None)
 
-    def _resting(self, name: str) -> bool:
-        return name in self._away and time.monotonic() < self._away[name].until
+    def _is_paused(self, name: str) -> bool:
+        return name in self._failing and time.monotonic() < self._failing[name].until
 
-    def _rest(self, name: str, why: Exception) -> None:
-        before = self._away.get(name)
-        seconds = AGAIN if before is None else min(LONGEST, before.seconds * 2)
-        self._away[name] = _Wait(seconds, time.monotonic() + seconds, f"{type(why).__name__}: {why}")
+    def _pause(self, name: str, why: Exception) -> None:
+        before = self._failing.get(name)
+        seconds = RETRY_SECONDS if before is None else min(LONGEST_RETRY, before.seconds * 2)
+        self._failing[name] = _Failure(seconds, time.monotonic() + seconds, f"{type(why).__name__}: {why}")
         log.error("seal_held_up", service=self.service, at=name, reason=str(why), again_in_seconds=seconds)
 
-    def away(self) -> dict[str, float]:
-        """By what it needs (``tree``, ``key``, and the places): 1 if that is away or wrong."""
-        return {name: float(name in self._away) for name in ("tree", "key", *self._targets)}
+    def unavailable(self) -> dict[str, float]:
+        """For ``tree``, ``key`` and each target: 1 if it is failing."""
+        return {name: float(name in self._failing) for name in ("tree", "key", *self._targets)}
 
-    def trouble(self) -> list[str]:
-        """What is away or wrong, a sentence each."""
-        return [f"{name}: {wait.why}" for name, wait in self._away.items()]
+    def problems(self) -> list[str]:
+        """The reasons of current failures."""
+        return [f"{name}: {wait.why}" for name, wait in self._failing.items()]
 
     def lag(self) -> int:
-        """Positions of the log that are not sealed yet."""
-        return max(0, (self._log.max_notification_id() or 0) - self.tree.mark().position)
+        """Positions not yet sealed."""
+        return max(0, (self._log.max_notification_id() or 0) - self.tree.position().position)
 
     def close(self) -> None:
-        """Stand down: another sealer may take over at once."""
+        """Release the lock: another sealer may take over at once."""
         connection, self._connection = self._connection, None
         self._last_is_known = False
         if connection is not None:
@@ -322,22 +321,22 @@ class Sealer:
 
 
 def seal_now(config: Config, service: str, log_of: LogRecorder, clock: Clock) -> tuple[Signed, list[str]]:
-    """Seal everything that is in the log and sign, unless the last checkpoint says it already; send it away.
+    """Seal the whole log, sign unless the last checkpoint covers it, and deliver.
 
-    The checkpoint, and what could not be reached. Raises SealKeyWrong, TreeWasChanged, and what merkle.leaf_hash
+    The checkpoint, and the failures. Raises SealKeyWrong, TreeWasChanged, and what merkle.leaf_hash
     raises for a row that cannot be an event.
     """
     sealer = Sealer(service, log_of, config, clock, alone=True)
-    mark = catch_up(sealer.tree)
+    position = catch_up(sealer.tree)
     last = sealer.tree.last()
-    if last is None or last.size < mark.size:
+    if last is None or last.size < position.size:
         try:
             last = sign(config, service, sealer.tree, clock)
         except IntegrityError:
             last = sealer.tree.last()
             assert last is not None
     sealer.deliver()
-    return last, sealer.trouble()
+    return last, sealer.problems()
 
 
 def chain(keys: Iterable[PublicKey]) -> list[dict[str, str]]:

@@ -1,7 +1,7 @@
-"""A log's tree where it is kept: in the log's own database, as tiles, beside the events.
+"""The stored tree of a log: tiles in the log's own database, beside the events.
 
 Level 0 of the tiles holds leaf hashes, level 1 the roots of full tiles of level 0, and so on; the last tile of a level
-is rewritten as it grows. The mark (how many events, up to which position) moves in the transaction that writes tiles.
+is rewritten as it grows. The position moves in the transaction that writes tiles.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ from shared.log.recorder import LeafRow, LogRecorder
 
 @dataclass(frozen=True)
 class TreePosition:
-    """How far the tree has come: so many events, the last one at this position of the log."""
+    """The size of the tree, and the log position of its last event."""
 
     size: int
     position: int
@@ -25,7 +25,7 @@ class TreePosition:
 
 @dataclass(frozen=True)
 class Tile:
-    """Some hashes of one level of the tree; ``hashes`` are at most 256 · 32 bytes."""
+    """At most 256 hashes of one level of the tree."""
 
     level: int
     index: int
@@ -35,7 +35,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Signed:
-    """A checkpoint as it was stored; ids run from 1."""
+    """A stored checkpoint; ids run from 1."""
 
     id: int
     size: int
@@ -44,23 +44,23 @@ class Signed:
 
 
 class Tree:
-    """One log's tree. Every method raises the database's trouble."""
+    """One log's tree. Every method raises the database's errors."""
 
     def __init__(self, log: "LogRecorder") -> None:
         self._log = log
 
-    def mark(self) -> TreePosition:
-        """How far it has come."""
+    def position(self) -> TreePosition:
+        """Its size and position."""
         with self._log.reading() as execute:
-            return _mark(execute)
+            return _stored_position(execute)
 
     def tile(self, level: int, index: int) -> Tile | None:
-        """A tile as it is stored at this moment."""
+        """A stored tile."""
         with self._log.reading() as execute:
             return _tile(execute, level, index)
 
     def tiles(self, level: int, start: int = 0, limit: int | None = None) -> Iterator[Tile]:
-        """A level's tiles from ``start`` on, in order; all, or at most so many."""
+        """A level's tiles from ``start`` on, in order; at most ``limit``."""
         left = limit or 2**62
         while left > 0:
             at_once = min(left, 256)
@@ -88,9 +88,9 @@ class Tree:
         return merkle.nodes_of_tiles(hashes_of)
 
     def index_of(self, position: int) -> int | None:
-        """The index of the event at this position, if the tree has it."""
+        """The index of the event at this position, or None."""
         with self._log.reading() as execute:
-            if position > _mark(execute).position:
+            if position > _stored_position(execute).position:
                 return None
             rows = execute(
                 "SELECT idx, first_position FROM seal_tiles WHERE level=0 AND first_position<=? "
@@ -103,24 +103,24 @@ class Tree:
         positions = [row[0] for row in self._log.leaf_rows(first - 1, TILE)]
         return index * TILE + positions.index(position) if position in positions else None
 
-    def rows_after(self, mark: TreePosition, limit: int) -> list[LeafRow]:
-        """The events of the log that follow ``mark``."""
-        return self._log.leaf_rows(mark.position, limit)
+    def rows_after(self, position: TreePosition, limit: int) -> list[LeafRow]:
+        """The events of the log after ``position``."""
+        return self._log.leaf_rows(position.position, limit)
 
-    def extend(self, mark: TreePosition, rows: Sequence[LeafRow]) -> TreePosition | None:
-        """Add the events that follow ``mark``; the new mark, or None if another process has moved it meanwhile.
+    def extend(self, position: TreePosition, rows: Sequence[LeafRow]) -> TreePosition | None:
+        """Add the events after ``position``; the new position, or None if another process has moved it.
 
         Raises what merkle.leaf_hash raises for a row that cannot be an event.
         """
         if not rows:
-            return mark
-        changed = list(self._changed(mark, merkle.leaf_hashes(rows), [row[0] for row in rows]))
-        new = TreePosition(mark.size + len(rows), rows[-1][0])
+            return position
+        changed = list(self._changed(position, merkle.leaf_hashes(rows), [row[0] for row in rows]))
+        new = TreePosition(position.size + len(rows), rows[-1][0])
         with self._log.writing() as execute:
-            # The mark first: a SQLite transaction that read before it wrote could fail for another writer.
+            # The position first: a SQLite transaction that read before it wrote could fail for another writer.
             moved = execute(
                 "UPDATE seal_mark SET size=?, position=? WHERE one=1 AND size=? AND position=? RETURNING size",
-                (new.size, new.position, mark.size, mark.position),
+                (new.size, new.position, position.size, position.position),
             )
             if not moved:
                 return None
@@ -132,9 +132,9 @@ class Tree:
                 )
         return new
 
-    def _changed(self, mark: TreePosition, hashes: list[bytes], positions: list[int]) -> Iterator[Tile]:
+    def _changed(self, position: TreePosition, hashes: list[bytes], positions: list[int]) -> Iterator[Tile]:
         """The tiles that the new leaf hashes change, level by level."""
-        level, size = 0, mark.size
+        level, size = 0, position.size
         while hashes:
             index, used = divmod(size, TILE)
             first = positions[0]
@@ -164,7 +164,7 @@ class Tree:
     def checkpoints(
         self, *, after: int = 0, newest: int | None = None, limit: int | None = None
     ) -> list[Signed]:
-        """Checkpoints in the order in which they were made; or the ``newest``, latest first."""
+        """Checkpoints in order; or the ``newest``, latest first."""
         order = f"ORDER BY id{'' if newest is None else ' DESC'} LIMIT ?"
         return self._signed(f"id>? {order}", after, newest or limit or 1_000_000_000)
 
@@ -178,16 +178,16 @@ class Tree:
         return [Signed(row[0], row[1], datetime.fromisoformat(row[2]), row[3]) for row in rows]
 
     def shown(self) -> list[Shown]:
-        """The database's checkpoints, to be judged."""
+        """The database's checkpoints, for verification."""
         return [Shown(f"database {one.id}", one.note) for one in self.checkpoints()]
 
     def keys(self) -> list[PublicKey]:
-        """The public keys as they followed each other. Raises BadNote."""
+        """The public keys in order. Raises BadNote."""
         with self._log.reading() as execute:
             return [PublicKey.parse(row[0]) for row in execute("SELECT vkey FROM seal_keys ORDER BY id", ())]
 
     def add_checkpoint(self, checkpoint: Checkpoint, note: str, keys: Iterable[PublicKey] = ()) -> None:
-        """Keep a signed checkpoint, and the keys that come to be known with it, in one transaction.
+        """Store a signed checkpoint, and the keys that it introduces, in one transaction.
 
         Raises IntegrityError if another process has kept one at the same moment.
         """
@@ -204,16 +204,16 @@ class Tree:
                     (str(key),),
                 )
 
-    # --- where checkpoints have gone ---
+    # --- deliveries ---
 
     def delivered(self, target: str) -> int:
-        """The id of the last checkpoint that has reached a target."""
+        """The id of the last checkpoint delivered to a target."""
         with self._log.reading() as execute:
             rows = execute("SELECT checkpoint FROM seal_deliveries WHERE target=?", (target,))
         return int(rows[0][0]) if rows else 0
 
     def has_delivered(self, target: str, checkpoint: int) -> None:
-        """A target has the checkpoints up to this id."""
+        """Record that a target has the checkpoints up to this id."""
         with self._log.writing() as execute:
             execute(
                 "INSERT INTO seal_deliveries VALUES (?,?) "
@@ -222,7 +222,7 @@ class Tree:
             )
 
 
-def _mark(execute: "Execute") -> TreePosition:
+def _stored_position(execute: Execute) -> TreePosition:
     rows = execute("SELECT size, position FROM seal_mark WHERE one=1", ())
     return TreePosition(*rows[0]) if rows else TreePosition(0, 0)
 

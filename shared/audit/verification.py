@@ -1,4 +1,4 @@
-"""Is a log what was sealed? Everything recomputed from its rows, and the first place named where it is not (核验).
+"""Verifies that a log is what was sealed: recomputes everything from its rows, names the first difference (核验).
 
 Pure: rows, stored tiles and checkpoints come in, a report goes out. SQLite, PostgreSQL and an outside copy share it.
 """
@@ -14,9 +14,9 @@ from shared.audit.merkle import HASH, TILE, Peaks
 from shared.log.recorder import LeafRow
 
 WINDOW = 65_536
-"""Events behind the first bad one that are looked at, to say what was done: removed, slipped in, exchanged, changed."""
+"""Events after the first bad one that are compared, to tell removed, inserted, reordered and changed ones apart."""
 MOST = 20
-"""Findings of one kind that are listed; the rest is counted."""
+"""Listed findings of one kind; the others are counted."""
 
 Tiles = Callable[[int, int], bytes | None]
 """(level, index) → a tile's bytes as they are kept somewhere, or None if it is not there."""
@@ -24,7 +24,7 @@ Tiles = Callable[[int, int], bytes | None]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it was sealed; ``index`` is the event's place in log order from 0."""
+    """One difference from what was sealed; ``index`` is the event's place in log order from 0."""
 
     kind: str
     zh: str
@@ -76,7 +76,7 @@ class Evidence:
 
 @dataclass
 class Report:
-    """What was found of one service's log."""
+    """The result for one service's log."""
 
     service: str
     events: int = 0
@@ -91,7 +91,7 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing was found."""
+        """Whether there are no findings."""
         return not self.findings
 
     @property
@@ -128,7 +128,7 @@ class _Difference:
 
 
 def verify(evidence: Evidence, progress: Callable[[int], None] = lambda _: None) -> Report:
-    """Recompute everything. ``progress`` is told how many events have been read."""
+    """Recompute everything. ``progress`` gets the number of events read."""
     read = read_checkpoints(
         evidence.origin, evidence.first_key, [*evidence.other_checkpoints, *evidence.checkpoints]
     )

@@ -193,7 +193,7 @@ def gauges(runtime: Runtime) -> Asked:
         }
         asked[
             "duban_seal_away", "Whether what sealing needs, or a place of its checkpoints, is away or wrong"
-        ] = {(service, ("what", what)): away for what, away in runtime.sealer.away().items()}
+        ] = {(service, ("what", what)): away for what, away in runtime.sealer.unavailable().items()}
         if runtime.relay is not None:
             asked["duban_relay_active", "Whether this process publishes"] = {
                 (service,): float(runtime.relay.active)

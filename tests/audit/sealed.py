@@ -88,7 +88,7 @@ class Sealed:
         self.clock.advance(hours=1)
         while self.sealer.step():
             pass
-        assert self.sealer.trouble() == []
+        assert self.sealer.problems() == []
 
     def verify(self, outside: Outside | None = None, **more: object) -> Report:
         """Verify the database, by the copy outside if one is given."""

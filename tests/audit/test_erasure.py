@@ -220,7 +220,7 @@ def test_erasure_empties_every_view_answer_export_notice_mail_and_backup_and_cha
     for service, runtime in town.opened.runtimes.items():
         seal_now(town.opened.config, service, runtime.app.log, town.clock)
     before = town.logs()
-    sizes = {service: tree.Tree(one.app.log).mark() for service, one in town.opened.runtimes.items()}
+    sizes = {service: tree.Tree(one.app.log).position() for service, one in town.opened.runtimes.items()}
 
     assert town.erase(CODE, "--by", "office/head") == f"{CODE}: 已删除 erased（密钥 key 1）\n"
     assert town.erase(POST) == f"{POST}#2: 已删除 erased（密钥 key 1）\n"

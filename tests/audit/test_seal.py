@@ -62,7 +62,7 @@ def test_the_tree_is_the_same_in_whatever_steps_it_grew(sealed: Sealed) -> None:
         while sealed.sealer.step():
             pass
         sizes.append(sizes[-1] + count)
-        assert sealed.tree.mark().size == sizes[-1]
+        assert sealed.tree.position().size == sizes[-1]
         nodes = sealed.tree.nodes()
         assert merkle.root(nodes, sizes[-1]) == root_of(sealed, sizes[-1])
     for size in sizes[1:]:
@@ -80,7 +80,7 @@ def test_a_tree_of_three_levels(sealed: Sealed) -> None:
     assert sealed.verify(sealed.outside).holds
     assert sealed.tree.index_of(65_600) == 65_599
     nodes = sealed.tree.nodes()
-    size = sealed.tree.mark().size
+    size = sealed.tree.position().size
     leaf = merkle.leaf_hashes(sealed.app.log.leaf_rows(65_599, 1))[0]
     path = merkle.inclusion_proof(nodes, 65_599, size)
     merkle.check_inclusion(leaf, 65_599, size, path, checkpoints(sealed)[-1].root)
@@ -106,7 +106,7 @@ def test_two_sealers_at_once_make_one_tree(sealed: Sealed) -> None:
 
     def work(sealer: seal.Sealer) -> None:
         try:
-            while sealer.tree.mark().size < 9000:
+            while sealer.tree.position().size < 9000:
                 sealer.step()
         except BaseException as error:  # noqa: BLE001 - shown below
             failures.append(error)
@@ -127,8 +127,8 @@ def test_a_row_that_is_no_event_holds_up_sealing_and_nothing_else(sealed: Sealed
     with sealed.app.log.writing() as execute:
         execute("UPDATE stored_events SET state='text' WHERE rowid=4", ())
     assert not sealed.sealer.step()
-    assert sealed.sealer.away()["tree"] == 1
-    assert "tree: " in sealed.sealer.trouble()[0]
+    assert sealed.sealer.unavailable()["tree"] == 1
+    assert "tree: " in sealed.sealer.problems()[0]
     sealed.write(events.some(10))
     assert sealed.sealer.lag() == 20
     [first, *_] = sealed.verify().findings
@@ -219,7 +219,7 @@ def test_a_log_that_was_sealed_anew_does_not_pass_over_the_copy_outside(sealed: 
     sealer = seal.Sealer(SERVICE, sealed.app.log, sealed.config, sealed.clock)
     while sealer.step():
         pass
-    [trouble] = sealer.trouble()
+    [trouble] = sealer.problems()
     assert "holds something else than the database" in trouble
 
 
@@ -234,11 +234,13 @@ def test_a_folder_that_is_away_holds_up_nothing_and_gets_everything_later(tmp_pa
         while sealed.sealer.step():
             pass
     assert [one.size for one in sealed.tree.checkpoints()] == [10, 30]
-    assert [value for name, value in sealed.sealer.away().items() if name.startswith("folder")] == [1.0]
+    assert [value for name, value in sealed.sealer.unavailable().items() if name.startswith("folder")] == [
+        1.0
+    ]
     outside.parent.unlink()
     sealed.sealer._away.clear()  # the wait of five seconds is over
     sealed.sealer.step()
-    assert sealed.sealer.trouble() == []
+    assert sealed.sealer.problems() == []
     assert [one.where for one in sealed.outside.notes()] == ["000000001-10.note", "000000002-30.note"]
     assert sealed.verify(sealed.outside).holds
     sealed.close()
@@ -328,7 +330,7 @@ def test_a_mail_server_that_is_away_holds_up_nothing_and_gets_every_checkpoint_l
         while sealed.sealer.step():
             pass
     assert [one.size for one in sealed.tree.checkpoints()] == [10, 30]
-    assert sealed.sealer.away()["mail"] == 1
+    assert sealed.sealer.unavailable()["mail"] == 1
     wait = sealed.sealer._away["mail"]
     for _ in range(50):
         sealed.sealer.step()
@@ -336,7 +338,7 @@ def test_a_mail_server_that_is_away_holds_up_nothing_and_gets_every_checkpoint_l
     with mail_server(port) as server:
         sealed.sealer._away.clear()  # the wait of five seconds is over
         sealed.sealer.step()
-    assert sealed.sealer.trouble() == []
+    assert sealed.sealer.problems() == []
     subjects = [message_from_string(mail, policy=policy.default)["Subject"] for _, mail in server.mails]
     assert [subject.rpartition(" ")[2] for subject in subjects] == ["10", "30"]
     sealed.close()
@@ -472,7 +474,7 @@ def kill_again_and_again(config: Config, tmp_path: Path, request: pytest.Fixture
 
     def until_more_than(size: int) -> None:
         end = time.monotonic() + 60
-        while tree.mark().size <= size:
+        while tree.position().size <= size:
             assert time.monotonic() < end, (tmp_path / "worker.log").read_text("utf-8")
             time.sleep(0.002)
 
@@ -480,10 +482,10 @@ def kill_again_and_again(config: Config, tmp_path: Path, request: pytest.Fixture
     killed_at = []
     # Amid the batches, before the first, while a checkpoint is signed and copied.
     for latest in (0.02, 0.02, 0.02, 0.3, 0.3, 0.02, 0.3, 0.02, 0.3, 0.02):
-        until_more_than(tree.mark().size)
+        until_more_than(tree.position().size)
         time.sleep(chance.uniform(0, latest))
         worker.kill()
-        killed_at.append(tree.mark().size)
+        killed_at.append(tree.position().size)
         runtime.app.log.insert_events(events.some(6_000))
         worker.start()
     until_more_than(events.written - 1)
@@ -507,7 +509,7 @@ def kill_again_and_again(config: Config, tmp_path: Path, request: pytest.Fixture
     peaceful.seal()
     for level in range(3):
         assert list(tree.tiles(level)) == list(peaceful.tree.tiles(level)) != []
-    assert tree.mark() == peaceful.tree.mark()
+    assert tree.position() == peaceful.tree.position()
     peaceful.close()
     runtime.close()
 

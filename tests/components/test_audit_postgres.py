@@ -181,7 +181,7 @@ def test_one_sealer_is_active_and_another_takes_over(server: Postgres, tmp_path:
     sealed.write(events.some(20))
     assert other.step()
     other.step()
-    assert sealed.tree.mark().size == 40
+    assert sealed.tree.position().size == 40
     assert sealed.verify(sealed.outside).holds
     other.close()
     sealed.close()
@@ -228,7 +228,7 @@ def test_a_database_that_was_away_is_sealed_on(programs: None, tmp_path: Path) -
                 time.sleep(0.2)
         sealed.seal()
         assert sealed.verify(sealed.outside).holds
-        assert sealed.tree.mark().size == 305
+        assert sealed.tree.position().size == 305
         sealed.close()
 
 
@@ -259,7 +259,7 @@ def test_checkpoints_go_to_a_compacted_topic_and_can_be_verified_from_there(
     sealed.clock.advance(hours=1)
     while sealed.sealer.step():
         pass
-    assert sealed.sealer.away()["kafka"] == 1, "there is no topic yet, and sealing goes on"
+    assert sealed.sealer.unavailable()["kafka"] == 1, "there is no topic yet, and sealing goes on"
     done = apply_topics(config, {SERVICE: []})
     assert f"{checkpoints_topic_of(SERVICE)}: made, compacted, 1 replicas" in done
     assert f"{checkpoints_topic_of(SERVICE)}: there already, settings applied" in apply_topics(
