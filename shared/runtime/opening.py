@@ -211,9 +211,7 @@ def open_service(
     if not config.database:
         migrate_files(service, config, views, clock)
     personal_data = KeyStore(config, clock, timeout=timeout, pool_size=pool_size)
-    app = service.application(
-        log_settings(config, service.name, timeout=timeout, pool_size=pool_size), clock
-    )
+    app = service.application(log_settings(config, service.name, timeout=timeout, pool_size=pool_size), clock)
     app.personal_data = seals(app, personal_data)
     app.views, app.reference, app.config = views, Reference(views), config
     app.rulebook = load_rulebook(config.rulebook)
