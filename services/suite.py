@@ -9,7 +9,9 @@ from services.supervision.__main__ import SERVICE as SUPERVISION
 from shared.domain.clock import Clock
 from shared.personal_data.keystore import migrate_keys
 from shared.process.config import Config
-from shared.runtime.service import Runtime, Service, migrate, open_service
+from shared.runtime.opening import Runtime, open_service
+from shared.runtime.schema import migrate
+from shared.runtime.service import Service
 
 SUITE: dict[str, Service] = {
     service.name: service for service in (ASSIGNMENT, SUPERVISION, ENTERPRISE, NOTIFY)

@@ -20,7 +20,9 @@ from shared.log.codec import decode, encode
 from shared.process.config import Config
 from shared.readmodels.lifecycle import LifecycleView
 from shared.readmodels.rows import Rows
-from shared.runtime.service import Runtime, Service, migrate, open_service
+from shared.runtime.opening import Runtime, open_service
+from shared.runtime.schema import migrate
+from shared.runtime.service import Service
 from shared.web.auth import issue_token, load_key
 
 F = TypeVar("F", bound=Fact)

@@ -23,7 +23,7 @@ from services.cli.backup import (
 )
 from services.suite import SUITE
 from shared.process.config import Config
-from shared.runtime.service import SERVICES
+from shared.runtime.event_log import SERVICES
 from shared.testing import Opened, StoppedClock, an_act, shanghai
 
 NOW = shanghai("2021-02-05 10:00")

@@ -21,9 +21,10 @@ from openapi_python_client.config import ConfigFile, MetaType
 from deploy.stack import free_port
 from services.processes import Process, environment
 from shared.domain.clock import SteppedClock
+from shared.domain.roles import Role
 from shared.process.config import Config
 from shared.testing import shanghai
-from shared.web.auth import Role, issue_token, load_key
+from shared.web.auth import issue_token, load_key
 from tests.faults.cluster import until
 
 API = Path(__file__).resolve().parents[1] / "docs" / "api"

@@ -15,7 +15,7 @@ from services.audit.web import web as audit_web
 from services.suite import SUITE, open_suite
 from shared.domain.roles import Role
 from shared.process.config import Config
-from shared.runtime.service import open_service
+from shared.runtime.opening import open_service
 from shared.testing import StoppedClock, shanghai
 from shared.web.auth import issue_token, load_key, undecided_routes
 

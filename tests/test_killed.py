@@ -10,7 +10,7 @@ from services.processes import worker_of
 from services.suite import SUITE
 from shared.events import supervision
 from shared.process.config import Config
-from shared.runtime.service import open_service
+from shared.runtime.opening import open_service
 from shared.testing import Opened, StoppedClock, an_act, shanghai
 
 START = shanghai("2021-01-04 09:00")

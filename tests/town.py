@@ -7,7 +7,7 @@ from services.suite import SUITE
 from shared.domain.aggregate import CommandContext
 from shared.domain.roles import Role
 from shared.process.config import Config
-from shared.runtime.service import open_service
+from shared.runtime.opening import open_service
 from shared.testing import an_act
 
 CREDIT_CODE = "91150623MA0N00001" + check_digit("91150623MA0N00001")

@@ -34,7 +34,8 @@ from shared.log.recorder import LogRecorder, rows_of
 from shared.messaging.parked import Parked
 from shared.personal_data.master import master_path
 from shared.process.config import Config
-from shared.runtime.service import Runtime, open_log, open_service
+from shared.runtime.event_log import open_log
+from shared.runtime.opening import Runtime, open_service
 from shared.web.auth import Identity, issue_token, load_key
 
 KEPT = 3

@@ -14,7 +14,7 @@ from shared.personal_data.erasure import erase, erase_again
 from shared.personal_data.keystore import KeyStore, rotate_master
 from shared.personal_data.master import make_master
 from shared.process.config import Config
-from shared.runtime.service import open_log
+from shared.runtime.event_log import open_log
 
 HOLDERS = ("assignment", "enterprise")
 """The services whose events hold personal data: of posts' holders, of enterprises' contacts."""

@@ -33,7 +33,7 @@ from shared.domain.roles import Role
 from shared.personal_data.keystore import KeyStore
 from shared.process import logs
 from shared.process.config import Config
-from shared.runtime.service import open_log
+from shared.runtime.event_log import open_log
 from shared.web.auth import Identity
 from shared.web.lists import ALL_SEEING
 

@@ -19,7 +19,7 @@ from shared.application.application import Application
 from shared.domain.refusal import Refusal
 from shared.events import supervision
 from shared.process.config import Config
-from shared.runtime.service import open_service
+from shared.runtime.opening import open_service
 from shared.web.auth import Identity
 
 ATTEMPTS = 5

@@ -26,7 +26,8 @@ from shared.personal_data.encryption import masked
 from shared.process.config import Config
 from shared.readmodels.store import CONSUMER
 from shared.readmodels.views import Views
-from shared.runtime.service import Service, open_service
+from shared.runtime.opening import open_service
+from shared.runtime.service import Service
 
 COMMAND_TIMEOUT = 300.0
 """Seconds of one wait for the database while whole tables are read."""

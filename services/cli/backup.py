@@ -19,7 +19,8 @@ from shared.audit import merkle
 from shared.domain.clock import Clock
 from shared.domain.refusal import Refusal
 from shared.process.config import Config
-from shared.runtime.service import SCHEMA_VERSION, SERVICES, open_log
+from shared.runtime.event_log import SERVICES, open_log
+from shared.runtime.schema import SCHEMA_VERSION
 
 MANIFEST = "backup.json"
 Progress = Callable[[str, int], None]

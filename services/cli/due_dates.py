@@ -16,7 +16,7 @@ from shared.log.codec import decode
 from shared.process.config import Config
 from shared.readmodels.reference import calendar_of
 from shared.rulebook import load_rulebook
-from shared.runtime.service import open_log
+from shared.runtime.event_log import open_log
 
 
 class When(click.ParamType[Any]):

@@ -23,7 +23,7 @@ from shared.domain.clock import local_day
 from shared.domain.roles import Role
 from shared.events.base import Actor
 from shared.process.config import Config
-from shared.runtime.service import open_service
+from shared.runtime.opening import open_service
 
 
 @click.group()

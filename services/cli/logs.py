@@ -22,7 +22,8 @@ from shared.log.codec import Unreadable, cloudevent, personal_fields
 from shared.log.recorder import rows_of
 from shared.personal_data.encryption import MASKED
 from shared.process.config import Config
-from shared.runtime.service import SERVICES, open_log, open_service
+from shared.runtime.event_log import SERVICES, open_log
+from shared.runtime.opening import open_service
 
 COMMAND_TIMEOUT = 300.0
 """Seconds of one wait for the database in a command over much data."""
@@ -55,7 +56,7 @@ def rebuild(data: Path | None, name: str | None) -> None:
     with Progress(console=Console(stderr=True)) as progress:
         for service, names in wanted.items():
             if names:
-                runtime = open_service(SUITE[service], config, config.make_clock(), patience=COMMAND_TIMEOUT)
+                runtime = open_service(SUITE[service], config, config.make_clock(), timeout=COMMAND_TIMEOUT)
                 bar = progress.add_task(f"{service}: {', '.join(names)}", total=None)
                 runtime.views.rebuild(names, runtime.follower, progress=partial(_advance, progress, bar))
                 time.sleep(READERS_GRACE)

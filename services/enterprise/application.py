@@ -75,7 +75,7 @@ class EnterpriseApplication(ServiceApplication):
             raise CreditCodeNeeded()
         code = check_credit_code(credit_code or act.by.unit)
         year = local_day(act.recorded_at).year
-        enterprise_id, register_id = stable_id("enterprise", code), stable_id("whistle_register", year)
+        enterprise_id, register_id = stable_id("enterprise", code), Register.id_of(year)
         matter = matter_of(code, category, title)
         desk = desk_unit or DESK
         if self.reference.unit(desk, field="desk_unit")["kind"] != "office":
@@ -95,7 +95,7 @@ class EnterpriseApplication(ServiceApplication):
             concern = Concern.first(act, matter, whistle_id)
         else:
             concern.again(act, whistle_id)
-        register = self.find(Register, register_id) or Register.open(act, year)
+        register = self.find(Register, register_id) or Register.open(act, year=year)
         whistle = Whistle.blow(
             act,
             id=whistle_id,

@@ -1,8 +1,7 @@
 """The ``seal`` role: extends a log's tree, signs checkpoints and delivers them (封存).
 
-Writing commands does nothing for it. Of several processes one is active, by an advisory lock on PostgreSQL; the mark's
-compare-and-set keeps the tree right whoever is at work. A place that is away is tried again later and never holds up
-sealing.
+Writers are not involved. On PostgreSQL one process is active, by an advisory lock; the compare-and-set of the tree's
+position keeps it right in any case. A target that fails is retried and never blocks sealing.
 """
 
 import os

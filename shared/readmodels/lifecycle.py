@@ -5,7 +5,7 @@ adds ``id``, ``version``, ``concerned`` (the units that may see the row) and ``s
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import Field, fields
+from dataclasses import MISSING, Field, fields
 from datetime import date, datetime
 from functools import cache, partial
 from types import NoneType, UnionType
@@ -67,6 +67,11 @@ def kept(state: Any) -> tuple[Kept, ...]:
     return tuple(_kept(one, hints[one.name]) for one in fields(state))
 
 
+@cache
+def _by_field(state: Any) -> Mapping[str, Kept]:
+    return {one.field: one for one in kept(state)}
+
+
 def _kept(one: "Field[Any]", hint: Any) -> Kept:
     optional = get_origin(hint) in (Union, UnionType) and NoneType in get_args(hint)
     if optional:
@@ -100,8 +105,7 @@ class LifecycleView(View):
     @classmethod
     def kept(cls) -> tuple[Kept, ...]:
         """How each field of the state is kept in a row."""
-        kind: Any = cls.lifecycle.state
-        return kept(kind)
+        return kept(cls.lifecycle.state)
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
@@ -144,36 +148,45 @@ class LifecycleView(View):
         )
 
     def follow(self, rows: Rows, fact: Fact, message: Message) -> None:
-        """Take the lifecycle's step."""
+        """Take the lifecycle's step; what the step left as it was is not written again."""
         key = self.key(fact, message)
         row = rows.get(key)
-        state = self.lifecycle(fact, None if row is None else self.state_of(row))
-        values = {
-            **self.row_of(state),
-            "concerned": concerned(*state.concerned),
-            "secrecy": state.secrecy,
-            "version": message.version,
-        }
+        known, before = rows.states.get(key, (None, None))
+        if row is not None and known is not row:
+            before = self.state_of(row)
+        after = self.lifecycle(fact, before)
+        values = self._changed(before, after)
+        values["concerned"], values["secrecy"] = concerned(*after.concerned), after.secrecy
+        values["version"] = message.version
         if not rows.change(key, **values):
             rows.put(key, **values)
+        now = rows.get(key)
+        assert now is not None
+        rows.states[key] = now, after
+
+    @classmethod
+    def _changed(cls, before: Any, after: Any) -> Row:
+        """The columns in which the states differ; all of them if there was none before."""
+        old = {} if before is None else vars(before)
+        changed = [
+            (field, value) for field, value in vars(after).items() if old.get(field, MISSING) is not value
+        ]
+        by_field = _by_field(cls.lifecycle.state)
+        return {
+            one.column: one.write(value) if one.write and value is not None else value
+            for field, value in changed
+            for one in (by_field[field],)
+        }
 
     @classmethod
     def state_of(cls, row: Row) -> Any:
         """The state that a row holds."""
-        return cls.lifecycle.state(
-            **{
-                one.field: one.read(value)
-                if one.read and (value := row[one.column]) is not None
-                else row[one.column]
+        state = object.__new__(cls.lifecycle.state)
+        vars(state).update(
+            {
+                one.field: one.read(value) if one.read and value is not None else value
                 for one in cls.kept()
+                for value in (row[one.column],)
             }
         )
-
-    @classmethod
-    def row_of(cls, state: Any) -> Row:
-        """The columns that hold this state."""
-        return {
-            one.column: one.write(value) if one.write and value is not None else value
-            for one in cls.kept()
-            for value in (getattr(state, one.field),)
-        }
+        return state

@@ -24,6 +24,8 @@ class Rows:
         self._touched: set[str] = set()
         self._expected: set[str] = set()
         self._undo: dict[str, Row | None] | None = None
+        self.states: dict[str, tuple[Row, Any]] = {}
+        """What a row was read as, with that very row: for views that would read it again at the next fact."""
         self._blank: Row = {
             column.name: column.default.arg if column.default is not None else None  # type: ignore[attr-defined]
             for column in table.columns

@@ -20,7 +20,9 @@ from shared.process.config import Config, Misconfigured
 from shared.process.gc_tuning import tune_gc
 from shared.process.metrics import REGISTRY
 from shared.rulebook import BadRulebook, load_rulebook
-from shared.runtime.service import Runtime, Service, open_service, schema_problem
+from shared.runtime.opening import Runtime, open_service
+from shared.runtime.schema import schema_problem
+from shared.runtime.service import Service
 from shared.runtime.worker import Asked, Gauges, Step, Worker, answering
 from shared.web.app import create_app
 from shared.web.auth import Identity, NotAuthenticated
@@ -75,7 +77,7 @@ def settings() -> Config:
 
 KAFKA_WAIT = 0.1
 """Seconds that a poll of the broker waits at least. It ends when something comes: shorter, it would only cost power."""
-WORKER_PATIENCE = 5.0
+WORKER_TIMEOUT = 5.0
 """Seconds that one wait for the database may last in a worker."""
 
 
@@ -104,7 +106,7 @@ def run(service: Service, role: str, config: Config) -> None:
         service,
         config,
         config.make_clock(),
-        patience=WORKER_PATIENCE,
+        timeout=WORKER_TIMEOUT,
         wait=max(config.poll_seconds, KAFKA_WAIT) if waits else 0.0,
     )
     worker = Worker(stop)
@@ -114,7 +116,7 @@ def run(service: Service, role: str, config: Config) -> None:
     )
 
     def begin() -> list[Step]:
-        while not stop.is_set() and (problem := schema_problem(runtime)):
+        while not stop.is_set() and (problem := schema_problem(config, runtime.app.log)):
             worker.trouble = problem
             stop.wait(1)
         if not stop.is_set():

@@ -17,7 +17,7 @@ from shared.audit.places import Outside, folder_of
 from shared.audit.tree import Tree
 from shared.audit.verification import Report, verify
 from shared.process.config import Config
-from shared.runtime.service import open_log
+from shared.runtime.event_log import open_log
 from shared.testing import StoppedClock, shanghai
 
 SERVICE = "assignment"

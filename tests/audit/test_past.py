@@ -14,7 +14,7 @@ from shared.audit.export import logged
 from shared.audit.secrecy import withheld
 from shared.events import notify
 from shared.events.audit import AuditAccessed
-from shared.runtime.service import open_log
+from shared.runtime.event_log import open_log
 from shared.testing import Caller, Opened, StoppedClock
 from tests.audit.story import AUDITOR, LISTS, START, Told, told
 

@@ -24,8 +24,8 @@ from shared.audit.places import Outside, OutsideDiffers, copy_outside, folder_of
 from shared.audit.tree import Tree
 from shared.audit.verification import verify
 from shared.process.config import Config, Misconfigured
+from shared.runtime.opening import open_service
 from shared.runtime.roles import gauges
-from shared.runtime.service import open_service
 from shared.testing import Opened, StoppedClock
 from tests.audit.sealed import ORIGIN, SERVICE, START, Events, Sealed, open_sealed
 

@@ -10,7 +10,7 @@ from shared.domain.clock import system_clock
 from shared.domain.roles import Role
 from shared.events.audit import AuditAccessed
 from shared.events.base import Fact
-from shared.runtime.service import open_log
+from shared.runtime.event_log import open_log
 from shared.web.auth import issue_token, load_key
 from tests.audit.story import told
 from tests.faults.cluster import until

@@ -21,7 +21,7 @@ from shared.personal_data.keystore import migrate_keys
 from shared.personal_data.master import make_master
 from shared.process import logs
 from shared.process.config import Config
-from shared.runtime.service import migrate
+from shared.runtime.schema import migrate
 from shared.web.auth import issue_token, load_key
 
 Request = tuple[str, dict[str, object], dict[str, str]]

@@ -20,7 +20,7 @@ from services.suite import SUITE
 from shared.database import postgres
 from shared.domain.case_id import case_id
 from shared.domain.clock import system_clock
-from shared.runtime.service import open_service
+from shared.runtime.opening import open_service
 from tests import town
 from tests.bench import hops
 from tests.bench.components import Ground, ground, post, ready, running, token

@@ -24,7 +24,7 @@ from psycopg.sql import SQL
 from services.assignment.__main__ import SERVICE
 from shared.messaging.transport.kafka.client import topic_of
 from shared.process.gc_tuning import tune_gc
-from shared.runtime.service import Runtime, open_service
+from shared.runtime.opening import Runtime, open_service
 from tests.bench.bare import library_settings
 from tests.bench.components import Ground, ground
 from tests.bench.facts import CHANGES, NOW, fill

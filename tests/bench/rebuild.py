@@ -21,7 +21,8 @@ from shared.events.base import Actor
 from shared.log.codec import encode
 from shared.process.config import Config
 from shared.readmodels.reference import UnitsView
-from shared.runtime.service import Service, open_service
+from shared.runtime.opening import open_service
+from shared.runtime.service import Service
 from shared.service.application import ServiceApplication
 
 UNITS, CHANGES = 2_000, 9

@@ -10,7 +10,7 @@ from services.assignment.__main__ import SERVICE
 from shared.messaging.transport.kafka.client import topic_of
 from shared.messaging.transport.kafka.publisher import LINGER_MS
 from shared.messaging.transport.kafka.topics import apply_topics
-from shared.runtime.service import Runtime, open_service
+from shared.runtime.opening import Runtime, open_service
 from tests.bench.components import Ground, ground
 from tests.bench.facts import CHANGES, NOW, fill
 

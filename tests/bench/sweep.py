@@ -13,7 +13,7 @@ from services.supervision.__main__ import SERVICE
 from services.supervision.domain.case import Case
 from shared.events import supervision
 from shared.process.config import Config
-from shared.runtime.service import Runtime, open_service
+from shared.runtime.opening import Runtime, open_service
 from shared.testing import StoppedClock, an_act, shanghai
 
 START = shanghai("2021-01-04 09:00")

@@ -10,7 +10,7 @@ from shared.audit.places import Outside, folder_of
 from shared.audit.seal import origin_of, seal_now
 from shared.audit.verification import verify
 from shared.domain.clock import system_clock
-from shared.runtime.service import open_log
+from shared.runtime.event_log import open_log
 from tests.audit.sealed import Events
 from tests.bench.components import ground
 

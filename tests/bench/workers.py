@@ -11,7 +11,7 @@ from kafka.errors import CoordinatorNotAvailableError, GroupIdNotFoundError
 
 from services.assignment.__main__ import SERVICE
 from services.processes import Process, worker_of
-from shared.runtime.service import Runtime, open_service
+from shared.runtime.opening import Runtime, open_service
 from tests.bench.components import Ground, ground, running
 from tests.bench.facts import CHANGES, NOW, fill
 

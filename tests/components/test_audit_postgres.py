@@ -25,7 +25,7 @@ from shared.messaging.transport.kafka.topics import apply_topics
 from shared.personal_data.keystore import migrate_keys
 from shared.personal_data.master import make_master
 from shared.process.config import Config
-from shared.runtime.service import migrate
+from shared.runtime.schema import migrate
 from shared.testing import StoppedClock
 from tests.audit.sealed import SERVICE, START, Events, Sealed, open_sealed
 from tests.audit.test_seal import kill_again_and_again

@@ -332,7 +332,7 @@ def test_the_same_matter_is_recognised_through_width_case_and_punctuation() -> N
 
 
 def test_the_register_numbers_without_a_gap() -> None:
-    register = Register.open(office(), 2021)
+    register = Register.open(office(), year=2021)
     numbers = [register.issue(office(), UUID(int=n), UUID(int=0)) for n in range(3)]
     assert numbers == ["W-2021-0001", "W-2021-0002", "W-2021-0003"]
 

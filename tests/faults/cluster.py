@@ -27,7 +27,7 @@ from shared.domain.roles import Role
 from shared.messaging.transport.kafka.client import partition_of
 from shared.personal_data.master import make_master
 from shared.process.config import Config
-from shared.runtime.service import Runtime, open_service
+from shared.runtime.opening import Runtime, open_service
 from shared.testing import shanghai
 from shared.web.auth import issue_token, load_key
 from tests.faults.proxy import Proxy
@@ -433,7 +433,7 @@ class Cluster:
 
     def open(self, service: str) -> Runtime:
         """A service opened in this process, past the proxies; the caller closes it."""
-        return open_service(SUITE[service], self.direct, self.direct.make_clock(), patience=60)
+        return open_service(SUITE[service], self.direct, self.direct.make_clock(), timeout=60)
 
     def view_rows(self) -> dict[str, dict[str, Any]]:
         """Every row of every live view: ``service.view/id`` → row."""

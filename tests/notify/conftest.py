@@ -18,7 +18,7 @@ from shared.domain.clock import close_of
 from shared.events import assignment, enterprise, notify, supervision
 from shared.events.base import Actor, Fact
 from shared.log.codec import encode
-from shared.runtime.service import open_log
+from shared.runtime.event_log import open_log
 from shared.testing import Caller, Opened, StoppedClock, kinds, shanghai
 
 POSTS = {

@@ -26,7 +26,8 @@ from shared.messaging.transport.kafka.client import topic_of
 from shared.personal_data.keystore import migrate_keys
 from shared.personal_data.master import make_master
 from shared.process.config import Config
-from shared.runtime.service import Runtime, migrate, open_service
+from shared.runtime.opening import Runtime, open_service
+from shared.runtime.schema import migrate
 from shared.testing import shanghai
 from shared.web.auth import issue_token, load_key
 from tests.faults.cluster import Member, until
@@ -230,7 +231,7 @@ class Site:
 
     def open(self, service: str) -> Runtime:
         """A service opened in this process, past the proxies; the caller closes it."""
-        return open_service(SUITE[service], self.direct, self.direct.make_clock(), patience=60)
+        return open_service(SUITE[service], self.direct, self.direct.make_clock(), timeout=60)
 
     # -- looking ---------------------------------------------------------------------------------------------
 

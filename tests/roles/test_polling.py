@@ -11,7 +11,7 @@ import pytest
 
 from shared.log.postgres import PostgresLog
 from shared.messaging.pacing import LONGEST_PAUSE
-from shared.runtime.service import Runtime
+from shared.runtime.opening import Runtime
 from shared.testing import an_act
 from tests.faults.cluster import until
 from tests.roles.site import LONG, NOW, Client, Site

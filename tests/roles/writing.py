@@ -6,14 +6,14 @@ from eventsourcing.persistence import IntegrityError
 
 from services.suite import SUITE
 from shared.process.config import Config
-from shared.runtime.service import open_service
+from shared.runtime.opening import open_service
 from shared.testing import an_act
 from tests.roles.site import NOW
 
 
 def write(config: Config, writer: int, saves: int) -> None:
     """Register units; every tenth one is saved a second time, and that save is taken back."""
-    runtime = open_service(SUITE["assignment"], config, config.make_clock(), patience=60)
+    runtime = open_service(SUITE["assignment"], config, config.make_clock(), timeout=60)
     act = {"unit": "office", "post": "office/director", "role": "government_office"}
     for number in range(saves):
         written = runtime.app.register_unit(  # type: ignore[attr-defined]

@@ -310,7 +310,7 @@ def test_a_new_version_is_built_beside_the_old_and_swapped_when_done(tmp_path: P
     newer = Service(name="ward", title="test", application=Wards, views=[Names2], blueprints=[])
     opened = Opened.__new__(Opened)
     from shared.process.config import Config
-    from shared.runtime.service import open_service
+    from shared.runtime.opening import open_service
 
     runtime = open_service(newer, Config(data=tmp_path), clock)
     assert runtime.views.being_built() == ["names"]

@@ -2,12 +2,13 @@
 
 import re
 import unicodedata
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.clock import local_day
 from shared.domain.lifecycle import Lifecycle
+from shared.domain.series import Series, SeriesState
 from shared.events import enterprise
 
 
@@ -20,53 +21,40 @@ def matter_of(credit_code: str, category: str, title: str) -> UUID:
     return stable_id("matter", credit_code, category, plain or title)
 
 
-class RegisterState(NamedTuple):
-    """How far the register of a year has come."""
-
-    year: int
-    last_serial: int = 0
-
-
-evolve_register = Lifecycle(RegisterState, begins=enterprise.WhistleRegisterOpened)
+evolve_register = Lifecycle(SeriesState, begins=enterprise.WhistleRegisterOpened)
 
 
 @evolve_register.register
-def _(fact: enterprise.WhistleRegisterOpened) -> RegisterState:
-    return RegisterState(fact.year)
+def _(fact: enterprise.WhistleRegisterOpened) -> SeriesState:
+    return SeriesState(fact.year)
 
 
 @evolve_register.register
-def _(fact: enterprise.WhistleNumberIssued) -> RegisterState:
-    return RegisterState(int(fact.number.split("-")[1]), fact.serial)
+def _(fact: enterprise.WhistleNumberIssued) -> SeriesState:
+    return SeriesState(int(fact.number.split("-")[1]), fact.serial)
 
 
-class Register(Aggregate, lifecycle=evolve_register):
+class Register(Series, lifecycle=evolve_register):
     """The whistles of one year, by the day on which they are registered (Asia/Shanghai)."""
 
     TOPIC = "enterprise.whistle_register"
-    latest_event_only = True
     serialise_writers = True
-    state: RegisterState
-
-    @classmethod
-    def open(cls, act: CommandContext, year: int) -> "Register":
-        """The empty register of ``year``."""
-        id_ = stable_id("whistle_register", year)
-        return cls.begin(enterprise.WhistleRegisterOpened, act, id=id_, year=year)
+    kind, opened, issued = (
+        "whistle_register",
+        enterprise.WhistleRegisterOpened,
+        enterprise.WhistleNumberIssued,
+    )
 
     def issue(self, act: CommandContext, whistle_id: UUID, matter: UUID) -> str:
-        """The next number, like ``W-2021-0001``; kept only if it is saved together with its whistle."""
-        serial = self.state.last_serial + 1
-        number = f"W-{self.state.year}-{serial:04d}"
-        self.record(
-            enterprise.WhistleNumberIssued,
-            act,
-            serial=serial,
-            number=number,
-            whistle_id=whistle_id,
-            matter=matter,
-        )
-        return number
+        """The next number, like ``W-2021-0001``."""
+        return self._number(self.issue_next(act, whistle_id=whistle_id, matter=matter))
+
+    def said_of(self, number: int) -> dict[str, Any]:
+        """See Series."""
+        return {"serial": number, "number": self._number(number)}
+
+    def _number(self, serial: int) -> str:
+        return f"W-{self.state.year}-{serial:04d}"
 
 
 class ConcernState(NamedTuple):

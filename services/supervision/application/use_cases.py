@@ -14,8 +14,8 @@ from services.supervision.domain import (
     CalendarVersion,
     Case,
     Naming,
+    NamingSeries,
     RulebookVersion,
-    Series,
     Terms,
 )
 from services.supervision.domain.naming import NamingAlreadyDrafted
@@ -318,7 +318,8 @@ class Supervision(ServiceApplication):
         """Publish under the next number of the year in Shanghai; a correction marks what it corrects."""
         naming = self.load(Naming, naming_id, act)
         year = local_day(act.recorded_at).year
-        series = self.find(Series, stable_id("series", NAMINGS, year)) or Series.open(act, NAMINGS, year)
+        series = self.find(NamingSeries, NamingSeries.id_of(NAMINGS, year))
+        series = series or NamingSeries.open(act, series=NAMINGS, year=year)
         naming.publish(act, series)
         saved: list[Aggregate] = [naming, series]
         if naming.corrects is None and naming.id not in self.load(Case, naming.case_id).namings_due.values():

@@ -4,7 +4,7 @@ from services.supervision.domain.calendar import CalendarDraft, CalendarVersion
 from services.supervision.domain.case import Case
 from services.supervision.domain.naming import Naming
 from services.supervision.domain.rulebook import RulebookVersion
-from services.supervision.domain.series import Series
+from services.supervision.domain.series import NamingSeries
 from services.supervision.domain.terms import Terms
 
-__all__ = ["CalendarDraft", "CalendarVersion", "Case", "Naming", "RulebookVersion", "Series", "Terms"]
+__all__ = ["CalendarDraft", "CalendarVersion", "Case", "Naming", "NamingSeries", "RulebookVersion", "Terms"]

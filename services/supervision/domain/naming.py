@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from uuid import UUID
 
 from services.supervision.domain.rounds import NoObjectionToRule, ObjectionWindowClosed
-from services.supervision.domain.series import Series
+from services.supervision.domain.series import NAMINGS, NamingSeries
 from services.supervision.domain.terms import Terms
 from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation
 from shared.domain.clock import local_day
@@ -162,7 +162,7 @@ class Naming(Aggregate):
             raise ObjectionNotRuled()
         self.record(Naming.Approved, act, approved_by=act.by.post)
 
-    def publish(self, act: CommandContext, series: Series) -> None:
+    def publish(self, act: CommandContext, series: NamingSeries) -> None:
         """Publish it under the next number of the series, with which it is saved in one transaction.
 
         Raises NamingIsInAnotherState, NamingOnesOwnUnit.
@@ -175,9 +175,9 @@ class Naming(Aggregate):
             case_id=self.case_id,
             unit=self.unit,
             post=self.post,
-            series=series.series,
-            year=series.year,
-            number=series.issue(act, self.id),
+            series=NAMINGS,
+            year=series.state.year,
+            number=series.issue_next(act, document_id=self.id),
             text=self.text,
             corrects=self.corrects,
         )

@@ -1,42 +1,33 @@
-"""Numbers by series and year: none left out, none given twice (measures B6)."""
+"""The numbers of public namings and their corrections."""
 
-from typing import Self
-from uuid import UUID
+from typing import Any
 
-from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation, stable_id
+from shared.domain.lifecycle import Lifecycle
+from shared.domain.series import Series, SeriesState
 from shared.events import supervision
 
 NAMINGS = "通报"
 """The series of published namings and their corrections."""
 
+evolve = Lifecycle(SeriesState, begins=supervision.SeriesOpened)
 
-class Series(Aggregate):
-    """编号: one aggregate per series and year; saved together with the document, so a number cannot get lost."""
+
+@evolve.register
+def _(fact: supervision.SeriesOpened) -> SeriesState:
+    return SeriesState(fact.year)
+
+
+@evolve.register
+def _(fact: supervision.NumberIssued) -> SeriesState:
+    return SeriesState(fact.year, fact.number)
+
+
+class NamingSeries(Series, lifecycle=evolve):
+    """通报编号: the numbers of one year's namings."""
 
     TOPIC = "supervision.series"
-    latest_event_only = True
+    kind, opened, issued = "series", supervision.SeriesOpened, supervision.NumberIssued
 
-    series: str
-    year: int
-    last: int
-
-    @classmethod
-    def open(cls, act: CommandContext, series: str, year: int) -> Self:
-        """Begin a year's numbers."""
-        return cls.begin(cls.Opened, act, id=stable_id("series", series, year), series=series, year=year)
-
-    def issue(self, act: CommandContext, document_id: UUID) -> int:
-        """The next number, for this document."""
-        number = self.last + 1
-        self.record(
-            Series.Issued, act, series=self.series, year=self.year, number=number, document_id=document_id
-        )
-        return number
-
-    class Opened(supervision.SeriesOpened, Creation):
-        def apply(self, series: "Series") -> None:
-            series.series, series.year, series.last = self.series, self.year, 0
-
-    class Issued(supervision.NumberIssued, Change):
-        def apply(self, series: "Series") -> None:
-            series.series, series.year, series.last = self.series, self.year, self.number
+    def said_of(self, number: int) -> dict[str, Any]:
+        """See Series."""
+        return {"series": NAMINGS, "year": self.state.year, "number": number}

@@ -1,12 +1,12 @@
 """A whistle's state, and what each fact does to it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from shared.domain.clock import close_of
-from shared.domain.lifecycle import Lifecycle
+from shared.domain.lifecycle import Lifecycle, replace
 from shared.events import enterprise
 from shared.events.assignment import Secrecy
 from shared.events.base import Fact

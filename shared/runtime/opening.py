@@ -1,0 +1,269 @@
+"""An opened service: its log, its read models, how it follows the others, what its roles do."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from flask import Flask
+from flask.globals import request_ctx
+
+from shared.application.application import Application
+from shared.audit.api import proof_blueprint
+from shared.audit.seal import Sealer
+from shared.database.postgres import TIMEOUT
+from shared.database.unavailable import UNAVAILABLE
+from shared.domain.clock import Clock
+from shared.log import postgres
+from shared.log.codec import WireMapper
+from shared.messaging.batch import Batch
+from shared.messaging.parked import Parked
+from shared.messaging.reactions import Reactor
+from shared.messaging.transport import Follower
+from shared.messaging.transport.embedded import EmbeddedFollower
+from shared.personal_data.keystore import KeyStore
+from shared.process.config import Config
+from shared.readmodels.reference import Reference
+from shared.readmodels.views import Views
+from shared.rulebook import load_rulebook
+from shared.runtime.event_log import log_settings, open_log
+from shared.runtime.schema import migrate_files, schema_problem
+from shared.runtime.service import Service
+from shared.runtime.worker import Step
+from shared.service.application import ServiceApplication
+from shared.web.app import create_app
+from shared.web.auth import load_key, verifier
+from shared.web.problems import StoreUnavailable
+
+if TYPE_CHECKING:
+    from shared.messaging.relay import Relay
+
+
+@dataclass
+class Runtime:
+    """An opened service: its log, its read models, and how it follows the others."""
+
+    service: Service
+    config: Config
+    clock: Clock
+    app: ServiceApplication
+    views: Views
+    follower: Follower
+    """Of the read models."""
+    reactor: Reactor | None
+    relay: "Relay | None"
+    sealer: Sealer
+    logs: Sequence[Application]
+    """Other services' logs that it reads."""
+
+    def steps(self, role: str = "worker") -> list[Step]:
+        """What a worker does, again and again, as one role or as all of them."""
+        of_role: dict[str, list[Step]] = {
+            "relay": [] if self.relay is None else [self.relay.step],
+            "project": [lambda: self.views.project(self.follower)],
+            "react": [] if self.reactor is None else [self.reactor.step],
+            self.service.own_role: [] if self.service.steps is None else list(self.service.steps(self.app)),
+            "seal": [self.sealer.step],
+        }
+        return [*chain.from_iterable(of_role.values())] if role == "worker" else of_role[role]
+
+    def start(self, role: str = "worker") -> None:
+        """What a worker does first. Raises what its first acts refuse."""
+        if role in ("worker", "project"):
+            self.views.build_missing(self.follower)
+        if role == "worker":
+            self.views.project(self.follower)
+        if role in ("worker", self.service.own_role) and self.service.at_start is not None:
+            self.service.at_start(self.app)
+
+    def settle(self) -> bool:
+        """Do what there is to do, once round; whether there was anything (for tests and offline commands)."""
+        return sum(step() for step in self.steps()) > 0
+
+    def catch_up(self) -> None:
+        """Wait until the read models have everything that is in the service's own log.
+
+        Raises TimeoutError if those who project are not at work.
+        """
+        if not self.config.kafka:
+            while self.views.project(self.follower):
+                pass
+            return
+        end = self.app.log.max_notification_id() or 0
+        for _ in range(600):
+            if self.views.reached(self.service.name, end) or end == 0:
+                return
+            time.sleep(0.05)
+        raise TimeoutError(
+            f"the read models of {self.service.name} have not reached {self.service.name}:{end}"
+        )
+
+    def unready(self) -> list[str]:
+        """Why it cannot do its work, if it cannot: database away, tables of another release, views being built."""
+        try:
+            problem = schema_problem(self.config, self.app.log)
+            return (
+                [problem] if problem else [f"view {name} is being built" for name in self.views.being_built()]
+            )
+        except UNAVAILABLE as error:
+            return [f"the database is away: {error}"]
+
+    @property
+    def followers(self) -> dict[str, Follower]:
+        """How each consumer follows the logs."""
+        return {"project": self.follower, **({"react": self.reactor.follower} if self.reactor else {})}
+
+    def parked(self) -> list[tuple[str, Parked]]:
+        """Messages that could not be handled yet, with their consumer."""
+        of_reactions = self.reactor.parked() if self.reactor else []
+        return [("react", row) for row in of_reactions] + [("project", row) for row in self.views.parked()]
+
+    def retry_parked(self) -> None:
+        """Handle parked messages again, in order."""
+        if self.reactor is not None:
+            self.reactor.retry_parked()
+        self.views.retry_parked()
+
+    def discard_strangers(self) -> int:
+        """Give up parked records that are no events of this suite; how many."""
+        strangers = [(consumer, row) for consumer, row in self.parked() if row.position < 0]
+        for consumer, row in strangers:
+            (self.reactor if consumer == "react" and self.reactor else self.views).discard(row)
+        return len(strangers)
+
+    def holes(self) -> list[tuple[str, str, int, int, int]]:
+        """Consumer, source, partition, and the positions after which and up to which nothing was received."""
+        of_reactions = self.reactor.holes() if self.reactor else []
+        return [("react", *hole) for hole in of_reactions] + [
+            ("project", *hole) for hole in self.views.holes()
+        ]
+
+    def web(self) -> Flask:
+        """The service's HTTP face; 503 while the tables are not those of this release."""
+        app = create_app(
+            self.service.name,
+            config=self.config,
+            clock=self.clock,
+            blueprints=[*self.service.blueprints, proof_blueprint(self.service.name)],
+            title=self.service.title,
+            verify=verifier(
+                load_key(self.config.data),
+                clock=self.clock,
+                issuer=self.config.token_issuer,
+                audience=self.config.token_audience,
+            ),
+            readiness=self.unready,
+            extras={"runtime": self},
+        )
+
+        def gate() -> None:
+            if request_ctx.request.path.startswith("/api/") and schema_problem(self.config, self.app.log):
+                raise StoreUnavailable
+
+        app.before_request(gate)
+        return app
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        self.sealer.close()
+        if self.relay is not None:
+            self.relay.close()
+        self.follower.close()
+        if self.reactor is not None:
+            self.reactor.follower.close()
+        self.app.close()
+        self.app.personal_data.close()
+        self.views.close()
+        for other in self.logs:
+            other.close()
+
+
+def seals(app: Application, personal_data: KeyStore) -> KeyStore:
+    """From here on the application's new events have their personal data sealed by this key store."""
+    assert isinstance(app.mapper, WireMapper)
+    app.mapper.seal = personal_data.seal
+    return personal_data
+
+
+def open_service(
+    service: Service,
+    config: Config,
+    clock: Clock,
+    *,
+    timeout: float = TIMEOUT,
+    wait: float = 0.0,
+) -> Runtime:
+    """Open a service, also while its database is away. On SQLite what is missing in the data folder is made.
+
+    ``timeout``: seconds that one wait for the database may last; ``wait``: seconds that a poll waits for something
+    to come.
+    """
+    config.data.mkdir(parents=True, exist_ok=True)
+    pool_size = config.web_threads + 1
+    views = Views(
+        config.views_url(service.name),
+        [kind() for kind in service.views],
+        clock,
+        timeout=timeout,
+        pool_size=pool_size,
+    )
+    if not config.database:
+        migrate_files(service, config, views, clock)
+    personal_data = KeyStore(config, clock, timeout=timeout, pool_size=pool_size)
+    app = service.application(log_settings(config, service.name, timeout=timeout, pool_size=pool_size), clock)
+    app.personal_data = seals(app, personal_data)
+    app.views, app.reference, app.config = views, Reference(views), config
+    app.rulebook = load_rulebook(config.rulebook)
+    reactions = service.reactions(app) if service.reactions else None
+    sources = service.sources()
+    open_logs: dict[str, Application] = {service.name: app}
+    follow: Callable[[str, Sequence[str], Callable[[Batch], bool]], Follower]
+    relay = None
+    if config.kafka:
+        from shared.messaging.relay import Relay
+        from shared.messaging.transport.kafka.follower import KafkaFollower
+        from shared.messaging.transport.kafka.publisher import KafkaPublisher
+        from shared.messaging.transport.kafka.replay import last_rows
+
+        def follow(consumer: str, sources: Sequence[str], pressing: Callable[[Batch], bool]) -> Follower:
+            return KafkaFollower(config, service.name, consumer, sources, wait, pressing)
+
+        assert isinstance(app.log, postgres.PostgresLog)  # as config.py sees to
+        relay = Relay(
+            service.name,
+            app.log,
+            config.database_of(service.name),
+            lambda: KafkaPublisher(config, service.name),
+            lambda partitions: last_rows(config, service.name, partitions),
+        )
+    else:
+        open_logs |= {source: open_log(config, source, clock) for source in sources if source != service.name}
+
+        def follow(consumer: str, sources: Sequence[str], pressing: Callable[[Batch], bool]) -> Follower:
+            return EmbeddedFollower({source: open_logs[source].log for source in sources})
+
+    return Runtime(
+        service=service,
+        config=config,
+        clock=clock,
+        app=app,
+        views=views,
+        follower=follow(
+            "project",
+            sorted({source for view in views.views.values() for source in view.sources}),
+            lambda batch: batch.source == service.name,  # what a reader of these views has just written
+        ),
+        reactor=(
+            Reactor(
+                reactions,
+                follow("react", reactions.sources, reactions.is_urgent),
+                views.snapshot,
+            )
+            if reactions
+            else None
+        ),
+        relay=relay,
+        sealer=Sealer(service.name, app.log, config, clock),
+        logs=[one for name, one in open_logs.items() if name != service.name],
+    )
