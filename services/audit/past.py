@@ -153,10 +153,10 @@ def holding(cut: Cut) -> Holds:
 def copy_log(
     log: LogRecorder, service: str, config: Config, holds: Holds, passed: Callable[[int], None]
 ) -> int:
-    """Copy what ``holds`` of a log into the folder of ``config``; the last position that was looked at.
+    """Copy what ``holds`` of a log into the folder of ``config``; the last position that was read.
 
-    ``passed`` is told how many rows have been. Positions stay; the versions of an aggregate are numbered anew where
-    facts between are left out.
+    ``passed`` gets the number of rows read. Positions are kept; an aggregate's versions are renumbered where facts
+    are left out.
     """
     (config.data / service).mkdir(parents=True, exist_ok=True)
     open_log(config, service, lambda: datetime.max, create=True).close()

@@ -38,16 +38,18 @@ def _which(service: str | None) -> list[str]:
 @Service
 def checkpoint_(data: Path | None, post: str, role: str, service: str | None) -> None:
     """封存 Seal each log to its end, sign a checkpoint, and send it to every configured place."""
-    with asking(data, post, role) as (questions, who):
-        questions.record(who, "checkpoint", {"service": service})
-        away: list[str] = []
+    with asking(data, post, role) as (questions, identity):
+        questions.record(identity, "checkpoint", {"service": service})
+        failed: list[str] = []
         for name in _which(service):
-            signed, trouble = seal.seal_now(questions.config, name, questions.logs[name].log, questions.clock)
+            signed, failures = seal.seal_now(
+                questions.config, name, questions.logs[name].log, questions.clock
+            )
             click.echo(signed.note, nl=False)
-            away += [f"{name}: {one}" for one in trouble]
-    for line in away:
+            failed += [f"{name}: {one}" for one in failures]
+    for line in failed:
         click.echo(line, err=True)
-    if away:
+    if failed:
         sys.exit(1)
 
 
@@ -88,7 +90,7 @@ def verify_(
     try:
         trusted = {key.name: key for key in map(PublicKey.parse, keys)}
         others = [Shown(path.name, path.read_bytes().decode("utf-8", "replace")) for path in notes]
-        with asking(data, post, role) as (questions, who):
+        with asking(data, post, role) as (questions, identity):
             origins = {seal.origin_of(questions.config, name) for name in SUITE}
             for strange in sorted(trusted.keys() - origins):
                 raise click.ClickException(f"--key: {strange}: 不是本系统的日志 no log of this suite")
@@ -115,7 +117,7 @@ def verify_(
                         )
                     )
             # Recorded afterwards, before it is answered: the look itself would else stand where events were cut off.
-            questions.record(who, "verify", {"service": service})
+            questions.record(identity, "verify", {"service": service})
             language = questions.config.language
     except BadNote as error:
         raise click.ClickException(str(error)) from error
@@ -160,14 +162,14 @@ def export_(
     clearance: Clearance,
 ) -> None:
     """导出 Write what an auditor takes away into an empty FOLDER: there, python3 verify.py proves it without us."""
-    with asking(data, post, role) as (questions, who), seen() as progress:
+    with asking(data, post, role) as (questions, identity), seen() as progress:
         about = {
             "service": service,
             "clearance": clearance,
             "since": None if since is None else since.isoformat(),
             "until": None if until is None else until.isoformat(),
         }
-        questions.record(who, "export", about)
+        questions.record(identity, "export", about)
         manifest = export(
             folder,
             questions.config,
@@ -191,8 +193,8 @@ def export_(
 def prove(data: Path | None, post: str, role: str, event: str) -> None:
     """证明 The inclusion proof of EVENT (SERVICE/AGGREGATE/VERSION) under the newest checkpoint; JSON (RFC 9162)."""
     service, aggregate, version = _event(event)
-    with asking(data, post, role) as (questions, who):
-        questions.record(who, "prove", {"event": event})
+    with asking(data, post, role) as (questions, identity):
+        questions.record(identity, "prove", {"event": event})
         found = inclusion(service, questions.logs[service].log, aggregate, version)
     click.echo(json.dumps(found, ensure_ascii=False, indent=1))
 
@@ -216,8 +218,8 @@ def prove_consistency(
     data: Path | None, post: str, role: str, service: str, first: int, second: int | None
 ) -> None:
     """只增证明 The proof that the checkpoint of SECOND events (default: newest) only adds to that of FIRST; JSON."""
-    with asking(data, post, role) as (questions, who):
-        questions.record(who, "consistency", {"service": service, "first": str(first)})
+    with asking(data, post, role) as (questions, identity):
+        questions.record(identity, "consistency", {"service": service, "first": str(first)})
         found = consistency(service, questions.logs[service].log, first, second)
     click.echo(json.dumps(found, ensure_ascii=False, indent=1))
 
@@ -226,8 +228,8 @@ def prove_consistency(
 @asked_by_command_line
 def rotate_key(data: Path | None, post: str, role: str) -> None:
     """换钥 Change the sealing key: each log's old key signs over the next one."""
-    with asking(data, post, role) as (questions, who):
-        questions.record(who, "rotate-key", {})
+    with asking(data, post, role) as (questions, identity):
+        questions.record(identity, "rotate-key", {})
         trees = {name: Tree(application.log) for name, application in questions.logs.items()}
         for line in seal.rotate(questions.config, trees, questions.clock):
             click.echo(line)

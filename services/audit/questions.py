@@ -87,25 +87,25 @@ class Questions:
     def record(self, identity: Identity, question: str, about: Mapping[str, str | None]) -> None:
         """Record the access in every log, with a new request id each time."""
         act = act_of(identity, self.clock())
-        said = {name: value for name, value in about.items() if value is not None}
+        subject = {name: value for name, value in about.items() if value is not None}
         for application in self.logs.values():
-            record_access(application, act, question, said)
+            record_access(application, act, question, subject)
 
-    def as_of(self, who: Identity, path: str, cut: Cut, progress: Progress | None = None) -> Answer:
+    def as_of(self, identity: Identity, path: str, cut: Cut, progress: Progress | None = None) -> Answer:
         """What a GET of ``path`` would have been answered then.
 
         Raises MomentHasNotCome, NoSuchAnswer, AnswerIsAFile, AnotherQuestionIsBeingAnswered.
         """
         cut.must_have_come(self.clock())
-        self.record(who, "as-of", {"path": path, **cut.about()})
+        self.record(identity, "as-of", {"path": path, **cut.about()})
         with self.pasts.alone():
-            return self.pasts.at(cut, progress).answer(path, who)
+            return self.pasts.at(cut, progress).answer(path, identity)
 
-    def why(self, who: Identity, subject: str, language: str, progress: Progress | None = None) -> Why:
+    def why(self, identity: Identity, subject: str, language: str, progress: Progress | None = None) -> Why:
         """The chain behind a subject. Raises what ``why.why`` and ``figures.figure`` raise."""
         asked = Figure.read(subject) if subject.startswith("rate:") else None
-        self.record(who, "why", {"subject": subject})
-        cleared = who.role in ALL_SEEING
+        self.record(identity, "why", {"subject": subject})
+        cleared = identity.role in ALL_SEEING
         with self.pasts.alone():
             facts = self._read_on()
             if asked is None:
@@ -115,7 +115,7 @@ class Questions:
 
     def diff(
         self,
-        who: Identity,
+        identity: Identity,
         since: Cut,
         until: Cut,
         *,
@@ -128,12 +128,12 @@ class Questions:
             raise DiffNeedsTwoMoments(since=since.at.isoformat(), until=until.at.isoformat())
         until.must_have_come(self.clock())
         about = {"since": since.at.isoformat(), "until": until.at.isoformat(), "item": item, "unit": unit}
-        self.record(who, "diff", about)
-        cleared = who.role in ALL_SEEING
+        self.record(identity, "diff", about)
+        cleared = identity.role in ALL_SEEING
         with self.pasts.alone():
             facts = self._read_on()
             before, after = self.pasts.at(since, progress), self.pasts.at(until, progress)
-            changed = changes(before, after, who.role, self.personal_data, item=item, unit=unit)
+            changed = changes(before, after, identity.role, self.personal_data, item=item, unit=unit)
             whole = item is None and unit is None
             judged = otherwise(before, after, facts, None if whole else changed, cleared=cleared)
         return {
@@ -148,7 +148,7 @@ class Questions:
 
     def replay(
         self,
-        who: Identity,
+        identity: Identity,
         service: str | None,
         into: Path | None = None,
         progress: Progress | None = None,
@@ -157,7 +157,7 @@ class Questions:
 
         Raises FolderIsNotEmpty, ReadModelsAreIncomplete, ViewIsBeingBuilt, AnotherQuestionIsBeingAnswered.
         """
-        self.record(who, "replay", {"service": service})
+        self.record(identity, "replay", {"service": service})
         scratch = Path(tempfile.mkdtemp(prefix="duban-replay-")) if into is None else into
         try:
             with self.pasts.alone():
@@ -167,23 +167,23 @@ class Questions:
             if into is None:
                 shutil.rmtree(scratch, ignore_errors=True)
 
-    def recount(self, who: Identity, subject: str, as_of: datetime | None) -> Recount:
+    def recount(self, identity: Identity, subject: str, as_of: datetime | None) -> Recount:
         """Recount a figure, list or naming and compare with the published one. Raises what ``recount`` raises."""
         path_of(subject)
         now = self.clock()
         if as_of is not None:
             Cut(recorded=as_of).must_have_come(now)
         about = {"subject": subject, "as_of": None if as_of is None else as_of.isoformat()}
-        self.record(who, "recount", about)
+        self.record(identity, "recount", about)
         with self.pasts.alone():
             return recount(
                 subject,
                 as_of,
                 pasts=self.pasts,
                 facts=self._read_on(),
-                identity=who,
+                identity=identity,
                 now=now,
-                cleared=who.role in ALL_SEEING,
+                cleared=identity.role in ALL_SEEING,
             )
 
     def _read_on(self) -> Facts:
@@ -261,8 +261,8 @@ def as_of_(
     happened: datetime | None,
 ) -> None:
     """当时所见 What the suite would have answered to GET PATH (/api/v1/tasks?unit=fgw) at a moment; JSON."""
-    with asking(data, post, role) as (questions, who), seen() as progress:
-        answer = questions.as_of(who, path, _cut(recorded, happened, questions.clock()), progress)
+    with asking(data, post, role) as (questions, identity), seen() as progress:
+        answer = questions.as_of(identity, path, _cut(recorded, happened, questions.clock()), progress)
     _print(answer.json)
     if answer.not_folded:
         click.echo(
@@ -287,8 +287,8 @@ def why_(
     due:CASE/CLOCK, escalation:CASE, event:SERVICE/AGGREGATE/VERSION,
     rate:contacted[/unit]@2021-02-01..2021-02-28[@as-of], rate:on_time.task_due@….
     """
-    with asking(data, post, role) as (questions, who), seen() as progress:
-        found = questions.why(who, subject, questions.config.language, progress)
+    with asking(data, post, role) as (questions, identity), seen() as progress:
+        found = questions.why(identity, subject, questions.config.language, progress)
     if as_json:
         _print(found.plain())
     elif as_dot:
@@ -300,32 +300,32 @@ def why_(
 def _tree(found: Why, days: bool) -> Tree:
     top = Tree(found.subject)
     if found.figure is not None:
-        shown = {name: value for name, value in found.figure.items() if name != "items"}
-        top.add(json.dumps(shown, ensure_ascii=False))
+        figure = {name: value for name, value in found.figure.items() if name != "items"}
+        top.add(json.dumps(figure, ensure_ascii=False))
     for label, edges in (("依据 rests on", found.backward), ("后果 led to", found.forward)):
         branch = top.add(label) if edges else top
-        told: set[str] = set()
+        seen_ids: set[str] = set()
         for root in found.roots:
             if root in edges:
-                _grow(branch, found, edges, root, told, days)
+                _grow(branch, found, edges, root, seen_ids, days)
     if found.more:
         top.add("……还有 and more")
     return top
 
 
 def _grow(
-    branch: Tree, found: Why, edges: Mapping[str, list[str]], id_: str, told: set[str], days: bool
+    branch: Tree, found: Why, edges: Mapping[str, list[str]], id_: str, seen_ids: set[str], days: bool
 ) -> None:
     node = found.nodes[id_]
-    again = id_ in told
+    again = id_ in seen_ids
     grown = branch.add(_line(node) + (" ↑" if again else ""), highlight=False)
     if again:
         return
-    told.add(id_)
+    seen_ids.add(id_)
     for line in node.due if days or (found.figure is None and id_ in found.roots) else ():
         grown.add(line.replace("[", "\\["))
     for other in edges.get(id_, ()):
-        _grow(grown, found, edges, other, told, days)
+        _grow(grown, found, edges, other, seen_ids, days)
 
 
 def _line(node: Node) -> str:
@@ -337,8 +337,8 @@ def _line(node: Node) -> str:
         for name, number in (("规则", node.rulebook_version), ("日历", node.calendar_version))
         if number is not None
     ]
-    said = " ".join([when, node.name, node.says, *(versions), f"〔{node.post or '—'}〕", node.because])
-    return said.replace("[", "\\[")
+    line = " ".join([when, node.name, node.says, *(versions), f"〔{node.post or '—'}〕", node.because])
+    return line.replace("[", "\\[")
 
 
 @audit.command("diff")
@@ -362,8 +362,8 @@ def diff_(
 ) -> None:
     """比对 What changed between the moments SINCE and UNTIL, and which judgements were taken otherwise."""
     cuts = [Cut(happened=at) if happened else Cut(recorded=at) for at in (since, until)]
-    with asking(data, post, role) as (questions, who), seen() as progress:
-        found = questions.diff(who, cuts[0], cuts[1], item=item, unit=unit, progress=progress)
+    with asking(data, post, role) as (questions, identity), seen() as progress:
+        found = questions.diff(identity, cuts[0], cuts[1], item=item, unit=unit, progress=progress)
     if as_json:
         _print(found)
         return
@@ -388,8 +388,8 @@ def replay_(
     data: Path | None, post: str, role: str, service: str | None, into: Path | None, as_json: bool
 ) -> None:
     """重放 Fold the logs anew and compare every read model with the live one; exit code 1 if any row differs."""
-    with asking(data, post, role) as (questions, who), seen() as progress:
-        found = questions.replay(who, service, into, progress)
+    with asking(data, post, role) as (questions, identity), seen() as progress:
+        found = questions.replay(identity, service, into, progress)
     if as_json:
         _print(found.plain())
     else:
@@ -417,19 +417,19 @@ def recount_(
     SUBJECT: rate:2021-02-01..2021-02-28 (六项指标), on-time:2021-01-01..2021-03-31, board:tasks?state=closed,
     naming:1/2021.
     """
-    with asking(data, post, role) as (questions, who):
-        found = questions.recount(who, subject, as_of)
+    with asking(data, post, role) as (questions, identity):
+        found = questions.recount(identity, subject, as_of)
     if as_json:
         _print(found.plain())
     else:
         click.echo(found.recounted.decode())
         for at, published, recounted in found.differences:
             click.echo(f"{at}: 公布 {published!r} ≠ 复算 {recounted!r}", err=True)
-        said = {
+        verdicts = {
             True: "与公布的逐字节一致 equal, byte for byte",
             False: "与公布的不一致 differs from what is published",
             None: "该时点没有可取的公布结果，未比较 nothing published for that moment can be asked for: not compared",
         }
-        click.echo(said[found.equal], err=True)
+        click.echo(verdicts[found.equal], err=True)
     if found.equal is False:
         sys.exit(1)

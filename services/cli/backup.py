@@ -178,9 +178,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _compare(service: str, found: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
-    said = manifest["services"].get(service)
-    if found != said:
-        raise BackupDamaged(service=service, reason=f"{json.dumps(said)} / {json.dumps(found)}")
+    expected = manifest["services"].get(service)
+    if found != expected:
+        raise BackupDamaged(service=service, reason=f"{json.dumps(expected)} / {json.dumps(found)}")
 
 
 def recover(config: Config, service: str, clock: Clock) -> int:

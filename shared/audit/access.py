@@ -51,8 +51,7 @@ def act_of(identity: Identity, now: datetime) -> CommandContext:
 def record_access(app: Application, act: CommandContext, question: str, about: Mapping[str, str]) -> None:
     """Record an access in the log of ``app``, once per ``act``.
 
-    Record before answering: who got an answer stands in the log even if the answer is lost on the way. Raises
-    IdempotencyKeyReused if the act was another request.
+    Record before answering, so that no answer goes unrecorded. Raises IdempotencyKeyReused.
     """
 
     def use_case(act: CommandContext) -> CommandResult:

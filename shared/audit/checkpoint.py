@@ -124,9 +124,9 @@ class Note:
         return cls(text + "\n", signatures)
 
     def signer(self, keys: Iterable[PublicKey]) -> PublicKey | None:
-        """The first of ``keys`` that has signed it, or None: a stranger's.
+        """The first of ``keys`` that has signed it, or None.
 
-        Raises BadNote if one of them is said to have signed and has not.
+        Raises BadNote for a false signature of one of them.
         """
         found = None
         for key in keys:

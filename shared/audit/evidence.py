@@ -23,21 +23,21 @@ def evidence_of(
     others: Sequence[Shown] = (),
     first_key: PublicKey | None = None,
 ) -> Evidence:
-    """All that there is of one log; without ``first_key`` its own first key is believed, which proves less.
+    """All that there is of one log; without ``first_key`` its own first key is trusted, which proves less.
 
-    Raises BadNote for a public key that cannot be read; while rows are read, the database's trouble.
+    Raises BadNote for a public key that cannot be read; while rows are read, the database's errors.
     """
     tree = Tree(log)
-    # In this order: a log that grows meanwhile has more than its mark, tiles and checkpoints say, never less.
-    checkpoints, mark = tree.shown(), tree.position()
+    # In this order: a growing log then has more than its checkpoints, position and tiles say, never less.
+    checkpoints, end = tree.shown(), tree.position()
     if first_key is None:
         first_key = outside.first_key() if outside is not None else next(iter(tree.keys()), None)
     return Evidence(
         service=service,
         origin=origin,
         rows=batches(log),
-        size=mark.size,
-        position=mark.position,
+        size=end.size,
+        position=end.position,
         tiles=_ahead(tree),
         outside=None if outside is None else outside.tile,
         outside_size=0 if outside is None else outside.size(),

@@ -98,7 +98,7 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [service for service in logs if service in set(services)]
     signed = {service: seal.seal_now(config, service, logs[service], clock)[0] for service in wanted}
-    # Afterwards: what is written meanwhile is behind the checkpoint and not exported, whatever its secrecy.
+    # After signing: later events are beyond the checkpoint and not exported, whatever their secrecy.
     above = withheld({name: partial(logged, log) for name, log in logs.items()}, selection.clearance)
     claims = {
         service: _export_service(

@@ -48,7 +48,7 @@ class Logged:
 
 
 Log = Callable[[], Iterable[Logged]]
-"""Gives a log's events in log order, anew at each call: the whole log, or mentions are missed."""
+"""Iterates over a whole log, from the beginning at each call."""
 
 
 @dataclass
@@ -142,7 +142,7 @@ def _tells(row: Logged, hidden: set[UUID], numbers: list[str], subjects: Mapping
     if any(id_ in subjects for id_ in _about(row, state) | subjects[row.aggregate_id].about):
         return False  # it says by its id what it is about, and that is not hidden
     telling = row.topic.startswith(_TELLING)
-    text = "\n".join(_texts(_said(state)))
+    text = "\n".join(_texts(_content(state)))
     return any(
         number in text and _stands_in(number, text)
         for number in numbers
@@ -168,7 +168,7 @@ def _mentioned(raw: bytes, state: dict[str, Any] | None) -> set[UUID]:
     return {UUID(found.decode()) for found in _UUID.findall(raw)}
 
 
-def _said(state: dict[str, Any]) -> dict[str, Any]:
+def _content(state: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in state.items() if name not in _ASIDE}
 
 
@@ -176,8 +176,8 @@ def _about(row: Logged, state: dict[str, Any] | None) -> set[UUID]:
     """What the event mentions beside its own aggregate and its cause."""
     if state is None:
         return set()
-    said = _said(state)
-    return _mentioned(msgspec.json.encode(said), said) - {row.aggregate_id}
+    content = _content(state)
+    return _mentioned(msgspec.json.encode(content), content) - {row.aggregate_id}
 
 
 def _first_level(topic: str, state: dict[str, Any] | None) -> int:

@@ -61,7 +61,7 @@ class Evidence:
     size: int
     """How many of them the stored tree says that it has."""
     position: int | None = None
-    """Up to which position, by the tree's own mark."""
+    """The tree's own position."""
     tiles: Tiles
     """The tree beside the log."""
     outside: Tiles | None = None
@@ -145,7 +145,7 @@ def verify(evidence: Evidence, progress: Callable[[int], None] = lambda _: None)
     good = [(where, one) for where, one in read.held if walk.roots.get(one.size) == one.root]
     in_database = {one.where for one in evidence.checkpoints}
     if any(where not in in_database for where, _ in bad):
-        # Whoever rewrote the log may have had the key and signed over it: what was kept outside says what holds.
+        # An attacker with the key may have signed the rewritten log: only checkpoints kept outside count then.
         good = [(where, one) for where, one in good if where not in in_database]
     holds = [one.size for _, one in good if all(one.size < wrong.size for _, wrong in bad)]
     report.findings += _of_trees(evidence, walk, read, [one.size for _, one in good])
@@ -245,7 +245,7 @@ class _Walk:
         for place, row in enumerate(rows):
             aggregate_id, version = row[1], row[2]
             if row[3] is None:
-                version = known(aggregate_id, 0) + 1  # said elsewhere: this row is no event
+                version = known(aggregate_id, 0) + 1  # reported elsewhere: this row is no event
             elif version != known(aggregate_id, 0) + 1:
                 if len(self.holes) < MOST:
                     self.holes.append((self.count + place, row, known(aggregate_id, 0) + 1))
@@ -302,7 +302,7 @@ def _id(aggregate_id: bytes | None) -> str | None:
     )
 
 
-# --- what is said of it ----------------------------------------------------------------------------------
+# --- findings --------------------------------------------------------------------------------------------
 
 
 def _of_rows(walk: _Walk) -> Iterator[Finding]:

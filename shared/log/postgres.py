@@ -26,6 +26,7 @@ from shared.database.execute import Execute
 from shared.database.pipeline import Rows, execute_on, pipelined
 from shared.database.postgres import TIMEOUT, TimedConnection, abandoned_after, breaker_of, settings
 from shared.log import schema
+from shared.log.postgres_statements import LogStatements
 from shared.log.recorder import Answer, First, LeafRow, LogRecorder, write_answer
 
 RETRY_WITHIN, RETRY_DELAY = 1.0, 0.2
@@ -78,32 +79,16 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
         if datastore.enable_db_functions:
             raise ValueError("with database functions a reader can miss events")
         super().__init__(datastore, **kwargs)
-        # Composed once and not at every save. Nor is the server told at every save how long to wait for the lock: for
-        # as long as it takes, which is what it does anyway.
+        # Without the statement that sets a lock timeout: TimedConnection has one. The rest is composed once.
         _, *lock = self.lock_table_statements
-        self.lock_table_statements = [_composed(statement) for statement in lock]
-        # Lists in the server's own form, not the library's list of composites, which takes twice as long to write.
-        self._insert_statement = _composed(
-            SQL(
-                "INSERT INTO {}.{} (originator_id, originator_version, topic, state) "
-                "SELECT * FROM unnest(%b::uuid[], %b::bigint[], %b::text[], %b::bytea[]) RETURNING notification_id"
-            ).format(Identifier(self.datastore.schema), Identifier(self.events_table_name))
+        self.lock_table_statements = [one.as_bytes() if isinstance(one, Composable) else one for one in lock]
+        self._events = SQL("{}.{}").format(
+            Identifier(self.datastore.schema), Identifier(self.events_table_name)
         )
-        self._notify_statement = _composed(SQL("NOTIFY {}").format(Identifier(self.channel_name)))
-        stream = SQL(
-            "SELECT originator_id, originator_version, topic, state FROM {}.{} WHERE originator_id=%s "
-        ).format(Identifier(self.datastore.schema), Identifier(self.events_table_name))
-        self._stream_statement = _composed(stream + SQL("ORDER BY originator_version"))
-        self._last_statement = _composed(stream + SQL("ORDER BY originator_version DESC LIMIT 1"))
-        self._after_statement = _composed(
-            SQL(
-                "SELECT originator_id, originator_version, topic, state, notification_id FROM {}.{} "
-                "WHERE notification_id>%s ORDER BY notification_id LIMIT %s"
-            ).format(Identifier(self.datastore.schema), Identifier(self.events_table_name))
-        )
+        self._statements = LogStatements(self._events, self.channel_name)
 
     def _notify_channel(self, curs: Cursor[Any]) -> None:
-        curs.execute(self._notify_statement, prepare=True)
+        curs.execute(self._statements.notify, prepare=True)
 
     def create_table(self) -> None:
         """Called by the library when tables are made."""
@@ -156,7 +141,7 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
             [one.state for one in stored_events],
         )
         cursor = connection.cursor(row_factory=tuple_row)
-        return Rows(cursor.execute(self._insert_statement, columns, prepare=True))
+        return Rows(cursor.execute(self._statements.insert, columns, prepare=True))
 
     @retry((InterfaceError, OperationalError), max_attempts=10, wait=0.2)
     def streams(self, asked: Sequence[tuple[UUID, bool]]) -> list[Sequence[StoredEvent]]:
@@ -166,7 +151,7 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
             with pipelined(connection) if len(asked) > 1 else nullcontext():
                 for id_, last in asked:
                     cursor = connection.cursor(row_factory=tuple_row)
-                    statement = self._last_statement if last else self._stream_statement
+                    statement = self._statements.last_event if last else self._statements.stream
                     cursors.append(cursor.execute(statement, (id_,), prepare=True))
             return [[StoredEvent(*row) for row in cursor.fetchall()] for cursor in cursors]
 
@@ -187,7 +172,7 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
     def after(self, connection: Connection[Any], position: int, limit: int) -> Cursor[Notification]:
         """The events after a position, read on the caller's connection."""
         cursor = connection.cursor(row_factory=args_row(Notification))
-        return cursor.execute(self._after_statement, (position, limit), prepare=True)
+        return cursor.execute(self._statements.after, (position, limit), prepare=True)
 
     def position_of(self, aggregate_id: UUID, version: int) -> int | None:
         with (
@@ -195,9 +180,9 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
             cursor.execute(
-                SQL(
-                    "SELECT notification_id FROM {}.{} WHERE originator_id=%s AND originator_version=%s"
-                ).format(Identifier(self.datastore.schema), Identifier(self.events_table_name)),
+                SQL("SELECT notification_id FROM {} WHERE originator_id=%s AND originator_version=%s").format(
+                    self._events
+                ),
                 (aggregate_id, version),
             )
             found = cursor.fetchone()
@@ -211,16 +196,11 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
             cursor.execute(
                 SQL(
                     "SELECT notification_id, uuid_send(originator_id), originator_version, topic, state "
-                    "FROM {}.{} WHERE notification_id>%s ORDER BY notification_id LIMIT %s"
-                ).format(Identifier(self.datastore.schema), Identifier(self.events_table_name)),
+                    "FROM {} WHERE notification_id>%s ORDER BY notification_id LIMIT %s"
+                ).format(self._events),
                 (after, limit),
             )
             return cursor.fetchall()
-
-
-def _composed(statement: object) -> bytes:
-    assert isinstance(statement, Composable)
-    return statement.as_bytes()
 
 
 class Factory(library.PostgresFactory):

@@ -36,7 +36,7 @@ class ErasureNeedsGround(Refusal):
 
 
 class Erasure(Aggregate):
-    """删除个人信息: the keys of one subject were erased, told by its only event."""
+    """删除个人信息: the keys of one subject were erased; it has a single event."""
 
     TOPIC = "audit.erasure"
     subject: str

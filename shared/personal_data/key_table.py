@@ -174,7 +174,7 @@ class KeyTable:
                     put_once(file, b"")
                 try:
                     _must_be_private(file)
-                except Misconfigured as error:  # it was right at the start: somebody is at work there
+                except Misconfigured as error:  # it was valid at the start: it is being changed
                     raise DatabaseUnavailable(str(error)) from error
             opened = engine(self._url, self._timeout, self._pool_size, PRAGMAS)
             if file is not None:

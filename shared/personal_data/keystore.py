@@ -5,10 +5,10 @@ A log cannot forget; a key can be erased. What is stored, folded, published, bac
     personal:1:<generation>:<subject>:<topic>:<aggregate id>:<field>:<base64url of nonce ‖ AES-256-GCM>
 
 The subject is an id, or ``id#n`` where it stands for one person after another (a post): the n-th event of that post.
-All before the last colon is authenticated with the text, so a token says whose and what it is and cannot be taken for
-another. Whoever answers a person (HTTP, the command line) shows it by ``revealed``. Erasing a subject's key empties
-every view, export and backup at once and changes no byte of a log. Each key is wrapped by a master key that is
-configured (``DUBAN_MASTER_KEY``); docs/decisions/0004-personal-data-in-events.md.
+All before the last colon is authenticated with the text: a token says whose and what it is and cannot be moved. The
+edge (HTTP, the command line) decrypts it with ``revealed``. Erasing a subject's key empties every view, export and
+backup at once and changes no byte of a log. Each key is wrapped by a configured master key (``DUBAN_MASTER_KEY``);
+docs/decisions/0004-personal-data-in-events.md.
 """
 
 import hmac
@@ -210,7 +210,7 @@ class KeyStore:
     def _read_masters_again(self) -> None:
         try:
             self._read_masters()
-        except Misconfigured as error:  # it was right at the start: somebody is at work there
+        except Misconfigured as error:  # it was valid at the start: it is being changed
             raise DatabaseUnavailable(str(error)) from error
 
     def _master(self, id_: str) -> Master:
@@ -241,7 +241,8 @@ def check_keys(config: Config, clock: Clock) -> None:
 def rotate_master(config: Config, store: KeyStore, file: Path) -> int:
     """Wrap every key with the first master key in ``file``; how many were wrapped with another.
 
-    Raises Misconfigured, and MasterNotReadableYet unless the configured file holds it (the data folder's own is told).
+    Raises Misconfigured, and MasterNotReadableYet unless the configured file holds it
+    (the data folder's own file is updated).
     """
     new = read_masters(file)[0]
     path = master_path(config)

@@ -22,9 +22,9 @@ from shared.database.unavailable import UNAVAILABLE
 from shared.log import postgres as postgres_log
 from shared.log.recorder import Answer, write_answer
 from shared.messaging.batch import Batch
+from shared.readmodels.projector import Projector
 from shared.readmodels.rows import Rows
 from shared.readmodels.view import View
-from shared.readmodels.views import Views
 from shared.testing import Opened, StoppedClock, an_act
 from tests.faults.cluster import until
 from tests.shared import test_mechanism as mechanism
@@ -156,9 +156,9 @@ def test_of_many_messages_that_meet_another_transaction_the_halves_are_folded(
     for unit in "abcdefgh":
         app.rename(an_act(mechanism.NOW), unit, f"other {unit}")
     sizes: list[int] = []
-    fold_in, flush = Views._fold_in, Rows.flush
+    fold_in, flush = Projector._fold_in, Rows.flush
 
-    def counted(self: Views, batches: Sequence[Batch], *others: Any) -> Any:
+    def counted(self: Projector, batches: Sequence[Batch], *others: Any) -> Any:
         sizes.append(sum(len(batch.rows) for batch in batches))
         return fold_in(self, batches, *others)
 
@@ -168,7 +168,7 @@ def test_of_many_messages_that_meet_another_transaction_the_halves_are_folded(
                 other.execute("UPDATE names__v1_1 SET changes = changes WHERE id = 'h'")
         flush(self)
 
-    monkeypatch.setattr(Views, "_fold_in", counted)
+    monkeypatch.setattr(Projector, "_fold_in", counted)
     monkeypatch.setattr(Rows, "flush", met)
     opened.settle()
     assert sizes[:3] == [8, 4, 4]
@@ -189,7 +189,7 @@ def test_a_save_that_is_made_again_answers_where_the_events_stand(
         if len(tries) == 1:
             execute("SELECT pg_terminate_backend(pg_backend_pid())", ())
 
-    monkeypatch.setattr(postgres, "write_answer", lost_at_first)
+    monkeypatch.setattr(postgres_log, "write_answer", lost_at_first)
     act = an_act(mechanism.NOW, key="clerk|1", fingerprint="a")
     written = app.perform(act, lambda act: app.register(act, "a"))
     again = app.perform(act, lambda act: app.register(act, "a"))
