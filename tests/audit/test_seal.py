@@ -238,7 +238,7 @@ def test_a_folder_that_is_away_holds_up_nothing_and_gets_everything_later(tmp_pa
         1.0
     ]
     outside.parent.unlink()
-    sealed.sealer._away.clear()  # the wait of five seconds is over
+    sealed.sealer._failing.clear()  # the wait of five seconds is over
     sealed.sealer.step()
     assert sealed.sealer.problems() == []
     assert [one.where for one in sealed.outside.notes()] == ["000000001-10.note", "000000002-30.note"]
@@ -331,12 +331,12 @@ def test_a_mail_server_that_is_away_holds_up_nothing_and_gets_every_checkpoint_l
             pass
     assert [one.size for one in sealed.tree.checkpoints()] == [10, 30]
     assert sealed.sealer.unavailable()["mail"] == 1
-    wait = sealed.sealer._away["mail"]
+    wait = sealed.sealer._failing["mail"]
     for _ in range(50):
         sealed.sealer.step()
-    assert sealed.sealer._away["mail"] is wait, "it is not asked at each step: each try makes a new wait"
+    assert sealed.sealer._failing["mail"] is wait, "it is not asked at each step: each try makes a new wait"
     with mail_server(port) as server:
-        sealed.sealer._away.clear()  # the wait of five seconds is over
+        sealed.sealer._failing.clear()  # the wait of five seconds is over
         sealed.sealer.step()
     assert sealed.sealer.problems() == []
     subjects = [message_from_string(mail, policy=policy.default)["Subject"] for _, mail in server.mails]

@@ -177,7 +177,7 @@ def test_one_sealer_is_active_and_another_takes_over(server: Postgres, tmp_path:
     assert not other.step()
     assert (sealed.sealer.active, other.active) == (True, False)
     sealed.sealer.close()
-    other._lead_at = 0.0  # its five seconds are over
+    other._lock_at = 0.0  # its five seconds are over
     sealed.write(events.some(20))
     assert other.step()
     other.step()
@@ -217,7 +217,7 @@ def test_a_database_that_was_away_is_sealed_on(programs: None, tmp_path: Path) -
             sealed.sealer.step()
         assert sealed.sealer.active is False
         server.start()
-        sealed.sealer._lead_at = 0.0
+        sealed.sealer._lock_at = 0.0
         end, more = time.monotonic() + 20, events.some(5)
         while True:  # the pool finds out that the server is back
             try:
@@ -265,7 +265,7 @@ def test_checkpoints_go_to_a_compacted_topic_and_can_be_verified_from_there(
     assert f"{checkpoints_topic_of(SERVICE)}: there already, settings applied" in apply_topics(
         config, {SERVICE: []}
     )
-    sealed.sealer._away.clear()
+    sealed.sealer._failing.clear()
     sealed.write(events.some(10))
     sealed.seal()
     found = notes_on(broker)
