@@ -6,11 +6,12 @@ from typing import Any
 
 from deploy.stack import Broker, Postgres
 from deploy.stack.programs import postgres_programs
-from services.suite import SUITE
+from services.suite import SUITE, make_topics, migrate_suite
+from shared.messaging.relay import republish
 from shared.process.config import Config
-from shared.runtime.service import open_service
+from shared.runtime.opening import open_service
 from shared.testing import Opened, StoppedClock
-from tests.stored import duban, goes_on, proves_itself, unpack
+from tests.stored import goes_on, proves_itself, unpack
 
 
 def restored(postgres: Postgres, dumps: Path) -> None:
@@ -25,9 +26,9 @@ def restored(postgres: Postgres, dumps: Path) -> None:
 def published_again(config: Config, clock: StoppedClock) -> None:
     """All logs on a broker that has nothing: a read model of a new version is made of its topics."""
     for name, service in SUITE.items():
-        duban(config, "relay", "republish", "--service", name, "--from", "1")
         runtime = open_service(service, config, clock)
         assert runtime.relay is not None
+        republish(name, runtime.app.log, config.database_of(name), 1)
         while runtime.relay.step():
             pass
         runtime.close()
@@ -45,8 +46,8 @@ def test_the_demos_databases_are_upgraded_go_on_and_prove_themselves(
     }
     config = Config(data=tmp_path / "data", clock=f"file:{stored / 'clock'}", **settings)
     clock = StoppedClock(config.make_clock()())
-    duban(config, "migrate")
-    duban(config, "topics", "apply")
+    list(migrate_suite(config, clock))
+    make_topics(config)
     published_again(config, clock)
     with Opened(config.data, clock, *SUITE.values(), **settings) as suite:
         goes_on(suite)
