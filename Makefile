@@ -23,7 +23,7 @@ compiled: setup # every process starts sooner, also where Python may not write w
 .venv/asyncapi/.ready: tests/asyncapi/package-lock.json | .venv/.ready
 	mkdir -p $(@D)
 	cp tests/asyncapi/package.json tests/asyncapi/package-lock.json $(@D)
-	$(BIN)/npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(BIN)/npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
 lock: ## Recompute requirements.lock from pyproject.toml (needs pip-tools)
