@@ -6,6 +6,7 @@ other, each with databases of its own. Without them a test is skipped, in CI it 
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ ROOM = 4 << 30
 # kill -9 takes nothing from a file in memory, as it takes nothing from one whose blocks have not reached the disk.
 # What waits for the disk takes twice as long.
 if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
-    os.environ["TMPDIR"] = str(MEMORY)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 LONGEST = ("faults", "roles", "components")
 """The folders whose tests start processes, and wait for them most of the time."""
