@@ -29,7 +29,7 @@ if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 LONGEST = ("faults", "roles", "components")
-"""The folders whose tests start processes, and wait for them most of the time."""
+"""The folders whose tests start processes, and wait for them most of the time, the longest first."""
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -38,9 +38,13 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that all processes end at about the same time."""
-    folders = Path(__file__).parent
-    items.sort(key=lambda item: item.path.relative_to(folders).parts[0] not in LONGEST)
+    """The longest first, so that no process is left alone with it at the end."""
+
+    def turn(item: pytest.Item) -> int:
+        folder, *inner = item.path.relative_to(Path(__file__).parent).parts
+        return LONGEST.index(folder) if folder in LONGEST else len(LONGEST) + bool(inner)
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")

@@ -125,7 +125,6 @@ WITHIN = 5.0
 """Seconds after which the others must have come through."""
 
 
-@pytest.mark.alone
 def test_r8_a_bug_for_one_aggregate_and_an_unknown_type_hold_up_nobody_else(
     cluster: Cluster, client: Client
 ) -> None:
@@ -164,7 +163,6 @@ def test_r8_a_bug_for_one_aggregate_and_an_unknown_type_hold_up_nobody_else(
     no_problems(cluster)
 
 
-@pytest.mark.alone
 def test_r8_what_nobody_can_read_is_parked_and_holds_up_nobody_else(cluster: Cluster, client: Client) -> None:
     ok(client.directive())
     cluster.quiesce()

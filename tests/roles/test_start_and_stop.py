@@ -181,7 +181,6 @@ def _without_database(site: Site, web: Member) -> Callable[[], None]:
     return lambda: None
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("state", [_idle, _busy, _without_broker, _without_database])
 def test_every_role_ends_in_order_within_its_grace(
     site: Site, state: Callable[[Site, Member], Callable[[], None]]
