@@ -326,7 +326,7 @@ class Suite:
 
     def run(self) -> None:
         """The story."""
-        self.personal_data()
+        self.people()
         directive = self.directives()
         tasks = self.tasks(directive)
         self.whistles()
