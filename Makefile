@@ -2,8 +2,9 @@
 # The distribution's own, where it can make a .venv: it is optimized for speed, as one built by hand is not by itself.
 PYTHON ?= $(shell /usr/bin/python3.11 -c 'import ensurepip' 2>/dev/null && echo /usr/bin/python3.11 || echo python3.11)
 BIN := .venv/bin
+SIDE_BY_SIDE := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled lock demo demo-cluster test check format run stack stack-stop faults faults-short bench docs clean
+.PHONY: help setup compiled lock demo demo-cluster test test-fast check format run stack stack-stop faults faults-short bench docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -23,7 +24,7 @@ compiled: setup # every process starts sooner, also where Python may not write w
 .venv/asyncapi/.ready: tests/asyncapi/package-lock.json | .venv/.ready
 	mkdir -p $(@D)
 	cp tests/asyncapi/package.json tests/asyncapi/package-lock.json $(@D)
-	$(BIN)/npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(BIN)/npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
 lock: ## Recompute requirements.lock from pyproject.toml (needs pip-tools)
@@ -36,8 +37,11 @@ demo-cluster: compiled ## The same on a real broker and database, every role a p
 	$(BIN)/python -m deploy.stack run sh -c '$(BIN)/duban migrate && $(BIN)/duban topics apply && $(BIN)/duban demo --cluster'
 
 test: compiled ## Run every test; of the fault harness the short run (see faults)
-	$(BIN)/pytest -n auto --durations=15 --ignore=tests/roles --ignore=tests/faults
-	$(BIN)/pytest --durations=15 tests/roles tests/faults # one after the other: each has the machine to itself
+	$(SIDE_BY_SIDE) --durations=15 -m "not alone"
+	$(BIN)/pytest --durations=15 -m alone
+
+test-fast: compiled ## Run the tests that need no database server and no broker
+	$(SIDE_BY_SIDE) --durations=15 --ignore=tests/components --ignore=tests/roles --ignore=tests/faults
 
 check: setup .venv/asyncapi/.ready ## Format, lint, types, published documents
 	$(BIN)/ruff format --check .
@@ -60,7 +64,7 @@ stack-stop: setup ## Stop them; their data stays
 	$(BIN)/python -m deploy.stack stop
 
 faults-short: compiled ## Kill its parts for some minutes
-	$(BIN)/pytest -v tests/faults
+	$(SIDE_BY_SIDE) -v tests/faults
 
 faults: compiled ## Kill its parts at length: 4 clients x 2,000 commands; DUBAN_FAULTS_SEED=N repeats a run
 	DUBAN_FAULTS=long $(BIN)/pytest -s -v tests/faults tests/roles

@@ -1,9 +1,82 @@
-"""For every test: hypothesis without deadlines (timing is a benchmark's business), and derandomized in CI."""
+"""For every test: hypothesis without deadlines (timing is a benchmark's business), derandomized in CI; files in memory.
+
+The real components, too: one PostgreSQL and one broker for each process of pytest, which its tests use one after the
+other, each with databases of its own. Without them a test is skipped, in CI it fails.
+"""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from deploy.stack import Broker, ComponentMissing, Postgres, ensure_programs, free_port
+from tests.faults.proxy import Proxy
 
 settings.register_profile("duban", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "duban")
+
+MEMORY = Path("/dev/shm")
+ROOM = 4 << 30
+"""Bytes that the files of the tests may need."""
+# kill -9 takes nothing from a file in memory, as it takes nothing from one whose blocks have not reached the disk.
+# What waits for the disk takes twice as long.
+if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
+LONGEST = ("faults", "roles", "components")
+"""The folders whose tests start processes, and wait for them most of the time, the longest first."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: see LONGEST."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no process is left alone with it at the end."""
+
+    def turn(item: pytest.Item) -> int:
+        folder, *inner = item.path.relative_to(Path(__file__).parent).parts
+        return LONGEST.index(folder) if folder in LONGEST else len(LONGEST) + bool(inner)
+
+    items.sort(key=turn)
+
+
+@pytest.fixture(scope="session")
+def programs() -> None:
+    """What the real components need is there."""
+    try:
+        ensure_programs()
+    except ComponentMissing as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"needs the real components: {missing}")
+
+
+@pytest.fixture(scope="session")
+def server(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """One PostgreSQL for all tests; who stops it starts it again."""
+    with Postgres(tmp_path_factory.mktemp("postgres")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kafka(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Broker, Proxy]]:
+    """One broker for all tests, and the proxy to which it sends its clients; who stops it starts it again."""
+    port = free_port()
+    with (
+        Broker(tmp_path_factory.mktemp("broker"), advertised_port=port) as running,
+        Proxy(running.port, port) as link,
+    ):
+        yield running, link
+
+
+@pytest.fixture(scope="session")
+def broker(kafka: tuple[Broker, Proxy]) -> Broker:
+    """The one broker."""
+    return kafka[0]

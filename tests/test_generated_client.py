@@ -103,15 +103,15 @@ class Person:
             assert options["body"].to_dict() == body, f"{operation} takes no such body"
         return self.call(operation, *where, **options)
 
-    def does(self, operation: str, *where: object, if_match: str | None = None, **body: Any) -> Any:
+    def does(self, operation: str, *where: object, **body: Any) -> Any:
         """A command that is accepted; the generated result."""
-        answer = self.tries(operation, *where, if_match=if_match, **body)
+        answer = self.tries(operation, *where, **body)
         assert answer.status_code < 400, f"{operation}: {answer.content.decode()}"
         return answer.parsed
 
-    def refused(self, operation: str, *where: object, if_match: str | None = None, **body: Any) -> str:
+    def refused(self, operation: str, *where: object, **body: Any) -> str:
         """A command that is refused; the rule that the generated ``Problem`` names."""
-        answer = self.tries(operation, *where, if_match=if_match, **body)
+        answer = self.tries(operation, *where, **body)
         assert answer.status_code >= 400, operation
         return str(answer.parsed.rule)
 

@@ -1,4 +1,4 @@
-"""The base of every service's application: load, decide, save; and a request that is carried out once."""
+"""The base of every service's application: load, decide, commit, once per idempotency key."""
 
 import random
 import threading
@@ -26,22 +26,22 @@ from shared.log.recorder import Answered, First, LogRecorder
 A = TypeVar("A", bound=Aggregate)
 
 ATTEMPTS = 12
-"""How often a command is decided anew when somebody else wrote first."""
+"""How often a command is decided after a conflict, the first time included."""
 LONGEST_PAUSE = 0.05
-"""Seconds between two attempts at most: processes that want the same thing at once step out of each other's way."""
-LONGEST_TURN = 1.0
-"""Seconds that a request waits at most until others have written into the same book."""
+"""Longest backoff between two attempts, in seconds; it is random, so that competing processes spread out."""
+LONGEST_WAIT = 1.0
+"""Seconds that a request waits at most for the lock of an aggregate whose writers are serialised."""
 
 
 class _Attempt(threading.local):
     """This thread's attempt to carry out a request."""
 
     runs = False
-    has_turn = False
-    """Whether it is its turn to write into a book of all."""
+    has_lock = False
+    """Whether it holds the lock of the aggregates whose writers are serialised."""
     expected: Mapping[UUID, type[Aggregate]] = MappingProxyType({})
     read: Mapping[UUID, Sequence[StoredEvent]] = MappingProxyType({})
-    """What was expected and has been read, together."""
+    """The streams of the expected aggregates, once they have been read."""
 
 
 class NoSuchThing(Refusal):
@@ -77,7 +77,7 @@ class IdempotencyKeyReused(Refusal):
 
 
 _subject: ContextVar[tuple[type[Aggregate], UUID]] = ContextVar("subject")
-"""What the present request last tried to write."""
+"""The aggregate that the present request last tried to write."""
 
 UseCase = Callable[[CommandContext], CommandResult]
 
@@ -85,14 +85,14 @@ UseCase = Callable[[CommandContext], CommandResult]
 class Application(EventSourcedApplication[UUID]):
     """A service's use cases over its own event log.
 
-    ``env`` chooses the recorder (composition root only); ``clock`` is the only time there is.
+    ``env`` chooses the recorder (composition root only); ``clock`` is the only source of time.
     """
 
     name = ""
 
     def __init__(self, env: Mapping[str, str], clock: Clock) -> None:
         self.clock = clock
-        self._turn = threading.Lock()
+        self._writer_lock = threading.Lock()
         self._attempt = _Attempt()
         super().__init__(dict(env))
 
@@ -135,13 +135,13 @@ class Application(EventSourcedApplication[UUID]):
         return found if isinstance(found, kind) else None
 
     def expect(self, *wanted: tuple[type[Aggregate], UUID]) -> None:
-        """This request will ask for these aggregates: once it asks for one of them, they are read together."""
+        """Declare what this request will load: the first load reads all of them in one round trip."""
         if self._attempt.runs:
             self._attempt.expected = {id_: kind for kind, id_ in wanted}
 
     @contextmanager
     def expecting(self, wanted: Sequence[tuple[type[Aggregate], UUID]]) -> Iterator[None]:
-        """In here these aggregates may be asked for: once one of them is, they are read together."""
+        """Within this context the first load of one of these aggregates reads all of them in one round trip."""
         mine = self._attempt
         mine.expected = {id_: kind for kind, id_ in wanted}
         try:
@@ -154,8 +154,8 @@ class Application(EventSourcedApplication[UUID]):
         if id in mine.read:
             return mine.read[id]
         together = mine.expected if id in mine.expected else {id: kind}
-        if mine.runs and not mine.has_turn and any(one.serialise_writers for one in together.values()):
-            mine.has_turn = self._turn.acquire(timeout=LONGEST_TURN)
+        if mine.runs and not mine.has_lock and any(one.serialise_writers for one in together.values()):
+            mine.has_lock = self._writer_lock.acquire(timeout=LONGEST_WAIT)
         found = self.log.streams([(one, kind.latest_event_only) for one, kind in together.items()])
         if together is not mine.expected:
             return found[0]
@@ -218,7 +218,7 @@ class Application(EventSourcedApplication[UUID]):
             if attempt:
                 time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.002 * 2**attempt)))
             try:
-                return self._in_turn(act, use_case)
+                return self._attempt_with_lock(act, use_case)
             except (IntegrityError, Refusal) as error:
                 # Done before under this key (the answer's row then refuses a second one), or somebody wrote first.
                 before = self._answer_of(act)
@@ -234,16 +234,16 @@ class Application(EventSourcedApplication[UUID]):
         """Decide and save, once."""
         return use_case(act)
 
-    def _in_turn(self, act: CommandContext, use_case: UseCase) -> CommandResult:
+    def _attempt_with_lock(self, act: CommandContext, use_case: UseCase) -> CommandResult:
         mine = self._attempt
         mine.runs = True
         try:
             return self.attempt(act, use_case)
         finally:
             mine.runs, mine.expected, mine.read = False, {}, {}
-            if mine.has_turn:
-                mine.has_turn = False
-                self._turn.release()
+            if mine.has_lock:
+                mine.has_lock = False
+                self._writer_lock.release()
 
     def _answer_of(self, act: CommandContext) -> CommandResult | None:
         row = self.log.answered(act.key or act.because)

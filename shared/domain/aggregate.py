@@ -1,4 +1,4 @@
-"""The thin base of every aggregate: pinned topics, who and why on every event, ids from idempotency keys."""
+"""The base of every aggregate: pinned topics, actor and cause on every event, ids from idempotency keys."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -34,23 +34,23 @@ def stable_id(kind: str, *parts: object) -> UUID:
 
 @dataclass(frozen=True, kw_only=True)
 class CommandContext:
-    """One command's who, why and when (履职行为)."""
+    """Who carries out a command, why, and when (履职行为)."""
 
     by: Actor
     because: str
     recorded_at: datetime
     happened_at: datetime
     role: str = ""
-    """The role under which the actor asks; decides nothing inside an aggregate unless a rule names it."""
+    """The actor's role; a rule may name it."""
     key: str | None = None
-    """The idempotency key of a request, unique for its subject; None for the suite's own acts."""
+    """The request's idempotency key, unique for its subject; None for the suite's own commands."""
     fingerprint: str = ""
-    """What was asked, so that the same key with another body is refused."""
+    """A hash of the request, so that the same key with another body is refused."""
     expected_version: int | None = None
-    """The version that the asker has seen (``If-Match``)."""
+    """The version that the client has seen (``If-Match``)."""
 
     def at(self, happened_at: datetime | None) -> "CommandContext":
-        """The same act, true since ``happened_at`` (default: now). Raises HappenedInTheFuture."""
+        """The same context for what became true at ``happened_at`` (default: now). Raises HappenedInTheFuture."""
         if happened_at is None:
             return self
         if happened_at > self.recorded_at:
@@ -60,12 +60,12 @@ class CommandContext:
         return replace(self, happened_at=happened_at)
 
     def new_id(self, kind: str) -> UUID:
-        """The id of the one ``kind`` of thing that this act creates: a repeated request finds it again."""
+        """The id of the thing of this ``kind`` that the command creates: a repeated request gets the same id."""
         return stable_id(kind, self.because)
 
 
 class Change(AggregateEvent):
-    """A later event of an aggregate: what its nested event classes derive from, beside their published class."""
+    """A later event of an aggregate: the base of its event classes, beside their published class."""
 
 
 class Creation(Change, AggregateCreated):
@@ -122,7 +122,7 @@ class Aggregate(BaseAggregate[UUID]):
         return found
 
     def record(self, fact: type[Fact], act: CommandContext, **what: Any) -> None:
-        """Record that ``fact`` happened in this ``act``."""
+        """Record the fact."""
         event: Any = self.recorded_as.get(fact.TOPIC, fact)
         self.trigger_event(event, **_stamp(act), **what)
 

@@ -16,7 +16,7 @@ SERVICES = ("assignment", "supervision", "enterprise", "notify")
 def log_settings(
     config: Config, service: str, *, timeout: float = TIMEOUT, pool_size: int = 2, create: bool = False
 ) -> Mapping[str, str]:
-    """How the library opens a service's log."""
+    """The library's settings for a service's log."""
     if config.database:
         return postgres.log_settings(
             config.database_of(service), timeout=timeout, pool_size=pool_size, create=create
@@ -25,7 +25,7 @@ def log_settings(
 
 
 def open_log(config: Config, service: str, clock: Clock, *, create: bool = False) -> Application:
-    """A service's log; the composition root's own way to look at it."""
+    """Open a service's log only, without read models; for the composition root."""
     return _log_class(service)(log_settings(config, service, create=create), clock)
 
 

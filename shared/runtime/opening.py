@@ -1,4 +1,4 @@
-"""An opened service: its log, its read models, how it follows the others, what its roles do."""
+"""An opened service: its log, read models and followers, and the steps of its roles."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Runtime:
-    """An opened service: its log, its read models, and how it follows the others."""
+    """An opened service: its log, read models and followers."""
 
     service: Service
     config: Config
@@ -50,15 +50,15 @@ class Runtime:
     app: ServiceApplication
     views: Views
     follower: Follower
-    """Of the read models."""
+    """The follower of the read models."""
     reactor: Reactor | None
     relay: "Relay | None"
     sealer: Sealer
     logs: Sequence[Application]
-    """Other services' logs that it reads."""
+    """The other services' logs that it reads (embedded)."""
 
     def steps(self, role: str = "worker") -> list[Step]:
-        """What a worker does, again and again, as one role or as all of them."""
+        """The steps of a worker's loop, for one role or for all."""
         of_role: dict[str, list[Step]] = {
             "relay": [] if self.relay is None else [self.relay.step],
             "project": [lambda: self.views.project(self.follower)],
@@ -69,7 +69,7 @@ class Runtime:
         return [*chain.from_iterable(of_role.values())] if role == "worker" else of_role[role]
 
     def start(self, role: str = "worker") -> None:
-        """What a worker does first. Raises what its first acts refuse."""
+        """What a worker does before its loop. Raises what its first commands refuse."""
         if role in ("worker", "project"):
             self.views.build_missing(self.follower)
         if role == "worker":
@@ -78,13 +78,13 @@ class Runtime:
             self.service.at_start(self.app)
 
     def settle(self) -> bool:
-        """Do what there is to do, once round; whether there was anything (for tests and offline commands)."""
+        """Run every step once; whether any had work (for tests and offline commands)."""
         return sum(step() for step in self.steps()) > 0
 
     def catch_up(self) -> None:
-        """Wait until the read models have everything that is in the service's own log.
+        """Wait until the read models have reached the end of the service's own log.
 
-        Raises TimeoutError if those who project are not at work.
+        Raises TimeoutError if no projector is running.
         """
         if not self.config.kafka:
             while self.views.project(self.follower):
@@ -100,7 +100,7 @@ class Runtime:
         )
 
     def unready(self) -> list[str]:
-        """Why it cannot do its work, if it cannot: database away, tables of another release, views being built."""
+        """Why the service is unready: database unavailable, tables of another release, views being built."""
         try:
             problem = schema_problem(self.config, self.app.log)
             return (
@@ -111,7 +111,7 @@ class Runtime:
 
     @property
     def followers(self) -> dict[str, Follower]:
-        """How each consumer follows the logs."""
+        """The follower of each consumer."""
         return {"project": self.follower, **({"react": self.reactor.follower} if self.reactor else {})}
 
     def parked(self) -> list[tuple[str, Parked]]:
@@ -126,21 +126,21 @@ class Runtime:
         self.views.retry_parked()
 
     def discard_strangers(self) -> int:
-        """Give up parked records that are no events of this suite; how many."""
+        """Discard parked records that are no events of this suite; returns how many."""
         strangers = [(consumer, row) for consumer, row in self.parked() if row.position < 0]
         for consumer, row in strangers:
             (self.reactor if consumer == "react" and self.reactor else self.views).discard(row)
         return len(strangers)
 
     def holes(self) -> list[tuple[str, str, int, int, int]]:
-        """Consumer, source, partition, and the positions after which and up to which nothing was received."""
+        """Consumer, source, partition, and the positions between which nothing was received."""
         of_reactions = self.reactor.holes() if self.reactor else []
         return [("react", *hole) for hole in of_reactions] + [
             ("project", *hole) for hole in self.views.holes()
         ]
 
     def web(self) -> Flask:
-        """The service's HTTP face; 503 while the tables are not those of this release."""
+        """The service's HTTP app; 503 while the tables are not those of this release."""
         app = create_app(
             self.service.name,
             config=self.config,
@@ -165,7 +165,7 @@ class Runtime:
         return app
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
         self.sealer.close()
         if self.relay is not None:
             self.relay.close()
@@ -180,7 +180,7 @@ class Runtime:
 
 
 def seals(app: Application, personal_data: KeyStore) -> KeyStore:
-    """From here on the application's new events have their personal data sealed by this key store."""
+    """Seal the personal data of the application's new events with this key store."""
     assert isinstance(app.mapper, WireMapper)
     app.mapper.seal = personal_data.seal
     return personal_data
@@ -194,10 +194,9 @@ def open_service(
     timeout: float = TIMEOUT,
     wait: float = 0.0,
 ) -> Runtime:
-    """Open a service, also while its database is away. On SQLite what is missing in the data folder is made.
+    """Open a service, also while its database is unavailable. On SQLite missing files and tables are created.
 
-    ``timeout``: seconds that one wait for the database may last; ``wait``: seconds that a poll waits for something
-    to come.
+    ``timeout``: seconds for one wait on the database; ``wait``: seconds that a poll waits for messages.
     """
     config.data.mkdir(parents=True, exist_ok=True)
     pool_size = config.web_threads + 1
@@ -252,7 +251,7 @@ def open_service(
         follower=follow(
             "project",
             sorted({source for view in views.views.values() for source in view.sources}),
-            lambda batch: batch.source == service.name,  # what a reader of these views has just written
+            lambda batch: batch.source == service.name,  # its own facts: clients read their own writes
         ),
         reactor=(
             Reactor(

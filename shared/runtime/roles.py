@@ -31,22 +31,22 @@ from shared.web.server import serve
 log = logs.log("worker")
 
 MISCONFIGURED = 2
-"""The exit code of a process that does not start because of its settings: starting it again would not help."""
+"""Exit code of a process with wrong settings: a restart would not help."""
 
 
 STEP_SECONDS = 5.0
-"""How long a worker that was told to stop may go on with the step it is in; closing takes some seconds more."""
+"""Seconds that a stopping worker may spend in its present step; closing takes some more."""
 
 
 class CutShort(BaseException):
-    """A step did not end by itself: it waits for a broker or a database that is away, or builds a view.
+    """A step was interrupted: it waits for an unavailable broker or database, or builds a view.
 
-    What it had in hand is taken back, as by a crash, and done by the next process.
+    Its transaction is rolled back, as by a crash; the next process repeats it.
     """
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set: the worker ends after the step it is in, or is CutShort in it."""
+    """An event that SIGTERM and SIGINT set: the worker ends after its present step, or is CutShort in it."""
     stop = threading.Event()
 
     def told_to_stop(*_: object) -> None:
@@ -76,13 +76,13 @@ def settings() -> Config:
 
 
 KAFKA_WAIT = 0.1
-"""Seconds that a poll of the broker waits at least. It ends when something comes: shorter, it would only cost power."""
+"""Seconds that a poll of the broker waits at least; it returns as soon as records arrive."""
 WORKER_TIMEOUT = 5.0
-"""Seconds that one wait for the database may last in a worker."""
+"""Seconds for one wait on the database in a worker."""
 
 
 def run(service: Service, role: str, config: Config) -> None:
-    """Be one role of one service until told to stop."""
+    """Run one role of one service until SIGTERM or SIGINT."""
     try:
         check_keys(config, config.make_clock())
     except Misconfigured as error:
@@ -117,7 +117,7 @@ def run(service: Service, role: str, config: Config) -> None:
 
     def begin() -> list[Step]:
         while not stop.is_set() and (problem := schema_problem(config, runtime.app.log)):
-            worker.trouble = problem
+            worker.unavailable = problem
             stop.wait(1)
         if not stop.is_set():
             start(runtime, role)
@@ -142,7 +142,7 @@ def run(service: Service, role: str, config: Config) -> None:
 
 
 def health_of(runtime: Runtime, worker: Worker) -> Flask:
-    """The worker's own HTTP face."""
+    """The worker's own HTTP app."""
     return create_app(
         runtime.service.name,
         config=runtime.config,
@@ -150,18 +150,18 @@ def health_of(runtime: Runtime, worker: Worker) -> Flask:
         blueprints=[],
         title=runtime.service.title,
         verify=refuse_every_token,
-        readiness=lambda: [*([worker.trouble] if worker.trouble else []), *runtime.unready()],
+        readiness=lambda: [*([worker.unavailable] if worker.unavailable else []), *runtime.unready()],
         shown=REGISTRY,
     )
 
 
 def refuse_every_token(token: str) -> Identity:
-    """A worker serves nobody."""
+    """A worker accepts no token."""
     raise NotAuthenticated
 
 
 def gauges(runtime: Runtime) -> Asked:
-    """What can be measured at this moment; while the database is away only that it is."""
+    """The present gauges; while the database is unavailable only that."""
     service = ("service", runtime.service.name)
     asked: Asked = {("duban_database_up", "Whether the database answers"): {(service,): 1.0}}
     try:
@@ -216,7 +216,7 @@ def gauges(runtime: Runtime) -> Asked:
 
 
 def start(runtime: Runtime, role: str = "worker") -> None:
-    """The worker's first acts; what they refuse (a rulebook changed without a new version) ends it with exit code 2."""
+    """The worker's first commands; a refusal (a rulebook changed without a new version) ends it with exit code 2."""
     try:
         runtime.start(role)
     except Refusal as refusal:

@@ -14,7 +14,7 @@ from shared.runtime.event_log import SERVICES, open_log
 from shared.runtime.service import Service
 
 SCHEMA_VERSION = 3
-"""Of the tables beside the events: 1 had the library's tracking and a mark for every view, 2 has the inbox, 3 the
+"""Version of the tables beside the events. 1: the library's tracking and a position per view; 2: the inbox; 3: the
 tree over the log."""
 MIGRATION_SECONDS = 300.0
 """How long one statement of a migration may wait."""
@@ -27,7 +27,7 @@ class SchemaIsNewer(Exception):
 
 
 def migrate(service: Service, config: Config, clock: Clock) -> str:
-    """Make or upgrade a service's tables in its PostgreSQL database, one process at a time; what was done.
+    """Make or upgrade a service's tables in its PostgreSQL database, one process at a time. Returns a line for people.
 
     Raises UNAVAILABLE.
     """

@@ -1,4 +1,4 @@
-"""A worker process: step, and sleep only when there was nothing to do; and what it shows of itself."""
+"""A worker process: a loop of steps that sleeps only when idle; its health and metrics."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,10 +16,10 @@ from shared.process.metrics import REGISTRY
 log = logs.log("worker")
 
 Step = Callable[[], bool]
-"""Does what there is to do; answers whether there may be more."""
+"""Does what is due; returns whether there may be more."""
 
 LONGEST_WAIT = 5.0
-"""Seconds between two tries while a database or the broker is away."""
+"""Seconds between two tries while a database or the broker is unavailable."""
 
 
 class Worker:
@@ -27,8 +27,8 @@ class Worker:
 
     def __init__(self, stop: threading.Event) -> None:
         self.stop = stop
-        self.trouble: str | None = "starting"
-        """Why it cannot work at this moment."""
+        self.unavailable: str | None = "starting"
+        """Why it cannot work at present; None if it can."""
 
     def run(self, begin: Callable[[], Sequence[Step]], rest: Callable[[], object]) -> None:
         """Begin, then run the steps until told to stop.
@@ -45,12 +45,12 @@ class Worker:
                 if steps is None:
                     steps = begin()
                 busy = sum(step() for step in steps) > 0  # every step has its turn, whatever the others found
-                self.trouble, wait = None, 0.1
+                self.unavailable, wait = None, 0.1
                 if not busy:
                     rest()
             except UNAVAILABLE as error:
-                self.trouble = f"{type(error).__name__}: {error}"
-                log.warning("away", reason=self.trouble, again_in_seconds=wait)
+                self.unavailable = f"{type(error).__name__}: {error}"
+                log.warning("away", reason=self.unavailable, again_in_seconds=wait)
                 self.stop.wait(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
 
@@ -60,7 +60,7 @@ Asked = dict[tuple[str, str], dict[tuple[tuple[str, str], ...], float]]
 
 
 class Gauges(Collector):
-    """Numbers that are looked up when they are asked for."""
+    """Gauges that are read when they are scraped."""
 
     def __init__(self, ask: Callable[[], Asked]) -> None:
         self._ask = ask
@@ -77,7 +77,7 @@ class Gauges(Collector):
 
 class _Quiet(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - the library's name
-        """Say nothing: the app writes a line for every request."""
+        """Log nothing: the app writes a line for every request."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a service's ``api.py`` is written with: schemas, paging, versions, keys, positions, answers."""
+"""Schemas, paging, versions, keys, positions and answers of every service's API."""
 
 import base64
 import hashlib
@@ -116,7 +116,7 @@ class Text(fields.String):
 
 
 class Moment(fields.DateTime):
-    """An aware moment as RFC 3339 writes it, in UTC from here on. Years 1900–2999, so that no zone overflows."""
+    """An RFC 3339 date-time with offset, converted to UTC. Years 1900–2999, so that no zone overflows."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         pattern = r"[12]\d{3}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?"
@@ -152,7 +152,7 @@ class Id(fields.UUID):
 
 
 class Whole(fields.Integer):
-    """A whole number: from JSON a number, from a query its plain digits, never anything else made into one."""
+    """A whole number: a JSON number, or plain digits in a query; nothing else is converted."""
 
     def __init__(self, low: int = 0, high: int = 2**53, **options: Any) -> None:
         super().__init__(validate=validate.Range(min=low, max=high), **options)
@@ -167,7 +167,7 @@ class Whole(fields.Integer):
 
 
 class Flag(fields.Boolean):
-    """True or false: from JSON the word, from a query ``true`` or ``false``, never 1, "yes" or "on"."""
+    """A boolean: JSON true or false, or these words in a query; never 1, "yes" or "on"."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
         if isinstance(data, Mapping) and not isinstance(data, dict) and value in ("true", "false"):
@@ -178,7 +178,7 @@ class Flag(fields.Boolean):
 
 
 class CommandResultSchema(BaseSchema):
-    """What a write answers."""
+    """The answer to a command."""
 
     id = fields.UUID(required=True)
     version = fields.Integer(required=True, metadata={"description": "also in the ETag"})
@@ -193,13 +193,13 @@ class CommandResultSchema(BaseSchema):
 
 
 def encode_cursor(key: Sequence[str | int | None], sort: str = "") -> str:
-    """The last row's sort key as one opaque word."""
+    """The last row's sort key as an opaque cursor."""
     payload = json.dumps([sort, *key], ensure_ascii=False, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(hashlib.sha256(payload).digest()[:6] + payload).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str, sort: str = "") -> CursorKey:
-    """The sort key after which to go on; a word we did not write for this ``sort`` is refused (422)."""
+    """The sort key of a cursor; one that this list with this ``sort`` did not give is refused (422)."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         if hashlib.sha256(raw[6:]).digest()[:6] != raw[:6]:
@@ -249,7 +249,7 @@ class PageSchema(BaseSchema):
 def page(
     rows: Sequence[Row], args: Mapping[str, Any], key: Callable[[Row], Sequence[str | int | None]]
 ) -> dict[str, Any]:
-    """The page of ``rows``, of which the query fetched one more than ``limit``, so as to know if more follow."""
+    """The page of ``rows``; the query fetches one more than ``limit`` to know whether more follow."""
     shown = list(rows[: args["limit"]])
     more = len(rows) > len(shown)
     return {"items": shown, "next": encode_cursor(key(shown[-1]), args["sort"]) if more else None}
@@ -264,7 +264,7 @@ def etag(version: int) -> str:
 
 
 def expected_version(asked: Request) -> int | None:
-    """The version that the reader has seen (``If-Match``); None if they did not say or said ``*``."""
+    """The client's version (``If-Match``); None without the header or for ``*``."""
     text = asked.headers.get("If-Match")
     if text is None or text.strip() == "*":
         return None
@@ -275,7 +275,7 @@ def expected_version(asked: Request) -> int | None:
 
 
 def idempotency_key(asked: Request) -> str:
-    """The request's own name, under which it is carried out at most once."""
+    """The request's Idempotency-Key: under it the command is carried out at most once."""
     text = asked.headers.get("Idempotency-Key")
     if text is None:
         raise IdempotencyKeyMissing
@@ -285,7 +285,7 @@ def idempotency_key(asked: Request) -> str:
 
 
 def wanted_positions() -> dict[str, int]:
-    """How far the read must be: ``?at_least=service:n`` or ``Duban-At-Least``; several, repeated or by commas."""
+    """The positions that a read waits for: ``?at_least=service:n`` or ``Duban-At-Least``, repeated or by commas."""
     wanted: dict[str, int] = {}
     for text in [*request.args.getlist("at_least"), *request.headers.getlist("Duban-At-Least")]:
         for part in text.split(","):
@@ -319,7 +319,7 @@ def wait_for_positions(
 
 
 class RequestContext(NamedTuple):
-    """What a use case needs to know about the request, beside its body."""
+    """The request without its body, as commands need it."""
 
     identity: Identity
     request_id: str
@@ -332,13 +332,13 @@ class RequestContext(NamedTuple):
 
     @property
     def language(self) -> str:
-        """``zh`` or ``en``, as the reader asked; found only if somebody wants to know."""
+        """``zh`` or ``en``, as the client asked; read only when needed."""
         return language()
 
 
 def context() -> RequestContext:
-    """Who asks, when, and under which key and version. Not for public routes: there nobody is known."""
-    # Themselves: each use of a proxy of Flask's costs more than what is asked of it.
+    """Identity, time, key and version of the present request. Not for public routes, which have no identity."""
+    # Not Flask's proxies: each use of one costs more than the attribute (tests/bench/write.py).
     asked, app, known = request_ctx.request, app_ctx.app, app_ctx.g
     return RequestContext(
         identity=known.identity,
@@ -352,7 +352,7 @@ def context() -> RequestContext:
 
 
 def written_headers(written: CommandResult) -> dict[str, str]:
-    """What the answer to a write says beside its body: version, position, where the new thing is."""
+    """The headers of the answer to a command: version, position, location of a new thing."""
     service: str = current_app.extensions["duban"].service
     headers = {"ETag": etag(written.version), "Duban-Position": f"{service}:{written.position}"}
     if written.location:
@@ -368,8 +368,8 @@ class _Answer(Response):
 
 
 def answer(written: CommandResult, status: int = 200) -> Response:
-    """A write's answer for a view with ``@blueprint.response(status, CommandResultSchema)``."""
-    # Finished here: these values are JSON already, so the schema only documents them.
+    """The response to a command."""
+    # Encoded here: these values are JSON already, so the schema only documents them.
     body = {name: getattr(written, name) for name in ("id", "version", "position", "state", "number")}
     headers = written_headers(written)
     return _Answer(msgspec.json.encode(body), status, headers, mimetype="application/json")

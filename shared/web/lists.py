@@ -1,4 +1,4 @@
-"""Lists: who sees what, filtered, sorted, page by page. One way for every resource of every service."""
+"""Lists of every service: visibility, filters, order, keyset paging."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,7 +41,7 @@ def may_see(identity: Identity, table: Table) -> ColumnElement[bool]:
 
 @contextmanager
 def reading() -> Iterator[tuple[Connection, Views]]:
-    """The read models, at least as far as the request asks (``at_least``), waiting for it within bounds.
+    """A snapshot of the read models that has reached the positions asked for (``at_least``), waiting within bounds.
 
     Raises NotThereYet.
     """

@@ -3,7 +3,6 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -30,16 +29,11 @@ from shared.testing import StoppedClock
 from tests.audit.sealed import SERVICE, START, Events, Sealed, open_sealed
 from tests.audit.test_seal import kill_again_and_again
 from tests.audit.test_tampering import Row, first_bad_place
+from tests.faults.cluster import delete_topics
 
 SIZES = (90, 256, 300, 400)
 TAMPERINGS = 40
 TABLE = f"{SERVICE}_events"
-
-
-@pytest.fixture(scope="module")
-def server(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with Postgres(tmp_path_factory.mktemp("postgres")) as running:
-        yield running
 
 
 def opened_on(server: Postgres, name: str, data: Path, clock: StoppedClock | None = None) -> Sealed:
@@ -250,6 +244,7 @@ def notes_on(broker: Broker, **login: object) -> list[tuple[str, str]]:
 def test_checkpoints_go_to_a_compacted_topic_and_can_be_verified_from_there(
     server: Postgres, broker: Broker, tmp_path: Path
 ) -> None:
+    delete_topics(broker, checkpoints_topic_of(SERVICE))
     plain = opened_on(server, "kafka", tmp_path)
     plain.close()
     config = Config(data=tmp_path, database=plain.config.database, kafka=broker.bootstrap, kafka_partitions=1)

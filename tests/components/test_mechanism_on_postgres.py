@@ -33,12 +33,6 @@ from tests.shared.test_mechanism import *  # noqa: F403 - every test there is to
 del test_a_new_version_is_built_beside_the_old_and_swapped_when_done  # noqa: F821 - opens files by itself
 
 
-@pytest.fixture(scope="module")
-def server(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with Postgres(tmp_path_factory.mktemp("postgres")) as running:
-        yield running
-
-
 @pytest.fixture
 def opened(server: Postgres, tmp_path: Path) -> Iterator[Opened]:
     name = f"{tmp_path.name[-30:].lower()}_ward"

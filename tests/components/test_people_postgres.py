@@ -29,11 +29,11 @@ RACE = (
 
 
 @pytest.fixture
-def opened(postgres: Postgres, tmp_path: Path) -> Iterator[Opened]:
+def opened(server: Postgres, tmp_path: Path) -> Iterator[Opened]:
     for name in (*SUITE, "keys"):
-        postgres.create_database(f"duban_{name}")
+        server.create_database(f"people_{name}")
     make_master(tmp_path / "master.key")
-    database, master = postgres.url("duban_{service}"), tmp_path / "master.key"
+    database, master = server.url("people_{service}"), tmp_path / "master.key"
     config = Config(data=tmp_path / "data", database=database, master_key=master)
     assert migrate_keys(config, system_clock) == migrate_keys(config, system_clock)
     with Opened(
@@ -42,7 +42,7 @@ def opened(postgres: Postgres, tmp_path: Path) -> Iterator[Opened]:
         yield opened
 
 
-def test_keys_of_persons_on_postgresql(opened: Opened, postgres: Postgres, tmp_path: Path) -> None:
+def test_keys_of_persons_on_postgresql(opened: Opened, server: Postgres, tmp_path: Path) -> None:
     desk = opened.client("enterprise", "government_office", "office", "office/head")
     body = {"credit_code": CODE, "name": "甲公司", "contact_name": "欧阳明珠", "contact_phone": "13847712345"}
     as_id(desk.post("/api/v1/enterprises", body))
@@ -55,7 +55,7 @@ def test_keys_of_persons_on_postgresql(opened: Opened, postgres: Postgres, tmp_p
     assert contact() == "欧阳明珠"
     assert opened.rebuild_and_compare("enterprise") == []
     assert contact() == "欧阳明珠"
-    dump = postgres.psql("SELECT convert_from(state, 'UTF8') FROM enterprise_events", "duban_enterprise")
+    dump = server.psql("SELECT convert_from(state, 'UTF8') FROM enterprise_events", "people_enterprise")
     assert "甲公司" in dump
     assert "欧阳明珠" not in dump
     assert "13847712345" not in dump
@@ -79,7 +79,7 @@ def test_keys_of_persons_on_postgresql(opened: Opened, postgres: Postgres, tmp_p
     store = KeyStore(opened.config, opened.clock)
     assert [store.reveal(token, "fgw/head") for token in tokens] == ["某人"] * 4
     counted = "SELECT count(*) FROM subject_keys WHERE subject = 'fgw/head'"
-    assert postgres.psql(counted, "duban_keys") == "1"
+    assert server.psql(counted, "people_keys") == "1"
 
     # The master is changed under a running suite.
     make_master(tmp_path / "next.key")
@@ -87,17 +87,17 @@ def test_keys_of_persons_on_postgresql(opened: Opened, postgres: Postgres, tmp_p
     (tmp_path / "master.key").write_text("".join(lines), "ascii")
     assert rotate_master(opened.config, store, tmp_path / "next.key") == 3  # and the fingerprints' key
     new = read_masters(tmp_path / "next.key")[0].id
-    assert postgres.psql("SELECT DISTINCT master_id FROM subject_keys", "duban_keys") == new
+    assert server.psql("SELECT DISTINCT master_id FROM subject_keys", "people_keys") == new
     opened["enterprise"].app.personal_data.forget()
     assert contact() == "欧阳明珠"
 
     # The wrapped key is gone from the table's file, not only from its rows.
     query = "SELECT encode(wrapped, 'hex') FROM subject_keys WHERE subject = 'fgw/head'"
-    wrapped = bytes.fromhex(postgres.psql(query, "duban_keys"))
-    files = postgres.data / "base" / postgres.psql("SELECT oid FROM pg_database WHERE datname='duban_keys'")
+    wrapped = bytes.fromhex(server.psql(query, "people_keys"))
+    files = server.data / "base" / server.psql("SELECT oid FROM pg_database WHERE datname='people_keys'")
 
     def is_there() -> bool:
-        postgres.psql("CHECKPOINT", "duban_keys")
+        server.psql("CHECKPOINT", "people_keys")
         return any(wrapped in path.read_bytes() for path in files.iterdir())
 
     assert is_there()
@@ -118,13 +118,13 @@ def test_keys_of_persons_on_postgresql(opened: Opened, postgres: Postgres, tmp_p
     assert (done.returncode, done.stdout) == (0, f"{CODE}: 已删除 erased（密钥 key 1）\n"), done.stderr
     opened["enterprise"].app.personal_data.forget()
     assert contact().startswith("已删除 erased ")
-    assert "欧阳明珠" not in postgres.psql("SELECT * FROM subject_keys", "duban_keys")
+    assert "欧阳明珠" not in server.psql("SELECT * FROM subject_keys", "people_keys")
 
     # Away: what is personal waits, everything else does not.
     store.close()
     opened["enterprise"].app.personal_data.close()
-    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
-        connection.execute("ALTER DATABASE duban_keys RENAME TO duban_keys_away")
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute("ALTER DATABASE people_keys RENAME TO people_keys_away")
     assert desk.get("/api/v1/enterprises").status_code == 503
     assert desk.post("/api/v1/enterprises", {**body, "credit_code": "91150623MA0N000025"}).status_code == 503
     assert desk.get("/api/v1/whistles").status_code == 200

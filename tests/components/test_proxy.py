@@ -43,7 +43,7 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def echo() -> Iterator[Server]:
     with Server() as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -53,8 +53,8 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def proxy(server: Server) -> Iterator[Proxy]:
-    with Proxy(server.port) as running:
+def proxy(echo: Server) -> Iterator[Proxy]:
+    with Proxy(echo.port) as running:
         yield running
 
 
@@ -129,7 +129,7 @@ def test_a_black_hole_holds_back_what_comes_from_the_server_too() -> None:
         assert exactly(client, 5) == b"reply"
 
 
-def test_a_cut_resets_both_sides_and_refuses_until_it_passes_again(proxy: Proxy, server: Server) -> None:
+def test_a_cut_resets_both_sides_and_refuses_until_it_passes_again(proxy: Proxy, echo: Server) -> None:
     with connect(proxy) as client:
         assert ask(client, b"before") == b"before"
         proxy.cut()
@@ -138,7 +138,7 @@ def test_a_cut_resets_both_sides_and_refuses_until_it_passes_again(proxy: Proxy,
     with pytest.raises(ConnectionRefusedError):
         connect(proxy)
     deadline = time.monotonic() + 5
-    while not server.resets:
+    while not echo.resets:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     proxy.passing()
@@ -162,7 +162,7 @@ def test_a_connection_is_cut_after_so_many_bytes_from_the_server(proxy: Proxy) -
         assert ask(client, b"as many as one likes") == b"as many as one likes"
 
 
-def test_connections_go_to_the_new_target_from_now_on(proxy: Proxy, server: Server) -> None:
+def test_connections_go_to_the_new_target_from_now_on(proxy: Proxy, echo: Server) -> None:
     with connect(proxy) as old:
         assert ask(old, b"old") == b"old"
         with socket.socket() as nobody:
@@ -170,17 +170,17 @@ def test_connections_go_to_the_new_target_from_now_on(proxy: Proxy, server: Serv
             proxy.set_target(nobody.getsockname()[1])
             with pytest.raises(ConnectionResetError), connect(proxy) as lost:
                 lost.recv(1)
-        proxy.set_target(server.port)
+        proxy.set_target(echo.port)
         with connect(proxy) as new:
             assert ask(new, b"new") == b"new"
         assert ask(old, b"still") == b"still"
 
 
-def test_what_a_predicate_raises_comes_out_of_close(server: Server) -> None:
+def test_what_a_predicate_raises_comes_out_of_close(echo: Server) -> None:
     def broken(request: bytes) -> bool:
         raise LookupError(request)
 
-    proxy = Proxy(server.port)
+    proxy = Proxy(echo.port)
     proxy.drop_reply_after(broken)
     with connect(proxy) as client:
         client.sendall(b"x")
@@ -192,10 +192,11 @@ def test_what_a_predicate_raises_comes_out_of_close(server: Server) -> None:
     proxy.close()
 
 
-def test_the_reply_to_a_commit_is_dropped_and_the_commit_stands(postgres: Postgres) -> None:
-    postgres.psql("CREATE TABLE tasks (number int)")
-    with Proxy(postgres.port) as proxy:
-        url = postgres.url("postgres", proxy.port)
+def test_the_reply_to_a_commit_is_dropped_and_the_commit_stands(server: Postgres) -> None:
+    server.create_database("reply")
+    server.psql("CREATE TABLE tasks (number int)", "reply")
+    with Proxy(server.port) as proxy:
+        url = server.url("reply", proxy.port)
         connection = psycopg.connect(url)
         dropped = proxy.drop_reply_after(lambda request: b"COMMIT" in request)
         connection.execute("INSERT INTO tasks VALUES (1)")
@@ -204,7 +205,7 @@ def test_the_reply_to_a_commit_is_dropped_and_the_commit_stands(postgres: Postgr
             connection.commit()
         assert dropped.is_set()
         connection.close()
-        assert postgres.psql("SELECT number FROM tasks") == "1"
+        assert server.psql("SELECT number FROM tasks", "reply") == "1"
         with psycopg.connect(url) as again:
             again.execute("INSERT INTO tasks VALUES (2)")
-        assert postgres.psql("SELECT number FROM tasks ORDER BY 1") == "1\n2"
+        assert server.psql("SELECT number FROM tasks ORDER BY 1", "reply") == "1\n2"

@@ -51,32 +51,31 @@ class Both:
 
 
 @pytest.fixture(scope="module")
-def both(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+def both(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     folder = tmp_path_factory.mktemp("both")
-    with Postgres(folder / "postgres") as server:
-        for name in (*SUITE, "keys"):
-            server.create_database(f"duban_{name}")
-        make_master(folder / "master.key")
-        settings: dict[str, Any] = {
-            "database": server.url("duban_{service}"),
-            "master_key": folder / "master.key",
-        }
-        config = Config(data=folder / "data", **settings)
-        migrate_keys(config, system_clock)
-        with told(folder / "data", **settings) as suite:
-            for name, runtime in suite.opened.runtimes.items():
-                seal_now(suite.opened.config, name, runtime.app.log, suite.clock)
-            back_up(suite.opened.config, folder / "backup", suite.clock, "test", silent)
-            where = {"keys": config.keys_url, "master_key": config.master_key}
-            target = replace(config, data=folder / "files", database="", **where)
-            restore(target, folder / "backup", suite.clock, silent)
-            put_once(key_path(target), key_path(config).read_bytes())
-            with Opened(target.data, suite.clock, *SUITE.values(), **where) as files:
-                for runtime in files.runtimes.values():
-                    runtime.catch_up()
-                questions = Questions(files.config, suite.clock)
-                yield Both(server, suite, files, questions)
-                questions.close()
+    for name in (*SUITE, "keys"):
+        server.create_database(f"both_{name}")
+    make_master(folder / "master.key")
+    settings: dict[str, Any] = {
+        "database": server.url("both_{service}"),
+        "master_key": folder / "master.key",
+    }
+    config = Config(data=folder / "data", **settings)
+    migrate_keys(config, system_clock)
+    with told(folder / "data", **settings) as suite:
+        for name, runtime in suite.opened.runtimes.items():
+            seal_now(suite.opened.config, name, runtime.app.log, suite.clock)
+        back_up(suite.opened.config, folder / "backup", suite.clock, "test", silent)
+        where = {"keys": config.keys_url, "master_key": config.master_key}
+        target = replace(config, data=folder / "files", database="", **where)
+        restore(target, folder / "backup", suite.clock, silent)
+        put_once(key_path(target), key_path(config).read_bytes())
+        with Opened(target.data, suite.clock, *SUITE.values(), **where) as files:
+            for runtime in files.runtimes.values():
+                runtime.catch_up()
+            questions = Questions(files.config, suite.clock)
+            yield Both(server, suite, files, questions)
+            questions.close()
 
 
 PATHS = (*LISTS, "/api/v1/posts?limit=200")
@@ -137,12 +136,12 @@ def test_replay(both: Both) -> None:
     with view.reading() as connection:
         table = view.table(connection, "tasks").name
     change = f'UPDATE "{table}" SET title = title || $$!$$ WHERE number = $$密1$$'
-    both.server.psql(change, "duban_assignment")
+    both.server.psql(change, "both_assignment")
     try:
         (found,) = both.told.questions.replay(CLEARED, "assignment").differences
     finally:
         both.server.psql(
-            f'UPDATE "{table}" SET title = rtrim(title, $$!$$) WHERE number = $$密1$$', "duban_assignment"
+            f'UPDATE "{table}" SET title = rtrim(title, $$!$$) WHERE number = $$密1$$', "both_assignment"
         )
     assert (found.view, found.id) == ("tasks", str(both.told.secret))
     assert found.columns == {"title": ("不公开的事项!", "不公开的事项")}

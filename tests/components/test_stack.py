@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -23,6 +23,20 @@ from tests.faults.proxy import Proxy
 
 ROOT = Path(__file__).resolve().parents[2]
 TOPIC = "duban.assignment.events"
+
+
+@pytest.fixture
+def postgres(programs: None, tmp_path: Path) -> Iterator[Postgres]:
+    """Of the test's own."""
+    with Postgres(tmp_path / "postgres") as running:
+        yield running
+
+
+@pytest.fixture
+def broker(programs: None, tmp_path: Path) -> Iterator[Broker]:
+    """Of the test's own."""
+    with Broker(tmp_path / "broker") as running:
+        yield running
 
 
 def until(true: Callable[[], bool], seconds: float = 10) -> None:

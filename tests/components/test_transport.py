@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from eventsourcing.persistence import Notification
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer
 
 from deploy.stack import Broker, Postgres, free_port, password_of
 from services.notify.reactions import NotifyReactions
@@ -35,30 +35,20 @@ from shared.messaging.transport.kafka.replay import KafkaReplay, last_rows
 from shared.messaging.transport.kafka.topics import apply_topics
 from shared.process.config import Config
 from shared.testing import Opened, StoppedClock, an_act
+from tests.faults.cluster import delete_topics
 from tests.shared.test_mechanism import NOW, SERVICE
 
 UNITS = 40
 
 
-@pytest.fixture(scope="module")
-def stack(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Postgres, Broker]]:
-    folder = tmp_path_factory.mktemp("stack")
-    with Postgres(folder / "postgres") as postgres, Broker(folder / "broker") as broker:
-        yield postgres, broker
-
-
 @pytest.fixture
-def config(stack: tuple[Postgres, Broker], tmp_path: Path) -> Config:
-    postgres, broker = stack
+def config(server: Postgres, broker: Broker, tmp_path: Path) -> Config:
     name = f"{tmp_path.name[-20:].lower()}_ward"
-    postgres.create_database(name)
-    with KafkaAdminClient(bootstrap_servers=broker.bootstrap) as admin:
-        known = [topic for topic in admin.list_topics() if topic == topic_of("ward")]
-        if known:
-            admin.delete_topics(known)
+    server.create_database(name)
+    delete_topics(broker, topic_of("ward"))
     config = Config(
         data=tmp_path / "data",
-        database=postgres.url(name.replace("ward", "{service}")),
+        database=server.url(name.replace("ward", "{service}")),
         kafka=broker.bootstrap,
         kafka_partitions=3,
         kafka_session_seconds=6.0,
@@ -119,10 +109,10 @@ def test_facts_travel_over_the_broker_and_have_their_effect_once(opened: Opened)
 
 @pytest.mark.parametrize("more", [0, 2])
 def test_what_a_crash_of_the_database_takes_back_of_the_views_is_folded_again(
-    opened: Opened, stack: tuple[Postgres, Broker], monkeypatch: pytest.MonkeyPatch, more: int
+    opened: Opened, server: Postgres, monkeypatch: pytest.MonkeyPatch, more: int
 ) -> None:
     monkeypatch.setattr(follower, "STALLED_AFTER", 2.0)
-    app, ward, postgres = opened["ward"].app, opened["ward"], stack[0]
+    app, ward = opened["ward"].app, opened["ward"]
     database = ward.config.database_of("ward").rpartition("/")[2]
     with ward.views.reading() as connection:
         table = ward.views.table(connection, "names").name
@@ -130,7 +120,7 @@ def test_what_a_crash_of_the_database_takes_back_of_the_views_is_folded_again(
     register(opened, 5)
     until(lambda: everything_seen(opened, 5), opened)
     for one in kept:
-        postgres.psql(f'CREATE TABLE "{one}_then" AS SELECT * FROM "{one}"', database)
+        server.psql(f'CREATE TABLE "{one}_then" AS SELECT * FROM "{one}"', database)
     for n in range(5, 10):
         app.register(an_act(NOW), f"u{n}")  # type: ignore[attr-defined]
     until(lambda: everything_seen(opened, 10), opened)
@@ -139,7 +129,7 @@ def test_what_a_crash_of_the_database_takes_back_of_the_views_is_folded_again(
     of_views = "WHERE consumer='project'"
     for one in kept:
         which = "" if one == table else of_views
-        postgres.psql(
+        server.psql(
             f'DELETE FROM "{one}" {which}; INSERT INTO "{one}" SELECT * FROM "{one}_then" {which}', database
         )
     assert opened.rows("ward", "names") != rows

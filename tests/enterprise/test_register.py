@@ -44,7 +44,7 @@ def test_eight_who_blow_at_once_get_eight_numbers_in_a_row_and_each_decides_once
         return issue(register, one, *what)
 
     monkeypatch.setattr(Register, "issue", issue_slowly)
-    monkeypatch.setattr("shared.application.application.LONGEST_TURN", 60.0)  # however slow the machine is
+    monkeypatch.setattr("shared.application.application.LONGEST_WAIT", 60.0)  # however slow the machine is
     with ThreadPoolExecutor(BLOWERS) as pool:
         written = list(pool.map(lambda n: blow(app, f"事项{n}"), range(BLOWERS * 5)))
     assert len(decided) == BLOWERS * 5, "somebody was overtaken"

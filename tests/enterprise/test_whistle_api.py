@@ -517,3 +517,21 @@ def test_the_rates_of_an_earlier_moment_are_the_same_for_ever(town: Any) -> None
         "satisfied": (0, 0),
         "rework": (0, 1),
     }
+
+
+def test_may_lists_what_the_reader_can_do_with_the_whistle_now(town: Any) -> None:
+    whistle = town.blow()
+
+    def may(caller: Any) -> set[str]:
+        return {*caller.get(f"/api/v1/whistles/{whistle}").json["may"]}
+
+    assert may(town.office) == {"route_whistle", "contact_enterprise", "merge_whistle", "link_repeat"}
+    assert may(town.coal) == {"withdraw_whistle"}
+    assert may(town.leader) == {"route_whistle"}
+    town.route(whistle, "fgw", "czj")
+    at_work = {"return_whistle", "contact_enterprise", "propose_plan", "resolve_whistle", "claim_infeasible"}
+    assert may(town.fgw) == at_work
+    assert may(town.czj) == {"contact_enterprise"}
+    town.did(town.fgw, whistle, "resolve", result="已办好")
+    assert may(town.coal) == {"rate_whistle", "withdraw_whistle"}
+    assert may(town.fgw) == {"contact_enterprise"}

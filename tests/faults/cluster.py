@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import msgspec
 import psycopg
+from kafka import KafkaAdminClient
 
 from deploy.stack import Broker, Postgres, free_port
 from services.processes import Process, environment, web_of, worker_of
@@ -48,6 +49,18 @@ def until(reached: Callable[[], Any], what: Callable[[], object], seconds: float
         assert time.monotonic() < end, f"not within {seconds:g} s: {what()}"
         time.sleep(0.05)
     return found
+
+
+def delete_topics(broker: Broker, *topics: str) -> None:
+    """Those that there are; returns when they are gone."""
+    with KafkaAdminClient(bootstrap_servers=broker.bootstrap) as admin:
+
+        def left() -> set[str]:
+            return set(topics) & set(admin.list_topics())
+
+        if there := sorted(left()):
+            admin.delete_topics(there)
+            until(lambda: not left(), lambda: there)
 
 
 @dataclass(frozen=True, kw_only=True)

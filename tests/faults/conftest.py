@@ -1,4 +1,4 @@
-"""The real components for the fault harness; without them a test is skipped, in CI it fails."""
+"""A suite for the fault harness, on components of its own: they are killed and wiped."""
 
 import os
 import random
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.stack import ComponentMissing, ensure_programs
 from tests.faults.client import people
 from tests.faults.cluster import Cluster
 
@@ -23,14 +22,10 @@ def seed() -> int:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+def cluster(
+    programs: None, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Cluster]:
     """A small suite of the module's ROLES with its people registered, for all tests of the module."""
-    try:
-        ensure_programs()
-    except ComponentMissing as missing:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"needs the real components: {missing}")
     with Cluster(tmp_path_factory.mktemp("cluster"), request.module.ROLES) as running:
         running.history += people(running)
         running.quiesce()

@@ -1,34 +1,21 @@
-"""A real PostgreSQL and a real broker behind proxies; without them a test is skipped, in CI it fails."""
+"""Suites on the real components, behind proxies."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from deploy.stack import Broker, ComponentMissing, Postgres, ensure_programs, free_port
+from deploy.stack import Broker, Postgres
 from tests.faults.proxy import Proxy
 from tests.roles.site import Site, Stack
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(server: Postgres, kafka: tuple[Broker, Proxy]) -> Iterator[Stack]:
     """For all tests of this folder."""
-    try:
-        ensure_programs()
-    except ComponentMissing as missing:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"needs the real components: {missing}")
-    folder = tmp_path_factory.mktemp("stack")
-    kafka_port = free_port()
-    with ExitStack() as running:
-        postgres = running.enter_context(Postgres(folder / "postgres"))
-        broker = running.enter_context(Broker(folder / "broker", advertised_port=kafka_port))
-        database = running.enter_context(Proxy(postgres.port))
-        kafka = running.enter_context(Proxy(broker.port, kafka_port))
-        yield Stack(postgres, broker, database, kafka)
+    with Proxy(server.port) as database:
+        yield Stack(server, kafka[0], database, kafka[1])
 
 
 @pytest.fixture

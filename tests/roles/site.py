@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import psycopg
-from kafka import KafkaAdminClient
 
 from deploy.stack import Broker, Postgres, free_port
 from services.processes import environment, web_of, worker_of
@@ -30,7 +29,7 @@ from shared.runtime.opening import Runtime, open_service
 from shared.runtime.schema import migrate
 from shared.testing import shanghai
 from shared.web.auth import issue_token, load_key
-from tests.faults.cluster import Member, until
+from tests.faults.cluster import Member, delete_topics, until
 from tests.faults.proxy import Proxy
 
 LONG = os.environ.get("DUBAN_FAULTS") == "long"
@@ -134,7 +133,7 @@ class Site:
                 kafka=f"127.0.0.1:{stack.kafka.port}" if kafka else "",
             )
             if kafka:
-                self._make_topics()
+                self._make_topics(stack)
             for service in SUITE:
                 stack.make_database(self.database_of(service), service if migrated else None)
             stack.make_database(self.database_of("keys"), None)
@@ -173,15 +172,10 @@ class Site:
         """The name of a service's database."""
         return self.direct.database_of(service).rpartition("/")[2]
 
-    def _make_topics(self) -> None:
+    def _make_topics(self, stack: Stack) -> None:
         """Empty ones: what they held belonged to another test's databases."""
-        admin = KafkaAdminClient(bootstrap_servers=self.direct.kafka)
-        ours = {topic_of(service) for service in SUITE}
-        if there := sorted(ours & set(admin.list_topics())):
-            admin.delete_topics(there)
-            until(lambda: not ours & set(admin.list_topics()), lambda: there)
+        delete_topics(stack.broker, *map(topic_of, SUITE))
         make_topics(self.direct)
-        admin.close()
 
     # -- processes -------------------------------------------------------------------------------------------
 

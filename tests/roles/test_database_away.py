@@ -6,6 +6,8 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
+import pytest
+
 from tests.faults.cluster import Member, until
 from tests.roles.site import LONG, RETURN, Answer, Client, Site, ask
 
@@ -65,6 +67,7 @@ def _taken_away(site: Site, how: str) -> Callable[[], None]:
     return site.stack.database.passing
 
 
+@pytest.mark.alone
 def test_every_request_is_answered_and_service_comes_back_by_itself(site: Site) -> None:
     web = site.add("assignment", "web")
     site.add("assignment", "relay")

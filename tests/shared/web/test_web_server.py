@@ -65,7 +65,7 @@ def test_several_services_answer_on_one_port(toy):
     headers = {"Authorization": f"Bearer {toy.token(Role.officer)}"}
     assert client.get("/api/v1/tasks", headers=headers).status_code == 200
     assert client.get("/api/v1/whistles", headers=headers).json == ["w"]
-    assert client.get("/api/v1/toy/openapi.json").json["info"]["title"] == "玩具"
+    assert client.get("/api/v1/toy/openapi.json").json["info"]["summary"] == "玩具"
     assert client.get("/api/v1/other/openapi.json").status_code == 200
     assert client.delete("/api/v1/whistles", headers=headers).headers["Allow"] == "GET, HEAD"
     assert client.get("/nowhere").json["rule"] == "no-such-page"
