@@ -1,6 +1,7 @@
 """The stored inbox: its SQL, for every database."""
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import fields
 from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ from shared.messaging.parked import Parked
 from shared.messaging.receipt import Receipt
 
 CHUNK = 500
+PARKED_COLUMNS = tuple(field.name for field in fields(Parked))
+"""The columns of inbox_parked after ``consumer``, in the table's order."""
 
 
 class ConcurrencyConflict(IntegrityError):
@@ -88,50 +91,26 @@ def versions_of(
 def parked(execute: Execute, consumer: str, source: str | None = None) -> list[Parked]:
     """Parked messages, by position."""
     rows = execute(
-        "SELECT handler, source, partition, position, aggregate_id, version, topic, state, kind, reason, since "
-        "FROM inbox_parked WHERE consumer=? "
+        f"SELECT {', '.join(PARKED_COLUMNS)} FROM inbox_parked WHERE consumer=? "
         + ("" if source is None else "AND source=? ")
         + "ORDER BY handler, source, partition, position",
         (consumer,) if source is None else (consumer, source),
     )
+    found = [dict(zip(PARKED_COLUMNS, row, strict=True)) for row in rows]
     return [
-        Parked(
-            handler=row[0],
-            source=row[1],
-            partition=row[2],
-            position=row[3],
-            aggregate_id=row[4],
-            version=row[5],
-            topic=row[6],
-            state=bytes(row[7]),
-            kind=row[8],
-            reason=row[9],
-            since=datetime.fromisoformat(row[10]),
-        )
-        for row in rows
+        Parked(**{**row, "state": bytes(row["state"]), "since": datetime.fromisoformat(row["since"])})
+        for row in found
     ]
 
 
 def keep(execute: Execute, consumer: str, row: Parked) -> None:
     """Insert a parked message, or update its reason."""
+    values = {**vars(row), "since": row.since.isoformat()}
     execute(
-        "INSERT INTO inbox_parked VALUES (?,?,?,?,?,?,?,?,?,?,?,?) "
+        f"INSERT INTO inbox_parked VALUES {_tuples(12, 1)} "
         "ON CONFLICT (consumer, handler, source, partition, position) DO UPDATE "
         "SET kind=excluded.kind, reason=excluded.reason RETURNING 1",
-        (
-            consumer,
-            row.handler,
-            row.source,
-            row.partition,
-            row.position,
-            row.aggregate_id,
-            row.version,
-            row.topic,
-            row.state,
-            row.kind,
-            row.reason,
-            row.since.isoformat(),
-        ),
+        (consumer, *(values[name] for name in PARKED_COLUMNS)),
     )
 
 

@@ -82,13 +82,9 @@ class KafkaReplay:
         self._consumer.close(autocommit=False, timeout_ms=3000)
 
 
+@broker_errors()
 def last_rows(config: Config, service: str, partitions: int) -> list[Notification | None]:
     """The last event in each partition of a service's topic, or None. Raises BrokerUnavailable."""
-    with broker_errors():
-        return _last_rows(config, service, partitions)
-
-
-def _last_rows(config: Config, service: str, partitions: int) -> list[Notification | None]:
     topic = topic_of(service)
     consumer = new_client(
         KafkaConsumer,

@@ -32,17 +32,13 @@ AUDITOR = "auditor"
 """The broker's user who reads the checkpoints, and nothing else."""
 
 
+@broker_errors()
 def apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[str]:
     """Make missing topics and apply settings; and access rights, if the broker has an authorizer.
 
     ``reads``: for each service, the services whose topics it follows. Returns a line for each change. Raises
     BrokerUnavailable, also if a topic's number of partitions is not the configured one: that number is frozen.
     """
-    with broker_errors():
-        return _apply_topics(config, reads)
-
-
-def _apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[str]:
     admin = new_client(KafkaAdminClient, **connection_settings(config))
     try:
         done: list[str] = []
