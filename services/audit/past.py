@@ -1,7 +1,7 @@
 """The suite as of a moment: every log is copied up to it into an empty folder and folded there (溯源快照).
 
-One mechanism answers as-of, replay, diff and recount. Reactions, clocks and deliveries never run in a Past, and nothing
-of it is written where the suite lives.
+One mechanism answers as-of, replay, diff and recount. Reactions, clocks and deliveries never run in a Past, and it
+writes nothing to the live suite.
 """
 
 import contextvars

@@ -1,7 +1,7 @@
 """Replay: folds the logs from the beginning and compares the rows with the live read models (重放).
 
-A read model is compared with one that has folded exactly the facts that the live one has received, so that a suite
-that goes on writing is neither waited for nor disturbed: its databases are only read.
+Exactly the facts that the live read model has received are folded, so the suite may go on writing; its databases are
+only read.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

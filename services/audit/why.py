@@ -1,7 +1,7 @@
 """Why: from a naming, a miss, a round or a due date back to the facts that it rests on, and forward (溯因).
 
-A pure function of the facts of all logs. A fact rests on what its ``because`` names and on those facts that the rule
-behind it looks at; what it led to is the same relation read the other way.
+A pure function of the facts of all logs. A fact rests on its cause (``because``) and on the facts that its rule reads;
+what it led to is the inverse relation.
 """
 
 import re

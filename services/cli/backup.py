@@ -1,9 +1,9 @@
 """Backup and restore of all logs 备份与恢复 at one moment, on either database.
 
-Writers of every log are held for the moment in which a snapshot of each is pinned; then they go on, and the snapshots
-are copied at leisure. So no log knows a fact of another log that is not in the backup too. A backup is a data folder:
-SQLite files of the logs with what moves with them (answers, inboxes, marks, trees), and a manifest. Read models are
-not in it, they are rebuilt; nor are keys, least of all those of persons (docs/auditing.md).
+Writers of all logs are locked while a snapshot of each is taken; they go on while the snapshots are copied. So no
+log in the backup knows a fact of another log that is not in it. A backup is a data folder: SQLite files of the logs
+(with answers, inboxes, positions and trees) and a manifest, without read models, which are rebuilt, and without keys
+(docs/auditing.md).
 """
 
 import json

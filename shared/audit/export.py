@@ -1,6 +1,6 @@
 """An export that an auditor takes away: events, hashes of all others, checkpoints, keys, schemas, and verify.py (导出).
 
-What is not selected, or is above the reader's clearance, has no content in it; its leaf hash still stands in the tree.
+Events not selected or above the reader's clearance are without content; their leaf hashes are in the tree.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""What of the logs may not leave below a clearance 涉密内容: the events whose content an export leaves out.
+"""Events whose content an export below a clearance leaves out 涉密内容.
 
 An item is secret, and so is what follows from it: its case, its matter in the notifier, its naming, in whatever log
 they stand. Nothing here trusts the event classes: an event is read as plain JSON, and a mention is any UUID in it.
-Fail closed: what cannot be read, or says nothing of its secrecy, does not pass.
+Fail closed: an event that cannot be read or names no secrecy is withheld.
 """
 
 import re

@@ -12,8 +12,8 @@ from shared.log import schema
 def upgrade_files(data: Path, service: str) -> bool:
     """Upgrade one service's files to the current schema; whether anything changed.
 
-    The library's tracking and the table of parked messages become the inbox; the read models, which had a mark each,
-    are thrown away and folded again. A crash in between leaves the files as they were, or the read models to be folded.
+    The library's tracking and the table of parked messages become the inbox; read models, which had a position each,
+    are deleted and folded again. A crash leaves the old files, or read models to be folded.
     """
     upgraded = _upgrade_log(data, service) or _add_tables(data / service / "events.sqlite")
     views = data / service / "views.sqlite"
