@@ -1,7 +1,7 @@
 """``duban person``: erasing somebody's personal data, and changing the master key that protects them (个人信息)."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
@@ -102,11 +102,8 @@ def rotate(data: Path | None, file: Path) -> None:
     """
     config = config_of(data)
     make_master(file)
-    store = KeyStore(config, config.make_clock(), timeout=TIMEOUT)
-    try:
+    with closing(KeyStore(config, config.make_clock(), timeout=TIMEOUT)) as store:
         click.echo(f"{rotate_master(config, store, file)} 个密钥已重新封装 keys wrapped anew")
-    finally:
-        store.close()
 
 
 @contextmanager
@@ -114,9 +111,8 @@ def _opened(config: Config, service: str) -> Iterator[tuple[Application, KeyStor
     if not config.database and not (config.data / service / "events.sqlite").exists():
         raise click.ClickException(f"{config.data}: 没有事件日志 no event log there")
     clock = config.make_clock()
-    app, store = open_log(config, service, clock), KeyStore(config, clock, timeout=TIMEOUT)
-    try:
+    with (
+        closing(open_log(config, service, clock)) as app,
+        closing(KeyStore(config, clock, timeout=TIMEOUT)) as store,
+    ):
         yield app, store
-    finally:
-        store.close()
-        app.close()

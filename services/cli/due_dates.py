@@ -1,6 +1,7 @@
 """``duban due``: a due date, explained."""
 
 import json
+from contextlib import closing
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -41,15 +42,12 @@ def calendar_in(config: Config) -> Calendar:
     """The calendar in force in a data folder; the base if there is none yet."""
     if not (config.data / "supervision" / "events.sqlite").exists():
         return Calendar.base()
-    log = open_log(config, "supervision", config.make_clock())
-    try:
+    with closing(open_log(config, "supervision", config.make_clock())) as log:
         rows = log.log.select_notifications(
             start=None, limit=100_000, topics=[supervision.CalendarReleased.TOPIC]
         )
         released = [cast(supervision.CalendarReleased, decode(row.topic, row.state)) for row in rows]
         return calendar_of(released)
-    finally:
-        log.close()
 
 
 @click.command()

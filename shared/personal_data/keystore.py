@@ -15,6 +15,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -231,11 +232,8 @@ class KeyStore:
 
 def check_keys(config: Config, clock: Clock) -> None:
     """At a process's start: see KeyStore.check. Raises Misconfigured."""
-    store = KeyStore(config, clock)
-    try:
+    with closing(KeyStore(config, clock)) as store:
         store.check()
-    finally:
-        store.close()
 
 
 def rotate_master(config: Config, store: KeyStore, file: Path) -> int:
@@ -262,10 +260,7 @@ def rotate_master(config: Config, store: KeyStore, file: Path) -> int:
 
 def migrate_keys(config: Config, clock: Clock) -> str:
     """Make the key store's table in its PostgreSQL database; what was done. Raises UNAVAILABLE."""
-    store = KeyStore(config, clock)
-    try:
+    with closing(KeyStore(config, clock)) as store:
         store.table.create()
         store.check()
-    finally:
-        store.close()
     return "keys: subject_keys"

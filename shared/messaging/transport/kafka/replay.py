@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from eventsourcing.persistence import Notification
@@ -117,11 +118,8 @@ def last_rows(config: Config, service: str, partitions: int) -> list[Notificatio
 
 def records_after(config: Config, source: str, position: int) -> list[Notification]:
     """The events in a topic after a position of its log. Raises BrokerUnavailable."""
-    replay = KafkaReplay(config, source)
     found = []
-    try:
+    with closing(KafkaReplay(config, source)) as replay:
         for batch in replay.up_to(dict.fromkeys(replay.partitions, sys.maxsize)):
             found += [row for row in batch.rows if row.id > position]
-    finally:
-        replay.close()
     return list({row.id: row for row in found}.values())  # re-published events are there twice
