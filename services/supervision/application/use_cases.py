@@ -98,7 +98,9 @@ class Supervision(ServiceApplication):
         return Calendar(tuple(release for release in present.releases if release.version <= version))
 
     def rulebook_at(self, version: int) -> Rulebook:
-        """The rulebook's version from its own text in the log. Raises NoSuchThing."""
+        """The rulebook of that version: the configured one, or from its text in the log. Raises NoSuchThing."""
+        if version == self.rulebook.version:
+            return self.rulebook
         if version not in self._rulebooks:
             released = self.load(RulebookVersion, stable_id("rulebook", version))
             self._rulebooks[version] = parse_rulebook(released.text, f"rulebook {version}")
