@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from services.supervision.application import Supervision
-from services.supervision.domain import Case, Naming
+from services.supervision.domain import Case, Duty, Naming
 from shared.domain.case_id import case_id
 from shared.events import assignment, enterprise, supervision
 from shared.events.base import Message
@@ -141,6 +141,23 @@ class SupervisionReactions(Reactions[Supervision]):
     ) -> None:
         case = self._whistle(message)
         case.unmerge(self.act, self.app.terms_of(case), fact.reason)
+
+    # -- duties of a period ----------------------------------------------------------------------------------
+
+    def when_something_was_done_then_credit_the_duty_that_it_counts_for(
+        self, fact: supervision.GivesCredit, message: Message
+    ) -> None:
+        ower, day = fact.credited()
+        duty = self.app.owed(ower, fact.CREDIT, day)
+        if duty is not None:
+            self.get(Duty, duty.id).give_credit(self.act, credit_id=message.aggregate_id)
+
+    def when_a_credit_is_withdrawn_then_the_clock_runs_on_from_the_beginning_of_the_period(
+        self, fact: supervision.CreditWithdrawn, message: Message
+    ) -> None:
+        case = self.get(Case, case_id("period", message.aggregate_id))
+        if not fact.met:
+            case.runs_on(self.act, self.app.terms_of(case), fact.reason)
 
     # -- namings ---------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """The supervision service's use cases: load, decide, save."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -10,14 +10,18 @@ from eventsourcing.persistence import IntegrityError
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from services.supervision.domain import (
+    Absence,
     CalendarDraft,
     CalendarVersion,
     Case,
+    Duty,
+    HalfMonthReport,
     Naming,
     NamingSeries,
     RulebookVersion,
     Terms,
 )
+from services.supervision.domain.half_month_report import NoReportOwed, ReportSubmittedAlready
 from services.supervision.domain.naming import NamingAlreadyDrafted
 from services.supervision.domain.rounds import NamingNeedsTwoSlowRounds, RoundKind
 from services.supervision.domain.series import NAMINGS
@@ -25,14 +29,14 @@ from services.supervision.domain.wording import naming_text
 from shared.application.result import CommandResult
 from shared.calendar import Calendar, CalendarRelease, DayRule, Layer
 from shared.calendar.due import Due
+from shared.calendar.period import period_of
 from shared.domain.aggregate import SUITE_UNIT, Aggregate, CommandContext, stable_id
 from shared.domain.clock import Clock, local_day
 from shared.domain.refusal import Refusal
 from shared.events.base import Actor
-from shared.events.supervision import Verdict
+from shared.events.supervision import CreditKind, Verdict
 from shared.readmodels.reference import UnknownUnit
 from shared.rulebook import Rulebook, parse_rulebook
-from shared.runtime.worker import Step
 from shared.service.application import ServiceApplication
 
 TICK_BATCH = 500
@@ -118,9 +122,9 @@ class Supervision(ServiceApplication):
         """Release the configured rulebook, once per version. Raises RulebookVersionTaken."""
         released = self.find(RulebookVersion, stable_id("rulebook", self.rulebook.version))
         if released is None:
-            act = self._own_act(f"rulebook:{self.rulebook.version}")
+            act = self.own_act(f"rulebook:{self.rulebook.version}")
             try:
-                self._save([RulebookVersion.release(act, self.rulebook)])
+                self.save_own([RulebookVersion.release(act, self.rulebook)])
                 return
             except IntegrityError:  # another worker came first
                 released = self.load(RulebookVersion, stable_id("rulebook", self.rulebook.version))
@@ -344,6 +348,40 @@ class Supervision(ServiceApplication):
         correction = naming.begin_correction(act, text)
         return self.commit(act, correction, location=f"/api/v1/namings/{correction.id}")
 
+    # -- absences and reports --------------------------------------------------------------------------------
+
+    def request_absence(self, act: CommandContext, **what: Any) -> CommandResult:
+        """申请外出."""
+        absence = Absence.request(act, **what)
+        return self.commit(act, absence, location=f"/api/v1/absences/{absence.id}")
+
+    def submit_half_month_report(
+        self, act: CommandContext, *, half_month: date, nil: bool, text: str, evidence: Sequence[str]
+    ) -> CommandResult:
+        """报送半月专报 on the half month in which that day lies. Raises NoReportOwed, ReportSubmittedAlready."""
+        period = period_of("half_month", half_month)
+        if self.owed(act.by.unit, "half_month_report", period.first) is None:
+            raise NoReportOwed(unit=act.by.unit, period=period.name_zh)
+        report = HalfMonthReport.submit(act, period, nil=nil, text=text, evidence=evidence)
+        already = ReportSubmittedAlready(unit=act.by.unit, period=period.name_zh)
+        return self.commit_new(act, report, already, location=f"/api/v1/half-month-reports/{report.id}")
+
+    def owed(self, ower: str, credit: CreditKind, day: date) -> Duty | None:
+        """The ower's duty of the period in which ``day`` lies that such a credit counts for."""
+        for rule in self.rulebook:
+            if rule.owed_by and rule.credit == credit:
+                first = period_of(rule.unit, day).first
+                if (found := self.find(Duty, Duty.id_of(rule.id, ower, first))) is not None:
+                    return found
+        return None
+
+    def leader_of(self, unit: str) -> str | None:
+        """The vice leader in charge of the unit, or else the main leader, if they are registered."""
+        leaders = self.reference.leaders()
+        in_charge = [post for post in leaders if unit in (post["portfolio"] or ())]
+        found = next(iter(in_charge), None) or self.reference.main_leader()
+        return None if found is None else str(found["id"])
+
     # -- the worker's own steps ------------------------------------------------------------------------------
 
     def tick(self) -> bool:
@@ -380,13 +418,13 @@ class Supervision(ServiceApplication):
             if case is None:
                 continue
             cases[case_id] = case
-            act = self._own_act(f"clock:{case_id}/{clock}/{cycle}")
+            act = self.own_act(f"clock:{case_id}/{clock}/{cycle}")
             case.tick(act, self.terms_of(case, calendar), clock, cycle)
         spoke = [case for case in cases.values() if case.pending_events]
         if not spoke:
             return False
         try:
-            self._save(spoke)
+            self.save_own(spoke)
             return True
         except IntegrityError:
             if len(fired) == 1:
@@ -412,11 +450,11 @@ class Supervision(ServiceApplication):
             self._examined.add(seen)
             worked = True
             case = self.load(Case, UUID(row["case_id"]))
-            act = self._own_act(f"calendar:{calendar.version}")
+            act = self.own_act(f"calendar:{calendar.version}")
             case.recompute(act, self.terms_of(case, calendar))
             if case.pending_events:
                 try:
-                    self._save([case])
+                    self.save_own([case])
                 except IntegrityError:
                     self._examined.discard(seen)  # changed meanwhile: again at the next step
         if not worked and self.views.reached(self.name, self._recomputing[1]):
@@ -448,13 +486,14 @@ class Supervision(ServiceApplication):
             query = query.where(or_(*touched)).order_by(clocks.c.id)
             return [dict(row._mapping) for row in connection.execute(query)]
 
-    def _own_act(self, because: str) -> CommandContext:
+    def own_act(self, because: str) -> CommandContext:
+        """The suite's own act of this moment."""
         now = self.clock()
         return CommandContext(
             by=Actor(unit=SUITE_UNIT, post=self.name), because=because, recorded_at=now, happened_at=now
         )
 
-    def _save(self, aggregates: list[Any]) -> None:
+    def save_own(self, aggregates: list[Any]) -> None:
         """Save the suite's own decisions together."""
         self.events.put([event for aggregate in aggregates for event in aggregate.pending_events])
         for aggregate in aggregates:
@@ -464,11 +503,6 @@ class Supervision(ServiceApplication):
 def at_start(app: Supervision) -> None:
     """What a worker does first: release the rulebook that it was given."""
     app.release_rulebook()
-
-
-def steps(app: Supervision) -> list[Step]:
-    """What a worker does beside projecting and reacting."""
-    return [app.recompute, app.tick]
 
 
 def _as_release(released: CalendarVersion) -> CalendarRelease:
@@ -482,4 +516,4 @@ def _as_release(released: CalendarVersion) -> CalendarRelease:
     )
 
 
-__all__ = ["Supervision", "at_start", "steps"]
+__all__ = ["Supervision", "at_start"]

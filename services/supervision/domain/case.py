@@ -163,6 +163,16 @@ class Case(Rounds):
         if self.closed:
             self.record(Case.Reopened, act, reason="领导有新批示")
 
+    # -- duties of a period ----------------------------------------------------------------------------------
+
+    def runs_on(self, act: CommandContext, terms: Terms, reason: str) -> None:
+        """What had met the duty does not count: its clock runs on from its original start."""
+        if self.duty is None or self.running(self.duty) is not None:
+            return
+        if self.closed:
+            self.record(Case.Reopened, act, reason=reason)
+        self._take_up_again(act, terms, self.duty)
+
     # -- whistles --------------------------------------------------------------------------------------------
 
     def rework(self, act: CommandContext, terms: Terms, times: int) -> None:
