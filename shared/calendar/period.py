@@ -52,5 +52,11 @@ def period_of(unit: Unit, day: date) -> Period:
             raise ValueError(f"{unit} is no period of the year")
 
 
+def first_period(unit: Unit, day: date) -> Period:
+    """The first period of the rulebook's ``unit`` that begins on ``day`` or later."""
+    period = period_of(unit, day)
+    return period if period.first == day else period_of(unit, period.after)
+
+
 def _month_end(year: int, month: int) -> date:
     return date(year, month, gregorian.monthrange(year, month)[1])

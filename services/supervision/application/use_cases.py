@@ -1,8 +1,8 @@
 """The supervision service's use cases: load, decide, save."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from services.supervision.domain import (
     HalfMonthReport,
     Naming,
     NamingSeries,
+    Periods,
     RulebookVersion,
     Terms,
 )
@@ -26,17 +27,19 @@ from services.supervision.domain.naming import NamingAlreadyDrafted
 from services.supervision.domain.rounds import NamingNeedsTwoSlowRounds, RoundKind
 from services.supervision.domain.series import NAMINGS
 from services.supervision.domain.wording import naming_text
+from services.supervision.views.duties import roster
 from shared.application.result import CommandResult
 from shared.calendar import Calendar, CalendarRelease, DayRule, Layer
 from shared.calendar.due import Due
-from shared.calendar.period import period_of
+from shared.calendar.period import first_period, period_of
 from shared.domain.aggregate import SUITE_UNIT, Aggregate, CommandContext, stable_id
-from shared.domain.clock import Clock, local_day
+from shared.domain.clock import Clock, local_day, midnight
 from shared.domain.refusal import Refusal
 from shared.events.base import Actor
 from shared.events.supervision import CreditKind, Verdict
 from shared.readmodels.reference import UnknownUnit
-from shared.rulebook import Rulebook, parse_rulebook
+from shared.rulebook import Rule, Rulebook, parse_rulebook
+from shared.runtime.worker import Step
 from shared.service.application import ServiceApplication
 
 TICK_BATCH = 500
@@ -73,6 +76,7 @@ class Supervision(ServiceApplication):
         super().__init__(env, clock)
         self._rulebooks: dict[int, Rulebook] = {}
         self._calendars: dict[int, Calendar] = {}
+        self._next_period: dict[str, date] = {}
         self._recomputed = 0
         self._examined: set[tuple[str, int]] = set()
         self._recomputing: tuple[int, int] = (0, 0)
@@ -122,9 +126,9 @@ class Supervision(ServiceApplication):
         """Release the configured rulebook, once per version. Raises RulebookVersionTaken."""
         released = self.find(RulebookVersion, stable_id("rulebook", self.rulebook.version))
         if released is None:
-            act = self.own_act(f"rulebook:{self.rulebook.version}")
+            act = self._own_act(f"rulebook:{self.rulebook.version}")
             try:
-                self.save_own([RulebookVersion.release(act, self.rulebook)])
+                self._save([RulebookVersion.release(act, self.rulebook)])
                 return
             except IntegrityError:  # another worker came first
                 released = self.load(RulebookVersion, stable_id("rulebook", self.rulebook.version))
@@ -418,18 +422,58 @@ class Supervision(ServiceApplication):
             if case is None:
                 continue
             cases[case_id] = case
-            act = self.own_act(f"clock:{case_id}/{clock}/{cycle}")
+            act = self._own_act(f"clock:{case_id}/{clock}/{cycle}")
             case.tick(act, self.terms_of(case, calendar), clock, cycle)
         spoke = [case for case in cases.values() if case.pending_events]
         if not spoke:
             return False
         try:
-            self.save_own(spoke)
+            self._save(spoke)
             return True
         except IntegrityError:
             if len(fired) == 1:
                 return False  # another tick was quicker; the next one looks again
             return sum(self._fire([one], calendar) for one in fired) > 0
+
+    def begin_periods(self) -> bool:
+        """Let the periods of the rules with ``owed_by`` begin, from the roster of their first moment; whether any did.
+
+        After a downtime every period that was slept through begins, in order, with its own dates. A new rule counts
+        from now on, never backwards. Whoever was on the roster when a period began, but is heard of after that, owes
+        nothing for it. The cost follows what begins: until the next first day nothing is read.
+        """
+        today = local_day(self.clock())
+        come = [
+            rule
+            for rule in self.rulebook
+            if rule.owed_by and self._next_period.get(rule.id, date.min) <= today
+        ]
+        return sum(self._begin_period(rule, today) for rule in come) > 0
+
+    def _begin_period(self, rule: Rule, today: date) -> bool:
+        """The rule's next period, if it has come."""
+        act = self._own_act(f"periods:{rule.id}")
+        periods = self.find(Periods, Periods.id_of(rule.id))
+        if periods is None:
+            began_before = act.recorded_at > midnight(today)
+            periods = Periods.count(act, rule.id, today + timedelta(days=began_before))
+        period = first_period(rule.unit, max(periods.state.since, rule.owed_from or date.min))
+        self._next_period[rule.id] = period.first
+        duties: list[Duty] = []
+        if period.first <= today:
+            at_first = replace(act, happened_at=midnight(period.first))
+            for ower in roster(self.views, rule.owed_by, at_first.happened_at):
+                led = replace(ower, leader_post=self.leader_of(ower.unit))
+                duties.append(Duty.arise(at_first, rule, period, led, self.rulebook.version))
+            periods.begin_next(at_first, period, len(duties))
+            self._next_period[rule.id] = period.after
+        if not periods.pending_events:
+            return False
+        try:
+            self._save([periods, *duties])
+        except IntegrityError:  # another tick was quicker
+            self._next_period.pop(rule.id)
+        return True
 
     def recompute(self) -> bool:
         """Work through the clocks that an older calendar reckoned; whether there was any.
@@ -450,11 +494,11 @@ class Supervision(ServiceApplication):
             self._examined.add(seen)
             worked = True
             case = self.load(Case, UUID(row["case_id"]))
-            act = self.own_act(f"calendar:{calendar.version}")
+            act = self._own_act(f"calendar:{calendar.version}")
             case.recompute(act, self.terms_of(case, calendar))
             if case.pending_events:
                 try:
-                    self.save_own([case])
+                    self._save([case])
                 except IntegrityError:
                     self._examined.discard(seen)  # changed meanwhile: again at the next step
         if not worked and self.views.reached(self.name, self._recomputing[1]):
@@ -486,14 +530,13 @@ class Supervision(ServiceApplication):
             query = query.where(or_(*touched)).order_by(clocks.c.id)
             return [dict(row._mapping) for row in connection.execute(query)]
 
-    def own_act(self, because: str) -> CommandContext:
-        """The suite's own act of this moment."""
+    def _own_act(self, because: str) -> CommandContext:
         now = self.clock()
         return CommandContext(
             by=Actor(unit=SUITE_UNIT, post=self.name), because=because, recorded_at=now, happened_at=now
         )
 
-    def save_own(self, aggregates: list[Any]) -> None:
+    def _save(self, aggregates: list[Any]) -> None:
         """Save the suite's own decisions together."""
         self.events.put([event for aggregate in aggregates for event in aggregate.pending_events])
         for aggregate in aggregates:
@@ -503,6 +546,11 @@ class Supervision(ServiceApplication):
 def at_start(app: Supervision) -> None:
     """What a worker does first: release the rulebook that it was given."""
     app.release_rulebook()
+
+
+def steps(app: Supervision) -> list[Step]:
+    """What a worker does beside projecting and reacting."""
+    return [app.recompute, app.begin_periods, app.tick]
 
 
 def _as_release(released: CalendarVersion) -> CalendarRelease:
@@ -516,4 +564,4 @@ def _as_release(released: CalendarVersion) -> CalendarRelease:
     )
 
 
-__all__ = ["Supervision", "at_start"]
+__all__ = ["Supervision", "at_start", "steps"]
