@@ -324,6 +324,32 @@ class Suite:
         self.do("zrj/head", f"enterprise:whistles/{whistle}/resolve", result="已办好")
         self.opened.settle()
 
+    def absences(self) -> None:
+        """A trip with its report, one that is refused, one that is cancelled."""
+        dates = {"kind": "study_trip", "first": "2021-01-26", "last": "2021-01-27", "purpose": "学习"}
+        first, second, third = (self.do("fgw/head", "supervision:absences", **dates) for _ in range(3))
+        self.do("gov/vice-leader", f"supervision:absences/{second}/refuse", reason="近期任务重")
+        self.do("fgw/head", f"supervision:absences/{third}/cancel", reason="不去了")
+        self.do("gov/vice-leader", f"supervision:absences/{first}/approve")
+        self.do("fgw/head", f"supervision:absences/{first}/begin")
+        self.do("fgw/head", f"supervision:absences/{first}/end")
+        self.do("fgw/head", f"supervision:absences/{first}/submit-report", text="三点建议")
+        self.opened.settle()
+
+    def half_months(self) -> None:
+        """One unit reports, what another reported does not count, one is excused, of one more is required."""
+        self.at("2021-03-16 09:00")
+        duties = self.client("supervision", "inspect/head").get("/api/v1/duties").json["items"]
+        of = {duty["unit"]: f"supervision:duties/{duty['id']}" for duty in duties}
+        for unit in ("fgw", "czj"):
+            what = {"half_month": "2021-03-16", "nil": True}
+            credit = self.do(f"{unit}/head", "supervision:half-month-reports", **what)
+        self.opened.settle()
+        self.do("inspect/head", f"{of['czj']}/withdraw-credit", credit_id=str(credit), reason="不实")
+        self.do("inspect/head", f"{of['zrj']}/excuse", ground="抗洪")
+        self.do("inspect/head", f"{of['gxj']}/adjust", required=2, ground="两项重点任务")
+        self.opened.settle()
+
     def run(self) -> None:
         """The story."""
         self.people()
@@ -336,6 +362,8 @@ class Suite:
         self.opened.settle()
         self.rounds_and_namings(tasks)
         self.main_leader(tasks)
+        self.absences()
+        self.half_months()
         self.waiting()
 
 

@@ -313,15 +313,21 @@ def _list(message: Message, facts: Facts) -> list[Message]:
     return _begun(facts, message.source, cast(assignment.TaskListOpened, message.fact).directive_id)
 
 
-def _case(message: Message, facts: Facts) -> list[Message]:
-    fact = cast(supervision.CaseOpened, message.fact)
-    source = "enterprise" if fact.kind == "whistle" else "assignment"
-    rules = [
+def _under_rulebook(message: Message, facts: Facts) -> list[Message]:
+    fact = cast(supervision.CaseOpened | supervision.DutyArose, message.fact)
+    return [
         one
         for book, one in facts.of_kind(supervision.RulebookReleased)
         if book.version == fact.rulebook_version
     ]
-    return _begun(facts, source, fact.subject_id) + rules
+
+
+def _case(message: Message, facts: Facts) -> list[Message]:
+    fact = cast(supervision.CaseOpened, message.fact)
+    source = {"task": "assignment", "duty": "assignment", "whistle": "enterprise"}.get(
+        fact.kind, "supervision"
+    )
+    return _begun(facts, source, fact.subject_id) + _under_rulebook(message, facts)
 
 
 def _steps_of(*kinds: type[Fact]) -> "Rule":
@@ -375,6 +381,10 @@ RULES: Mapping[type[Fact], Rule] = {
     supervision.NamingLifted: _before_in_naming(supervision.NamingPublished),
     supervision.NamingCorrected: _before_in_naming(supervision.NamingPublished),
     supervision.NamingWithdrawn: _before_in_naming(*_naming),
+    supervision.DutyArose: _under_rulebook,
+    supervision.CreditWithdrawn: _steps_of(supervision.DutyCredited),
+    supervision.AbsenceEnded: _steps_of(supervision.AbsenceApproved),
+    supervision.TripReportSubmitted: _steps_of(supervision.AbsenceEnded),
     assignment.TaskListOpened: _list,
     assignment.TaskAssigned: _task,
     assignment.CompletionAccepted: _steps_of(assignment.CompletionClaimed),

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import json
+import re
 import tempfile
 import types
 from collections.abc import Iterator
@@ -22,9 +23,11 @@ from shared.events.base import VOCABULARY, Actor, Fact, Moment
 from shared.log.codec import encode, personal_fields
 from shared.messaging.handlers import handlers_of
 from shared.process.config import Config
+from shared.rulebook import RUN_BY_CODE, load_rulebook
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
+CLOCKS = re.compile(r"(<!-- clocks: .*? -->\n).*(<!-- end of clocks -->)", re.DOTALL)
 EVERY_LOG = "audit."
 """The topics of facts that may stand in any service's log."""
 
@@ -41,6 +44,8 @@ def documents() -> Iterator[tuple[Path, str]]:
         yield ROOT / "docs" / "api" / "audit.openapi.json", _json(document)
     yield ROOT / "docs" / "asyncapi.yaml", asyncapi()
     yield ROOT / "docs" / "events.md", event_map()
+    readme = ROOT / "services" / "supervision" / "README.md"
+    yield readme, CLOCKS.sub(lambda found: found[1] + clock_table() + found[2], readme.read_text("utf-8"))
 
 
 def golden() -> Iterator[tuple[Path, str]]:
@@ -201,6 +206,21 @@ def asyncapi() -> str:
         "components": {"messages": messages, "schemas": dict(sorted(components.items()))},
     }
     return yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=120)
+
+
+# -- the clocks ---------------------------------------------------------------------------------------------------
+
+
+def clock_table() -> str:
+    """Which facts start and stop each clock, and at which its case closes, as the shipped rulebook says."""
+    rows = ["| clock | starts at | stops at | its case closes at |", "| --- | --- | --- | --- |"]
+    for rule in load_rulebook():
+        at = [", ".join(names) or "–" for names in (rule.starts_at, rule.stops_at, rule.closes_at)]
+        if rule.id in RUN_BY_CODE:
+            at[2] = f"(run by {RUN_BY_CODE[rule.id]})"
+        if rule.starts_at:
+            rows.append(f"| `{rule.id}` {rule.name_zh} | {' | '.join(at)} |")
+    return "\n".join(rows) + "\n"
 
 
 # -- the event map --------------------------------------------------------------------------------------------

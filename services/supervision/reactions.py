@@ -1,54 +1,67 @@
 """What supervision does when others, or its own cases, have something to tell."""
 
 from dataclasses import replace
-from uuid import UUID
 
 from services.supervision.application import Supervision
-from services.supervision.domain import Case, Naming
+from services.supervision.domain import Case, Duty, Naming
 from shared.domain.case_id import case_id
 from shared.events import assignment, enterprise, supervision
 from shared.events.base import Message
+from shared.events.matter import Matter, MatterFact
 from shared.messaging.reactions import NotYet, Reactions
 from shared.readmodels.reference import UnknownPost
 
 
 class SupervisionReactions(Reactions[Supervision]):
-    """Cases follow the tasks, directives and whistles; namings follow the cases.
+    """Cases follow the matters that facts tell, by the rows of the rulebook; namings follow the cases.
 
-    Clocks run in working days from the moment of the fact, whenever it is heard; the desk hears of its whistle itself.
+    Clocks run from the moment of the fact, whenever it is heard; the desk hears of its whistle itself. What is more
+    than starting, stopping and closing is a sentence of its own, and comes after it.
     """
 
     THROUGHPUT_MODE = True
 
-    # -- tasks (measures 7 and 10) ---------------------------------------------------------------------------
+    # -- every matter ----------------------------------------------------------------------------------------
 
-    def when_a_task_is_assigned_then_open_a_case_and_start_its_clocks(
-        self, fact: assignment.TaskAssigned, message: Message
+    def when_a_fact_concerns_a_matter_then_its_clocks_follow_the_rulebook(
+        self, fact: MatterFact, message: Message
     ) -> None:
-        if not self.is_new(Case, case_id("task", message.aggregate_id)):
-            return
+        for parts in fact.belongs_to():
+            # One of several duties may never have been owed; whatever else the fact is about has a case.
+            about = case_id(fact.MATTER, message.aggregate_id, *parts)
+            case = self.find(Case, about) if parts else self.get(Case, about)
+            if case is not None:
+                case.follow(self.act, self.app.rulebook_at(case.rulebook_version), fact)
+        for matter in fact.begins():
+            self._begin(matter, fact, message)
+
+    def _begin(self, matter: Matter, fact: MatterFact, message: Message) -> None:
+        """Open the matter's case and start the clocks whose rows name the fact, once."""
+        new_id = case_id(fact.MATTER, message.aggregate_id, *matter.parts)
+        known = not self.is_new(Case, new_id) if message.version == 1 else self.find(Case, new_id) is not None
         terms = self.app.terms()
-        case = Case.open(
-            self.act,
-            terms,
-            kind="task",
-            subject_id=message.aggregate_id,
-            number=fact.number,
-            title=fact.title,
-            unit=fact.lead_unit,
-            post=fact.post,
-            supporters=tuple(support.unit for support in fact.supporters),
-            leader_post=fact.leader_post,
-            secrecy=fact.secrecy,
-        )
-        case.start(self.act, terms, "task_due", fact.lead_unit, own_date=fact.due_on)
-        case.start(self.act, terms, "acknowledge", fact.lead_unit)
-        self.add(case)
+        rules = terms.rulebook.started_by(fact, matter.clock)
+        if known or not rules:
+            return
+        if matter.origins:
+            matter = self._as_known(matter, fact, message)
+        self.add(Case.of(self.act, terms, matter, rules, kind=fact.MATTER, subject_id=message.aggregate_id))
 
-    def when_a_task_is_accepted_then_stop_the_acknowledge_clock(
-        self, fact: assignment.TaskAccepted, message: Message
-    ) -> None:
-        self._task(message).accepted(self.act, fact.unit)
+    def _as_known(self, matter: Matter, fact: MatterFact, message: Message) -> Matter:
+        """The matter with what an earlier case about the same subject tells. Raises NotYet if there is none."""
+        for parts in matter.origins:
+            origin = self.find(Case, case_id(fact.MATTER, message.aggregate_id, *parts))
+            if origin is not None:
+                return replace(
+                    matter,
+                    number=origin.number,
+                    title=origin.title,
+                    leader_post=origin.leader_post,
+                    secrecy=origin.secrecy,
+                )
+        raise NotYet(f"nothing is known of {fact.MATTER} {message.aggregate_id}")
+
+    # -- tasks (measures 7 and 10) ---------------------------------------------------------------------------
 
     def when_a_task_is_returned_then_move_custody_to_the_leader(
         self, fact: assignment.TaskReturned, message: Message
@@ -56,18 +69,13 @@ class SupervisionReactions(Reactions[Supervision]):
         case = self._task(message)
         leader = fact.referred_to or case.leader_post
         if leader is not None:
-            case.returned(self.act, fact.unit, self._unit_of(leader), leader)
+            case.move(self.act, self._unit_of(leader), to_post=leader)
 
     def when_a_task_is_reassigned_then_the_new_lead_answers_for_it(
         self, fact: assignment.TaskReassigned, message: Message
     ) -> None:
         case = self._task(message)
         case.reassigned(self.act, self.app.terms_of(case), fact.lead_unit, fact.post)
-
-    def when_completion_is_accepted_then_stop_the_task_clock_at_the_claim(
-        self, fact: assignment.CompletionAccepted, message: Message
-    ) -> None:
-        self._task(message).stop(self.act, "task_due", fact.claimed_at)
 
     def when_a_new_instruction_is_given_then_the_case_is_open_again(
         self, fact: assignment.NewInstructionGiven, message: Message
@@ -92,75 +100,7 @@ class SupervisionReactions(Reactions[Supervision]):
         case = self._task(message)
         case.go_on(self.act, self.app.terms_of(case))
 
-    def when_a_task_is_closed_then_close_the_case(
-        self, fact: assignment.TaskClosed, message: Message
-    ) -> None:
-        self._task(message).close(self.act, "resolved")
-
-    def when_a_task_is_cancelled_then_close_the_case(
-        self, fact: assignment.TaskCancelled, message: Message
-    ) -> None:
-        self._task(message).close(self.act, "cancelled")
-
-    def when_a_task_is_superseded_then_close_the_case(
-        self, fact: assignment.TaskSuperseded, message: Message
-    ) -> None:
-        self._task(message).close(self.act, "superseded")
-
-    # -- directives (measure 8) ------------------------------------------------------------------------------
-
-    def when_a_directive_is_registered_then_open_a_case_for_each_duty(
-        self, fact: assignment.DirectiveRegistered, message: Message
-    ) -> None:
-        if fact.kind in ("field_visit_issue", "onsite_meeting_decision"):
-            self._open_duty(message.aggregate_id, "decompose", fact.office_unit, fact)
-        for unit in fact.units:
-            self._open_duty(message.aggregate_id, "arrange", unit, fact)
-
-    def when_an_arrangement_is_reported_then_stop_the_arrange_clock(
-        self, fact: assignment.ArrangementReported, message: Message
-    ) -> None:
-        self._fulfil(message.aggregate_id, "arrange", fact.unit)
-
-    def when_a_directive_is_decomposed_then_stop_decompose_and_start_feedback(
-        self, fact: assignment.DirectiveDecomposed, message: Message
-    ) -> None:
-        origin = self._case("duty", message.aggregate_id, "decompose")
-        self._fulfil(message.aggregate_id, "decompose")
-        for unit in dict.fromkeys(dispatch.unit for dispatch in fact.dispatches):
-            known = origin or self._case("duty", message.aggregate_id, "arrange", unit)
-            if known is None:
-                raise NotYet(f"nothing is known of the directive {fact.number}")
-            self._open_duty(message.aggregate_id, "feedback", unit, known)
-
-    def when_feedback_is_given_then_stop_the_feedback_clock(
-        self, fact: assignment.FeedbackGiven, message: Message
-    ) -> None:
-        self._fulfil(message.aggregate_id, "feedback", fact.unit)
-
     # -- whistles (measure 13) -------------------------------------------------------------------------------
-
-    def when_a_whistle_is_blown_then_open_a_case_and_start_its_three_clocks(
-        self, fact: enterprise.WhistleBlown, message: Message
-    ) -> None:
-        if not self.is_new(Case, case_id("whistle", message.aggregate_id)):
-            return
-        terms = self.app.terms()
-        case = Case.open(
-            self.act,
-            terms,
-            kind="whistle",
-            subject_id=message.aggregate_id,
-            number=fact.number,
-            title=fact.title,
-            unit=fact.desk_unit,
-            leader_post=fact.leader_post,
-            secrecy=fact.secrecy,
-            reporter=fact.credit_code,
-        )
-        for clock in ("contact", "resolve_or_confirm", "hard_limit"):
-            case.start(self.act, terms, clock, fact.desk_unit)
-        self.add(case)
 
     def when_a_whistle_is_routed_then_the_new_lead_answers_for_it(
         self, fact: enterprise.WhistleRouted, message: Message
@@ -172,22 +112,12 @@ class SupervisionReactions(Reactions[Supervision]):
     ) -> None:
         self._whistle(message).move(self.act, fact.desk_unit)
 
-    def when_the_enterprise_is_contacted_then_stop_the_contact_clock(
+    def when_the_enterprise_is_contacted_then_a_merged_whistle_has_had_all_that_it_was_owed(
         self, fact: enterprise.EnterpriseContacted, message: Message
     ) -> None:
-        self._whistle(message).contacted(self.act)
-
-    def when_service_is_confirmed_then_stop_resolve_or_confirm(
-        self, fact: enterprise.ServiceConfirmed, message: Message
-    ) -> None:
-        self._whistle(message).stop(self.act, "resolve_or_confirm")
-
-    def when_a_whistle_is_resolved_then_stop_resolve_or_confirm_and_the_hard_limit(
-        self, fact: enterprise.WhistleResolved, message: Message
-    ) -> None:
         case = self._whistle(message)
-        case.stop(self.act, "resolve_or_confirm")
-        case.stop(self.act, "hard_limit")
+        if case.merged:
+            case.close(self.act, "merged")
 
     def when_rework_is_ordered_then_the_hard_limit_runs_on_from_the_whistle(
         self, fact: enterprise.ReworkOrdered, message: Message
@@ -212,15 +142,22 @@ class SupervisionReactions(Reactions[Supervision]):
         case = self._whistle(message)
         case.unmerge(self.act, self.app.terms_of(case), fact.reason)
 
-    def when_a_whistle_is_withdrawn_then_close_the_case(
-        self, fact: enterprise.WhistleWithdrawn, message: Message
-    ) -> None:
-        self._whistle(message).close(self.act, "withdrawn")
+    # -- duties of a period ----------------------------------------------------------------------------------
 
-    def when_a_whistle_is_closed_then_close_the_case(
-        self, fact: enterprise.WhistleClosed, message: Message
+    def when_something_was_done_then_credit_the_duty_that_it_counts_for(
+        self, fact: supervision.GivesCredit, message: Message
     ) -> None:
-        self._whistle(message).close(self.act, "resolved")
+        ower, day = fact.credited()
+        duty = self.app.owed(ower, fact.CREDIT, day)
+        if duty is not None:
+            self.get(Duty, duty.id).give_credit(self.act, credit_id=message.aggregate_id)
+
+    def when_a_credit_is_withdrawn_then_the_clock_runs_on_from_the_beginning_of_the_period(
+        self, fact: supervision.CreditWithdrawn, message: Message
+    ) -> None:
+        case = self.get(Case, case_id("period", message.aggregate_id))
+        if not fact.met:
+            case.runs_on(self.act, self.app.terms_of(case), fact.reason)
 
     # -- namings ---------------------------------------------------------------------------------------------
 
@@ -246,44 +183,11 @@ class SupervisionReactions(Reactions[Supervision]):
 
     # -- the same for several --------------------------------------------------------------------------------
 
-    def _case(self, kind: supervision.CaseKind, subject_id: UUID, *parts: str) -> Case | None:
-        return self.find(Case, case_id(kind, subject_id, *parts))
-
     def _task(self, message: Message) -> Case:
         return self.get(Case, case_id("task", message.aggregate_id))
 
     def _whistle(self, message: Message) -> Case:
         return self.get(Case, case_id("whistle", message.aggregate_id))
-
-    def _fulfil(self, directive_id: UUID, *duty: str) -> None:
-        case = self._case("duty", directive_id, *duty)
-        if case is not None:
-            case.stop(self.act, duty[0])
-            case.close(self.act, "resolved")
-
-    def _open_duty(
-        self, directive_id: UUID, duty: str, unit: str, origin: assignment.DirectiveRegistered | Case
-    ) -> None:
-        # There is one office to decompose a directive, so that the duty alone names the case.
-        parts = (duty,) if duty == "decompose" else (duty, unit)
-        if self._case("duty", directive_id, *parts) is not None:
-            return
-        terms = self.app.terms()
-        case = Case.open(
-            self.act,
-            terms,
-            *parts,
-            kind="duty",
-            subject_id=directive_id,
-            number=origin.number,
-            title=origin.title,
-            unit=unit,
-            leader_post=origin.leader_post,
-            secrecy=origin.secrecy,
-            duty=duty,
-        )
-        case.start(self.act, terms, duty, unit)
-        self.add(case)
 
     def _unit_of(self, post: str) -> str:
         """The post's unit. Raises NotYet: who gave a task named a registered post, by another aggregate."""

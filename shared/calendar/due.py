@@ -10,7 +10,6 @@ counted, the day on which it ends is. While a pause is open the clock has no due
 after the due day changes nothing. No clock falls due on a paused day.
 """
 
-import calendar as gregorian
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -18,6 +17,7 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from shared.calendar import Calendar, weekday_name
+from shared.calendar.period import period_of
 from shared.domain.clock import SHANGHAI, close_of, local_day
 from shared.domain.refusal import Refusal
 from shared.rulebook import PAUSABLE_UNITS, Rule
@@ -465,23 +465,13 @@ def _original(rule: Rule, calendar: Calendar, start: date, own_date: date | None
                 raise OwnDateNeeded(name_zh=rule.name_zh, name_en=rule.name_en)
             return calendar.working_days_after(start, rule.length)
         case "half_month":
-            return calendar.roll_forward(
-                start.replace(day=15) if start.day <= 15 else _month_end(start.year, start.month)
-            )
-        case "month":
-            return _month_end(start.year, start.month)
-        case "quarter":
-            return _month_end(start.year, (start.month + 2) // 3 * 3)
-        case "year":
-            return date(start.year, 12, 31)
+            return calendar.roll_forward(period_of(rule.unit, start).last)
+        case "month" | "quarter" | "year":
+            return period_of(rule.unit, start).last
         case "month_first_working_day":
             return calendar.first_working_day_of_month(start.year, start.month)
         case "minute":
             raise AssertionError("minutes are reckoned from a moment, not from a day")
-
-
-def _month_end(year: int, month: int) -> date:
-    return date(year, month, gregorian.monthrange(year, month)[1])
 
 
 def _merge(pauses: Sequence[Pause]) -> tuple[_Span, ...]:

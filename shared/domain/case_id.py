@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from shared.domain.aggregate import stable_id
-from shared.events.supervision import CaseKind
+from shared.events.matter import CaseKind
 
 
 def case_id(kind: CaseKind, subject_id: UUID, *parts: str) -> UUID:

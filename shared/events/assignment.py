@@ -1,5 +1,6 @@
 """What the assignment service tells: units and posts, directives, task lists and tasks (measures 6, 7 and 8)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -7,8 +8,9 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from shared.events.base import Fact, Moment, Personal
+from shared.events.matter import BeginsMatter, Matter, MatterFact
+from shared.events.matter import Secrecy as Secrecy
 
-Secrecy = Literal["public", "internal", "secret"]
 UnitKind = Literal["government", "office", "supervision", "zone", "town", "department"]
 PostRole = Literal["main_leader", "vice_leader", "unit_head", "officer"]
 DirectiveKind = Literal[
@@ -147,7 +149,7 @@ class PortfolioAssigned(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DirectiveRegistered(Fact):
+class DirectiveRegistered(BeginsMatter):
     """交办事项登记: a document, meeting, decision or instruction came in at ``happened_at``.
 
     ``units`` received it then and have to arrange it (布置落实) within 2 working days; for what was put to the main
@@ -156,6 +158,7 @@ class DirectiveRegistered(Fact):
     """
 
     TOPIC = "assignment.directive_registered"
+    MATTER = "duty"
     number: str
     title: str
     kind: DirectiveKind
@@ -167,34 +170,80 @@ class DirectiveRegistered(Fact):
     secrecy: Secrecy = "public"
     secrecy_ground: str = ""
 
+    def begins(self) -> Sequence[Matter]:
+        """The office has to decompose what came up on site; each other unit has to arrange it."""
+        duties: list[tuple[tuple[str, ...], str]] = [(("arrange", unit), unit) for unit in self.units]
+        if self.kind in ("field_visit_issue", "onsite_meeting_decision"):
+            # There is one office to decompose a directive, so that the duty alone names the case.
+            duties.insert(0, (("decompose",), self.office_unit))
+        return [
+            Matter(
+                parts=parts,
+                clock=parts[0],
+                unit=unit,
+                number=self.number,
+                title=self.title,
+                leader_post=self.leader_post,
+                secrecy=self.secrecy,
+            )
+            for parts, unit in duties
+        ]
+
 
 @dataclass(frozen=True, kw_only=True)
-class ArrangementReported(Fact):
+class ArrangementReported(MatterFact):
     """布置落实: a unit reports how it has arranged the directive; stops its arrange clock."""
 
     TOPIC = "assignment.arrangement_reported"
+    MATTER = "duty"
     number: str
     unit: str
     text: str
 
+    def belongs_to(self) -> Sequence[tuple[str, ...]]:
+        """The unit's own duty."""
+        return (("arrange", self.unit),)
+
 
 @dataclass(frozen=True, kw_only=True)
-class DirectiveDecomposed(Fact):
+class DirectiveDecomposed(BeginsMatter):
     """分解交办: the government office dispatched the pieces; starts each unit's feedback clock (2 working days)."""
 
     TOPIC = "assignment.directive_decomposed"
+    MATTER = "duty"
     number: str
     dispatches: tuple[Dispatch, ...]
 
+    def begins(self) -> Sequence[Matter]:
+        """Each dispatched unit owes feedback about what the directive's earlier cases tell."""
+        return [
+            Matter(
+                parts=("feedback", unit),
+                clock="feedback",
+                unit=unit,
+                origins=(("decompose",), ("arrange", unit)),
+            )
+            for unit in dict.fromkeys(dispatch.unit for dispatch in self.dispatches)
+        ]
+
+    def belongs_to(self) -> Sequence[tuple[str, ...]]:
+        """The office's duty, which is then done."""
+        return (("decompose",),)
+
 
 @dataclass(frozen=True, kw_only=True)
-class FeedbackGiven(Fact):
+class FeedbackGiven(MatterFact):
     """反馈: a unit gave the main leader its handling opinion or progress (办理意见或进度)."""
 
     TOPIC = "assignment.feedback_given"
+    MATTER = "duty"
     number: str
     unit: str
     text: str
+
+    def belongs_to(self) -> Sequence[tuple[str, ...]]:
+        """The unit's own duty."""
+        return (("feedback", self.unit),)
 
 
 # -- task lists and tasks (measure 7) -------------------------------------------------------------------------
@@ -214,13 +263,14 @@ class TaskListOpened(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskAssigned(Fact):
+class TaskAssigned(BeginsMatter):
     """任务交办: a task was given to a lead unit, which answers for it by ``due_on``.
 
     The lead and each supporter accept or return it; supervision opens a case; the post is told.
     """
 
     TOPIC = "assignment.task_assigned"
+    MATTER = "task"
     list_id: UUID
     directive_id: UUID | None = None
     number: str
@@ -241,28 +291,53 @@ class TaskAssigned(Fact):
     from_leader_instruction: bool = False
     remark: str = ""
 
+    def begins(self) -> Sequence[Matter]:
+        """The task."""
+        return [
+            Matter(
+                unit=self.lead_unit,
+                number=self.number,
+                title=self.title,
+                post=self.post,
+                supporters=tuple(support.unit for support in self.supporters),
+                leader_post=self.leader_post,
+                secrecy=self.secrecy,
+                due_on=self.due_on,
+            )
+        ]
+
 
 @dataclass(frozen=True, kw_only=True)
-class TaskAccepted(Fact):
+class TaskAccepted(MatterFact):
     """签收: the lead or a supporting unit accepted the task."""
 
     TOPIC = "assignment.task_accepted"
+    MATTER = "task"
     unit: str
+
+    def only_of(self) -> str | None:
+        """A supporting unit stops nothing of the lead's."""
+        return self.unit
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskReturned(Fact):
+class TaskReturned(MatterFact):
     """退回: the lead unit returned the task with a reason and a suggested owner; the outer clock keeps running.
 
     With the third return (``times`` = 3) the vice leader decides (``referred_to`` is then the leader's post).
     """
 
     TOPIC = "assignment.task_returned"
+    MATTER = "task"
     unit: str
     reason: str
     suggested_unit: str
     times: int
     referred_to: str | None = None
+
+    def only_of(self) -> str | None:
+        """A supporting unit stops nothing of the lead's."""
+        return self.unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -326,15 +401,20 @@ class CompletionClaimed(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompletionAccepted(Fact):
+class CompletionAccepted(MatterFact):
     """办结认定: the supervision office accepts; stops the task's clock at the time of the claim.
 
     ``claimed_at`` is when the lead claimed it: the unit is not charged for the office's own time.
     """
 
     TOPIC = "assignment.completion_accepted"
+    MATTER = "task"
     claimed_at: Moment
     note: str = ""
+
+    def counts_from(self) -> Moment:
+        """The time of the claim."""
+        return self.claimed_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -354,10 +434,11 @@ class NewInstructionGiven(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskClosed(Fact):
+class TaskClosed(MatterFact):
     """销号: the task is closed: accepted and, if it came from a leader's instruction, without a new one."""
 
     TOPIC = "assignment.task_closed"
+    MATTER = "task"
     ground: Literal["accepted", "no_new_instruction"]
 
 
@@ -433,17 +514,21 @@ class TaskResumed(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskCancelled(Fact):
+class TaskCancelled(MatterFact):
     """撤销: the task is no longer to be done."""
 
     TOPIC = "assignment.task_cancelled"
+    MATTER = "task"
+    CLOSES = "cancelled"
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskSuperseded(Fact):
+class TaskSuperseded(MatterFact):
     """被替代: another task stands in this one's place."""
 
     TOPIC = "assignment.task_superseded"
+    MATTER = "task"
+    CLOSES = "superseded"
     by_task: UUID
     reason: str

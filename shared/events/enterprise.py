@@ -1,12 +1,13 @@
 """What the enterprise service tells: enterprises and their whistles 企业吹哨、部门报到 (measure 13)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
-from shared.events.assignment import Secrecy
 from shared.events.base import Fact, Personal
+from shared.events.matter import BeginsMatter, Matter, MatterFact, Secrecy
 
 ServiceMode = Literal["agent", "appointment", "door_to_door", "none"]
 Urgency = Literal["normal", "urgent"]
@@ -27,13 +28,14 @@ class EnterpriseRegistered(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WhistleBlown(Fact):
+class WhistleBlown(BeginsMatter):
     """企业吹哨: an enterprise needs help; contact, resolve-or-confirm and the hard limit all run from ``happened_at``.
 
     ``desk_unit`` has it in hand until it is routed.
     """
 
     TOPIC = "enterprise.whistle_blown"
+    MATTER = "whistle"
     number: str
     enterprise_id: UUID
     credit_code: str
@@ -54,6 +56,19 @@ class WhistleBlown(Fact):
     def secrecy(self) -> Secrecy:
         """密级: an enterprise's trouble is nobody else's business, and a confidential one not even its title is."""
         return "secret" if self.confidential else "internal"
+
+    def begins(self) -> Sequence[Matter]:
+        """The whistle, in the hands of the desk."""
+        return [
+            Matter(
+                unit=self.desk_unit,
+                number=self.number,
+                title=self.title,
+                leader_post=self.leader_post,
+                secrecy=self.secrecy,
+                reporter=self.credit_code,
+            )
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +105,11 @@ class WhistleRaisedALevel(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnterpriseContacted(Fact):
+class EnterpriseContacted(MatterFact):
     """联系企业: a unit got in touch with the enterprise at ``happened_at``; stops the contact clock."""
 
     TOPIC = "enterprise.enterprise_contacted"
+    MATTER = "whistle"
     unit: str
     how: ContactedBy
     note: str = ""
@@ -111,20 +127,22 @@ class ServicePlanProposed(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServiceConfirmed(Fact):
+class ServiceConfirmed(MatterFact):
     """服务确认: the enterprise agreed to the plan and its date; stops resolve-or-confirm."""
 
     TOPIC = "enterprise.service_confirmed"
+    MATTER = "whistle"
     unit: str
     plan: str
     promised_on: date
 
 
 @dataclass(frozen=True, kw_only=True)
-class WhistleResolved(Fact):
+class WhistleResolved(MatterFact):
     """诉求办结: the lead reports it resolved; the enterprise confirms and rates."""
 
     TOPIC = "enterprise.whistle_resolved"
+    MATTER = "whistle"
     unit: str
     result: str
     rating_until: date
@@ -205,18 +223,21 @@ class RepeatLinked(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WhistleWithdrawn(Fact):
+class WhistleWithdrawn(MatterFact):
     """撤回诉求: the enterprise took it back."""
 
     TOPIC = "enterprise.whistle_withdrawn"
+    MATTER = "whistle"
+    CLOSES = "withdrawn"
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class WhistleClosed(Fact):
+class WhistleClosed(MatterFact):
     """诉求办结归档: rated as solved, left unrated to the end of the window (未评价, not satisfied), or not feasible."""
 
     TOPIC = "enterprise.whistle_closed"
+    MATTER = "whistle"
     ground: Literal["rated", "unrated", "not_feasible"]
 
 

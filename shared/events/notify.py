@@ -5,8 +5,8 @@ from datetime import date
 from typing import Literal
 from uuid import UUID
 
-from shared.events.assignment import Secrecy
 from shared.events.base import Fact, Moment
+from shared.events.matter import CaseKind, Secrecy
 
 Level = Literal[
     "assigned", "approaching", "missed", "round1", "round2", "unresolved", "naming", "withdrawn", "digest"
@@ -19,7 +19,7 @@ class MatterFollowed(Fact):
 
     TOPIC = "notify.matter_followed"
     case_id: UUID
-    kind: Literal["task", "duty", "whistle"]
+    kind: CaseKind
     number: str
     title: str
     unit: str

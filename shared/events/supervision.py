@@ -1,17 +1,23 @@
-"""What the supervision service tells: calendar and rulebook, cases and their clocks, rounds, namings (measure 10)."""
+"""What the supervision service tells: calendar and rulebook, cases and their clocks, rounds, namings (measure 10),
+duties of a period, absences and reports (measure 9).
+"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import ClassVar, Literal
 from uuid import UUID
 
-from shared.events.assignment import Secrecy
 from shared.events.base import Fact, Moment
+from shared.events.matter import BeginsMatter, CloseGround, Matter, MatterFact, Secrecy
+from shared.events.matter import CaseKind as CaseKind
 
-CaseKind = Literal["task", "duty", "whistle"]
 Verdict = Literal["resolved", "on_track", "slow"]
 Timeliness = Literal["in_time", "late"]
 Layer = Literal["base", "state_council", "banner"]
+CreditKind = Literal["half_month_report"]
+"""What a duty may be met with; the rulebook's column ``credit``."""
+AbsenceKind = Literal["study_trip", "leave"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +230,7 @@ class CaseClosed(Fact):
     """督查结案: nothing is left to supervise; open escalations are withdrawn."""
 
     TOPIC = "supervision.case_closed"
-    ground: Literal["resolved", "cancelled", "superseded", "withdrawn", "merged"]
+    ground: CloseGround
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -456,4 +462,236 @@ class NamingCorrected(Fact):
 
     TOPIC = "supervision.naming_corrected"
     correction_id: UUID
+    reason: str
+
+
+# -- duties of a period ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeriodsCounted(Fact):
+    """时段启用: a rule of the rulebook is owed anew for each period that begins on or after ``since``."""
+
+    TOPIC = "supervision.periods_counted"
+    rule: str
+    since: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeriodBegan(Fact):
+    """时段开始: a period of a rule began; ``owers`` of the roster of that day owe it."""
+
+    TOPIC = "supervision.period_began"
+    rule: str
+    first: date
+    last: date
+    owers: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DutyArose(BeginsMatter):
+    """应办产生: a unit or post owes what a rule requires for a period; once per rule, ower and period."""
+
+    TOPIC = "supervision.duty_arose"
+    MATTER = "period"
+    rule: str
+    ower: str
+    """The unit's id, or the post's."""
+    unit: str
+    post: str | None = None
+    first: date
+    last: date
+    number: str
+    title: str
+    required: int
+    credit: CreditKind
+    leader_post: str | None = None
+    secrecy: Secrecy = "internal"
+    rulebook_version: int
+
+    def begins(self) -> Sequence[Matter]:
+        """The duty."""
+        return [
+            Matter(
+                clock=self.rule,
+                unit=self.unit,
+                post=self.post,
+                number=self.number,
+                title=self.title,
+                leader_post=self.leader_post,
+                secrecy=self.secrecy,
+            )
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfDuty(MatterFact):
+    """A fact after which a duty may be met."""
+
+    MATTER = "period"
+    met_at: Moment | None = None
+    """When the last credit that was needed happened; None while one is missing."""
+
+    def belongs_to(self) -> Sequence[tuple[str, ...]]:
+        """The duty, once it is met."""
+        return () if self.met_at is None else ((),)
+
+    def counts_from(self) -> Moment:
+        """When it was met, however late that is known."""
+        return self.met_at or self.happened_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class DutyCredited(OfDuty):
+    """应办记账: something that was done counts for the duty; done late, it counts as late."""
+
+    TOPIC = "supervision.duty_credited"
+    credit: CreditKind
+    credit_id: UUID
+    """What was done: a report, an activity."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreditWithdrawn(Fact):
+    """撤销记账: what was done does not count after all; a duty that is no longer ``met`` is open again."""
+
+    TOPIC = "supervision.credit_withdrawn"
+    credit_id: UUID
+    reason: str
+    met: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DutyAdjusted(OfDuty):
+    """应办调整: more or less is required than when it arose, with the ground."""
+
+    TOPIC = "supervision.duty_adjusted"
+    required: int
+    ground: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DutyExcused(MatterFact):
+    """应办免除: nothing is owed for this period, with the ground."""
+
+    TOPIC = "supervision.duty_excused"
+    MATTER = "period"
+    CLOSES = "cancelled"
+    ground: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivesCredit(Fact):
+    """A fact that counts for a duty: what it reports was done."""
+
+    CREDIT: ClassVar[CreditKind]
+
+    def credited(self) -> tuple[str, date]:
+        """Whose duty it counts for, and a day of the period."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalfMonthReportSubmitted(GivesCredit):
+    """报送半月专报: a unit reported on a half month; ``nil``: there was nothing to report."""
+
+    TOPIC = "supervision.half_month_report_submitted"
+    CREDIT = "half_month_report"
+    unit: str
+    first: date
+    last: date
+    nil: bool
+    text: str
+    evidence: tuple[str, ...] = ()
+
+    def credited(self) -> tuple[str, date]:
+        """The unit's report on that half month."""
+        return self.unit, self.first
+
+
+# -- absences -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbsenceRequested(Fact):
+    """申请外出: somebody in a post asks to be away, on a study trip or on leave; ``deputy`` acts meanwhile."""
+
+    TOPIC = "supervision.absence_requested"
+    kind: AbsenceKind
+    unit: str
+    post: str
+    first: date
+    last: date
+    purpose: str
+    destination: str = ""
+    deputy: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbsenceApproved(Fact):
+    """批准外出: a leader approved it."""
+
+    TOPIC = "supervision.absence_approved"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbsenceRefused(Fact):
+    """不批准外出: a leader refused it, with the reason."""
+
+    TOPIC = "supervision.absence_refused"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbsenceBegan(Fact):
+    """离岗外出: the post's holder left."""
+
+    TOPIC = "supervision.absence_began"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbsenceEnded(BeginsMatter):
+    """返岗: the post's holder is back; after a study trip a report is owed."""
+
+    TOPIC = "supervision.absence_ended"
+    MATTER = "trip"
+    kind: AbsenceKind
+    unit: str
+    post: str
+    first: date
+    purpose: str
+    leader_post: str
+    """Who approved it."""
+
+    def begins(self) -> Sequence[Matter]:
+        """The report on a study trip."""
+        if self.kind != "study_trip":
+            return ()
+        return [
+            Matter(
+                unit=self.unit,
+                post=self.post,
+                number=f"考察{self.first.isoformat()}",
+                title=self.purpose,
+                leader_post=self.leader_post,
+                secrecy="internal",
+            )
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TripReportSubmitted(MatterFact):
+    """提交考察报告: what was seen on a study trip, and what is to be done about it."""
+
+    TOPIC = "supervision.trip_report_submitted"
+    MATTER = "trip"
+    text: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbsenceCancelled(Fact):
+    """取消外出: they did not go."""
+
+    TOPIC = "supervision.absence_cancelled"
     reason: str

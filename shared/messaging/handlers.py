@@ -3,22 +3,30 @@
 from collections.abc import Callable, Iterable
 from typing import Any, get_args, get_type_hints
 
-from shared.events.base import Fact
+from shared.events.base import VOCABULARY, Fact
 
 
 def handlers_of(cls: type, prefix: str) -> dict[str, list[str]]:
-    """Topic → names of the methods that begin with ``prefix`` and take a fact of that topic (a union: each).
+    """Topic → names of the methods that begin with ``prefix`` and take a fact of that topic.
 
-    Raises TypeError for such a method without a typed ``fact``: it would never be called.
+    A union stands for each of its facts; a family of facts (a class without a topic) for every published one, and
+    what holds for a family is called first. Raises TypeError for such a method without a typed ``fact``: it would
+    never be called.
     """
+    families: dict[str, list[str]] = {}
     found: dict[str, list[str]] = {}
     for name in dir(cls):
         method = getattr(cls, name)
         if not name.startswith(prefix) or not callable(method):
             continue
         for kind in _facts(cls, method):
-            found.setdefault(kind.TOPIC, []).append(name)
-    return found
+            if "TOPIC" in vars(kind):
+                found.setdefault(kind.TOPIC, []).append(name)
+                continue
+            for topic, published in VOCABULARY.items():
+                if issubclass(published, kind):
+                    families.setdefault(topic, []).append(name)
+    return {topic: families.get(topic, []) + found.get(topic, []) for topic in {**families, **found}}
 
 
 def _facts(cls: type, method: Callable[..., Any]) -> Iterable[type[Fact]]:

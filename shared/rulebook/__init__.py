@@ -9,13 +9,16 @@ guessed.
 import csv
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
 from shared.domain.refusal import Refusal
+from shared.events.base import VOCABULARY, Fact
+from shared.events.matter import BeginsMatter, MatterFact
+from shared.events.supervision import CreditKind
 
 Unit: TypeAlias = Literal[
     "working_day",
@@ -81,34 +84,48 @@ COLUMNS = (
     "answers_for",
     "ladder",
 )
-"""The columns of the file, each of which must be there, in any order but ``id`` first."""
+"""The columns that every version has, in any order but ``id`` first."""
+
+LATER_COLUMNS = ("closes_at", "owed_by", "owed_from", "required", "prorated", "credit")
+"""Columns that version 1 did not have; a text without one of them takes what held before it."""
+
+CLOSED_AT = {
+    "arrange": "ArrangementReported",
+    "decompose": "DirectiveDecomposed",
+    "feedback": "FeedbackGiven",
+    "task_due": "TaskClosed;TaskCancelled;TaskSuperseded",
+    "hard_limit": "WhistleWithdrawn;WhistleClosed",
+}
+"""Where cases closed before there was a column ``closes_at``."""
+
+RUN_BY_CODE = {
+    "round_answer": "its case, with the round",
+    "objection_window": "the naming",
+    "remind_main_leader": "the notifier",
+    "acknowledgement_expires": "the notifier",
+    "rating_window": "the whistle",
+}
+"""The clocks whose length alone the rulebook gives, and who runs them: nothing starts or stops them by their row."""
 
 MANDATORY = (
+    *RUN_BY_CODE,
     "arrange",
     "decompose",
     "feedback",
     "task_due",
     "acknowledge",
-    "return_within",
-    "half_month_report",
-    "incident",
-    "trip_report",
-    "round_answer",
-    "objection_window",
-    "remind_main_leader",
-    "acknowledgement_expires",
     "contact",
     "resolve_or_confirm",
     "hard_limit",
-    "rating_window",
-    "service_day",
-    "quota_group_study",
-    "quota_lecture",
-    "quota_article",
-    "theory_session",
-    "research_topic",
 )
-"""The clocks without which the suite cannot run the measures."""
+"""The clocks that code asks for by name: without one of them the suite cannot run."""
+
+DUTY_STARTS_AT, DUTY_STOPS_AT = ("DutyArose",), ("DutyCredited", "DutyAdjusted")
+DUTY_CLOSES_AT = (*DUTY_STOPS_AT, "DutyExcused")
+"""What is owed for a period starts with the period itself, and stops once there are enough credits."""
+
+SELECTORS = ("all_units", "departments", "towns_and_zone", "government_office", "leaders", "unit_heads")
+"""Who of the roster may owe a duty: units by their kind, posts by their role."""
 
 HARD_LIMIT_WORKING_DAYS = 30
 """Measure 13: 难度较大的事项最多不超过30个工作日. No rulebook may allow more."""
@@ -164,6 +181,10 @@ class Rule:
     period). ``cap`` bounds the whole length from the start, extensions included. ``max_extensions`` bounds
     how often a due date may be put off, ``None`` if the rulebook does not. ``ladder`` gives for each level
     who is told.
+
+    ``starts_at``, ``stops_at`` and ``closes_at`` name facts: the clock starts at the first, stops at the second, and
+    its case closes at the third. Empty: no fact of this release does. A rule with ``owed_by`` is owed by those of the
+    roster, anew for each period that begins on or after ``owed_from``: ``required`` credits of the kind ``credit``.
     """
 
     id: str
@@ -171,7 +192,7 @@ class Rule:
     name_zh: str
     name_en: str
     subject: str
-    starts_at: str
+    starts_at: tuple[str, ...]
     stops_at: tuple[str, ...]
     length: int | None
     unit: Unit
@@ -181,6 +202,12 @@ class Rule:
     warnings: tuple[WarningPoint, ...]
     answers_for: str
     ladder: Mapping[str, tuple[str, ...]]
+    closes_at: tuple[str, ...] = ()
+    owed_by: tuple[str, ...] = ()
+    owed_from: date | None = None
+    required: int = 1
+    prorated: bool = False
+    credit: str | None = None
 
     def __hash__(self) -> int:
         # The ladder is a mapping and has no hash; within one rulebook the id alone tells rules apart.
@@ -207,6 +234,11 @@ class Rulebook:
                 return rule
         raise UnknownRule(rule=rule_id, version=self.version, known=", ".join(rule.id for rule in self.rules))
 
+    def started_by(self, fact: Fact, only: str | None = None) -> tuple[Rule, ...]:
+        """The rules whose clocks start at the fact; of them ``only`` one, if that is named."""
+        name = type(fact).__name__
+        return tuple(rule for rule in self.rules if name in rule.starts_at and only in (None, rule.id))
+
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)
 
@@ -220,24 +252,26 @@ class Rulebook:
 def load_rulebook(path: Path | None = None) -> Rulebook:
     """The rulebook in the file at ``path``, or the one shipped with the suite.
 
-    Raises ``BadRulebook`` if the file does not hold one, ``OSError`` if it cannot be read.
+    What it names must be there in this release: facts, selectors, kinds of credit. Raises ``BadRulebook`` if the file
+    does not hold a rulebook, ``OSError`` if it cannot be read.
     """
     if path is None:
         shipped = files("shared.rulebook").joinpath("rulebook.csv").read_text(encoding="utf-8")
-        return parse_rulebook(shipped, "rulebook.csv")
+        return parse_rulebook(shipped, "rulebook.csv", of_this_release=True)
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise BadRulebook(str(path), line, "not UTF-8", "不是 UTF-8 编码") from error
-    return parse_rulebook(text, str(path))
+    return parse_rulebook(text, str(path), of_this_release=True)
 
 
-def parse_rulebook(text: str, source: str) -> Rulebook:
+def parse_rulebook(text: str, source: str, *, of_this_release: bool = False) -> Rulebook:
     """The rulebook that ``text`` holds; ``source`` is what a refusal calls the file.
 
     Lines that start with ``#`` are comments, of which ``# version: 1`` and ``# effective: 2021-01-01`` are
-    read. Raises ``BadRulebook`` with source, line and reason at the first line that cannot be relied on.
+    read. A stored text may name what only another release knows; with ``of_this_release`` that is refused.
+    Raises ``BadRulebook`` with source, line and reason at the first line that cannot be relied on.
     """
     # Spreadsheet programs put a byte order mark before the first line.
     lines = [line.rstrip("\r") for line in text.removeprefix("\ufeff").rstrip("\r\n").split("\n")]
@@ -270,6 +304,8 @@ def parse_rulebook(text: str, source: str) -> Rulebook:
                 f"有{len(cells)}格，应为{len(columns)}格",
             )
         rule = row.rule(dict(zip(columns, cells, strict=True)))
+        if of_this_release:
+            row.must_be_known(rule)
         if rule.id in rules:
             raise row.bad(
                 f"id {rule.id!r} stands on line {rules[rule.id][0]} already",
@@ -313,6 +349,11 @@ def _header(lines: list[str], key: str, value: str, source: str) -> tuple[int, s
     return found
 
 
+def published(name: str) -> type[Fact] | None:
+    """The event of that name."""
+    return next((fact for fact in VOCABULARY.values() if fact.__name__ == name), None)
+
+
 @dataclass(frozen=True)
 class _Row:
     """One line of the file: reads its cells, and names file and line in every refusal."""
@@ -332,7 +373,7 @@ class _Row:
             raise self.bad(f"not a CSV line: {error}", f"不是 CSV 行：{error}") from error
 
     def columns(self, cells: list[str]) -> tuple[str, ...]:
-        unknown = [name for name in cells if name not in COLUMNS]
+        unknown = [name for name in cells if name not in COLUMNS + LATER_COLUMNS]
         if unknown:
             raise self.bad(f"unknown column {unknown[0]!r}", f"未知的列“{unknown[0]}”")
         twice = [name for name in cells if cells.count(name) > 1]
@@ -346,7 +387,7 @@ class _Row:
         return tuple(cells)
 
     def rule(self, cell: dict[str, str]) -> Rule:
-        for name in ("id", "measure", "name_zh", "name_en", "subject", "starts_at", "stops_at", "unit"):
+        for name in ("id", "measure", "name_zh", "name_en", "subject", "unit"):
             if not cell[name]:
                 raise self.bad(f"{name} is empty", f"{name} 为空")
         if re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", cell["id"]) is None:
@@ -360,11 +401,9 @@ class _Row:
                 f"bad unit {unit!r}, one of: {', '.join(get_args(Unit))}",
                 f"单位“{unit}”无效，应为：{'、'.join(get_args(Unit))}",
             )
-        if cell["pausable"] not in ("yes", "no"):
-            raise self.bad(
-                f"pausable is {cell['pausable']!r}, not yes or no",
-                f"pausable 为“{cell['pausable']}”，应为 yes 或 no",
-            )
+        for name, answer in (("pausable", cell["pausable"]), ("prorated", cell.get("prorated") or "no")):
+            if answer not in ("yes", "no"):
+                raise self.bad(f"{name} is {answer!r}, not yes or no", f"{name} 为“{answer}”，应为 yes 或 no")
         if cell["answers_for"] not in ANSWERABLE:
             raise self.bad(
                 f"answers_for is {cell['answers_for']!r}, not one of: {', '.join(ANSWERABLE)}",
@@ -376,8 +415,9 @@ class _Row:
             name_zh=cell["name_zh"],
             name_en=cell["name_en"],
             subject=cell["subject"],
-            starts_at=cell["starts_at"],
-            stops_at=self.stops(cell["stops_at"]),
+            starts_at=self.names(cell, "starts_at"),
+            stops_at=self.names(cell, "stops_at"),
+            closes_at=self.names({"closes_at": CLOSED_AT.get(cell["id"], ""), **cell}, "closes_at"),
             length=self.count(cell, "length", least=1),
             unit=cast(Unit, unit),
             pausable=cell["pausable"] == "yes",
@@ -386,9 +426,14 @@ class _Row:
             warnings=self.warnings(cell["warnings"]),
             answers_for=cell["answers_for"],
             ladder=self.ladder(cell["ladder"]),
+            owed_by=self.names(cell, "owed_by"),
+            owed_from=self.day(cell, "owed_from"),
+            required=self.count(cell, "required", least=1) or 1,
+            prorated=cell.get("prorated") == "yes",
+            credit=cell.get("credit") or None,
         )
         self.hold_together(rule)
-        return rule
+        return self.as_duty(rule) if rule.owed_by else rule
 
     def hold_together(self, rule: Rule) -> None:
         """What the cells of one line must not say at once, and what measure 13 fixes for good."""
@@ -428,8 +473,69 @@ class _Row:
                 f"{rule.id} 至多{limit}个工作日（第13条措施），不能是{longest}",
             )
 
+    def as_duty(self, rule: Rule) -> Rule:
+        """A rule that is owed for each period: it starts, stops and closes with its duty."""
+        if rule.unit not in PERIOD_UNITS:
+            raise self.bad(
+                f"owed_by needs a period, not unit {rule.unit}", f"owed_by 须以时段计，不能用单位 {rule.unit}"
+            )
+        if rule.starts_at or rule.stops_at or rule.closes_at:
+            raise self.bad(
+                "what is owed for a period starts with it and stops with its credits: name no facts",
+                "按时段应办的，随时段开始、随完成停止，不得另写事实",
+            )
+        if rule.credit is None:
+            raise self.bad("owed_by needs the kind of credit", "owed_by 须写明 credit")
+        if rule.prorated:
+            raise self.bad("prorating is not part of this release", "本版本尚不支持按比例折算")
+        return replace(rule, starts_at=DUTY_STARTS_AT, stops_at=DUTY_STOPS_AT, closes_at=DUTY_CLOSES_AT)
+
+    def must_be_known(self, rule: Rule) -> None:
+        """What the line names is there in this release, and fits together."""
+        found = {
+            name: self.fact(name, column, run_by_code=rule.id in RUN_BY_CODE)
+            for column in ("starts_at", "stops_at", "closes_at")
+            for name in getattr(rule, column)
+        }
+        kinds = sorted({fact.MATTER for fact in found.values() if issubclass(fact, MatterFact)})
+        if len(kinds) > 1 and rule.id not in RUN_BY_CODE:
+            raise self.bad(
+                f"its facts are about different matters: {', '.join(kinds)}",
+                f"所列事实不属于同一类事项：{'、'.join(kinds)}",
+            )
+        for column, named, known in (
+            ("owed_by", rule.owed_by, SELECTORS),
+            ("credit", (rule.credit,) if rule.credit else (), get_args(CreditKind)),
+        ):
+            for name in named:
+                if name not in known:
+                    raise self.bad(
+                        f"{column} is {name!r}, not one of: {', '.join(known)}",
+                        f"{column} 为“{name}”，应为：{'、'.join(known)}",
+                    )
+
+    def fact(self, name: str, column: str, *, run_by_code: bool) -> type[Fact]:
+        """The fact of that name, which tells its matter unless code runs the clock."""
+        found = published(name)
+        if found is None:
+            raise self.bad(f"{column}: there is no fact {name!r}", f"{column}：没有名为“{name}”的事实")
+        if not run_by_code and not issubclass(found, BeginsMatter if column == "starts_at" else MatterFact):
+            what, what_zh = ("begins", "由其开始") if column == "starts_at" else ("belongs to", "其所属")
+            raise self.bad(
+                f"{column}: {name} does not say which matter it {what}",
+                f"{column}：{name} 没有说明{what_zh}的事项",
+            )
+        return found
+
+    def day(self, cell: dict[str, str], name: str) -> date | None:
+        text = cell.get(name)
+        try:
+            return date.fromisoformat(text) if text else None
+        except ValueError as error:
+            raise self.bad(f"{name} {text!r} is no day", f"{name} 的“{text}”不是日期") from error
+
     def count(self, cell: dict[str, str], name: str, *, least: int) -> int | None:
-        text = cell[name]
+        text = cell.get(name)
         if not text:
             return None
         if re.fullmatch(r"-?[0-9]{1,6}", text) is None:
@@ -440,10 +546,11 @@ class _Row:
             )
         return int(text)
 
-    def stops(self, text: str) -> tuple[str, ...]:
-        names = tuple(name.strip() for name in text.split(";"))
+    def names(self, cell: dict[str, str], column: str) -> tuple[str, ...]:
+        text = cell.get(column)
+        names = tuple(name.strip() for name in text.split(";")) if text else ()
         if not all(names):
-            raise self.bad(f"stops_at {text!r} holds an empty name", f"stops_at“{text}”中有空名")
+            raise self.bad(f"{column} {text!r} holds an empty name", f"{column}“{text}”中有空名")
         return names
 
     def warnings(self, text: str) -> tuple[WarningPoint, ...]:

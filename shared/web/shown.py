@@ -34,7 +34,7 @@ def shown(
     """
     members: dict[str, fields.Field[Any]] = {"id": fields.UUID(required=True)}
     for column in view.columns():
-        if column.name not in {*UNSEEN, *hidden}:
+        if column.name not in {*UNSEEN, *hidden, *others}:
             members[column.name] = field_of(column)
     return BaseSchema.from_dict({**members, **others}, name=name)
 

@@ -16,7 +16,7 @@ def of(world: Any, case: Any, kind: Any) -> list[Any]:
 
 def release_second(world: Any, text: str) -> None:
     """Supervision releases this as the second rulebook."""
-    what = {"version": 2, "effective": date(2021, 3, 1), "text": text}
+    what = {"version": 3, "effective": date(2021, 3, 1), "text": text}
     world.told(supervision.RulebookReleased, stable_id("test-rulebook", 2), **what)
 
 
@@ -76,14 +76,14 @@ def test_a_confidential_whistle_is_told_by_its_number(world: Any) -> None:
 
 
 def test_a_whistle_follows_the_rulebook_under_which_its_case_is_opened(world: Any) -> None:
-    text = load_rulebook().text.replace("# version: 1", "# version: 2")
+    text = load_rulebook().text.replace("# version: 2", "# version: 3")
     [contact] = [line for line in text.splitlines() if line.startswith("contact,")]
     text = text.replace(contact, contact.replace("missed:unit_head", "missed:vice_leader"))
     release_second(world, text)
     case = world.blown()
-    world.case(kind="whistle", post=None, supporters=(), rulebook_version=2)
+    world.case(kind="whistle", post=None, supporters=(), rulebook_version=3)
     [pinned] = of(world, case, notify.MatterPinned)
-    assert pinned.rulebook_version == 2
+    assert pinned.rulebook_version == 3
     world.missed(case, clock="contact")
     assert world.standing(level="missed") == [("missed", "gov/vice-leader")]
     world.nothing_new_when_delivered_again()
@@ -125,13 +125,13 @@ def test_a_supporting_units_own_clock_tells_its_own_head(world: Any) -> None:
 
 
 def test_a_case_pinned_to_another_rulebook_is_told_by_that_ladder(world: Any) -> None:
-    text = load_rulebook().text.replace("# version: 1", "# version: 2")
+    text = load_rulebook().text.replace("# version: 2", "# version: 3")
     text = text.replace(
         '"approaching:officer missed:unit_head round1:unit_head,vice_leader round2:main_leader"',
         '"approaching:officer missed:unit_head,vice_leader round1:unit_head round2:main_leader"',
     )
     release_second(world, text)
-    old, new = world.case("old"), world.case("new", rulebook_version=2)
+    old, new = world.case("old"), world.case("new", rulebook_version=3)
     world.missed(old)
     world.missed(new)
     assert world.standing(level="missed", case_id=str(old)) == [("missed", "fgw/head")]

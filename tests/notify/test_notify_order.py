@@ -38,8 +38,8 @@ def registered() -> Iterator[Said]:
         for post, role in posts.items():
             what = {"post": post, "unit": unit, "title": role, "role": role}
             yield assignment.PostCreated, stable_id("post", post), what
-    text = load_rulebook().text.replace("# version: 1", "# version: 2")
-    released = {"version": 2, "effective": date(2021, 1, 1), "text": text}
+    text = load_rulebook().text.replace("# version: 2", "# version: 3")
+    released = {"version": 3, "effective": date(2021, 1, 1), "text": text}
     yield supervision.RulebookReleased, stable_id("rulebook", 2), released
 
 
@@ -53,7 +53,7 @@ def opened(case: UUID, **other: Any) -> Said:
         "supporters": ("czj",),
         "post": "fgw/officer",
         "leader_post": "gov/vice-leader",
-        "rulebook_version": 1,
+        "rulebook_version": 2,
     }
     return supervision.CaseOpened, case, {**what, **other}
 
@@ -130,7 +130,7 @@ def story() -> list[Said]:
         checked(CORRECTION, today),
         published(CORRECTION, 2, corrects=NAMING),
         (supervision.NamingCorrected, NAMING, {"correction_id": CORRECTION, "reason": "认定有误"}),
-        opened(OTHER, number="2021-2", rulebook_version=2, unit="czj", post="czj/officer"),
+        opened(OTHER, number="2021-2", rulebook_version=3, unit="czj", post="czj/officer"),
         missed(OTHER, unit="czj"),
         (supervision.CaseClosed, CASE, {"ground": "resolved"}),
     ]

@@ -402,7 +402,7 @@ def test_a_date_in_a_year_not_announced_is_provisional_until_its_notice_comes(wo
 def test_a_case_stays_with_the_rulebook_under_which_it_was_opened(world: Any) -> None:
     text = world.app.rulebook.text
     first = world.case_of(world.directive("1", "fgw"), "duty", "arrange", "fgw")
-    newer = text.replace("# version: 1", "# version: 2").replace(
+    newer = text.replace("# version: 2", "# version: 3").replace(
         "DirectiveRegistered,ArrangementReported,2,", "DirectiveRegistered,ArrangementReported,5,"
     )
     world.app.rulebook = parse_rulebook(newer, "newer")
@@ -411,7 +411,7 @@ def test_a_case_stays_with_the_rulebook_under_which_it_was_opened(world: Any) ->
     second = world.case_of(world.directive("2", "fgw"), "duty", "arrange", "fgw")
     assert world.app.terms_of(world.case(first)).rule("arrange").length == 2
     assert world.app.terms_of(world.case(second)).rule("arrange").length == 5
-    assert sorted(world.opened.rows("supervision", "rulebooks")) == ["000001", "000002"]
+    assert sorted(world.opened.rows("supervision", "rulebooks")) == ["000002", "000003"]
     world.app.rulebook = parse_rulebook(newer + "\n# changed", "changed")
     with pytest.raises(RulebookVersionTaken):
         world.app.release_rulebook()

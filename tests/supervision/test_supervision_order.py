@@ -133,7 +133,7 @@ def out(folder: Path, said: list[Said]) -> dict[UUID, list[bytes]]:
 def test_in_every_order_of_aggregates_the_same_facts_are_out(tmp_path: Path) -> None:
     said = story()
     expected = out(tmp_path / "as-told", said)
-    assert len(expected) == 9, "the rulebook, two tasks, four duties and two whistles"
+    assert len(expected) == 10, "the rulebook, its periods, two tasks, four duties and two whistles"
     reference = (assignment.UnitRegistered, assignment.PostCreated)
     assert out(tmp_path / "last", sorted(said, key=lambda one: one[0] in reference)) == expected
     for seed in range(5):

@@ -166,7 +166,7 @@ def test_no_return_and_no_passing_on_moves_the_outer_clock(moves: list[tuple[str
     for hour, (move, unit) in enumerate(moves):
         act = an_act(NOW + timedelta(hours=hour))
         if move == "return":
-            case.returned(act, case.unit, "gov", "gov/vice-leader")
+            case.move(act, "gov", to_post="gov/vice-leader")
         elif move == "pass on":
             case.move(act, unit)
         else:
@@ -196,7 +196,7 @@ COMMANDS: dict[str, Any] = {
     "resume": lambda c, a, n: c.go_on(a, TERMS),
     "stop": lambda c, a, n: c.stop(a, "task_due"),
     "stop early": lambda c, a, n: c.stop(a, "task_due", NOW),
-    "return": lambda c, a, n: c.returned(a, c.unit, "gov", None),
+    "return": lambda c, a, n: c.move(a, "gov"),
     "close": lambda c, a, n: c.close(a, "resolved"),
     "reopen": lambda c, a, n: c.new_instruction(a),
 }

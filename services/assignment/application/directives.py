@@ -9,7 +9,8 @@ from services.assignment.domain.directives import Directive
 from shared.application.application import AlreadyExists
 from shared.application.result import CommandResult
 from shared.domain.aggregate import CommandContext
-from shared.events.assignment import DirectiveKind, Dispatch, Secrecy
+from shared.events.assignment import DirectiveKind, Dispatch
+from shared.events.matter import Secrecy
 
 
 class DirectiveUseCases(KnownUnits):

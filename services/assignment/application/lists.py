@@ -29,7 +29,8 @@ from shared.calendar.periods import read_period
 from shared.domain.aggregate import CommandContext
 from shared.domain.clock import local_day
 from shared.domain.refusal import Refusal
-from shared.events.assignment import Milestone, Secrecy, Support, Target
+from shared.events.assignment import Milestone, Support, Target
+from shared.events.matter import Secrecy
 from shared.readmodels.rows import Row
 
 DEFAULT_TARGET = Target(metric="任务完成率", unit="%", value=Decimal(100))

@@ -9,7 +9,7 @@ from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.lifecycle import Lifecycle
 from shared.domain.refusal import Refusal
 from shared.events import enterprise
-from shared.events.assignment import Secrecy
+from shared.events.matter import Secrecy
 
 
 class NotYourEnterprise(Refusal):

@@ -26,8 +26,15 @@ UNTIL_LIFTED = frozenset({OBJECTION, NAMING, CORRECTION})
 """What the end of a case does not withdraw: the notices of a naming stand until its own facts take them back, which
 may be heard before or after those of the case."""
 
-MAIN_CLOCKS = {"task": "task_due", "duty": "arrange", "whistle": "resolve_or_confirm"}
-"""The clock whose ladder speaks for a matter that is supervised before any of its clocks was missed."""
+MAIN_CLOCKS = {
+    "task": "task_due",
+    "duty": "arrange",
+    "whistle": "resolve_or_confirm",
+    "trip": "arrange",
+    "period": "arrange",
+}
+"""The clock whose ladder speaks for a matter that is supervised before any of its clocks was missed; a kind of matter
+whose rows are nobody's but the rulebook's borrows one that every rulebook has."""
 
 SECOND = 2
 """Measure 10: unresolved after the second supervision goes to the main leader."""

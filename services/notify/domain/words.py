@@ -10,7 +10,13 @@ from datetime import date
 from services.notify.domain.matter import Matter
 from shared.calendar import Calendar, weekday_name
 
-KINDS = {"task": "督办任务", "duty": "交办事项", "whistle": "企业诉求"}
+KINDS = {
+    "task": "督办任务",
+    "duty": "交办事项",
+    "whistle": "企业诉求",
+    "trip": "考察报告",
+    "period": "按期应办事项",
+}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The supervision service's HTTP interface, one module per resource."""
 
-from services.supervision.api import cases, clocks, namings, releases, rounds
+from services.supervision.api import absences, cases, clocks, duties, namings, releases, rounds
 
 BLUEPRINTS = [
     cases.blueprint,
@@ -8,6 +8,8 @@ BLUEPRINTS = [
     rounds.blueprint,
     namings.blueprint,
     releases.blueprint,
+    duties.blueprint,
+    absences.blueprint,
 ]
 
 __all__ = ["BLUEPRINTS"]

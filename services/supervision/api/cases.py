@@ -1,6 +1,6 @@
 """Cases and custody over HTTP."""
 
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from marshmallow import fields, validate
@@ -12,6 +12,7 @@ from services.supervision.application import Supervision
 from services.supervision.application.queries import concluded_rounds, custody_days
 from services.supervision.domain.streaks import naming_streaks
 from shared.domain.roles import Role
+from shared.events.matter import CaseKind
 from shared.web.auth import allow
 from shared.web.http import (
     BaseSchema,
@@ -79,8 +80,8 @@ class CaseFilters(PageArgs):
     """Which cases."""
 
     sort = Sort("id", "number", "-number", "opened_at", "-opened_at")
-    kind = fields.String(validate=validate.OneOf(["task", "duty", "whistle"]))
-    duty = fields.String(validate=validate.OneOf(["arrange", "decompose", "feedback"]))
+    kind = fields.String(validate=validate.OneOf(get_args(CaseKind)))
+    duty = Text(80)
     unit = Text(80)
     custodian = Text(80)
     leader_post = Text(80)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from marshmallow import ValidationError, fields, validate
@@ -13,6 +13,7 @@ from services.supervision.application import Supervision
 from services.supervision.application.queries import LEAST_FOR_A_RANK, on_time
 from shared.calendar.due import Due
 from shared.domain.roles import Role
+from shared.events.matter import CaseKind
 from shared.web.auth import allow
 from shared.web.http import (
     BaseSchema,
@@ -67,7 +68,7 @@ class ClockFilters(PageArgs):
 
     sort = Sort("id", "due_at", "-due_at")
     case_id = Id()
-    kind = fields.String(validate=validate.OneOf(["task", "duty", "whistle"]))
+    kind = fields.String(validate=validate.OneOf(get_args(CaseKind)))
     clock = Text(40)
     unit = Text(80)
     state = fields.String(validate=validate.OneOf(["open", "paused", "stopped", "cancelled"]))

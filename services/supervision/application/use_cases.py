@@ -1,8 +1,8 @@
 """The supervision service's use cases: load, decide, save."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,28 +10,35 @@ from eventsourcing.persistence import IntegrityError
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from services.supervision.domain import (
+    Absence,
     CalendarDraft,
     CalendarVersion,
     Case,
+    Duty,
+    HalfMonthReport,
     Naming,
     NamingSeries,
+    Periods,
     RulebookVersion,
     Terms,
 )
+from services.supervision.domain.half_month_report import NoReportOwed, ReportSubmittedAlready
 from services.supervision.domain.naming import NamingAlreadyDrafted
 from services.supervision.domain.rounds import NamingNeedsTwoSlowRounds, RoundKind
 from services.supervision.domain.series import NAMINGS
 from services.supervision.domain.wording import naming_text
+from services.supervision.views.duties import roster
 from shared.application.result import CommandResult
 from shared.calendar import Calendar, CalendarRelease, DayRule, Layer
 from shared.calendar.due import Due
+from shared.calendar.period import first_period, period_of
 from shared.domain.aggregate import SUITE_UNIT, Aggregate, CommandContext, stable_id
-from shared.domain.clock import Clock, local_day
+from shared.domain.clock import Clock, local_day, midnight
 from shared.domain.refusal import Refusal
 from shared.events.base import Actor
-from shared.events.supervision import Verdict
+from shared.events.supervision import CreditKind, Verdict
 from shared.readmodels.reference import UnknownUnit
-from shared.rulebook import Rulebook, parse_rulebook
+from shared.rulebook import Rule, Rulebook, parse_rulebook
 from shared.runtime.worker import Step
 from shared.service.application import ServiceApplication
 
@@ -69,6 +76,7 @@ class Supervision(ServiceApplication):
         super().__init__(env, clock)
         self._rulebooks: dict[int, Rulebook] = {}
         self._calendars: dict[int, Calendar] = {}
+        self._next_period: dict[str, date] = {}
         self._recomputed = 0
         self._examined: set[tuple[str, int]] = set()
         self._recomputing: tuple[int, int] = (0, 0)
@@ -98,7 +106,9 @@ class Supervision(ServiceApplication):
         return Calendar(tuple(release for release in present.releases if release.version <= version))
 
     def rulebook_at(self, version: int) -> Rulebook:
-        """The rulebook's version from its own text in the log. Raises NoSuchThing."""
+        """The rulebook of that version: the configured one, or from its text in the log. Raises NoSuchThing."""
+        if version == self.rulebook.version:
+            return self.rulebook
         if version not in self._rulebooks:
             released = self.load(RulebookVersion, stable_id("rulebook", version))
             self._rulebooks[version] = parse_rulebook(released.text, f"rulebook {version}")
@@ -342,6 +352,40 @@ class Supervision(ServiceApplication):
         correction = naming.begin_correction(act, text)
         return self.commit(act, correction, location=f"/api/v1/namings/{correction.id}")
 
+    # -- absences and reports --------------------------------------------------------------------------------
+
+    def request_absence(self, act: CommandContext, **what: Any) -> CommandResult:
+        """申请外出."""
+        absence = Absence.request(act, **what)
+        return self.commit(act, absence, location=f"/api/v1/absences/{absence.id}")
+
+    def submit_half_month_report(
+        self, act: CommandContext, *, half_month: date, nil: bool, text: str, evidence: Sequence[str]
+    ) -> CommandResult:
+        """报送半月专报 on the half month in which that day lies. Raises NoReportOwed, ReportSubmittedAlready."""
+        period = period_of("half_month", half_month)
+        if self.owed(act.by.unit, "half_month_report", period.first) is None:
+            raise NoReportOwed(unit=act.by.unit, period=period.name_zh)
+        report = HalfMonthReport.submit(act, period, nil=nil, text=text, evidence=evidence)
+        already = ReportSubmittedAlready(unit=act.by.unit, period=period.name_zh)
+        return self.commit_new(act, report, already, location=f"/api/v1/half-month-reports/{report.id}")
+
+    def owed(self, ower: str, credit: CreditKind, day: date) -> Duty | None:
+        """The ower's duty of the period in which ``day`` lies that such a credit counts for."""
+        for rule in self.rulebook:
+            if rule.owed_by and rule.credit == credit:
+                first = period_of(rule.unit, day).first
+                if (found := self.find(Duty, Duty.id_of(rule.id, ower, first))) is not None:
+                    return found
+        return None
+
+    def leader_of(self, unit: str) -> str | None:
+        """The vice leader in charge of the unit, or else the main leader, if they are registered."""
+        leaders = self.reference.leaders()
+        in_charge = [post for post in leaders if unit in (post["portfolio"] or ())]
+        found = next(iter(in_charge), None) or self.reference.main_leader()
+        return None if found is None else str(found["id"])
+
     # -- the worker's own steps ------------------------------------------------------------------------------
 
     def tick(self) -> bool:
@@ -390,6 +434,46 @@ class Supervision(ServiceApplication):
             if len(fired) == 1:
                 return False  # another tick was quicker; the next one looks again
             return sum(self._fire([one], calendar) for one in fired) > 0
+
+    def begin_periods(self) -> bool:
+        """Let the periods of the rules with ``owed_by`` begin, from the roster of their first moment; whether any did.
+
+        After a downtime every period that was slept through begins, in order, with its own dates. A new rule counts
+        from now on, never backwards. Whoever was on the roster when a period began, but is heard of after that, owes
+        nothing for it. The cost follows what begins: until the next first day nothing is read.
+        """
+        today = local_day(self.clock())
+        come = [
+            rule
+            for rule in self.rulebook
+            if rule.owed_by and self._next_period.get(rule.id, date.min) <= today
+        ]
+        return sum(self._begin_period(rule, today) for rule in come) > 0
+
+    def _begin_period(self, rule: Rule, today: date) -> bool:
+        """The rule's next period, if it has come."""
+        act = self._own_act(f"periods:{rule.id}")
+        periods = self.find(Periods, Periods.id_of(rule.id))
+        if periods is None:
+            began_before = act.recorded_at > midnight(today)
+            periods = Periods.count(act, rule.id, today + timedelta(days=began_before))
+        period = first_period(rule.unit, max(periods.state.since, rule.owed_from or date.min))
+        self._next_period[rule.id] = period.first
+        duties: list[Duty] = []
+        if period.first <= today:
+            at_first = replace(act, happened_at=midnight(period.first))
+            for ower in roster(self.views, rule.owed_by, at_first.happened_at):
+                led = replace(ower, leader_post=self.leader_of(ower.unit))
+                duties.append(Duty.arise(at_first, rule, period, led, self.rulebook.version))
+            periods.begin_next(at_first, period, len(duties))
+            self._next_period[rule.id] = period.after
+        if not periods.pending_events:
+            return False
+        try:
+            self._save([periods, *duties])
+        except IntegrityError:  # another tick was quicker
+            self._next_period.pop(rule.id)
+        return True
 
     def recompute(self) -> bool:
         """Work through the clocks that an older calendar reckoned; whether there was any.
@@ -466,7 +550,7 @@ def at_start(app: Supervision) -> None:
 
 def steps(app: Supervision) -> list[Step]:
     """What a worker does beside projecting and reacting."""
-    return [app.recompute, app.tick]
+    return [app.recompute, app.begin_periods, app.tick]
 
 
 def _as_release(released: CalendarVersion) -> CalendarRelease:

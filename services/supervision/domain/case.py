@@ -1,7 +1,8 @@
 """A case: what supervision follows, with its clocks, its rounds and the hands that it passes through."""
 
+from collections.abc import Sequence
 from datetime import date
-from typing import Any, Literal, Self
+from typing import Any, Self
 from uuid import UUID
 
 from services.supervision.domain.rounds import ANSWER, Rounds
@@ -9,8 +10,8 @@ from services.supervision.domain.terms import Terms
 from shared.domain.aggregate import Change, CommandContext, Creation
 from shared.domain.case_id import case_id
 from shared.events import supervision
-from shared.events.assignment import Secrecy
-from shared.events.supervision import CaseKind
+from shared.events.matter import CaseKind, CloseGround, Matter, MatterFact, Secrecy
+from shared.rulebook import Rule, Rulebook
 
 MERGED = "并案办理"
 """Why a merged whistle's clocks are cancelled; stands in the events, so it never changes."""
@@ -18,11 +19,9 @@ MERGED = "并案办理"
 TotalLimits = ("resolve_or_confirm", "hard_limit")
 """A whistle's clocks that concern the matter; ``contact`` is owed to each reporter apart."""
 
-CloseGround = Literal["resolved", "cancelled", "superseded", "withdrawn", "merged"]
-
 
 class Case(Rounds):
-    """督查事项: a task, a unit's duty from a directive, or a whistle (domain.md §4.7, §5)."""
+    """督查事项: a task, a unit's duty from a directive, a whistle, or what else a fact begins (domain.md §4.7, §5)."""
 
     TOPIC = "supervision.case"
     kind: CaseKind
@@ -56,7 +55,7 @@ class Case(Rounds):
     def open(
         cls, act: CommandContext, terms: Terms, *parts: str, kind: CaseKind, subject_id: UUID, **what: Any
     ) -> Self:
-        """Follow a task, a duty or a whistle from now on, under this rulebook for ever."""
+        """Follow a matter from now on, under this rulebook for ever."""
         return cls.begin(
             cls.Opened,
             act,
@@ -66,6 +65,50 @@ class Case(Rounds):
             rulebook_version=terms.rulebook.version,
             **what,
         )
+
+    @classmethod
+    def of(
+        cls,
+        act: CommandContext,
+        terms: Terms,
+        matter: Matter,
+        rules: Sequence[Rule],
+        *,
+        kind: CaseKind,
+        subject_id: UUID,
+    ) -> Self:
+        """The case of a matter that begins, with the clocks that start with it."""
+        case = cls.open(
+            act,
+            terms,
+            *matter.parts,
+            kind=kind,
+            subject_id=subject_id,
+            number=matter.number,
+            title=matter.title,
+            unit=matter.unit,
+            post=matter.post,
+            supporters=matter.supporters,
+            leader_post=matter.leader_post,
+            secrecy=matter.secrecy,
+            reporter=matter.reporter,
+            duty=matter.clock,
+        )
+        for rule in rules:
+            own_date = matter.due_on if rule.unit == "own_date" else None
+            case.start(act, terms, rule.id, matter.unit, own_date=own_date)
+        return case
+
+    def follow(self, act: CommandContext, rulebook: Rulebook, fact: MatterFact) -> None:
+        """Stop the clocks whose rows name the fact, and close if one of them says so."""
+        name, unit = type(fact).__name__, fact.only_of()
+        rules = [rule for rule in rulebook if self.latest(rule.id) is not None]
+        for rule in rules:
+            running = self.running(rule.id)
+            if name in rule.stops_at and running is not None and unit in (None, running.unit):
+                self.stop(act, rule.id, fact.counts_from())
+        if any(name in rule.closes_at for rule in rules):
+            self.close(act, fact.CLOSES)
 
     # -- hands -----------------------------------------------------------------------------------------------
 
@@ -85,17 +128,6 @@ class Case(Rounds):
         )
 
     # -- tasks -----------------------------------------------------------------------------------------------
-
-    def accepted(self, act: CommandContext, unit: str) -> None:
-        """A unit accepted the task; the lead's acceptance stops its own clock."""
-        if unit == self.unit:
-            self.stop(act, "acknowledge")
-
-    def returned(self, act: CommandContext, unit: str, to_unit: str, to_post: str | None) -> None:
-        """The lead gave it back: its duty to acknowledge is done, the task's clock runs on."""
-        if unit == self.unit:
-            self.stop(act, "acknowledge")
-        self.move(act, to_unit, to_post=to_post)
 
     def reassigned(self, act: CommandContext, terms: Terms, unit: str, post: str) -> None:
         """Another unit leads; it has its own days to acknowledge, and what is left of the task's."""
@@ -131,13 +163,17 @@ class Case(Rounds):
         if self.closed:
             self.record(Case.Reopened, act, reason="领导有新批示")
 
-    # -- whistles --------------------------------------------------------------------------------------------
+    # -- duties of a period ----------------------------------------------------------------------------------
 
-    def contacted(self, act: CommandContext) -> None:
-        """The enterprise was contacted; a merged whistle has then had all that it was still owed."""
-        self.stop(act, "contact")
-        if self.merged:
-            self.close(act, "merged")
+    def runs_on(self, act: CommandContext, terms: Terms, reason: str) -> None:
+        """What had met the duty does not count: its clock runs on from its original start."""
+        if self.duty is None or self.running(self.duty) is not None:
+            return
+        if self.closed:
+            self.record(Case.Reopened, act, reason=reason)
+        self._take_up_again(act, terms, self.duty)
+
+    # -- whistles --------------------------------------------------------------------------------------------
 
     def rework(self, act: CommandContext, terms: Terms, times: int) -> None:
         """The matter came back: the hard limit goes on in its next cycle from the original start."""

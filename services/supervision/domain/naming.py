@@ -11,7 +11,7 @@ from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation
 from shared.domain.clock import local_day
 from shared.domain.refusal import Refusal
 from shared.events import supervision
-from shared.events.assignment import Secrecy
+from shared.events.matter import Secrecy
 
 State = Literal["drafted", "checked", "approved", "published", "lifted", "corrected", "withdrawn"]
 

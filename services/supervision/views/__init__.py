@@ -2,6 +2,7 @@
 
 from services.supervision.views.cases import CasesView, CustodyView
 from services.supervision.views.clocks import ClocksView, TimersView
+from services.supervision.views.duties import AbsencesView, DutiesView, HalfMonthReportsView, RosterView
 from services.supervision.views.namings import NamingGroundsView, NamingsView
 from services.supervision.views.releases import CalendarDraftsView, RulebooksView
 from services.supervision.views.rounds import RoundsView
@@ -17,6 +18,10 @@ VIEWS: tuple[type[View], ...] = (
     CustodyView,
     CalendarDraftsView,
     RulebooksView,
+    DutiesView,
+    HalfMonthReportsView,
+    AbsencesView,
+    RosterView,
 )
 
 __all__ = ["VIEWS"]

@@ -1,4 +1,5 @@
 import copy
+import csv
 import pickle
 from contextlib import suppress
 from datetime import date
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.events import VOCABULARY
+from shared.events.matter import MatterFact
 from shared.rulebook import (
-    COLUMNS,
     MANDATORY,
     BadRulebook,
     UnknownRule,
@@ -21,6 +23,8 @@ from shared.rulebook import (
 SHIPPED = load_rulebook()
 LINES = SHIPPED.text.split("\n")
 HEADER = next(number for number, line in enumerate(LINES, start=1) if line.startswith("id,"))
+COLUMNS_THERE = LINES[HEADER - 1].split(",")
+VERSION_1 = (Path(__file__).parent / "version_1.csv").read_text("utf-8")
 
 
 def line_of(rule_id: str) -> int:
@@ -29,33 +33,16 @@ def line_of(rule_id: str) -> int:
 
 def with_cell(rule_id: str, column: str, value: str) -> str:
     """The shipped text with one cell of one rule written anew."""
-    rule = SHIPPED.rule(rule_id)
-    cell = {
-        "id": rule.id,
-        "measure": str(rule.measure),
-        "name_zh": rule.name_zh,
-        "name_en": rule.name_en,
-        "subject": rule.subject,
-        "starts_at": rule.starts_at,
-        "stops_at": ";".join(rule.stops_at),
-        "length": "" if rule.length is None else str(rule.length),
-        "unit": rule.unit,
-        "pausable": "yes" if rule.pausable else "no",
-        "cap": "" if rule.cap is None else str(rule.cap),
-        "max_extensions": "" if rule.max_extensions is None else str(rule.max_extensions),
-        "warnings": ";".join(str(warning) for warning in rule.warnings),
-        "answers_for": rule.answers_for,
-        "ladder": " ".join(f"{level}:{','.join(told)}" for level, told in rule.ladder.items()),
-    }
+    cell = dict(zip(COLUMNS_THERE, next(csv.reader([LINES[line_of(rule_id) - 1]])), strict=True))
     cell[column] = value
     lines = list(LINES)
-    lines[line_of(rule_id) - 1] = ",".join(f'"{cell[name]}"' for name in COLUMNS)
+    lines[line_of(rule_id) - 1] = ",".join(f'"{cell[name]}"' for name in COLUMNS_THERE)
     return "\n".join(lines)
 
 
 def refused(text: str) -> BadRulebook:
     with pytest.raises(BadRulebook) as bad:
-        parse_rulebook(text, "甲.csv")
+        parse_rulebook(text, "甲.csv", of_this_release=True)
     assert bad.value.source == "甲.csv"
     assert bad.value.status == 422
     for language in ("zh", "en"):
@@ -66,7 +53,7 @@ def refused(text: str) -> BadRulebook:
 
 
 def test_the_shipped_rulebook_holds_every_clock_of_the_fifteen_measures():
-    assert SHIPPED.version == 1
+    assert SHIPPED.version == 2
     assert SHIPPED.effective == date(2021, 1, 1)
     assert set(MANDATORY) <= {rule.id for rule in SHIPPED}
     assert {rule.measure for rule in SHIPPED} >= {1, 2, 3, 7, 8, 9, 10, 13, 14}
@@ -189,6 +176,21 @@ def test_an_unknown_rule_is_refused_with_the_ids_that_there_are():
         ("hard_limit", "cap", "31", "at most 30"),
         ("hard_limit", "cap", "", "needs a cap"),
         ("hard_limit", "length", "31", "beyond the cap"),
+        ("arrange", "starts_at", "DirectiveRegisterd", "starts_at: there is no fact 'DirectiveRegisterd'"),
+        ("arrange", "stops_at", "ArrangementReported;Arranged", "stops_at: there is no fact 'Arranged'"),
+        ("round_answer", "stops_at", "RoundSignd", "there is no fact"),
+        ("arrange", "starts_at", "ArrangementReported", "does not say which matter it begins"),
+        ("arrange", "closes_at", "RoundSigned", "does not say which matter it belongs to"),
+        ("arrange", "stops_at", "TaskClosed", "about different matters: duty, task"),
+        ("half_month_report", "owed_by", "departments;villages", "owed_by is 'villages'"),
+        ("half_month_report", "credit", "poem", "credit is 'poem'"),
+        ("half_month_report", "credit", "", "needs the kind of credit"),
+        ("half_month_report", "starts_at", "TaskAssigned", "name no facts"),
+        ("half_month_report", "owed_from", "2021-03-32", "is no day"),
+        ("half_month_report", "required", "0", "at least 1"),
+        ("half_month_report", "prorated", "perhaps", "not yes or no"),
+        ("half_month_report", "prorated", "yes", "not part of this release"),
+        ("arrange", "owed_by", "departments", "needs a period"),
     ],
 )
 def test_a_bad_line_is_stopped_with_file_line_and_reason(rule_id, column, value, reason):
@@ -196,6 +198,30 @@ def test_a_bad_line_is_stopped_with_file_line_and_reason(rule_id, column, value,
     # The second of two equal ids is the one at fault.
     assert bad.line == (line_of("feedback") if value == "feedback" else line_of(rule_id))
     assert reason in bad.reason
+
+
+def test_what_is_owed_for_a_period_starts_with_it_and_stops_with_its_credits():
+    rule = SHIPPED.rule("half_month_report")
+    assert rule.owed_by == ("departments", "towns_and_zone")
+    assert (rule.starts_at, rule.stops_at) == (("DutyArose",), ("DutyCredited", "DutyAdjusted"))
+    assert (rule.required, rule.credit, rule.owed_from) == (1, "half_month_report", date(2021, 3, 16))
+
+
+def test_the_text_of_version_1_is_read_as_it_was_meant_though_it_names_what_was_never_built():
+    first = parse_rulebook(VERSION_1, "log")
+    assert (first.version, len(first)) == (1, len(SHIPPED))
+    assert first.rule("half_month_report").starts_at == ("HalfMonthBegan",)
+    assert not first.rule("half_month_report").owed_by
+    for rule_id in ("arrange", "decompose", "feedback", "task_due", "acknowledge", "contact", "hard_limit"):
+        one, now = first.rule(rule_id), SHIPPED.rule(rule_id)
+        assert (one.starts_at, one.stops_at, one.closes_at) == (now.starts_at, now.stops_at, now.closes_at)
+    assert "there is no fact 'HalfMonthBegan'" in refused(VERSION_1).reason
+
+
+def test_every_fact_that_tells_its_matter_is_named_by_some_clock():
+    named = {name for rule in SHIPPED for name in (*rule.starts_at, *rule.stops_at, *rule.closes_at)}
+    told = {fact.__name__ for fact in VOCABULARY.values() if issubclass(fact, MatterFact)}
+    assert told <= named
 
 
 @pytest.mark.parametrize("rule_id", MANDATORY)
@@ -223,13 +249,13 @@ def test_the_columns_must_be_the_ones_that_are_known(old, new, reason):
 @pytest.mark.parametrize(
     ("old", "new", "line", "reason"),
     [
-        ("# version: 1", "# version: one", 1, "cannot be read"),
-        ("# version: 1", "# version: 0", 1, "cannot be read"),
-        ("# version: 1", "#", 1, "no line '# version:'"),
+        ("# version: 2", "# version: one", 1, "cannot be read"),
+        ("# version: 2", "# version: 0", 1, "cannot be read"),
+        ("# version: 2", "#", 1, "no line '# version:'"),
         ("# effective: 2021-01-01", "# effective: 1 January", 2, "cannot be read"),
         ("# effective: 2021-01-01", "# effective: 2021-02-30", 2, "no day"),
         ("# effective: 2021-01-01", "#", 1, "no line '# effective:'"),
-        ("# effective: 2021-01-01", "# effective: 2021-01-01\n# version: 2", 3, "line 1 already"),
+        ("# effective: 2021-01-01", "# effective: 2021-01-01\n# version: 3", 3, "line 1 already"),
     ],
 )
 def test_version_and_effective_day_must_be_stated_once(old, new, line, reason):
@@ -241,7 +267,7 @@ def test_a_line_with_a_cell_too_many_or_an_open_quotation_mark_is_refused_where_
     lines = list(LINES)
     lines[HEADER] += ",more"
     bad = refused("\n".join(lines))
-    assert (bad.line, "16 cells" in bad.reason) == (HEADER + 1, True)
+    assert (bad.line, f"{len(COLUMNS_THERE) + 1} cells" in bad.reason) == (HEADER + 1, True)
     lines[HEADER] = 'arrange,8,"布置'
     bad = refused("\n".join(lines))
     assert (bad.line, "not a CSV line" in bad.reason) == (HEADER + 1, True)
@@ -253,7 +279,7 @@ def test_an_empty_file_and_one_without_column_names_are_refused():
 
 
 def test_what_a_spreadsheet_program_adds_on_saving_changes_no_rule():
-    saved = "\ufeff" + SHIPPED.text.replace("# version: 1", "# version: 1,,,").replace(
+    saved = "\ufeff" + SHIPPED.text.replace("# version: 2", "# version: 2,,,").replace(
         "# length, cap", '"# length, cap'
     ).replace("\n", "\r\n")
     assert parse_rulebook(saved, "saved").rules == SHIPPED.rules
@@ -269,9 +295,9 @@ def test_a_file_that_is_not_utf_8_is_refused_at_the_line_where_it_stops_being_so
 
 def test_a_rulebook_can_be_loaded_from_a_file_of_ones_own(tmp_path: Path):
     path = tmp_path / "mine.csv"
-    path.write_text(with_cell("trip_report", "length", "10").replace("version: 1", "version: 2"), "utf-8")
+    path.write_text(with_cell("trip_report", "length", "10").replace("version: 2", "version: 3"), "utf-8")
     mine = load_rulebook(path)
-    assert (mine.version, mine.rule("trip_report").length) == (2, 10)
+    assert (mine.version, mine.rule("trip_report").length) == (3, 10)
 
 
 # A busy machine is no defect of the parser.

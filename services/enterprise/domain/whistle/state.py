@@ -8,8 +8,8 @@ from uuid import UUID
 from shared.domain.clock import close_of
 from shared.domain.lifecycle import Lifecycle, replace
 from shared.events import enterprise
-from shared.events.assignment import Secrecy
 from shared.events.base import Fact
+from shared.events.matter import Secrecy
 
 Status = Literal[
     "raised",

@@ -1,0 +1,78 @@
+"""Matters (事项): what supervision follows.
+
+A fact says here which matter it begins or belongs to. Which clocks then start and stop, and when the case closes,
+stands in the rulebook (shared/rulebook/rulebook.csv).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import ClassVar, Literal
+
+from shared.events.base import Fact
+
+Secrecy = Literal["public", "internal", "secret"]
+CaseKind = Literal["task", "duty", "whistle", "trip", "period"]
+"""``duty``: a unit's duty from a directive; ``period``: what is owed for a period of the year."""
+CloseGround = Literal["resolved", "cancelled", "superseded", "withdrawn", "merged"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matter:
+    """事项: what the case that a fact opens is about.
+
+    ``parts`` tell several matters of one subject apart (a directive's duties). ``clock`` names the only rule that
+    runs for it, where several rules start at the same fact. ``origins``: the parts of earlier cases about the same
+    subject, of which the first that exists tells number, title, leader and secrecy.
+    """
+
+    unit: str
+    parts: tuple[str, ...] = ()
+    clock: str | None = None
+    number: str = ""
+    title: str = ""
+    post: str | None = None
+    supporters: tuple[str, ...] = ()
+    leader_post: str | None = None
+    secrecy: Secrecy = "public"
+    reporter: str | None = None
+    due_on: date | None = None
+    origins: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatterFact(Fact):
+    """A fact that belongs to a matter of the kind ``MATTER``; the fact's aggregate is the matter's subject."""
+
+    MATTER: ClassVar[CaseKind]
+    CLOSES: ClassVar[CloseGround] = "resolved"
+    """The ground on which a case closes, if the rulebook closes it at this fact."""
+
+    def begins(self) -> Sequence[Matter]:
+        """The matters that begin with it."""
+        return ()
+
+    def belongs_to(self) -> Sequence[tuple[str, ...]]:
+        """The parts of the cases whose clocks may stop at it."""
+        return ((),)
+
+    def only_of(self) -> str | None:
+        """The unit whose clocks alone stop at it; None if it does not matter who answers for them."""
+        return None
+
+    def counts_from(self) -> datetime:
+        """The moment at which the clocks stop."""
+        return self.happened_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeginsMatter(MatterFact):
+    """A fact with which a matter begins."""
+
+    def begins(self) -> Sequence[Matter]:
+        """The matters that begin with it."""
+        raise NotImplementedError
+
+    def belongs_to(self) -> Sequence[tuple[str, ...]]:
+        """None that was there before."""
+        return ()
