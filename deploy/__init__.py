@@ -1,1 +1,1 @@
-"""What the suite runs on: the local stack, the compose file, and the test broker's recipe."""
+"""What the suite runs on: the local stack, the compose file, and the broker's dependencies (pom.xml)."""

@@ -1,4 +1,4 @@
--- One database for each service, and one for the keys of personal data; PostgreSQL's image runs this when its volume is new.
+-- One database for each service, and one for the keys of personal data; the PostgreSQL image runs this on an empty volume.
 CREATE DATABASE duban_assignment;
 CREATE DATABASE duban_supervision;
 CREATE DATABASE duban_enterprise;

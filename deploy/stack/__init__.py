@@ -1,4 +1,4 @@
-"""A real PostgreSQL and a real Apache Kafka broker as processes of this machine, for tests and for development."""
+"""A real PostgreSQL and a real Apache Kafka broker as local processes, for tests and development."""
 
 from deploy.stack.broker import USERS, Broker, password_of
 from deploy.stack.install import ensure_programs

@@ -1,4 +1,4 @@
-"""``python -m deploy.stack start|stop|status [DIR]``: the local stack, which runs on until it is stopped."""
+"""``python -m deploy.stack start|stop|status [DIR]``: the local stack, which runs until it is stopped."""
 
 import os
 import subprocess
@@ -55,7 +55,7 @@ def start(folder: Path) -> None:
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(command: tuple[str, ...]) -> None:
-    """Run COMMAND on a new, empty stack of its own; its exit code."""
+    """Run COMMAND on a new, empty stack of its own; exit with its exit code."""
     try:
         ensure_programs()
         with tempfile.TemporaryDirectory(prefix="duban-stack-") as folder:
@@ -85,7 +85,7 @@ def stop(folder: Path) -> None:
 @main.command()
 @folder_argument
 def status(folder: Path) -> None:
-    """Say what runs; exit code 1 unless both do."""
+    """Show which programs run; exit code 1 unless both do."""
     programs = programs_in(folder)
     for program in programs:
         click.echo(f"{program.name}: {f'runs on {program.port}' if program.running else 'does not run'}")
@@ -94,7 +94,7 @@ def status(folder: Path) -> None:
 
 
 def settings_of(folder: Path, postgres: Postgres, broker: Broker) -> dict[str, str]:
-    """What a process of the suite is told of the stack; the master key of personal data is made at the first time."""
+    """The suite's settings for this stack; the master key of personal data is created the first time."""
     master = folder.resolve() / "master.key"
     make_master(master)
     return {

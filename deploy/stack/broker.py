@@ -11,7 +11,7 @@ from deploy.stack.program import START_SECONDS, Program, free_port
 from deploy.stack.programs import CLASSES, broker_jars, java
 
 USERS = ("admin", "assignment", "supervision", "enterprise", "notify", "auditor")
-"""Who may log in to a broker with SASL: its super user, each service, and who reads the checkpoints."""
+"""The users of a broker with SASL: its superuser, each service, and the reader of checkpoints."""
 
 STARTED = b"Kafka Server started (kafka.server.KafkaRaftServer)"
 LISTENING = "127.0.0.1:{port}"
@@ -33,7 +33,7 @@ PROPERTIES = {
     "group.min.session.timeout.ms": "3000",
     "offsets.topic.num.partitions": "4",
     "auto.create.topics.enable": "false",
-    # A killed broker may come back only when its old session has run out: 9 s at the default.
+    # A killed broker may rejoin only after its old session has expired: 9 s by default.
     "broker.session.timeout.ms": "2000",
     "broker.heartbeat.interval.ms": "500",
 }
@@ -57,9 +57,9 @@ def password_of(user: str) -> str:
 
 
 class Broker(Program):
-    """One broker with its data in ``folder``; clients go to ``advertised_port`` (a proxy's) once they know the broker.
+    """A broker with its data in ``folder``; after bootstrap clients connect to ``advertised_port`` (a proxy's).
 
-    With ``sasl`` the users of `USERS` log in by SCRAM-SHA-512; ``admin`` may do all, the others what an ACL allows.
+    With ``sasl`` the users of `USERS` log in by SCRAM-SHA-512; ``admin`` may do everything, the others what ACLs allow.
     With ``tls``, a folder with ``broker.pem`` (key and certificates) and ``ca.pem``, clients speak TLS.
     """
 
@@ -90,13 +90,13 @@ class Broker(Program):
         return self.folder / "data"
 
     def start(self, *, detached: bool = False) -> None:
-        """Start it and wait until it serves; nothing happens if it runs already.
+        """Start it and wait until it is ready; no effect if it runs already.
 
         Raises ComponentMissing, or RuntimeError with the end of its log if it does not start within 60 s.
         """
         if self.running:
             return
-        if not (self.data / "meta.properties").exists():  # the last thing that formatting writes
+        if not (self.data / "meta.properties").exists():  # written last by the formatter
             self._format()
         self._write_settings()
         seen = self.log.stat().st_size if self.log.exists() else 0
@@ -109,7 +109,7 @@ class Broker(Program):
             time.sleep(0.05)
 
     def wipe(self) -> None:
-        """Stop it and format it anew, empty, under a new cluster id, ready to start."""
+        """Stop it and reformat it: empty, with a new cluster id, not started."""
         self.stop()
         self._format()
 
@@ -122,7 +122,7 @@ class Broker(Program):
             f"--add-scram=SCRAM-SHA-512=[name={user},password={password_of(user)}]"
             for user in (USERS if self.sasl else ())
         ]
-        # 16 bytes in base64, as Kafka makes them; the first is 0 because an id that begins with "-" reads as an option.
+        # 16 bytes in base64, as Kafka's own; the first is 0 because an id that begins with "-" is parsed as an option.
         cluster = base64.urlsafe_b64encode(b"\0" + os.urandom(15)).decode("ascii").rstrip("=")
         tool = [*self._java(), "kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, *users]
         command = [*tool, "-c", str(self._properties)]
@@ -171,7 +171,7 @@ class Broker(Program):
             "listener.name.client.scram-sha-512.sasl.jaas.config": (
                 f"{modules}.scram.ScramLoginModule required {admin};"
             ),
-            # The broker logs in to the controller plainly: SCRAM users stand in the log that the controller is to read.
+            # PLAIN between broker and controller: SCRAM users are in the log that the controller has yet to read.
             "sasl.mechanism.controller.protocol": "PLAIN",
             "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
             "listener.name.controller.plain.sasl.jaas.config": (

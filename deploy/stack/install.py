@@ -1,4 +1,4 @@
-"""How the programs of the stack come to this machine."""
+"""Installs the programs of the stack."""
 
 import fcntl
 import os
@@ -24,7 +24,7 @@ from deploy.stack.programs import (
 def ensure_programs() -> None:
     """Install what is missing of PostgreSQL, Java and the broker's jars; safe in several processes at once.
 
-    Raises ComponentMissing for what cannot be had here.
+    Raises ComponentMissing for what cannot be installed here.
     """
     with _one_at_a_time():
         _ensure_installed("PostgreSQL", postgres_programs, "postgresql")

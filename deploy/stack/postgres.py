@@ -14,18 +14,18 @@ from deploy.stack.programs import ComponentMissing, postgres_programs
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",  # a socket's path may have 107 bytes, the paths of test folders are longer
+    "unix_socket_directories": "",  # a socket's path is limited to 107 bytes; test folders have longer paths
     "max_connections": "200",
     "shared_buffers": "32MB",
-    "fsync": "on",  # what the tests kill must come back with everything it confirmed
+    "fsync": "on",  # a killed server must come back with every commit that it acknowledged
 }
 SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
 class Postgres(Program):
-    """One PostgreSQL with its data in ``folder``; every user of this machine may log in as its owner ``duban``.
+    """A PostgreSQL server with its data in ``folder``; every local user may log in as its owner ``duban``.
 
-    As root it runs as the user ``postgres``, since PostgreSQL refuses to run as root.
+    Started by root, it runs as the user ``postgres``: PostgreSQL refuses to run as root.
     """
 
     name = "postgres"
@@ -36,7 +36,7 @@ class Postgres(Program):
         return self.folder / "data"
 
     def start(self, *, detached: bool = False) -> None:
-        """Start it and wait until it accepts connections; nothing happens if it runs already.
+        """Start it and wait until it accepts connections; no effect if it runs already.
 
         Raises ComponentMissing, or RuntimeError with the end of its log if it does not start within 60 s.
         """
@@ -57,18 +57,19 @@ class Postgres(Program):
             time.sleep(0.05)
 
     def stop(self, mode: Literal["fast", "immediate", "smart"] = "fast") -> None:
-        """Stop it and wait; nothing happens if it does not run. TimeoutError if it runs on for 30 s.
+        """Stop it and wait; no effect if it does not run. TimeoutError after 30 s.
 
-        ``smart`` waits for clients to leave, ``fast`` sends them away, ``immediate`` leaves recovery to the next start.
+        ``smart`` waits for clients to disconnect, ``fast`` disconnects them, ``immediate``
+        leaves recovery to the next start.
         """
         self._end(SIGNALS[mode])
 
     def url(self, database: str, port: int | None = None) -> str:
-        """The URL of a database, at another port (a proxy's) if one is given."""
+        """The URL of a database, through another port (a proxy's) if given."""
         return f"postgresql://duban@127.0.0.1:{port or self.port}/{database}"
 
     def psql(self, sql: str, database: str = "postgres") -> str:
-        """Run SQL; the rows, one a line, columns between ``|``. RuntimeError with the server's message if it fails."""
+        """Run SQL; the rows, one per line, columns separated by ``|``. RuntimeError with the server's message."""
         command = [self._program("psql"), "-XAtq", "--set=ON_ERROR_STOP=1", f"--command={sql}"]
         done = subprocess.run([*command, self.url(database)], capture_output=True, text=True, check=False)
         if done.returncode != 0:
@@ -76,19 +77,17 @@ class Postgres(Program):
         return done.stdout.rstrip("\n")
 
     def create_database(self, name: str) -> None:
-        """Create a database, unless it is there."""
+        """Create a database unless it exists."""
         if not self.psql(f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
             self.psql(f'CREATE DATABASE "{name}"')
 
     def _make_data(self) -> None:
-        new = (
-            self.folder / "data.new"
-        )  # renamed when it is whole, so that a killed initdb leaves no half of it
+        new = self.folder / "data.new"  # renamed when complete: a killed initdb leaves no partial folder
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
         if os.geteuid() == 0:
             os.chown(new, *_owner())
-        # The collation of bytes, as SQLite has it: both order text alike.
+        # Byte order, as in SQLite: both sort text alike.
         options = ["--username=duban", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"]
         command = [*self._as_owner(), self._program("initdb"), *options, "-D", str(new)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.folder)
@@ -103,7 +102,7 @@ class Postgres(Program):
         change = ["setpriv", f"--reuid={user}", f"--regid={group}", "--init-groups"]
         if all(parent.stat().st_mode & 0o001 for parent in [self.folder, *self.folder.parents]):
             return change
-        # pytest closes its folders to everybody but root; this capability lets one process through, and no one else.
+        # pytest's folders are for root only; this capability gives access to one process and no other user.
         return [*change, "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
 
     def _program(self, name: str) -> str:
@@ -111,7 +110,7 @@ class Postgres(Program):
 
 
 def _owner() -> tuple[int, int]:
-    """The ids of the user and group that PostgreSQL runs as when this process is root's."""
+    """The user and group ids that PostgreSQL runs as when this process runs as root."""
     try:
         user = pwd.getpwnam("postgres")
     except KeyError:

@@ -1,4 +1,4 @@
-"""One program of the stack: a process with its files in a folder, which any other process can find and stop."""
+"""One program of the stack: a process with its files in a folder, by which any process can find and stop it."""
 
 import os
 import random
@@ -14,9 +14,8 @@ from typing import ClassVar, Self
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
-# Below the range from which the kernel takes the ports of clients: a client that tries again and again to reach a dead
-# server on a port of *that* range is at some point given this very port itself, is connected to itself, and the
-# server cannot come back.
+# Below the ephemeral port range: a client that keeps reconnecting to a dead server's port *in* that range is at some
+# point assigned that port itself, connects to itself, and the server cannot bind it again.
 SERVER_PORTS = range(15_000, 32_000)
 
 
@@ -24,9 +23,9 @@ _given: deque[int] = deque(maxlen=200)
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on, and that was not given to somebody who does not listen yet."""
+    """A free port of 127.0.0.1, not one returned recently whose server may not listen yet."""
     own = SERVER_PORTS[os.getpid() % 16 :: 16]  # other processes choose at the same time
-    # hypothesis seeds the common generator, and then every test process would try the same ports.
+    # hypothesis seeds the global generator: with it every test process would try the same ports.
     for port in random.SystemRandom().sample(own, len(own)):
         if port not in _given and _is_free(port):
             _given.append(port)
@@ -45,13 +44,13 @@ def _is_free(port: int) -> bool:
 
 
 def _is_stopped(thread: Path) -> bool:
-    """Whether a thread in ``/proc/PID/task`` runs no more, or has ended."""
+    """Whether a thread in ``/proc/PID/task`` is stopped or has ended."""
     fields = _stat(int(thread.name))
     return fields is None or fields[0] == "T"
 
 
 def _stat(pid: int) -> list[str] | None:
-    """The fields of ``/proc/PID/stat`` from the state on, of a process or a thread; None for one that has ended."""
+    """The fields of ``/proc/PID/stat`` from the state on, of a process or a thread; None if it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -67,7 +66,7 @@ def _children(pid: int) -> list[int]:
 class Program:
     """What PostgreSQL and the broker have in common.
 
-    The program dies with the process that started it, however that process ends, unless it was started detached.
+    The program is killed when the process that started it ends, in any way, unless it was started detached.
     """
 
     name: ClassVar[str]
@@ -81,7 +80,7 @@ class Program:
         self.port = port or self._port_of_last_time() or free_port()
 
     def start(self, *, detached: bool = False) -> None:
-        """Start it and wait until it serves; nothing happens if it runs already.
+        """Start it and wait until it is ready; no effect if it runs already.
 
         Raises ComponentMissing, or RuntimeError with the end of its log if it does not start within 60 s.
         """
@@ -97,7 +96,7 @@ class Program:
         self.stop()
 
     def stop(self) -> None:
-        """Ask it to end in order and wait; nothing happens if it does not run. TimeoutError if it runs on for 30 s."""
+        """Stop it by SIGTERM and wait; no effect if it does not run. TimeoutError after 30 s."""
         self._end(signal.SIGTERM)
 
     @property
@@ -107,19 +106,19 @@ class Program:
             return None
         pid, started, _ = self._pid_file.read_text("ascii").split()
         fields = _stat(int(pid))
-        # A process id alone is not enough: after a reboot it may be another program's.
+        # The process id alone is not enough: it may have been reused, for example after a reboot.
         return int(pid) if fields is not None and fields[19] == started else None
 
     @property
     def running(self) -> bool:
-        """Whether its process is there (perhaps suspended)."""
+        """Whether its process exists (it may be suspended)."""
         return self.pid is not None
 
     def kill(self) -> None:
-        """``kill -9`` of the process and its children, as a power cut would; nothing happens if it does not run."""
+        """``kill -9`` the process and its children; no effect if it does not run."""
         pid = self.pid
         if pid is not None:
-            os.kill(pid, signal.SIGSTOP)  # so that it makes no child between the look and the blow
+            os.kill(pid, signal.SIGSTOP)  # so that it starts no child before it is killed
             family = [pid, *_children(pid)]
             for member in family:
                 os.kill(member, signal.SIGKILL)
@@ -127,13 +126,13 @@ class Program:
         self._forget()
 
     def suspend(self) -> None:
-        """SIGSTOP: its connections stand and nothing answers. RuntimeError if it does not run."""
+        """SIGSTOP: its connections stay open and do not answer. RuntimeError if it does not run."""
         pid = self._signal(signal.SIGSTOP)
         until = time.monotonic() + STOP_SECONDS
         while not all(_is_stopped(thread) for thread in Path(f"/proc/{pid}/task").iterdir()):
             if time.monotonic() > until:
                 raise TimeoutError(f"{self.name} in {self.folder} is not stopped after {STOP_SECONDS:.0f} s")
-            time.sleep(0.001)  # a thread on another core may still answer for a moment
+            time.sleep(0.001)  # a thread on another core may still run for a moment
 
     def resume(self) -> None:
         """SIGCONT. RuntimeError if it does not run."""
@@ -143,7 +142,7 @@ class Program:
         pid = self.pid
         if pid is not None:
             os.kill(pid, number)
-            os.kill(pid, signal.SIGCONT)  # a suspended process would not see the first one
+            os.kill(pid, signal.SIGCONT)  # a suspended process does not handle the first signal
             self._wait_for_end([pid])
         self._forget()
 
@@ -162,7 +161,7 @@ class Program:
             time.sleep(0.02)
 
     def _port_of_last_time(self) -> int | None:
-        """The same port again, so that what was configured with it still fits, unless another took it meanwhile."""
+        """The port of the last run, so that settings that name it stay valid, unless it is in use."""
         if not self._pid_file.exists():
             return None
         port = int(self._pid_file.read_text("ascii").split()[2])
@@ -177,16 +176,16 @@ class Program:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                start_new_session=True,  # Ctrl-C is for the tests; they end the program in order
+                start_new_session=True,  # Ctrl-C goes to the tests only; they stop the program
             )
         pid = self._handle.pid
         fields = _stat(pid)
         started = "ended" if fields is None else fields[19]
         new = self._pid_file.with_suffix(".new")
         new.write_text(f"{pid} {started} {self.port}\n", "ascii")
-        new.replace(self._pid_file)  # at once: somebody may be looking
+        new.replace(self._pid_file)  # atomic: another process may be reading
         if not detached:
-            # Its pipe is closed when this process ends, in whatever way; a handler at exit would not outlive kill -9.
+            # The pipe is closed however this process ends; an exit handler would not run on kill -9.
             self._lifeline = subprocess.Popen(
                 ["sh", "-c", 'read -r released || kill -9 "$0"', str(pid)],
                 stdin=subprocess.PIPE,
@@ -196,7 +195,7 @@ class Program:
             )
 
     def _forget(self) -> None:
-        """Reap what has ended."""
+        """Reap the ended processes."""
         if self._lifeline is not None:
             self._lifeline.communicate(b"released\n")
             self._lifeline = None

@@ -35,7 +35,7 @@ def main(names: list[str]) -> None:
     report = [
         "# Benchmarks",
         "",
-        "Written by `make bench`, in one run, each figure beside its baseline: quote the ratios, not absolute times.",
+        "Written by `make bench` in one run, each figure beside its baseline. Quote the ratios, not absolute times.",
         f"Machine: {machine}; eventsourcing {version('eventsourcing')}, Flask {version('Flask')}.",
         "",
         *(f"- {line}" for line in lines),

@@ -71,14 +71,14 @@ def run() -> list[str]:
             "a sweep": _measure(clocks, _sweep),
         }
     return [
-        f"{what} by events in the log on PostgreSQL, medians of {TIMES} in turn, events and rows put in by SQL: "
+        f"{what} by number of events in the log on PostgreSQL, medians of {TIMES}, sizes alternating, filled by SQL: "
         + ", ".join(
             f"{size:,}: {seconds * 1000:.2f} ms (×{seconds / of_size[SIZES[0]]:.2f})"
             for size, seconds in of_size.items()
         )
         + " (aim: flat within 20 %)"
         for what, of_size in found.items()
-    ] + [f"disk: {bytes_an_event:.0f} bytes an event of a unit in the log on PostgreSQL, indexes included"]
+    ] + [f"disk: {bytes_an_event:.0f} bytes per event of a unit in the log on PostgreSQL, with indexes"]
 
 
 def _database(size: int, service: str) -> str:

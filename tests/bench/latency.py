@@ -61,9 +61,9 @@ def run() -> list[str]:
         assert here.broker is not None
         bare, cpu = hops.run(here.broker.bootstrap, RATES[0], SECONDS)
     lines.append(
-        f"the way's two hops with nothing done on them: raw kafka-python, one process each, {RATES[0]}/s for "
+        f"the same two Kafka hops without any processing: raw kafka-python, one process each, {RATES[0]}/s for "
         f"{SECONDS} s: p50 {bare[len(bare) // 2]:.0f} ms, p99 {bare[len(bare) * 99 // 100]:.0f} ms, "
-        f"{cpu:.1f} ms of processor a message in the two, without broker and sender"
+        f"{cpu:.1f} ms of processor time per message in both, without broker and sender"
     )
     return lines
 
@@ -103,9 +103,9 @@ class Blowing:
         return (
             f"whistle POST to the notice in the desk's inbox, two logs and Kafka between, {rate}/s for "
             f"{SECONDS} s: p50 {p50:.0f} ms, p99 {p99:.0f} ms, slowest {waits[-1]:.0f} ms (aim at 100/s: p50 < 50 ms, "
-            f"p99 < 250 ms); the POST's own answer p50 {posts[number // 2]:.0f} ms, p99 "
-            f"{posts[number * 99 // 100]:.0f} ms; from the moment at which the POST was due to the one at which "
-            f"PostgreSQL committed the notice to the inbox, by its own record; shares of one core: {busiest}"
+            f"p99 < 250 ms); the POST's own response p50 {posts[number // 2]:.0f} ms, p99 "
+            f"{posts[number * 99 // 100]:.0f} ms; measured from the scheduled time of the POST to PostgreSQL's "
+            f"commit timestamp of the notice; shares of one core: {busiest}"
         )
 
     def _blow(self, connection: HTTPConnection, number: int, headers: dict[str, str]) -> Any:

@@ -44,7 +44,7 @@ def run() -> list[str]:
         f"{size:.0f} bytes and 10 headers) against "
         f"{statistics.median(raw):.0f}/s of a raw kafka-python producer of the same bytes from memory: ratio "
         f"{statistics.median(a / b for a, b in zip(ours, raw, strict=True)):.2f} (median of {ROUNDS} pairs; aim ≥ 0.7)",
-        f"disk: {kept / EVENTS / (ROUNDS + 1):.0f} bytes an event in the topic, one replica, headers included",
+        f"disk: {kept / EVENTS / (ROUNDS + 1):.0f} bytes per event in the topic, one replica, with headers",
     ]
 
 

@@ -30,7 +30,7 @@ def run() -> list[str]:
         f"{size:,} open: {seconds * 1000:.2f} ms (×{seconds / base:.2f})" for size, seconds in idle.items()
     )
     return [
-        f"sweep with nothing due, median of {SWEEPS}, rows put straight into the timers' table: {sweeps} "
+        f"sweep with nothing due, median of {SWEEPS}, rows inserted directly into the timers' table: {sweeps} "
         "(aim: flat, < 50 ms)",
         _catch_up(),
     ]
