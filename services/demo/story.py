@@ -64,6 +64,7 @@ class Story:
         self.named()
         self.rectified()
         self.boards()
+        self.reports()
 
     def people(self) -> None:
         """Units and posts."""
@@ -759,6 +760,62 @@ class Story:
         self.say(f"  通报 namings: {len(namings)}（{namings[0]['state']}）")
         escalations = self.leader.sees("notify", "escalations")["items"]
         self.say(f"  提请 escalations: {len(escalations)}（{escalations[0]['state']}）")
+
+    def reports(self) -> None:
+        """A study trip and its report; a half month that all units but one report on."""
+        self.chapter("考察报告和半月专报（措施9）", "Trip reports and half-month reports (measure 9)")
+        head = self.heads["yjj"]
+        trip = head.does(
+            "supervision",
+            "absences",
+            {"kind": "study_trip", "first": "2021-03-04", "last": "2021-03-05", "purpose": "应急指挥考察"},
+        )["id"]
+        reason = self.refused(
+            head, "supervision", f"absences/{trip}/submit-report", {"text": "提前写好"}, "no-trip-report-owed"
+        )
+        self.vice.does("supervision", f"absences/{trip}/approve")
+        self.stage.step("2021-03-05 18:00")
+        head.does("supervision", f"absences/{trip}/end")
+        case = self.waits_for_case(subject_id=trip)
+        due = self.clock(case, "trip_report")["due_on"]
+        self.check("trip report due", due, "2021-03-12")
+        self.stage.step("2021-03-11 17:00")
+        head.does("supervision", f"absences/{trip}/submit-report", {"text": "三条可借鉴的做法。"})
+        self.check("trip report", self.waits_for_stop(case, "trip_report")["verdict"], "in_time")
+        self.tell(
+            f"应急管理局考察返岗，{due} 前交考察报告：按时。没去先交，被拒绝：{reason}",
+            f"yjj is back from a study trip and reports by {due}: in time. Before the trip it was refused: {reason}",
+        )
+        self.stage.step("2021-03-31 17:00")
+        duties = self.inspector.waits_for(
+            "supervision",
+            "duties?rule=half_month_report&first=2021-03-16&limit=200",
+            lambda body: {one["unit"]: one["id"] for one in body["items"]},
+            "the duties of the half month",
+        )
+        self.check("who owes a report", set(duties), set(self.heads) - {"office", "inspect"})
+        late = "shm-zone"
+        for unit in duties:
+            if unit != late:
+                body = {"half_month": "2021-03-31", "nil": True}
+                self.heads[unit].does("supervision", "half-month-reports", body)
+        self.stage.step("2021-04-01 09:00")
+        case = self.waits_for_case(subject_id=duties[late])
+        missed = self.waits_for_miss(case, "half_month_report")
+        self.heads[late].does(
+            "supervision", "half-month-reports", {"half_month": "2021-03-31", "text": "补报。"}
+        )
+        self.check("late report", self.waits_for_stop(case, "half_month_report")["verdict"], "late")
+        met = self.inspector.waits_for(
+            "supervision",
+            "duties?rule=half_month_report&first=2021-03-16&state=met&limit=200",
+            lambda body: len(body["items"]) if len(body["items"]) == len(duties) else 0,
+            "the met duties",
+        )
+        self.tell(
+            f"3月下半月{met}个单位应报半月专报，{met - 1}个按时；{self.unit(late)}应于 {missed['due_on']} 前报送，补报算迟报。",
+            f"{met} units owed a report on the second half of March, {met - 1} in time; {late} missed {missed['due_on']} and is late.",
+        )
 
     # -- the same for several ------------------------------------------------------------------------------------
 

@@ -225,6 +225,10 @@ def test_a_report_in_time_meets_the_duty_and_closes_its_case(world: World) -> No
     assert world.kinds_of(case)[-1] == "CaseClosed"
     row = world.opened.rows("supervision", "duties")[str(duty_of("fgw"))]
     assert (row["state"], row["credit"]) == ("met", "half_month_report")
+    [shown] = world.client("fgw/head").get("/api/v1/duties?state=met").json["items"]
+    assert [credit["at"] for credit in shown["credits"]] == ["2021-03-31T09:00:00+00:00"]
+    [reported] = world.client("fgw/head").get("/api/v1/half-month-reports").json["items"]
+    assert (reported["nil"], reported["id"]) == (True, shown["credits"][0]["credit_id"])
     world.at("2021-04-02 09:00")
     assert world.count(case, supervision.DeadlineMissed) == 0
     assert world.count(case_of(world, "czj"), supervision.DeadlineMissed) == 1

@@ -10,6 +10,7 @@ from services.supervision.domain import Duty
 from services.supervision.domain.duty import DutyState
 from services.supervision.views.duties import DutiesView, HalfMonthReportsView
 from shared.domain.roles import READERS, UNITS, Role
+from shared.readmodels.rows import Row
 from shared.web.auth import allow
 from shared.web.commands import Body, Commands, HappenedBody
 from shared.web.fields import Evidence, Narrative, Reason
@@ -106,7 +107,8 @@ class DutyFilters(PageArgs):
 @blueprint.response(200, PageSchema.of(DutySchema))
 def list_duties(args: dict[str, Any]) -> Any:
     """应办清单: the duties that the caller may see."""
-    return many("duties", args, "rule", "ower", "unit", "first", "state")
+    found = many("duties", args, "rule", "ower", "unit", "first", "state")
+    return {**found, "items": [_as_duty(row) for row in found["items"]]}
 
 
 @blueprint.get("/duties/<uuid:duty_id>")
@@ -117,7 +119,11 @@ def show_duty(duty_id: UUID) -> Any:
     row, headers = one("duties", duty_id, kind="Duty")
     asked = context()
     may = on_duty.open_to(asked.identity, application(Supervision), DutiesView.state_of(row), asked.now)
-    return {**row, "may": may}, headers
+    return {**_as_duty(row), "may": may}, headers
+
+
+def _as_duty(row: Row) -> Row:
+    return {**row, "credits": DutiesView.state_of(row).credits}
 
 
 class ReportFilters(PageArgs):
