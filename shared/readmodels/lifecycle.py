@@ -150,14 +150,17 @@ class LifecycleView(View):
             else super().row_id(message)
         )
 
-    def follow(self, rows: Rows, fact: Fact, message: Message) -> None:
-        """Take the lifecycle's step; what the step left as it was is not written again."""
+    def follow(self, rows: Rows, fact: Fact, message: Message, evolve: Lifecycle[Any] | None = None) -> None:
+        """Take the lifecycle's step; what the step left as it was is not written again.
+
+        ``evolve``: another lifecycle of the same state, whose thing begins with another fact.
+        """
         key = self.key(fact, message)
         row = rows.get(key)
         known, before = rows.states.get(key, (None, None))
         if row is not None and known is not row:
             before = self.state_of(row)
-        after = self.lifecycle.step(fact, before, message.version)
+        after = (evolve or self.lifecycle).step(fact, before, message.version)
         values = self._changed(before, after)
         if "version" not in self.kept:
             values["version"] = message.version
