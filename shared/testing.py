@@ -20,6 +20,7 @@ from shared.log.codec import decode, encode
 from shared.process.config import Config
 from shared.readmodels.lifecycle import LifecycleView
 from shared.readmodels.rows import Rows
+from shared.readmodels.view import View
 from shared.runtime.opening import Runtime, open_service
 from shared.runtime.schema import migrate
 from shared.runtime.service import Service
@@ -84,8 +85,8 @@ def kinds(found: Iterable[Fact]) -> list[str]:
     return [VOCABULARY[fact.TOPIC].__name__ for fact in found]
 
 
-def rows_of(view: type[LifecycleView], source: str, events: Iterable[Any]) -> dict[str, Any]:
-    """The states that a view's rows hold after these events of one log, folded one by one, by row id."""
+def folded(view: type[View], source: str, events: Iterable[Any]) -> dict[str, dict[str, Any]]:
+    """A view's rows by id after these events of one log, folded one by one."""
     columns = list(view.columns())
     table = Table(view.name, MetaData(), Column("id", String, primary_key=True), *columns)
     one = view()
@@ -97,7 +98,12 @@ def rows_of(view: type[LifecycleView], source: str, events: Iterable[Any]) -> di
             rows = Rows(connection, table, {}, complete=False)
             one.fold(rows, message)
             rows.flush()
-        return {row.id: view.state_of(dict(row._mapping)) for row in connection.execute(select(table))}
+        return {row.id: dict(row._mapping) for row in connection.execute(select(table))}
+
+
+def rows_of(view: type[LifecycleView], source: str, events: Iterable[Any]) -> dict[str, Any]:
+    """The states that a view's rows hold after these events of one log, by row id."""
+    return {id_: view.state_of(row) for id_, row in folded(view, source, events).items()}
 
 
 class Opened(AbstractContextManager["Opened"]):

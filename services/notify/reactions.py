@@ -6,7 +6,9 @@ from uuid import UUID
 from services.notify.application import Notifier
 from services.notify.domain import Matter, Naming, words
 from services.notify.domain.hours import not_before
-from services.notify.domain.matter import CASE, CORRECTION, NAMING, OBJECTION, ROUND, Colour
+from services.notify.domain.matter.decisions import CASE, CORRECTION, NAMING, OBJECTION
+from services.notify.domain.matter.state import ROUND
+from services.notify.domain.notice import Colour
 from services.notify.domain.words import Said
 from shared.calendar import Calendar
 from shared.domain.case_id import case_id
@@ -65,7 +67,7 @@ class NotifyReactions(Reactions[Notifier]):
     ) -> None:
         whistle, matter_id = fact.kind == "whistle", Matter.id_of(message.aggregate_id)
         if whistle and (known := self.find(Matter, matter_id)) is not None:
-            known.pin(self.act, fact.rulebook_version)
+            known.pin(self.act, rulebook_version=fact.rulebook_version)
             return
         if not self.is_new(Matter, matter_id):
             return
@@ -110,7 +112,7 @@ class NotifyReactions(Reactions[Notifier]):
             "withdrawn": "已撤回",
             "merged": "已并案",
         }
-        self._matter(message).close(self.act, f"督查结案：{grounds[fact.ground]}")
+        self._matter(message).close(self.act, ground=f"督查结案：{grounds[fact.ground]}")
 
     # -- clocks --------------------------------------------------------------------------------------------------
 
@@ -119,7 +121,7 @@ class NotifyReactions(Reactions[Notifier]):
     ) -> None:
         matter = self._matter(message)
         said = words.approaching(
-            matter,
+            matter.state,
             self._calendar,
             clock=self._clock_name(matter, fact.clock),
             unit=self.app.unit_name(fact.unit),
@@ -132,9 +134,11 @@ class NotifyReactions(Reactions[Notifier]):
         self, fact: supervision.DeadlineMissed, message: Message
     ) -> None:
         matter = self._matter(message)
-        matter.withdraw_of_clock(self.act, "时限已过，另发超时通知", fact.clock, fact.cycle, "approaching")
+        matter.withdraw_of_clock(
+            self.act, "approaching", ground="时限已过，另发超时通知", clock=fact.clock, cycle=fact.cycle
+        )
         said = words.missed(
-            matter,
+            matter.state,
             self._calendar,
             clock=self._clock_name(matter, fact.clock),
             unit=self.app.unit_name(fact.unit),
@@ -154,11 +158,10 @@ class NotifyReactions(Reactions[Notifier]):
             "resumed": "恢复计时，时限重新计算",
         }
         matter, ground = self._matter(message), f"超时撤回：{grounds[fact.ground]}"
-        matter.withdraw_of_clock(self.act, ground, fact.clock, fact.cycle, "missed")
-        escalation = matter.escalation
-        if escalation is not None and (fact.clock, fact.cycle) == (escalation.clock, escalation.cycle):
+        matter.withdraw_of_clock(self.act, "missed", ground=ground, clock=fact.clock, cycle=fact.cycle)
+        if (fact.clock, fact.cycle) == (matter.state.clock, matter.state.round):
             # A round is found slow for want of a signature at the miss itself: without the miss no verdict.
-            matter.withdraw_escalation(self.act, ground)
+            matter.withdraw_escalation(self.act, ground=ground)
 
     def when_a_clock_rests_or_moves_then_withdraw_what_said_it_approaches(
         self,
@@ -171,14 +174,19 @@ class NotifyReactions(Reactions[Notifier]):
             supervision.ClockRescheduled.TOPIC: "该时限已重新计算",
         }
         self._matter(message).withdraw_of_clock(
-            self.act, grounds[fact.TOPIC], fact.clock, fact.cycle, "approaching"
+            self.act, "approaching", ground=grounds[fact.TOPIC], clock=fact.clock, cycle=fact.cycle
         )
 
     def when_a_clock_was_cancelled_then_withdraw_its_notices(
         self, fact: supervision.ClockCancelled, message: Message
     ) -> None:
         self._matter(message).withdraw_of_clock(
-            self.act, "该时限不再适用", fact.clock, fact.cycle, "approaching", "missed"
+            self.act,
+            "approaching",
+            "missed",
+            ground="该时限不再适用",
+            clock=fact.clock,
+            cycle=fact.cycle,
         )
 
     # -- rounds --------------------------------------------------------------------------------------------------
@@ -188,7 +196,7 @@ class NotifyReactions(Reactions[Notifier]):
     ) -> None:
         matter = self._matter(message)
         said = words.round_issued(
-            matter,
+            matter.state,
             self._calendar,
             round=fact.round,
             unit=self.app.unit_name(fact.unit),
@@ -215,22 +223,24 @@ class NotifyReactions(Reactions[Notifier]):
         if fact.verdict != "slow":
             return
         matter = self._matter(message)
-        if not matter.is_second(fact.round):
+        if not matter.state.is_second(fact.round):
             return
         said = words.unresolved(
-            matter, round=fact.round, unit=self.app.unit_name(fact.unit), reason=fact.reason
+            matter.state, round=fact.round, unit=self.app.unit_name(fact.unit), reason=fact.reason
         )
         shown_at = not_before(self._calendar, self.act.recorded_at, ROUND)
         rung = self._round_rung(matter, "round2")
-        for to in self.app.recipients([role for role in rung if role == "main_leader"], matter, fact.unit):
+        for to in self.app.recipients(
+            [role for role in rung if role == "main_leader"], matter.state, fact.unit
+        ):
             matter.escalate(
                 self.act,
-                to,
+                to=to,
                 round=fact.round,
                 subject=said.subject,
                 text=said.text,
                 not_before=shown_at,
-                next_reminder_at=self.app.next_reminder_at(matter, shown_at),
+                next_reminder_at=self.app.next_reminder_at(matter.state, shown_at),
             )
         others = [role for role in rung if role != "main_leader"]
         self._tell(matter, others, fact.unit, ROUND, fact.round, "round2", "red", said)
@@ -239,23 +249,25 @@ class NotifyReactions(Reactions[Notifier]):
         self, fact: supervision.RoundJudged, message: Message
     ) -> None:
         if fact.verdict == "resolved":
-            self._matter(message).resolve_round(self.act, f"第{fact.round}轮督办认定为已解决")
+            self._matter(message).resolve_round(self.act, ground=f"第{fact.round}轮督办认定为已解决")
         elif fact.verdict == "on_track":
             matter = self._matter(message)
-            matter.put_on_track(self.act, fact.round)
+            matter.put_on_track(self.act, round=fact.round)
             self._see_progress(matter, f"第{fact.round}轮督办认定为按序推进")
 
     def when_a_round_was_voided_then_withdraw_what_rested_on_it(
         self, fact: supervision.RoundVoided, message: Message
     ) -> None:
-        self._matter(message).set_round_aside(self.act, fact.round, f"第{fact.round}轮督办已作废")
+        self._matter(message).set_round_aside(
+            self.act, round=fact.round, ground=f"第{fact.round}轮督办已作废"
+        )
 
     def when_an_objection_was_upheld_then_withdraw_what_rested_on_the_round(
         self, fact: supervision.ObjectionRuled, message: Message
     ) -> None:
         if fact.upheld:
             self._matter(message).set_round_aside(
-                self.act, fact.round, f"对第{fact.round}轮督办认定的异议成立"
+                self.act, round=fact.round, ground=f"对第{fact.round}轮督办认定的异议成立"
             )
 
     # -- namings -------------------------------------------------------------------------------------------------
@@ -282,10 +294,13 @@ class NotifyReactions(Reactions[Notifier]):
             return  # a correction, against which nobody objects
         naming, matter = self._naming(message)
         said = words.objection_window(
-            matter, self._calendar, unit=self.app.unit_name(naming.unit), until=fact.objections_until
+            matter.state,
+            self._calendar,
+            unit=self.app.unit_name(naming.state.unit),
+            until=fact.objections_until,
         )
         rung = self._rung(matter, OBJECTION, "approaching")
-        self._tell(matter, rung, naming.unit, OBJECTION, naming.cycle, "naming", "yellow", said)
+        self._tell(matter, rung, naming.state.unit, OBJECTION, naming.state.cycle, "naming", "yellow", said)
 
     def when_a_naming_was_published_then_tell_the_unit_head(
         self, fact: supervision.NamingPublished, message: Message
@@ -293,9 +308,11 @@ class NotifyReactions(Reactions[Notifier]):
         naming, matter = self._naming(message)
         corrects = fact.corrects is not None
         if not corrects:  # a correction has no window, and shares the cycle of what it corrects
-            matter.withdraw_of_clock(self.act, "通报已发布", OBJECTION, naming.cycle, "naming")
+            matter.withdraw_of_clock(
+                self.act, "naming", ground="通报已发布", clock=OBJECTION, cycle=naming.state.cycle
+            )
         said = (words.corrected if corrects else words.named)(
-            matter,
+            matter.state,
             unit=self.app.unit_name(fact.unit),
             series=fact.series,
             year=fact.year,
@@ -304,7 +321,7 @@ class NotifyReactions(Reactions[Notifier]):
         )
         clock: str = CORRECTION if corrects else NAMING
         colour: Colour = "blue" if corrects else "red"
-        self._tell(matter, ["unit_head"], fact.unit, clock, naming.cycle, "naming", colour, said)
+        self._tell(matter, ["unit_head"], fact.unit, clock, naming.state.cycle, "naming", colour, said)
 
     def when_a_naming_was_lifted_withdrawn_or_corrected_then_withdraw_its_notice(
         self,
@@ -318,14 +335,16 @@ class NotifyReactions(Reactions[Notifier]):
         }
         naming, matter = self._naming(message)
         for clock in (OBJECTION, NAMING):
-            matter.withdraw_of_clock(self.act, grounds[fact.TOPIC], clock, naming.cycle, "naming")
+            matter.withdraw_of_clock(
+                self.act, "naming", ground=grounds[fact.TOPIC], clock=clock, cycle=naming.state.cycle
+            )
 
     def when_a_naming_is_no_longer_due_then_withdraw_the_escalation(
         self, fact: supervision.NamingNoLongerDue, message: Message
     ) -> None:
         # What the naming itself was told about goes with the naming's own withdrawal: the case may be heard much
         # earlier or later, and would then leave a notice standing or take one that was told anew.
-        self._matter(message).withdraw_escalation(self.act, f"不再符合通报条件：{fact.ground}")
+        self._matter(message).withdraw_escalation(self.act, ground=f"不再符合通报条件：{fact.ground}")
 
     # -- movement ------------------------------------------------------------------------------------------------
 
@@ -357,7 +376,9 @@ class NotifyReactions(Reactions[Notifier]):
     # -- how -----------------------------------------------------------------------------------------------------
 
     def _follow(self, case: UUID, **what: Any) -> Matter:
-        return self.add(Matter.begin(Matter.Followed, self.act, Matter.id_of(case), case_id=case, **what))
+        return self.add(
+            Matter.begin(notify.MatterFollowed, self.act, Matter.id_of(case), case_id=case, **what)
+        )
 
     def _something_moved(self, fact: Fact, message: Message) -> None:
         # A matter that is not followed yet cannot have been acknowledged, and movement of before the
@@ -367,8 +388,8 @@ class NotifyReactions(Reactions[Notifier]):
             self._see_progress(matter, PROGRESS[fact.TOPIC])
 
     def _see_progress(self, matter: Matter, what: str) -> None:
-        expires_on = self.app.expires_on(matter, local_day(self.act.happened_at))
-        matter.see_progress(self.act, what, expires_at=close_of(expires_on))
+        expires_on = self.app.expires_on(matter.state, self.act)
+        matter.see_progress(self.act, what=what, expires_at=close_of(expires_on))
 
     def _matter(self, message: Message) -> Matter:
         return self.get(Matter, Matter.id_of(message.aggregate_id))
@@ -376,31 +397,31 @@ class NotifyReactions(Reactions[Notifier]):
     def _naming(self, message: Message) -> tuple[Naming, Matter]:
         """The naming whose fact this is, and its case's matter: the case may be heard later. Raises NotYet."""
         naming = self.get(Naming, Naming.id_of(message.aggregate_id))
-        return naming, self.get(Matter, Matter.id_of(naming.case_id))
+        return naming, self.get(Matter, Matter.id_of(naming.state.case_id))
 
     @property
     def _calendar(self) -> Calendar:
         return self.app.reference.calendar()
 
     def _clock_name(self, matter: Matter, clock: str) -> str:
-        return self.app.rules(matter.rulebook_version).rule(clock).name_zh
+        return self.app.rules(matter.state.rulebook_version).rule(clock).name_zh
 
     def _rung(self, matter: Matter, clock: str, level: str) -> list[str]:
-        return list(self.app.rules(matter.rulebook_version).rule(clock).ladder.get(level, ()))
+        return list(self.app.rules(matter.state.rulebook_version).rule(clock).ladder.get(level, ()))
 
     def _round_rung(self, matter: Matter, level: str, missed_clock: str | None = None) -> list[str]:
         # The clock round_answer has no rungs for rounds: the clock that pressed for the round speaks.
-        clocks = [*filter(None, [missed_clock]), *matter.pressing_clocks]
+        clocks = [*filter(None, [missed_clock]), *matter.state.pressing_clocks]
         rungs = (self._rung(matter, clock, level) for clock in clocks)
         return next((rung for rung in rungs if rung), [])
 
     def _tell_the_desk(self, matter: Matter) -> None:
-        said = words.blown(matter, self.app.unit_name(matter.unit))
-        self._tell(matter, ["unit_head"], matter.unit, CASE, 1, "assigned", "blue", said)
+        said = words.blown(matter.state, self.app.unit_name(matter.state.unit))
+        self._tell(matter, ["unit_head"], matter.state.unit, CASE, 1, "assigned", "blue", said)
 
     def _tell_the_post(self, matter: Matter) -> None:
-        said = words.assigned(matter, self.app.unit_name(matter.unit))
-        self._tell(matter, ["officer"], matter.unit, CASE, 1, "assigned", "blue", said)
+        said = words.assigned(matter.state, self.app.unit_name(matter.state.unit))
+        self._tell(matter, ["officer"], matter.state.unit, CASE, 1, "assigned", "blue", said)
 
     def _tell(
         self,
@@ -414,10 +435,10 @@ class NotifyReactions(Reactions[Notifier]):
         said: Said,
     ) -> None:
         shown_at = not_before(self._calendar, self.act.recorded_at, clock)
-        for to in self.app.recipients(roles, matter, unit):
+        for to in self.app.recipients(roles, matter.state, unit):
             matter.tell(
                 self.act,
-                to,
+                to=to,
                 clock=clock,
                 cycle=cycle,
                 level=level,

@@ -86,6 +86,7 @@ class Aggregate(BaseAggregate[UUID]):
     serialise_writers: ClassVar[bool] = False
     """Whether the requests of one process write one after the other, because most of them write to this aggregate.
     Open it last, or read all that is needed together: from then on the others wait."""
+    lifecycle: ClassVar[Lifecycle[Any]]
     recorded_as: ClassVar[Mapping[str, type[Change]]] = {}
     """The event class that the library stores, by topic."""
     state: Any
@@ -95,11 +96,15 @@ class Aggregate(BaseAggregate[UUID]):
 
     def __init_subclass__(cls, lifecycle: Lifecycle[Any] | None = None, **kwargs: Any) -> None:
         if lifecycle is not None:
-            for fact in lifecycle.facts.values():
-                setattr(cls, fact.__name__, _event_class(cls, lifecycle, fact))
+            cls.lifecycle = lifecycle
+            for topic, fact in lifecycle.facts.items():
+                if topic not in _RECORDED:
+                    setattr(cls, fact.__name__, _event_class(cls, fact, first=fact is lifecycle.begins))
         super().__init_subclass__(**kwargs)
         if lifecycle is not None:  # the library has made classes of its own from those
-            cls.recorded_as = {topic: getattr(cls, fact.__name__) for topic, fact in lifecycle.facts.items()}
+            for topic, fact in lifecycle.facts.items():
+                _RECORDED.setdefault(topic, getattr(cls, fact.__name__, None))
+            cls.recorded_as = {topic: _RECORDED[topic] for topic in lifecycle.facts}
         # The library makes a dataclass of a class with annotations, whose __init__ then asks the first event for
         # every attribute; here annotations only tell types, and the step of the first event sets them all.
         cls.__init__ = _attributes_come_from_apply  # type: ignore[method-assign, assignment]
@@ -137,18 +142,22 @@ class Aggregate(BaseAggregate[UUID]):
         return getattr(getattr(self, "state", None), "number", None)
 
 
-def _event_class(aggregate: type[Aggregate], lifecycle: Lifecycle[Any], fact: type[Fact]) -> type[Change]:
-    """The library's event of this published fact: its effect is the lifecycle's step."""
+_RECORDED: dict[str, Any] = {}
+"""The event class by topic: the library knows one class for one event, also if several aggregates record it."""
+
+
+def _event_class(aggregate: type[Aggregate], fact: type[Fact], *, first: bool) -> type[Change]:
+    """The library's event of this published fact: its effect is the step of the lifecycle of whom it is applied to."""
 
     def apply(self: Any, found: Any) -> None:
-        found.state = lifecycle(self, getattr(found, "state", None))
+        found.state = found.lifecycle(self, getattr(found, "state", None), self.originator_version)
 
-    bases = (fact, Creation if fact is lifecycle.begins else Change)
     body = {
         "apply": apply,
         "__module__": aggregate.__module__,
         "__qualname__": f"{aggregate.__qualname__}.{fact.__name__}",
     }
+    bases = (fact, Creation if first else Change)
     return cast(
         "type[Change]", new_class(fact.__name__, bases, exec_body=lambda members: members.update(body))
     )

@@ -18,40 +18,58 @@ Decision = TypeVar("Decision", bound=Callable[..., Any])
 class Guard(NamedTuple):
     """A guard, and those of the decision's parameters that it needs beside the state and the context."""
 
-    check: Callable[..., None]
+    check: Callable[..., Any]
     needs: tuple[str, ...]
 
 
-def requires(*checks: Callable[..., None]) -> Callable[[Decision], Decision]:
+def requires(
+    *checks: Callable[..., None], of: Callable[..., Any] | None = None
+) -> Callable[[Decision], Decision]:
     """The decision is made only if every check passes: ``check(state, act)`` raises a Refusal otherwise.
 
-    A check with further parameters gets the decision's parameters of those names. Raises TypeError if the decision
-    has no such parameter.
+    A check with further parameters gets the decision's parameters of those names. ``of(state, act, …)`` finds the part
+    of the state that the decision is about, which the checks then get instead of the whole; whoever asks what is open
+    to them knows the part. Raises TypeError if the decision has no such parameter.
     """
 
     def guarded(decide: Decision) -> Decision:
         known = signature(decide).parameters
-        guards = tuple(Guard(check, tuple(signature(check).parameters)[2:]) for check in checks)
-        for guard in guards:
-            for name in guard.needs:
-                if name not in known:
-                    raise TypeError(f"{decide.__qualname__} has no {name} for {guard.check.__qualname__}")
+        find = None if of is None else _guard(decide, of)
+        guards = tuple(_guard(decide, check) for check in checks)
+
+        def given(needs: Sequence[str], asked: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: asked.get(name, known[name].default) for name in needs}
 
         @wraps(decide)
         def decision(self: Any, act: CommandContext, /, **asked: Any) -> Any:
+            state = self.state if find is None else find.check(self.state, act, **given(find.needs, asked))
             for check, needs in guards:
-                check(self.state, act, **{name: asked.get(name, known[name].default) for name in needs})
+                check(state, act, **given(needs, asked))
             return decide(self, act, **asked)
 
-        decision.guards = guards  # type: ignore[attr-defined]
+        decision.guards, decision.finds = guards, find  # type: ignore[attr-defined]
         return cast("Decision", decision)
 
     return guarded
 
 
+def _guard(decide: Callable[..., Any], check: Callable[..., Any]) -> Guard:
+    needs = tuple(signature(check).parameters)[2:]
+    for name in needs:
+        if name not in signature(decide).parameters:
+            raise TypeError(f"{decide.__qualname__} has no {name} for {check.__qualname__}")
+    return Guard(check, needs)
+
+
 def guards_of(decision: Callable[..., Any]) -> Sequence[Guard]:
     """The guards that the decision requires."""
     return cast("Sequence[Guard]", getattr(decision, "guards", ()))
+
+
+def asked_first(decision: Callable[..., Any]) -> Sequence[Callable[..., Any]]:
+    """What is called before the decision: what finds its part of the state, and the checks."""
+    guards = (getattr(decision, "finds", None), *guards_of(decision))
+    return [guard.check for guard in guards if guard is not None]
 
 
 def open_to(decision: Callable[..., Any], state: Any, act: CommandContext, known: Mapping[str, Any]) -> bool:

@@ -1,8 +1,9 @@
 """What each fact does to a thing's state, written once: for the aggregate and for its read models."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_type_hints
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast, get_args, get_type_hints
 
 from shared.events.base import Fact
 
@@ -29,11 +30,20 @@ S = TypeVar("S")
 Step = TypeVar("Step", bound=Callable[..., Any])
 
 
+class Parts(NamedTuple):
+    """Things that a state holds by key, each with a lifecycle of its own, such as the notices of a matter."""
+
+    evolve: "Lifecycle[Any]"
+    key: Callable[[Any], Any]
+    """Which of them a fact is about."""
+
+
 class Lifecycle(Generic[S]):
     """``evolve(fact, state) -> state``: one pure step per fact.
 
     A step is registered by the type of its first parameter (a union: for each). Its second parameter is the state
-    before the fact; the step of the first fact, and of every fact that says the whole state, has none::
+    before the fact; the step of the first fact, and of every fact that says the whole state, has none. A third one is
+    the version that the fact makes of its aggregate::
 
         evolve = Lifecycle(TaskState, begins=events.TaskAssigned)
 
@@ -44,18 +54,27 @@ class Lifecycle(Generic[S]):
         @evolve.register
         def _(fact: events.TaskReturned, task: TaskState) -> TaskState:
             return replace(task, returned=True)
+
+    ``parts`` names the fields of the state that hold things with lifecycles of their own: mappings that are empty at
+    first. A fact that has a step there takes it too, after the whole's own.
     """
 
-    def __init__(self, state: type[S], *, begins: type[Fact]) -> None:
+    def __init__(
+        self, state: type[S], *, begins: type[Fact], parts: Mapping[str, Parts] = MappingProxyType({})
+    ) -> None:
         self.state: Any = state
-        self.begins = begins
-        self.facts: dict[str, type[Fact]] = {}
-        """The published class of every fact that has a step, by topic."""
-        self._steps: dict[str, Callable[[Fact, S | None], S]] = {}
+        self.begins, self.parts = begins, parts
+        self.facts: dict[str, type[Fact]] = {
+            topic: fact for part in parts.values() for topic, fact in part.evolve.facts.items()
+        }
+        """The published class of every fact that has a step, here or in a part, by topic."""
+        self.own: dict[str, type[Fact]] = {}
+        """Those that have a step here."""
+        self._steps: dict[str, tuple[Callable[..., S], int]] = {}
 
     def register(self, step: Step) -> Step:
         """Register a step. Raises TypeError if its first parameter is no fact, or if the fact has a step already."""
-        first, *before = signature(step).parameters
+        first, *more = signature(step).parameters
         hint = get_type_hints(step).get(first)
         for kind in get_args(hint) or (hint,):
             if not (isinstance(kind, type) and issubclass(kind, Fact)):
@@ -64,10 +83,23 @@ class Lifecycle(Generic[S]):
                 )
             if kind.TOPIC in self._steps:
                 raise TypeError(f"two steps of {self.state.__name__} for {kind.__name__}")
-            self.facts[kind.TOPIC] = kind
-            self._steps[kind.TOPIC] = step if before else lambda fact, _: step(fact)
+            self.facts[kind.TOPIC] = self.own[kind.TOPIC] = kind
+            self._steps[kind.TOPIC] = (step, 1 + len(more))
         return step
 
-    def __call__(self, fact: Fact, state: S | None) -> S:
-        """The state after ``fact``. Raises KeyError for a fact without a step."""
-        return self._steps[fact.TOPIC](fact, state)
+    def __call__(self, fact: Fact, state: S | None, version: int = 0) -> S:
+        """The state after ``fact``, which made ``version`` of its aggregate. Raises KeyError if it has no step."""
+        found = self.step(fact, state, version)
+        for name, (evolve, key) in self.parts.items():
+            if fact.TOPIC in evolve.facts:
+                things, one = getattr(found, name), key(fact)
+                evolved = evolve(fact, things.get(one), version)
+                found = cast("S", replace(cast("Any", found), **{name: {**things, one: evolved}}))
+        return found
+
+    def step(self, fact: Fact, state: S | None, version: int = 0) -> S:
+        """The state after the step that the fact has here; the same if only a part has one."""
+        if state is not None and fact.TOPIC in self.facts and fact.TOPIC not in self.own:
+            return state
+        step, takes = self._steps[fact.TOPIC]
+        return step(*(fact, state, version)[:takes])

@@ -8,7 +8,7 @@ from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any, get_args, get_type_hints
 
-from shared.domain.guards import guards_of
+from shared.domain.guards import asked_first
 from shared.domain.refusal import Refusal
 
 OURS = ("services.", "shared.")
@@ -25,8 +25,7 @@ def refusals_of(function: Callable[..., Any]) -> frozenset[type[Refusal]]:
     waiting: list[Callable[..., Any]] = [function]
     while waiting:
         one = waiting.pop()
-        for guard in guards_of(one):
-            waiting.append(guard.check)
+        waiting += asked_first(one)
         plain = inspect.unwrap(one)
         if plain in seen or not isinstance(plain, FunctionType) or not plain.__module__.startswith(OURS):
             continue

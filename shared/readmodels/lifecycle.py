@@ -1,13 +1,17 @@
 """A view that shows one row for each thing of a lifecycle: its columns are the state's fields, its fold is ``evolve``.
 
 A state is a frozen dataclass. Its field ``status`` is the column ``state``; every other field has its own name. A view
-adds ``id``, ``version``, ``concerned`` (the units that may see the row) and ``secrecy``.
+adds ``id``, ``version``, ``concerned`` (the units that may see the row) and ``secrecy``. Parts with lifecycles of their
+own are no columns: they have a view of their own.
+
+``version`` is the aggregate's after any of its facts. A state with a field ``version`` says itself at which version the
+thing last changed; then only its own steps change its row.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from datetime import date, datetime
-from functools import cache, partial
+from functools import partial
 from types import NoneType, UnionType
 from typing import (
     Any,
@@ -60,16 +64,14 @@ class Kept(NamedTuple):
     read: Callable[[Any], Any] | None
 
 
-@cache
-def kept(state: Any) -> tuple[Kept, ...]:
-    """How each field of this state (a dataclass) is kept."""
-    hints = get_type_hints(state, include_extras=False)
-    return tuple(_kept(one, hints[one.name]) for one in fields(state))
-
-
-@cache
-def _by_field(state: Any) -> Mapping[str, Kept]:
-    return {one.field: one for one in kept(state)}
+def _kept_of(lifecycle: Lifecycle[Any]) -> dict[str, Kept]:
+    """How each field of the lifecycle's state (a dataclass) is kept, without its parts."""
+    hints = get_type_hints(lifecycle.state, include_extras=False)
+    return {
+        one.name: _kept(one, hints[one.name])
+        for one in fields(lifecycle.state)
+        if one.name not in lifecycle.parts
+    }
 
 
 def _kept(one: "Field[Any]", hint: Any) -> Kept:
@@ -96,23 +98,24 @@ class LifecycleView(View):
 
     lifecycle: ClassVar[Lifecycle[Any]]
     indexed: ClassVar[Sequence[str]] = ()
+    kept: ClassVar[Mapping[str, Kept]]
+    """How each field of the state is kept in a row."""
+    followed: ClassVar[frozenset[str]]
+    """The topics of the facts that change a row."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for topic in cls.lifecycle.facts:
+        cls.kept = _kept_of(cls.lifecycle)
+        cls.followed = frozenset(cls.lifecycle.own if "version" in cls.kept else cls.lifecycle.facts)
+        for topic in cls.followed:
             cls.handlers.setdefault(topic, []).insert(0, "follow")
-
-    @classmethod
-    def kept(cls) -> tuple[Kept, ...]:
-        """How each field of the state is kept in a row."""
-        return kept(cls.lifecycle.state)
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
         """The state's fields, what the subclass adds, and what every view of things has."""
         of_state = [
             Column(one.column, one.type(), nullable=one.optional, info={"hint": one.hint})
-            for one in cls.kept()
+            for one in cls.kept.values()
         ]
         columns = [*of_state, *cls.more_columns()]
         names = {column.name for column in columns}
@@ -143,21 +146,25 @@ class LifecycleView(View):
     def row_id(self, message: Message) -> str:
         return (
             self.key(message.fact, message)
-            if message.fact.TOPIC in self.lifecycle.facts
+            if message.fact.TOPIC in self.followed
             else super().row_id(message)
         )
 
-    def follow(self, rows: Rows, fact: Fact, message: Message) -> None:
-        """Take the lifecycle's step; what the step left as it was is not written again."""
+    def follow(self, rows: Rows, fact: Fact, message: Message, evolve: Lifecycle[Any] | None = None) -> None:
+        """Take the lifecycle's step; what the step left as it was is not written again.
+
+        ``evolve``: another lifecycle of the same state, whose thing begins with another fact.
+        """
         key = self.key(fact, message)
         row = rows.get(key)
         known, before = rows.states.get(key, (None, None))
         if row is not None and known is not row:
             before = self.state_of(row)
-        after = self.lifecycle(fact, before)
+        after = (evolve or self.lifecycle).step(fact, before, message.version)
         values = self._changed(before, after)
+        if "version" not in self.kept:
+            values["version"] = message.version
         values["concerned"], values["secrecy"] = concerned(*after.concerned), after.secrecy
-        values["version"] = message.version
         if not rows.change(key, **values):
             rows.put(key, **values)
         now = rows.get(key)
@@ -171,11 +178,10 @@ class LifecycleView(View):
         changed = [
             (field, value) for field, value in vars(after).items() if old.get(field, MISSING) is not value
         ]
-        by_field = _by_field(cls.lifecycle.state)
         return {
             one.column: one.write(value) if one.write and value is not None else value
             for field, value in changed
-            for one in (by_field[field],)
+            if (one := cls.kept.get(field)) is not None
         }
 
     @classmethod
@@ -185,8 +191,9 @@ class LifecycleView(View):
         vars(state).update(
             {
                 one.field: one.read(value) if one.read and value is not None else value
-                for one in cls.kept()
+                for one in cls.kept.values()
                 for value in (row[one.column],)
-            }
+            },
+            **{name: {} for name in cls.lifecycle.parts},
         )
         return state

@@ -56,7 +56,8 @@ def test_a_notice_is_read_by_its_unit_and_by_nobody_elses(world: Any) -> None:
     path = f"/api/v1/notices/{notice['id']}"
     answer = world.client("fgw/head").get(path)
     assert (answer.status_code, answer.headers["ETag"]) == (200, f'"{notice["version"]}"')
-    assert world.client("inspect/chief").get(path).status_code == 200
+    assert answer.json["may"] == ["acknowledge_notice"]
+    assert world.client("inspect/chief").get(path).json["may"] == []
     assert world.client("czj/head").get(path).status_code == 404
     assert world.client("czj/head").get(f"/api/v1/notices/{stable_id('no', 'notice')}").status_code == 404
 
@@ -112,6 +113,7 @@ def test_a_digest_and_an_unknown_notice_are_not_acknowledged(world: Any) -> None
     head = world.client("fgw/head")
     [digest] = head.get("/api/v1/digests").json["items"]
     assert inbox(world, "fgw/head") == [("digest", "open")]
+    assert head.get(f"/api/v1/notices/{digest['id']}").json["may"] == []
     before = world.size()
     for id in (digest["id"], stable_id("no", "notice")):  # noqa: A001
         assert head.post(f"/api/v1/notices/{id}/acknowledge").status_code == 404

@@ -93,19 +93,27 @@ def test_a_letter_is_readable_and_its_delivery_recorded_once(world: Any) -> None
 
 
 def test_a_letter_written_before_a_crash_is_written_again_the_same(world: Any) -> None:
-    from services.notify.application.outbox import Letter, written
+    from services.notify.application.outbox import written
+    from services.notify.domain import NoticeState
 
-    letter = Letter(
-        notice_id=stable_id("x"),
+    at = shanghai("2021-03-08 09:00")
+    notice = NoticeState(
+        clock="task_due",
+        cycle=1,
+        level="missed",
+        colour="red",
+        to_unit="fgw",
         to_post="fgw/head",
         subject="【红】已超时限",
         text="第一行\n第二行",
-        at=shanghai("2021-03-08 09:00"),
-        level="missed",
-        colour="red",
+        not_before=at,
+        issued_at=at,
+        deliver_at=at,
+        version=2,
     )
-    assert written(letter) == written(letter)
-    assert b"Date: Mon, 08 Mar 2021 09:00:00 +0800" in written(letter)
+    once = written(stable_id("x"), notice)
+    assert once == written(stable_id("x"), notice)
+    assert b"Date: Mon, 08 Mar 2021 09:00:00 +0800" in once
 
 
 def reminders(world: Any) -> list[int]:

@@ -8,14 +8,14 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from services.notify.application.outbox import Letter, put
-from services.notify.domain import Digest, Matter, Recipient, words
+from services.notify.application.outbox import put
+from services.notify.domain import Digest, Matter, MatterState, Recipient, words
 from services.notify.domain.hours import in_hours, morning, not_before
 from shared.application.application import NoSuchThing
 from shared.application.result import CommandResult
 from shared.calendar import Calendar
 from shared.domain.aggregate import SUITE_UNIT, CommandContext
-from shared.domain.clock import close_of, local_day
+from shared.domain.clock import local_day
 from shared.domain.refusal import Refusal
 from shared.events.base import Actor, message_id
 from shared.messaging.reactions import NotYet
@@ -52,7 +52,7 @@ class Notifier(ServiceApplication):
 
     # -- commands ------------------------------------------------------------------------------------------------
 
-    def acknowledge_notice(self, act: CommandContext, notice_id: UUID, note: str = "") -> CommandResult:
+    def acknowledge_notice(self, act: CommandContext, notice_id: UUID, *, note: str = "") -> CommandResult:
         """The recipient has read a notice; of an escalation's notice, the escalation is acknowledged."""
         with self.views.reading() as connection:
             notices = self.views.table(connection, "notices")
@@ -62,18 +62,16 @@ class Notifier(ServiceApplication):
         matter = None if found is None else self.find(Matter, UUID(found))
         if matter is None:
             raise NoSuchThing(kind="Notice", id=notice_id)
-        expires_on = self.expires_on(matter, local_day(act.recorded_at))
-        matter.acknowledge(act, notice_id, note=note, expires_on=expires_on, expires_at=close_of(expires_on))
+        expires_on = self.expires_on(matter.state, act)
+        matter.acknowledge(act, notice_id=notice_id, note=note, expires_on=expires_on)
         return self.commit(act, matter, location=f"/api/v1/notices/{notice_id}")
 
-    def acknowledge_escalation(
-        self, act: CommandContext, escalation_id: UUID, note: str = ""
-    ) -> CommandResult:
-        """The main leader has taken note of what is unresolved; it expires when nothing moves."""
+    def escalated(self, act: CommandContext, escalation_id: UUID) -> Matter:
+        """The matter with its escalation. Raises NoSuchThing if it never was escalated."""
         matter = self.load(Matter, escalation_id)
-        expires_on = self.expires_on(matter, local_day(act.recorded_at))
-        matter.acknowledge_escalation(act, note=note, expires_on=expires_on, expires_at=close_of(expires_on))
-        return self.commit(act, matter, location=f"/api/v1/escalations/{escalation_id}")
+        if matter.state.status is None:
+            raise NoSuchThing(kind="Escalation", id=escalation_id)
+        return matter
 
     # -- by the clock --------------------------------------------------------------------------------------------
 
@@ -94,9 +92,9 @@ class Notifier(ServiceApplication):
     def _be_on_time(self, matter_id: UUID) -> bool:
         matter = self.find(Matter, matter_id)
         now = self.clock()
-        if matter is None or matter.escalation is None or not matter.is_due(now):
+        if matter is None or not matter.is_due(now):
             return False  # the view has not seen yet that it was done
-        cause = message_id(self.name, matter_id, matter.escalation.version)
+        cause = message_id(self.name, matter_id, matter.state.version)
         act = self._own_act(f"event:{cause}", key=f"timer|{cause}", now=now)
 
         def use_case(act: CommandContext) -> CommandResult:
@@ -107,22 +105,22 @@ class Notifier(ServiceApplication):
         return not self.perform(act, use_case).replayed
 
     def _expire_or_remind(self, act: CommandContext, matter: Matter) -> None:
-        escalation, calendar, now = matter.escalation, self.reference.calendar(), act.recorded_at
-        if escalation is None:
+        state = matter.state
+        if state.clock is None or state.round is None:
             return
-        shown_at = not_before(calendar, now, escalation.clock)
-        if escalation.state == "acknowledged":
+        shown_at = not_before(self.reference.calendar(), act.recorded_at, state.clock)
+        if state.status == "acknowledged":
             matter.expire(act, next_reminder_at=shown_at)
             return
         said = words.reminder(
-            matter, unit=self.unit_name(matter.unit), round=escalation.cycle, times=escalation.times + 1
+            state, unit=self.unit_name(state.unit), round=state.round, times=state.reminders + 1
         )
         matter.remind(
             act,
             subject=said.subject,
             text=said.text,
             not_before=shown_at,
-            next_reminder_at=self.next_reminder_at(matter, shown_at),
+            next_reminder_at=self.next_reminder_at(state, shown_at),
         )
 
     def send_digests(self) -> bool:
@@ -178,65 +176,23 @@ class Notifier(ServiceApplication):
                 .order_by(notices.c.deliver_at, notices.c.id)
                 .limit(AT_ONCE)
             ).all()
-        delivered = [
-            self._deliver_digest(UUID(row.matter))
-            if row.level == "digest"
-            else self._deliver(UUID(row.matter), UUID(row.id))
-            for row in due
-        ]
-        return any(delivered)
+        return sum(self._deliver(row.level, UUID(row.matter), UUID(row.id)) for row in due) > 0
 
-    def _deliver(self, matter_id: UUID, notice_id: UUID) -> bool:
-        matter = self.find(Matter, matter_id)
-        notice = None if matter is None else matter.notices.get(notice_id)
-        if matter is None or notice is None or not notice.stands or notice_id in matter.delivered:
+    def _deliver(self, level: str, aggregate_id: UUID, notice_id: UUID) -> bool:
+        kind: type[Digest | Matter] = Digest if level == "digest" else Matter
+        found = self.find(kind, aggregate_id)
+        notice = None if found is None else found.notices.get(notice_id)
+        if notice is None or notice.deliver_at is None:
             return False
-        reference = put(
-            self.outbox,
-            Letter(
-                notice_id=notice_id,
-                to_post=notice.to.post,
-                subject=notice.subject,
-                text=notice.text,
-                at=notice.not_before,
-                level=notice.level,
-                colour=notice.colour,
-            ),
-        )
+        reference = put(self.outbox, notice_id, notice)
 
         def use_case(act: CommandContext) -> CommandResult:
-            matter = self.load(Matter, matter_id)
-            matter.deliver(act, notice_id, reference=reference)
-            return self.commit(act, matter)
+            found = self.load(kind, aggregate_id)
+            found.deliver(act, notice_id=notice_id, reference=reference)
+            return self.commit(act, found)
 
-        cause = message_id(self.name, matter_id, notice.version)
+        cause = message_id(self.name, aggregate_id, notice.version)
         act = self._own_act(f"event:{cause}", key=f"deliver|{notice_id}", now=self.clock())
-        return not self.perform(act, use_case).replayed
-
-    def _deliver_digest(self, digest_id: UUID) -> bool:
-        digest = self.find(Digest, digest_id)
-        if digest is None or digest.notice_id in digest.delivered:
-            return False
-        reference = put(
-            self.outbox,
-            Letter(
-                notice_id=digest.notice_id,
-                to_post=digest.post,
-                subject=digest.subject,
-                text=digest.text,
-                at=digest.not_before,
-                level="digest",
-                colour="blue",
-            ),
-        )
-
-        def use_case(act: CommandContext) -> CommandResult:
-            digest = self.load(Digest, digest_id)
-            digest.deliver(act, reference=reference)
-            return self.commit(act, digest)
-
-        cause = message_id(self.name, digest_id, digest.version)
-        act = self._own_act(f"event:{cause}", key=f"deliver|{digest_id}", now=self.clock())
         return not self.perform(act, use_case).replayed
 
     @property
@@ -271,19 +227,19 @@ class Notifier(ServiceApplication):
             raise NotYet(f"rulebook version {version} is not released")
         return parsed(text, f"rulebook version {version}")
 
-    def working_days(self, matter: Matter, rule: str) -> int:
+    def working_days(self, matter: MatterState, rule: str) -> int:
         """The length of one of the rulebook's clocks, in working days; at least one."""
         return self.rules(matter.rulebook_version).rule(rule).length or 1
 
-    def next_reminder_at(self, matter: Matter, shown_at: datetime) -> datetime:
+    def next_reminder_at(self, matter: MatterState, shown_at: datetime) -> datetime:
         """The working morning on which to remind of what was shown at ``shown_at`` (rule ``remind_main_leader``)."""
         days = self.working_days(matter, "remind_main_leader")
         return morning(self.reference.calendar().working_days_after(local_day(shown_at), days))
 
-    def expires_on(self, matter: Matter, since: date) -> date:
-        """The day at whose close an acknowledgement of ``since`` expires (rule ``acknowledgement_expires``)."""
+    def expires_on(self, matter: MatterState, act: CommandContext) -> date:
+        """The last day of an acknowledgement if nothing moves after this act (rule ``acknowledgement_expires``)."""
         days = self.working_days(matter, "acknowledgement_expires")
-        return self.reference.calendar().working_days_after(since, days)
+        return self.reference.calendar().working_days_after(local_day(act.happened_at), days)
 
     def unit_name(self, unit: str) -> str:
         """What the unit is called, also after it was dissolved.
@@ -301,7 +257,7 @@ class Notifier(ServiceApplication):
         except (NotYet, Refusal):
             return clock  # a digest is not held back for a name
 
-    def recipients(self, roles: Iterable[str], matter: Matter, unit: str) -> list[Recipient]:
+    def recipients(self, roles: Iterable[str], matter: MatterState, unit: str) -> list[Recipient]:
         """The posts that a rung of a ladder tells about ``unit``, each once.
 
         An officer or a vice leader of whom the case knows no post is left out. Raises UnitHasNoHead,
@@ -310,7 +266,7 @@ class Notifier(ServiceApplication):
         found = {to.post: to for role in roles if (to := self._recipient(role, matter, unit)) is not None}
         return list(found.values())
 
-    def _recipient(self, role: str, matter: Matter, unit: str) -> Recipient | None:
+    def _recipient(self, role: str, matter: MatterState, unit: str) -> Recipient | None:
         if role == "officer":
             mine = unit == matter.unit and matter.post is not None
             return Recipient(unit=unit, post=str(matter.post)) if mine else None

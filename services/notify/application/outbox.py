@@ -2,31 +2,17 @@
 
 import os
 import re
-from dataclasses import dataclass
-from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
 from uuid import UUID
 
+from services.notify.domain import NoticeState
 from shared.domain.clock import SHANGHAI, local_day
 
 DOMAIN = "duban.invalid"
 """A domain that no mail can reach (RFC 2606): a real address is the mail service's own business."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Letter:
-    """What leaves: to a post, never to a person's address."""
-
-    notice_id: UUID
-    to_post: str
-    subject: str
-    text: str
-    at: datetime
-    level: str
-    colour: str
 
 
 def address(post: str) -> str:
@@ -35,29 +21,29 @@ def address(post: str) -> str:
     return f"{local}@{DOMAIN}"
 
 
-def written(letter: Letter) -> bytes:
-    """The message: the same letter, the same bytes, so that a repeated delivery overwrites it with itself."""
+def written(notice_id: UUID, notice: NoticeState) -> bytes:
+    """The message: the same notice, the same bytes, so that a repeated delivery overwrites it with itself."""
     message = EmailMessage(policy=SMTP)
     message["From"] = f"duban@{DOMAIN}"
-    message["To"] = address(letter.to_post)
-    message["Subject"] = letter.subject
-    message["Date"] = format_datetime(letter.at.astimezone(SHANGHAI))
-    message["Message-ID"] = f"<{letter.notice_id}@{DOMAIN}>"
+    message["To"] = address(notice.to_post)
+    message["Subject"] = notice.subject
+    message["Date"] = format_datetime(notice.not_before.astimezone(SHANGHAI))
+    message["Message-ID"] = f"<{notice_id}@{DOMAIN}>"
     message["Auto-Submitted"] = "auto-generated"
-    message["X-Duban-Level"] = letter.level
-    message["X-Duban-Colour"] = letter.colour
-    message.set_content(letter.text, charset="utf-8", cte="base64")
+    message["X-Duban-Level"] = notice.level
+    message["X-Duban-Colour"] = notice.colour
+    message.set_content(notice.text, charset="utf-8", cte="base64")
     return bytes(message)
 
 
-def put(outbox: Path, letter: Letter) -> str:
-    """Write the letter whole or not at all; its name within the outbox."""
-    name = f"{local_day(letter.at).isoformat()}/{letter.notice_id}.eml"
+def put(outbox: Path, notice_id: UUID, notice: NoticeState) -> str:
+    """Write the letter whole or not at all; its name within the outbox. To a post, never to a person's address."""
+    name = f"{local_day(notice.not_before).isoformat()}/{notice_id}.eml"
     path = outbox / name
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with beside.open("wb") as file:
-        file.write(written(letter))
+        file.write(written(notice_id, notice))
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)

@@ -1,19 +1,35 @@
 """A naming as far as notices need it: which case and unit it is about."""
 
+from dataclasses import dataclass
 from uuid import UUID
 
-from shared.domain.aggregate import Aggregate, CommandContext, Creation, stable_id
+from shared.domain.aggregate import Aggregate, CommandContext, stable_id
+from shared.domain.lifecycle import Lifecycle
 from shared.events import notify
 
 
-class Naming(Aggregate):
-    """通报: knows its case, so that a fact of the naming alone finds the matter (measure 10)."""
+@dataclass(frozen=True, kw_only=True)
+class NamingState:
+    """通报: its case and unit, and the last round of the streak that led to it."""
 
-    TOPIC = "notify.naming"
-    naming_id: UUID
     case_id: UUID
     unit: str
     cycle: int
+
+
+evolve = Lifecycle(NamingState, begins=notify.NamingFollowed)
+
+
+@evolve.register
+def _(fact: notify.NamingFollowed) -> NamingState:
+    return NamingState(case_id=fact.case_id, unit=fact.unit, cycle=fact.cycle)
+
+
+class Naming(Aggregate, lifecycle=evolve):
+    """通报: knows its case, so that a fact of the naming alone finds the matter (measure 10)."""
+
+    TOPIC = "notify.naming"
+    state: NamingState
 
     @staticmethod
     def id_of(naming_id: UUID) -> UUID:
@@ -26,7 +42,7 @@ class Naming(Aggregate):
     ) -> "Naming":
         """Follow a naming from its draft on."""
         return cls.begin(
-            cls.Followed,
+            notify.NamingFollowed,
             act,
             cls.id_of(naming_id),
             naming_id=naming_id,
@@ -34,10 +50,3 @@ class Naming(Aggregate):
             unit=unit,
             cycle=cycle,
         )
-
-    class Followed(notify.NamingFollowed, Creation):
-        def apply(self, naming: "Naming") -> None:
-            naming.naming_id = self.naming_id
-            naming.case_id = self.case_id
-            naming.unit = self.unit
-            naming.cycle = self.cycle

@@ -7,7 +7,7 @@ nothing but the number even for the units concerned (domain.md §8).
 from dataclasses import dataclass
 from datetime import date
 
-from services.notify.domain.matter import Matter
+from services.notify.domain.matter import MatterState
 from shared.calendar import Calendar, weekday_name
 
 KINDS = {
@@ -45,19 +45,19 @@ def called(number: str, title: str, *, secret: bool) -> str:
     return number if secret else f"{number}《{title}》"
 
 
-def _called(matter: Matter) -> str:
+def _called(matter: MatterState) -> str:
     return called(matter.number, matter.title, secret=matter.secret)
 
 
-def _kind(matter: Matter) -> str:
+def _kind(matter: MatterState) -> str:
     return KINDS[matter.kind]
 
 
-def _more(matter: Matter, text: str) -> str:
+def _more(matter: MatterState, text: str) -> str:
     return "" if matter.secret or not text else f"\n{text}"
 
 
-def assigned(matter: Matter, unit: str) -> Said:
+def assigned(matter: MatterState, unit: str) -> Said:
     """交办: the post in charge learns of the matter."""
     return Said(
         f"【蓝】{_kind(matter)}交办：{matter.number}",
@@ -65,7 +65,7 @@ def assigned(matter: Matter, unit: str) -> Said:
     )
 
 
-def blown(matter: Matter, unit: str) -> Said:
+def blown(matter: MatterState, unit: str) -> Said:
     """企业吹哨: the desk learns that an enterprise needs help, and has to route the whistle."""
     return Said(
         f"【蓝】企业吹哨：{matter.number}",
@@ -73,7 +73,7 @@ def blown(matter: Matter, unit: str) -> Said:
     )
 
 
-def approaching(matter: Matter, calendar: Calendar, *, clock: str, unit: str, due_on: date) -> Said:
+def approaching(matter: MatterState, calendar: Calendar, *, clock: str, unit: str, due_on: date) -> Said:
     """临近时限."""
     return Said(
         f"【黄】时限临近：{matter.number}（{clock}）",
@@ -82,7 +82,7 @@ def approaching(matter: Matter, calendar: Calendar, *, clock: str, unit: str, du
 
 
 def missed(
-    matter: Matter, calendar: Calendar, *, clock: str, unit: str, due_on: date, provisional: bool
+    matter: MatterState, calendar: Calendar, *, clock: str, unit: str, due_on: date, provisional: bool
 ) -> Said:
     """超过时限."""
     more = "（该时限涉及的年份放假安排尚未发布，日期暂定。）" if provisional else ""
@@ -94,7 +94,7 @@ def missed(
 
 
 def round_issued(
-    matter: Matter,
+    matter: MatterState,
     calendar: Calendar,
     *,
     round: int,  # noqa: A002
@@ -111,7 +111,7 @@ def round_issued(
     )
 
 
-def unresolved(matter: Matter, *, round: int, unit: str, reason: str) -> Said:  # noqa: A002
+def unresolved(matter: MatterState, *, round: int, unit: str, reason: str) -> Said:  # noqa: A002
     """提请主要领导."""
     return Said(
         f"【红】提请主要领导：{matter.number}经第{round}轮督办仍未解决",
@@ -120,7 +120,7 @@ def unresolved(matter: Matter, *, round: int, unit: str, reason: str) -> Said:  
     )
 
 
-def reminder(matter: Matter, *, unit: str, round: int, times: int) -> Said:  # noqa: A002
+def reminder(matter: MatterState, *, unit: str, round: int, times: int) -> Said:  # noqa: A002
     """催告."""
     return Said(
         f"【红】第{times}次提醒：{matter.number}经第{round}轮督办仍未解决",
@@ -129,7 +129,7 @@ def reminder(matter: Matter, *, unit: str, round: int, times: int) -> Said:  # n
     )
 
 
-def objection_window(matter: Matter, calendar: Calendar, *, unit: str, until: date) -> Said:
+def objection_window(matter: MatterState, calendar: Calendar, *, unit: str, until: date) -> Said:
     """通报异议期."""
     return Said(
         f"【黄】拟予公开通报：{matter.number}",
@@ -138,7 +138,7 @@ def objection_window(matter: Matter, calendar: Calendar, *, unit: str, until: da
     )
 
 
-def named(matter: Matter, *, unit: str, series: str, year: int, number: int, text: str) -> Said:
+def named(matter: MatterState, *, unit: str, series: str, year: int, number: int, text: str) -> Said:
     """公开通报."""
     return Said(
         f"【红】公开通报：{series}〔{year}〕{number}号",
@@ -147,7 +147,7 @@ def named(matter: Matter, *, unit: str, series: str, year: int, number: int, tex
     )
 
 
-def corrected(matter: Matter, *, unit: str, series: str, year: int, number: int, text: str) -> Said:
+def corrected(matter: MatterState, *, unit: str, series: str, year: int, number: int, text: str) -> Said:
     """更正通报."""
     return Said(
         f"【蓝】更正通报：{series}〔{year}〕{number}号",

@@ -1,0 +1,164 @@
+"""What a fact does to a thing is written once: for the aggregate, for its parts, for their views."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from shared.application.application import NoSuchThing
+from shared.domain.aggregate import Aggregate, CommandContext
+from shared.domain.guards import open_to, requires
+from shared.domain.lifecycle import Lifecycle, Parts, replace
+from shared.domain.refusal import Refusal
+from shared.events.base import Fact
+from shared.readmodels.lifecycle import LifecycleView
+from shared.testing import an_act, rows_of, shanghai
+
+NOW = shanghai("2021-01-04 09:00")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShelfPutUp(Fact):
+    """书架设置: events of a service that exists in this test only."""
+
+    TOPIC = "shelf.shelf_put_up"
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BookShelved(Fact):
+    """图书上架."""
+
+    TOPIC = "shelf.book_shelved"
+    book: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BookDusted(Fact):
+    """图书除尘."""
+
+    TOPIC = "shelf.book_dusted"
+    book: str
+
+
+class BookIsClean(Refusal):
+    """该书已经除尘。
+    The book is clean already."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BookState:
+    name: str
+    status: str = "dusty"
+    version: int
+    secrecy = "public"
+    concerned = ()
+
+
+books = Lifecycle(BookState, begins=BookShelved)
+
+
+@books.register
+def _(fact: BookShelved, _: None, version: int) -> BookState:
+    return BookState(name=fact.book, version=version)
+
+
+@books.register
+def _(fact: BookDusted, book: BookState, version: int) -> BookState:
+    return replace(book, status="clean", version=version)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShelfState:
+    name: str
+    books: Mapping[str, BookState] = field(default_factory=dict)
+    secrecy = "public"
+    concerned = ()
+
+
+evolve = Lifecycle(ShelfState, begins=ShelfPutUp, parts={"books": Parts(books, lambda fact: fact.book)})
+
+
+@evolve.register
+def _(fact: ShelfPutUp) -> ShelfState:
+    return ShelfState(name=fact.name)
+
+
+def the_book(shelf: ShelfState, act: CommandContext, book: str) -> BookState:
+    if book not in shelf.books:
+        raise NoSuchThing(kind="Book", id=book)
+    return shelf.books[book]
+
+
+def is_dusty(book: BookState, act: CommandContext) -> None:
+    if book.status == "clean":
+        raise BookIsClean
+
+
+class Shelf(Aggregate, lifecycle=evolve):
+    TOPIC = "test.shelf"
+    state: ShelfState
+
+    @requires(is_dusty, of=the_book)
+    def dust(self, act: CommandContext, *, book: str) -> None:
+        self.record(BookDusted, act, book=book)
+
+
+class Trolley(Aggregate, lifecycle=books):
+    """A book on its way records the very facts of a book on a shelf."""
+
+    TOPIC = "test.trolley"
+    state: BookState
+
+
+class Shelves(LifecycleView):
+    name = "shelves"
+    lifecycle = evolve
+
+
+class Books(LifecycleView):
+    name = "books"
+    lifecycle = books
+
+    @classmethod
+    def key(cls, fact: Any, message: Any) -> str:
+        return str(fact.book)
+
+
+def shelved() -> Shelf:
+    shelf = Shelf.begin(ShelfPutUp, an_act(NOW), UUID(int=1), name="A")
+    for book in ("one", "two"):
+        shelf.record(BookShelved, an_act(NOW), book=book)
+    return shelf
+
+
+def test_a_part_evolves_in_the_whole_as_in_its_own_view() -> None:
+    shelf = shelved()
+    shelf.dust(an_act(NOW), book="one")
+    events = list(shelf.collect_events())
+    assert rows_of(Books, "shelf", events[1:]) == shelf.state.books
+    assert {name: book.status for name, book in shelf.state.books.items()} == {"one": "clean", "two": "dusty"}
+
+
+def test_a_view_of_the_whole_keeps_no_parts_and_follows_its_version() -> None:
+    shelf = shelved()
+    assert [column.name for column in Shelves.columns()] == ["name", "concerned", "secrecy", "version"]
+    assert set(Shelves.handlers) == {ShelfPutUp.TOPIC, BookShelved.TOPIC, BookDusted.TOPIC}
+    [kept] = rows_of(Shelves, "shelf", shelf.collect_events()).values()
+    assert kept == replace(shelf.state, books={})
+
+
+def test_guards_look_at_the_part_that_the_decision_is_about() -> None:
+    shelf, act = shelved(), an_act(NOW)
+    shelf.dust(act, book="one")
+    with pytest.raises(BookIsClean):
+        shelf.dust(act, book="one")
+    with pytest.raises(NoSuchThing):
+        shelf.dust(act, book="three")
+    assert [open_to(Shelf.dust, shelf.state.books[name], act, {}) for name in ("one", "two")] == [False, True]
+
+
+def test_two_aggregates_may_record_the_same_fact() -> None:
+    assert Shelf.recorded_as[BookDusted.TOPIC] is Trolley.recorded_as[BookDusted.TOPIC]
