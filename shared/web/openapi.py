@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document of a service: flask-smorest's, with what holds for every operation written in."""
 
 import copy
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +11,7 @@ from marshmallow import ValidationError, fields
 
 from shared.web.http import BaseSchema
 from shared.web.problems import MEDIA_TYPE
+from shared.web.titles import TitleWriter
 
 ERRORS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 500, 503)
 
@@ -93,6 +95,9 @@ def complete(document: dict[str, Any], app: Flask) -> dict[str, Any]:
             if method.upper() not in (rule.methods or ()):
                 continue
             operation["operationId"] = rule.endpoint.rpartition(".")[2]
+            if chinese := re.match(r"([\u4e00-\u9fff]+):? ", operation.get("summary", "")):
+                operation.setdefault("x-title", chinese[1])
+                operation.setdefault("x-title-en", operation["operationId"].replace("_", " ").capitalize())
             extra: list[dict[str, Any]] = [LANGUAGE]
             if method == "post":
                 extra += [KEY, MATCH]
@@ -106,6 +111,7 @@ def complete(document: dict[str, Any], app: Flask) -> dict[str, Any]:
                 described = {"description": HTTPStatus(status).phrase, "content": copy.deepcopy(problem)}
                 responses[str(status)] = described
             responses["default"] = {"description": "Any other problem", "content": copy.deepcopy(problem)}
+    TitleWriter().write(document)
     for part in ("schemas", "securitySchemes"):
         document["components"][part] = dict(sorted(document["components"][part].items()))
     document["paths"] = dict(sorted(document["paths"].items()))
