@@ -107,8 +107,11 @@ class TitleWriter:
 
 
 def _owners(schema: str) -> list[str]:
-    """The schema's name and what it begins with, the longest first: ``WhistleWithClocks``, …, ``Whistle``."""
-    words = re.findall(r"[A-Z][^A-Z]*", schema)
+    """The schema's name and what it begins with, the longest first: ``WhistleWithClocks``, …, ``Whistle``.
+
+    ``OneDuty``, what is shown of one thing, is a ``Duty``.
+    """
+    words = re.findall(r"[A-Z][^A-Z]*", schema.removeprefix("One"))
     return ["".join(words[:end]) for end in range(len(words), 0, -1)]
 
 
