@@ -2,6 +2,8 @@
 
 The real components, too: one PostgreSQL and one broker for each process of pytest, which its tests use one after the
 other, each with databases of its own. Without them a test is skipped, in CI it fails.
+
+Whatever a declared command refuses in any test has to be in its document.
 """
 
 import os
@@ -9,11 +11,17 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from flask import Response, current_app, request
 from hypothesis import settings
 
 from deploy.stack import Broker, ComponentMissing, Postgres, ensure_programs, free_port
+from shared.domain.refusal import Refusal
+from shared.web.commands import Command, command_of
+from shared.web.openapi import OF_EVERY_REQUEST
+from shared.web.problems import problem
 from tests.faults.proxy import Proxy
 
 settings.register_profile("duban", deadline=None)
@@ -80,3 +88,41 @@ def kafka(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def broker(kafka: tuple[Broker, Proxy]) -> Broker:
     """The one broker."""
     return kafka[0]
+
+
+@pytest.fixture(scope="session")
+def undeclared() -> Iterator[set[str]]:
+    """What declared commands refused, over HTTP or by ``carry_out``, that their documents do not list."""
+    found: set[str] = set()
+    run = Command.run
+
+    def refused(command: Command[Any], refusal: Refusal) -> None:
+        if type(refusal) not in (*command.refusals, *OF_EVERY_REQUEST):
+            found.add(f"{command.operation}: {refusal.rule}")
+
+    def watched_run(self: Command[Any], *where: Any, **asked: Any) -> Any:
+        try:
+            return run(self, *where, **asked)
+        except Refusal as refusal:
+            refused(self, refusal)
+            raise
+
+    def watched_problem(error: Exception) -> Response:
+        rule = request.url_rule
+        command = None if rule is None else command_of(current_app.view_functions[rule.endpoint])
+        if command is not None and isinstance(error, Refusal):
+            refused(command, error)
+        return problem(error)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Command, "run", watched_run)
+        patched.setattr("shared.web.app.problem", watched_problem)
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def every_refusal_is_declared(undeclared: set[str]) -> Iterator[None]:
+    """See ``undeclared``."""
+    undeclared.clear()
+    yield
+    assert not undeclared

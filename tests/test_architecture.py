@@ -199,6 +199,50 @@ def test_the_readme_tables_say_what_the_code_does(service: str) -> None:
     assert not gone
 
 
+REFUSED_ANYWHERE = {"no-such-thing", "version-is-stale", "happened-in-the-future"}
+"""What a README says once for all commands of a service."""
+
+
+@pytest.mark.parametrize("service", SUITE)
+def test_the_readme_says_what_each_command_refuses(service: str) -> None:
+    """A row's last column names each refusal after its words, as `not-the-lead`; *a phrase* stands for the names after
+    **A phrase** further down. A row's commands are those whose Chinese titles stand in its first column."""
+    document = json.loads((ROOT / "docs" / "api" / f"{service}.openapi.json").read_text("utf-8"))
+    commands = [methods["post"] for methods in document["paths"].values() if "post" in methods]
+    undeclared = [
+        one["operationId"]
+        for one in commands
+        if "x-problems" not in one
+        and "multipart/form-data" not in one.get("requestBody", {}).get("content", {})
+    ]
+    if undeclared:
+        pytest.skip(f"not declared yet: {', '.join(undeclared)}")
+    refused = {
+        one["x-title"]: {kind.removeprefix("/problems/") for kind in one["x-problems"]} - REFUSED_ANYWHERE
+        for one in commands
+        if "x-problems" in one
+    }
+    text = (ROOT / "services" / service / "README.md").read_text("utf-8")
+    phrases = {
+        name.lower(): named(words)
+        for name, words in re.findall(r"^- \*\*(.+?)\*\*(.+?)\n(?=\S)", text, re.M | re.S)
+    }
+    told: dict[str, set[str]] = {}
+    for row in re.findall(r"^\|.+\|$", text, re.M):
+        first, *_, last = row.strip("|").split("|")
+        titles = refused.keys() & set(re.findall(r"[\u4e00-\u9fff]+", first))
+        names = named(last).union(*(phrases.get(phrase, set()) for phrase in re.findall(r"\*(.+?)\*", last)))
+        if titles:
+            assert names == set().union(*(refused[title] for title in titles)), first
+        told |= dict.fromkeys(titles, names)
+    assert told.keys() == refused.keys()
+
+
+def named(words: str) -> set[str]:
+    """The refusals that a text names."""
+    return set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", words))
+
+
 @pytest.mark.parametrize("service", SUITE)
 def test_every_view_and_reaction_follows_facts_that_exist(service: str) -> None:
     one = SUITE[service]

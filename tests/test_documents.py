@@ -1,7 +1,9 @@
 """The published documents, as a generator of clients reads them."""
 
 import json
+import re
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
+
+from shared.web.titles import TitleWriter, titles
 
 API = Path(__file__).resolve().parents[1] / "docs" / "api"
 OPENAPI = sorted(API.glob("*.openapi.json"))
@@ -57,3 +61,30 @@ def test_the_title_is_a_short_name(path: Path) -> None:
     info = json.loads(path.read_text("utf-8"))["info"]
     assert info["title"] == f"duban {path.name.partition('.')[0]}"
     assert info["summary"]
+
+
+def test_every_field_and_choice_has_a_title_and_every_title_is_used() -> None:
+    writer = TitleWriter()
+    for path in OPENAPI:
+        document = json.loads(path.read_text("utf-8"))
+        published = deepcopy(document)
+        writer.write(document)
+        assert document == published, path.name
+    assert not writer.lacking, "add them to shared/web/titles.csv"
+    assert not titles().keys() - writer.used, "take them out of shared/web/titles.csv"
+
+
+@pytest.mark.parametrize("path", OPENAPI, ids=lambda path: path.name)
+def test_a_titled_operation_is_titled_in_both_languages(path: Path) -> None:
+    document = json.loads(path.read_text("utf-8"))
+    titled = [
+        operation
+        for methods in document["paths"].values()
+        for method, operation in methods.items()
+        if method != "parameters" and "x-title" in operation
+    ]
+    assert titled
+    for operation in titled:
+        assert re.fullmatch(r"[\u4e00-\u9fff（）]+", operation["x-title"]), operation["operationId"]
+        assert operation["x-title-en"].isascii(), operation["operationId"]
+        assert operation["summary"], operation["operationId"]

@@ -40,7 +40,8 @@ def documents() -> Iterator[tuple[Path, str]]:
             document = client.get(f"/api/v1/{name}/openapi.json").get_json()
             yield ROOT / "docs" / "api" / f"{name}.openapi.json", _json(document)
             runtime.close()
-        document = audit_web(Config(data=Path(folder)), system_clock).extensions["duban"].document
+        client = audit_web(Config(data=Path(folder)), system_clock).test_client()
+        document = client.get("/api/v1/audit/openapi.json").get_json()
         yield ROOT / "docs" / "api" / "audit.openapi.json", _json(document)
     yield ROOT / "docs" / "asyncapi.yaml", asyncapi()
     yield ROOT / "docs" / "events.md", event_map()

@@ -5,7 +5,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -42,7 +42,6 @@ class Web:
     verify: Verify
     readiness: Callable[[], list[str]]
     registry: CollectorRegistry
-    document: dict[str, Any] = field(default_factory=dict)
 
 
 class _App(Flask):
@@ -113,8 +112,7 @@ def create_app(
     api.ma_plugin.converter.add_attribute_function(openapi.leave_out_unsendable_default)
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
-    _add_own_routes(app, web, shown or web.registry)
-    web.document.update(openapi.complete(api.spec.to_dict(), app))
+    _add_own_routes(app, web, shown or web.registry, cache(lambda: openapi.complete(api.spec.to_dict(), app)))
     if undecided := undecided_routes(app):
         raise RuntimeError(f"{service}: nobody declared who may use {'; '.join(undecided)}")
 
@@ -124,7 +122,9 @@ def create_app(
     return app
 
 
-def _add_own_routes(app: Flask, web: Web, shown: CollectorRegistry) -> None:
+def _add_own_routes(
+    app: Flask, web: Web, shown: CollectorRegistry, document: Callable[[], dict[str, Any]]
+) -> None:
     @public
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
@@ -144,7 +144,7 @@ def _add_own_routes(app: Flask, web: Web, shown: CollectorRegistry) -> None:
 
     @public
     def openapi_json() -> dict[str, Any]:
-        return web.document
+        return document()
 
     for view in (healthz, readyz, metrics):
         app.add_url_rule(f"/{view.__name__}", view_func=view)

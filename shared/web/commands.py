@@ -20,10 +20,21 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from functools import partial
+from functools import cached_property, partial
 from inspect import Parameter, signature
 from types import MappingProxyType, UnionType
-from typing import Any, Concatenate, Generic, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 from uuid import UUID
 
 from marshmallow import fields, missing, validate
@@ -123,18 +134,19 @@ class Command(Generic[App]):
         known = {name: self.of.supply[name](app, state, act) for name in needed & self.of.supply.keys()}
         return open_to(self.decision, state, act, {**known, **further})
 
-    @property
+    @cached_property
     def refusals(self) -> list[type[Refusal]]:
         """What it can refuse, by name: found in the code of the target and of what is called around it.
 
         What every write can refuse is not among them: that of the body, the token, the headers and the log.
         """
-        asked: list[Callable[..., Any]] = [self.target, *self._references.values()]
+        found = refusals_of(self.target, self.of.kind if self.direct else self.of.app)
+        asked: list[Callable[..., Any]] = [*self._references.values()]
         if self.direct:
             asked += [self.of.load, *(self.of.supply[name] for name in self._supplied)]
         if HAPPENED in self.body._declared_fields:
             asked.append(CommandContext.at)
-        return sorted(frozenset().union(*map(refusals_of, asked)), key=lambda refusal: refusal.__name__)
+        return sorted(found.union(*map(refusals_of, asked)), key=lambda refusal: refusal.__name__)
 
     def _check(self) -> None:
         """Raises TypeError if body, path and supplies are not what the target takes."""
@@ -238,13 +250,8 @@ class Commands(Generic[App, A]):
         if personal:
             made = holds_personal_data(made)
         made = allow(*command.roles)(made)
-        made = self.blueprint.doc(
-            **{
-                "x-title": command.title,
-                "x-title-en": command.title_en,
-                "x-problems": sorted(f"/problems/{refusal.name()}" for refusal in command.refusals),
-            }
-        )(made)
+        made = self.blueprint.doc(**{"x-title": command.title, "x-title-en": command.title_en})(made)
+        made.duban_command = command
         self.blueprint.post(f"{self.prefix}{command.name}")(made)
 
     def may_field(self) -> "fields.Field[Any]":
@@ -268,6 +275,11 @@ class Commands(Generic[App, A]):
 
 OPERATIONS: dict[str, Command[Any]] = {}
 """Every declared command by its operation id."""
+
+
+def command_of(view: object) -> Command[Any] | None:
+    """The command that the view carries out, if it was declared."""
+    return cast("Command[Any] | None", getattr(view, "duban_command", None))
 
 
 def carry_out(

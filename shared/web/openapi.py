@@ -1,6 +1,8 @@
 """The OpenAPI 3.1 document of a service: flask-smorest's, with what holds for every operation written in."""
 
 import copy
+import re
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -8,8 +10,25 @@ from flask import Flask
 from flask_smorest.spec.plugins import FlaskPlugin
 from marshmallow import ValidationError, fields
 
-from shared.web.http import BaseSchema
-from shared.web.problems import MEDIA_TYPE
+from shared.application.application import ChangedMeanwhile, IdempotencyKeyReused
+from shared.domain.refusal import Refusal
+from shared.readmodels.generations import ViewIsBeingBuilt
+from shared.web.auth import NotAuthenticated, RoleMayNot
+from shared.web.commands import command_of
+from shared.web.http import BaseSchema, IdempotencyKeyMalformed, IdempotencyKeyMissing, IfMatchMalformed
+from shared.web.problems import (
+    MEDIA_TYPE,
+    BodyIsMalformed,
+    BodyTooLarge,
+    BodyTypeNotSupported,
+    ContentNotAcceptable,
+    MethodNotAllowed,
+    NoSuchPage,
+    RequestIsMalformed,
+    StoreUnavailable,
+    Unexpected,
+)
+from shared.web.titles import TitleWriter
 
 ERRORS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 500, 503)
 
@@ -52,7 +71,31 @@ KEY = _header(
 MATCH = _header("If-Match", 'The version that you have seen, e.g. "3"', pattern=r'^("[0-9]{1,18}"|\*)$')
 ABOUT = """Every read takes `?at_least=service:number` (or the header `Duban-At-Least`), repeated or by commas:
 it waits, a little, until its answer reflects these positions, and else answers 503 with `Retry-After`.
-A write gives its position in the header `Duban-Position`."""
+A write gives its position in the header `Duban-Position`.
+
+A declared command lists in `x-problems`, at the operation and at each status, the types of problem by which its own
+rules may refuse it. What any request may be refused for (token, role, headers, body, idempotency, a conflict with
+another writer, a store that is unavailable) is listed here once, in `info`."""
+OF_EVERY_REQUEST: tuple[type[Refusal], ...] = (
+    *NotAuthenticated.__subclasses__(),
+    RoleMayNot,
+    NoSuchPage,
+    MethodNotAllowed,
+    RequestIsMalformed,
+    IdempotencyKeyMissing,
+    IdempotencyKeyMalformed,
+    IfMatchMalformed,
+    BodyIsMalformed,
+    BodyTypeNotSupported,
+    BodyTooLarge,
+    ContentNotAcceptable,
+    IdempotencyKeyReused,
+    ChangedMeanwhile,
+    ViewIsBeingBuilt,
+    StoreUnavailable,
+    Unexpected,
+)
+"""What any request may be refused for, whatever it asks."""
 # Not a parameter of each operation: a generated client, or a fuzzer, would ask for positions that never come.
 WRITTEN_HEADERS = {
     "ETag": {"description": "The new version", "schema": {"type": "string"}, "required": True},
@@ -77,10 +120,14 @@ def leave_out_unsendable_default(
     return {}
 
 
+def _types(refusals: Iterable[type[Refusal]]) -> list[str]:
+    return sorted(f"/problems/{refusal.name()}" for refusal in refusals)
+
+
 def complete(document: dict[str, Any], app: Flask) -> dict[str, Any]:
     """The document with operation ids, headers and every error status; same code, same bytes."""
     document = copy.deepcopy(document)
-    document["info"]["description"] = ABOUT
+    document["info"] |= {"description": ABOUT, "x-problems": _types(OF_EVERY_REQUEST)}
     document["components"].setdefault("securitySchemes", {})["bearer"] = {
         "type": "http",
         "scheme": "bearer",
@@ -93,6 +140,9 @@ def complete(document: dict[str, Any], app: Flask) -> dict[str, Any]:
             if method.upper() not in (rule.methods or ()):
                 continue
             operation["operationId"] = rule.endpoint.rpartition(".")[2]
+            if chinese := re.match(r"([\u4e00-\u9fff]+):? ", operation.get("summary", "")):
+                operation.setdefault("x-title", chinese[1])
+                operation.setdefault("x-title-en", operation["operationId"].replace("_", " ").capitalize())
             extra: list[dict[str, Any]] = [LANGUAGE]
             if method == "post":
                 extra += [KEY, MATCH]
@@ -105,7 +155,14 @@ def complete(document: dict[str, Any], app: Flask) -> dict[str, Any]:
             for status in ERRORS:
                 described = {"description": HTTPStatus(status).phrase, "content": copy.deepcopy(problem)}
                 responses[str(status)] = described
+            command = command_of(app.view_functions[rule.endpoint])
+            if command is not None:
+                operation["x-problems"] = _types(command.refusals)
+                for status in {refusal.status for refusal in command.refusals}:
+                    of_status = [refusal for refusal in command.refusals if refusal.status == status]
+                    responses[str(status)]["x-problems"] = _types(of_status)
             responses["default"] = {"description": "Any other problem", "content": copy.deepcopy(problem)}
+    TitleWriter().write(document)
     for part in ("schemas", "securitySchemes"):
         document["components"][part] = dict(sorted(document["components"][part].items()))
     document["paths"] = dict(sorted(document["paths"].items()))

@@ -121,5 +121,5 @@ def test_they_stand_beside_the_services_on_one_port(suite: Told, app: Any) -> No
     headers = {"Authorization": f"Bearer {token(suite)}"}
     assert client.get("/api/v1/audit/why?subject=naming:1/2021", headers=headers).status_code == 200
     assert client.get("/api/v1/tasks", headers=headers).status_code == 200
-    assert client.get("/api/v1/audit/openapi.json").json["info"]["title"].startswith("审计")
+    assert client.get("/api/v1/audit/openapi.json").json["info"]["summary"].startswith("审计")
     assert client.get("/readyz").json == {"reasons": []}
