@@ -8,7 +8,7 @@ from deploy.stack import Broker, Postgres
 from deploy.stack.programs import postgres_programs
 from services.suite import SUITE, make_topics, migrate_suite
 from shared.messaging.relay import republish
-from shared.messaging.transport.kafka.client import topic_of
+from shared.messaging.transport.kafka.client import checkpoints_topic_of, topic_of
 from shared.process.config import Config
 from shared.runtime.opening import open_service
 from shared.testing import Opened, StoppedClock
@@ -41,7 +41,7 @@ def test_the_demos_databases_are_upgraded_go_on_and_prove_themselves(
 ) -> None:
     stored = unpack("postgresql.3a5645c", tmp_path / "stored")
     restored(server, stored)
-    delete_topics(broker, *map(topic_of, SUITE))
+    delete_topics(broker, *map(topic_of, SUITE), *map(checkpoints_topic_of, SUITE))
     settings: dict[str, Any] = {
         "database": server.url("stored_{service}"),
         "kafka": broker.bootstrap,
