@@ -1,4 +1,7 @@
-"""The command line as a clerk, an operator and an auditor use it, in processes of its own."""
+"""The command line as a clerk, an operator and an auditor use it.
+
+Each command runs in a process of its own once; where it runs again it runs in this one, which has imported it already.
+"""
 
 import csv
 import json
@@ -14,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from openpyxl import Workbook
 
 from services.assignment.samples.build import TASK_LIST, UNITS
@@ -34,6 +37,20 @@ def duban(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
         env={**kept, **env},
         timeout=120,
     )
+
+
+def again(*arguments: str, **env: str) -> Result:
+    """The same in this process. Raises what would have been a traceback there."""
+    done = CliRunner().invoke(main, arguments, env=env)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+def log_of(folder: Path) -> str:
+    done = again("log", "--data", str(folder))
+    assert done.exit_code == 0, done.output
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -69,27 +86,26 @@ def test_due_explains_itself_as_json(folder: Path) -> None:
 
 
 def test_due_past_the_known_years_is_provisional() -> None:
-    answer = json.loads(duban("due", "hard_limit", "2026-11-24", "--json").stdout)
+    answer = json.loads(again("due", "hard_limit", "2026-11-24", "--json").stdout)
     assert answer["provisional"] is True
     assert answer["due"].startswith("2027-01")
 
 
 def test_an_unknown_rule_fails_with_the_known_ones() -> None:
-    done = duban("due", "nonsense", "2021-02-05")
-    assert done.returncode == 1
+    done = again("due", "nonsense", "2021-02-05")
+    assert done.exit_code == 1
     assert "resolve_or_confirm" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_a_misconfigured_variable_stops_the_start_and_is_named(tmp_path: Path) -> None:
-    assert duban("token", "--post", "a/b", "--unit", "a", "--role", "officer", DUBAN_PORT="x").returncode == 2
-    done = duban("due", "contact", "2021-02-05", DUBAN_POL_SECONDS="1")
-    assert done.returncode == 2
-    assert "DUBAN_POL_SECONDS" in done.stderr
+    assert again("token", "--post", "a/b", "--unit", "a", "--role", "officer", DUBAN_PORT="x").exit_code == 2
+    process = duban("due", "contact", "2021-02-05", DUBAN_POL_SECONDS="1")
+    assert process.returncode == 2
+    assert "DUBAN_POL_SECONDS" in process.stderr
     bad = tmp_path / "rulebook.csv"
     bad.write_text("# version: 1\n# effective: 2021-01-01\nid,measure\narrange,8\n", "utf-8")
-    done = duban("due", "contact", "2021-02-05", DUBAN_RULEBOOK=str(bad))
-    assert done.returncode == 2
+    done = again("due", "contact", "2021-02-05", DUBAN_RULEBOOK=str(bad))
+    assert done.exit_code == 2
     assert f"{bad}" in done.stderr
     assert "3" in done.stderr
 
@@ -102,15 +118,15 @@ def test_a_token_is_made_with_a_key_that_only_its_owner_reads(tmp_path: Path) ->
     key = tmp_path / "keys" / "token.pem"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     key.chmod(0o644)
-    refused = duban(
+    refused = again(
         "token", "--data", str(tmp_path), "--post", "fgw/head", "--unit", "fgw", "--role", "unit_head"
     )
-    assert refused.returncode == 2
+    assert refused.exit_code == 2
     assert "0600" in refused.stderr
 
 
 def test_a_dry_run_says_what_would_happen_and_writes_nothing(folder: Path) -> None:
-    before = duban("log", "--data", str(folder)).stdout
+    before = log_of(folder)
     done = duban(
         "import", str(TASK_LIST), "--data", str(folder), "--dated", "2021-01-01", "--dry-run", "--json"
     )
@@ -121,7 +137,7 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(folder: Path) -> No
     assert first["lead"] == "旗应急管理局"
     assert "昂素镇人民政府" in first["supporters"]
     assert first["due"] == "2021-02-07"
-    assert duban("log", "--data", str(folder)).stdout == before
+    assert log_of(folder) == before
 
 
 def test_a_list_with_a_bad_row_is_refused_whole_with_row_field_value_and_reason(
@@ -136,13 +152,13 @@ def test_a_list_with_a_bad_row_is_refused_whole_with_row_field_value_and_reason(
     sheet.append(["3", "持续推进", "林草局", "", "长期坚持"])
     path = tmp_path / "list.xlsx"
     book.save(path)
-    before = duban("log", "--data", str(folder)).stdout
-    done = duban("import", str(path), "--data", str(folder), "--dated", "2021-01-01", "--json")
-    assert done.returncode == 1
+    before = log_of(folder)
+    done = again("import", str(path), "--data", str(folder), "--dated", "2021-01-01", "--json")
+    assert done.exit_code == 1
     report = json.loads(done.stdout)
     assert {(one["row"], one["field"]) for one in report["rejected"]} == {(3, "supporters"), (4, "due")}
     assert all(one["value"] and one["reason"] for one in report["rejected"])
-    assert duban("log", "--data", str(folder)).stdout == before
+    assert log_of(folder) == before
 
 
 def test_an_export_imported_again_changes_nothing(folder: Path, tmp_path: Path) -> None:
@@ -152,18 +168,18 @@ def test_an_export_imported_again_changes_nothing(folder: Path, tmp_path: Path) 
     for name in ("tasks.xlsx", "tasks.csv"):
         exported = duban("export", "tasks", str(tmp_path / name), "--data", str(folder))
         assert exported.returncode == 0, exported.stderr
-        before = duban("log", "--data", str(folder)).stdout
-        again = duban(
+        before = log_of(folder)
+        done = again(
             "import", str(tmp_path / name), "--data", str(folder), "--dated", "2021-01-01", "--title", "清单"
         )
-        assert "0 assigned, 22 unchanged, 0 refused" in again.stdout, again.stdout + again.stderr
-        assert duban("log", "--data", str(folder)).stdout == before
+        assert "0 assigned, 22 unchanged, 0 refused" in done.stdout, done.output
+        assert log_of(folder) == before
 
 
 def test_views_are_rebuilt_by_name_and_an_unknown_name_is_refused(folder: Path) -> None:
     assert duban("views", "rebuild", "units", "--data", str(folder)).returncode == 0
-    assert duban("views", "rebuild", "--data", str(folder)).returncode == 0
-    assert duban("views", "rebuild", "nonsense", "--data", str(folder)).returncode == 1
+    assert again("views", "rebuild", "--data", str(folder)).exit_code == 0
+    assert again("views", "rebuild", "nonsense", "--data", str(folder)).exit_code == 1
 
 
 def test_the_log_is_cloudevents_with_personal_data_masked(folder: Path) -> None:
@@ -187,9 +203,8 @@ def test_a_damaged_file_is_a_sentence_not_a_traceback(folder: Path, tmp_path: Pa
     ):
         path = tmp_path / name
         path.write_bytes(content)
-        done = duban("import", str(path), "--data", str(folder), "--dry-run")
-        assert done.returncode == 1, name
-        assert "Traceback" not in done.stderr
+        done = again("import", str(path), "--data", str(folder), "--dry-run")
+        assert done.exit_code == 1, name
 
 
 def get(port: int, path: str, token: str = "") -> tuple[int, Any]:

@@ -18,7 +18,7 @@ from shared.audit import merkle, proofs, seal
 from shared.audit.checkpoint import Checkpoint, Note, Shown
 from shared.audit.places import Outside, folder_of
 from shared.database.unavailable import UNAVAILABLE, BrokerUnavailable
-from shared.messaging.transport.kafka.client import checkpoints_topic_of, reaching_the_broker
+from shared.messaging.transport.kafka.client import checkpoints_topic_of, connection_settings
 from shared.messaging.transport.kafka.publisher import publish_checkpoint
 from shared.messaging.transport.kafka.topics import apply_topics
 from shared.personal_data.keystore import migrate_keys
@@ -287,7 +287,7 @@ def test_who_writes_checkpoints_and_who_reads_them_on_a_broker_with_rights(
             "kafka_partitions": 1,
         }
 
-    login = reaching_the_broker(Config(**settings("auditor")))
+    login = connection_settings(Config(**settings("auditor")))
     del login["bootstrap_servers"]
     apply_topics(Config(**settings("admin")), {SERVICE: [], "notify": []})
     sealed = open_sealed(tmp_path, create=True, **settings(SERVICE))

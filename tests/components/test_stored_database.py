@@ -8,18 +8,20 @@ from deploy.stack import Broker, Postgres
 from deploy.stack.programs import postgres_programs
 from services.suite import SUITE, make_topics, migrate_suite
 from shared.messaging.relay import republish
+from shared.messaging.transport.kafka.client import checkpoints_topic_of, topic_of
 from shared.process.config import Config
 from shared.runtime.opening import open_service
 from shared.testing import Opened, StoppedClock
+from tests.faults.cluster import delete_topics
 from tests.stored import goes_on, proves_itself, unpack
 
 
-def restored(postgres: Postgres, dumps: Path) -> None:
+def restored(server: Postgres, dumps: Path) -> None:
     """Each database as ``pg_dump`` wrote it."""
     psql = [str(postgres_programs() / "psql"), "-Xq", "--set=ON_ERROR_STOP=1"]
     for name in (*SUITE, "keys"):
-        postgres.create_database(f"duban_{name}")
-        dump = ["--file", str(dumps / f"{name}.sql"), postgres.url(f"duban_{name}")]
+        server.create_database(f"stored_{name}")
+        dump = ["--file", str(dumps / f"{name}.sql"), server.url(f"stored_{name}")]
         subprocess.run([*psql, *dump], check=True, capture_output=True)
 
 
@@ -35,12 +37,13 @@ def published_again(config: Config, clock: StoppedClock) -> None:
 
 
 def test_the_demos_databases_are_upgraded_go_on_and_prove_themselves(
-    postgres: Postgres, broker: Broker, tmp_path: Path
+    server: Postgres, broker: Broker, tmp_path: Path
 ) -> None:
     stored = unpack("postgresql.3a5645c", tmp_path / "stored")
-    restored(postgres, stored)
+    restored(server, stored)
+    delete_topics(broker, *map(topic_of, SUITE), *map(checkpoints_topic_of, SUITE))
     settings: dict[str, Any] = {
-        "database": postgres.url("duban_{service}"),
+        "database": server.url("stored_{service}"),
         "kafka": broker.bootstrap,
         "master_key": stored / "master.key",
     }
