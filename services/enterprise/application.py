@@ -261,14 +261,9 @@ class EnterpriseApplication(ServiceApplication):
 
     def _leaders_of(self, unit: str, default: str | None = None) -> tuple[str, ...]:
         """The vice leader in charge of the unit, if there is one, and the main leader. Raises NoLeaderInCharge."""
-        found = self.reference.leaders()
-        in_charge = [
-            post["id"]
-            for post in found
-            if post["role"] == "vice_leader" and unit in (post["portfolio"] or ())
-        ]
-        main = [post["id"] for post in found if post["role"] == "main_leader"]
-        leaders = (*in_charge[:1], *main[:1]) or ((default,) if default else ())
+        main = self.reference.main_leader()
+        leaders = (*self.reference.in_charge_of(unit)[:1], *([str(main["id"])] if main else []))
+        leaders = leaders or ((default,) if default else ())
         if not leaders:
             raise NoLeaderInCharge(unit=unit)
         return leaders

@@ -25,5 +25,14 @@ ON_TASK = (*UNITS, *OFFICES)
 """Whoever may act for a unit on a task; the offices carry tasks too. Whose unit it is, is the domain's rule."""
 ON_WHISTLE = (*UNITS, Role.government_office)
 """Whoever may act for a unit that has a whistle in hand; the desk is a government office."""
+GOVERNMENT = (*LEADERS, *OFFICES)
+"""The leaders and the two offices: they decompose what was decided (domain.md §4.2), and see people's names."""
+JUDGES = (Role.supervision_office, *LEADERS)
+"""Whoever judges what units report, and lets a task rest."""
+DISPATCHERS = (Role.government_office, *LEADERS)
+"""Whoever says which unit takes something on."""
+CLERKS = (Role.government_office, Role.operator)
+"""Whoever keeps the register of units and posts."""
+EVERYBODY = tuple(Role)
 READERS = (*LEADERS, *OFFICES, *UNITS, Role.overseer, Role.auditor)
 """Whoever may read at all; which rows they see is decided row by row."""

@@ -22,6 +22,7 @@ DirectiveKind = Literal[
     "field_visit_issue",
     "onsite_meeting_decision",
 ]
+OriginLevel = Literal["superior", "banner", "leader"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +163,7 @@ class DirectiveRegistered(BeginsMatter):
     number: str
     title: str
     kind: DirectiveKind
-    origin_level: Literal["superior", "banner", "leader"]
+    origin_level: OriginLevel
     units: tuple[str, ...] = ()
     office_unit: str
     leader_post: str

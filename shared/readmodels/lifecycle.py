@@ -1,16 +1,18 @@
 """A view that shows one row for each thing of a lifecycle: its columns are the state's fields, its fold is ``evolve``.
 
 A state is a frozen dataclass. Its field ``status`` is the column ``state``; every other field has its own name. A view
-adds ``id``, ``version``, ``concerned`` (the units that may see the row) and ``secrecy``. Parts with lifecycles of their
-own are no columns: they have a view of their own.
+adds what it names of the state's properties, ``id``, ``version`` and, unless everybody may see the thing, ``concerned``
+(the units that may see the row) and ``secrecy``. Parts with lifecycles of their own are no columns: they have a view of
+their own.
 
 ``version`` is the aggregate's after any of its facts. A state with a field ``version`` says itself at which version the
 thing last changed; then only its own steps change its row.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, fields
+from dataclasses import fields
 from datetime import date, datetime
+from decimal import Decimal
 from functools import partial
 from types import NoneType, UnionType
 from typing import (
@@ -27,7 +29,7 @@ from typing import (
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import JSON, Boolean, Column, Date, Integer, String
+from sqlalchemy import JSON, Boolean, Column, Date, Float, Integer, String
 from sqlalchemy.types import TypeEngine
 
 from shared.database.columns import MomentColumn
@@ -42,92 +44,103 @@ S = TypeVar("S")
 PLAIN: Mapping[Any, Callable[[], TypeEngine[Any]]] = {
     str: String,
     int: Integer,
+    float: Float,
     bool: Boolean,
     date: Date,
     datetime: MomentColumn,
-    UUID: String,
 }
-"""The column types of values that are kept as they are; everything else is kept as JSON."""
+"""The column types of values that are kept as they are."""
+
+AS_TEXT: Mapping[Any, Callable[[Any], str]] = {UUID: str, Decimal: "{:f}".format}
+"""How values are written that are kept as text; everything else is kept as JSON."""
 
 
 class Kept(NamedTuple):
-    """How one field of a state is kept in a row."""
+    """How one field or property of a state is kept in a row."""
 
-    field: str
+    name: str
     column: str
     hint: Any
-    """The field's type, without None."""
+    """Its type, without None."""
     optional: bool
     type: Callable[[], TypeEngine[Any]]
     write: Callable[[Any], Any] | None
     """From the state to the row; None for values that are kept as they are."""
     read: Callable[[Any], Any] | None
 
+    def written(self, value: Any) -> Any:
+        """What the row keeps of a state's value."""
+        return value if value is None or self.write is None else self.write(value)
+
 
 def _kept_of(lifecycle: Lifecycle[Any]) -> dict[str, Kept]:
     """How each field of the lifecycle's state (a dataclass) is kept, without its parts."""
-    hints = get_type_hints(lifecycle.state, include_extras=False)
+    hints = get_type_hints(lifecycle.state)
     return {
-        one.name: _kept(one, hints[one.name])
+        one.name: _kept(one.name, hints[one.name])
         for one in fields(lifecycle.state)
         if one.name not in lifecycle.parts
     }
 
 
-def _kept(one: "Field[Any]", hint: Any) -> Kept:
+def _kept(name: str, hint: Any) -> Kept:
     optional = get_origin(hint) in (Union, UnionType) and NoneType in get_args(hint)
     if optional:
         hint = Union[tuple(part for part in get_args(hint) if part is not NoneType)]  # noqa: UP007 - made at run time
     plain = str if get_origin(hint) is Literal else hint
-    column = "state" if one.name == "status" else one.name
-    if plain is UUID:
-        return Kept(one.name, column, hint, optional, String, str, UUID)
+    column = "state" if name == "status" else name
+    if plain in AS_TEXT:
+        return Kept(name, column, hint, optional, String, AS_TEXT[plain], plain)
     if plain in PLAIN:
-        return Kept(one.name, column, hint, optional, PLAIN[plain], None, None)
-    return Kept(
-        one.name, column, hint, optional, JSON, msgspec.to_builtins, partial(msgspec.convert, type=hint)
-    )
+        return Kept(name, column, hint, optional, PLAIN[plain], None, None)
+    return Kept(name, column, hint, optional, JSON, msgspec.to_builtins, partial(msgspec.convert, type=hint))
 
 
 class LifecycleView(View):
     """One row for each thing of a lifecycle.
 
-    A subclass names ``lifecycle``, and in ``indexed`` the columns by which rows are looked up. Its state says in the
-    property ``concerned`` which units may see the row, and in ``secrecy`` (a field or a property) how secret it is.
+    A subclass names ``lifecycle``, in ``derived`` the properties of its state that are columns too, and in ``indexed``
+    the columns by which rows are looked up. Its state says in the property ``concerned`` which units may see the row,
+    and in ``secrecy`` (a field or a property) how secret it is; a state without ``concerned`` is everybody's to see.
     """
 
     lifecycle: ClassVar[Lifecycle[Any]]
+    derived: ClassVar[Sequence[str]] = ()
     indexed: ClassVar[Sequence[str]] = ()
     kept: ClassVar[Mapping[str, Kept]]
     """How each field of the state is kept in a row."""
+    properties: ClassVar[Sequence[Kept]]
+    """How each property that is a column is kept in a row."""
+    restricted: ClassVar[bool]
+    """Whether a row is for some to see, and not for all."""
     followed: ClassVar[frozenset[str]]
     """The topics of the facts that change a row."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.kept = _kept_of(cls.lifecycle)
+        state = cls.lifecycle.state
+        cls.properties = [
+            _kept(name, get_type_hints(getattr(state, name).fget)["return"]) for name in cls.derived
+        ]
+        cls.restricted = hasattr(state, "concerned")
         cls.followed = frozenset(cls.lifecycle.own if "version" in cls.kept else cls.lifecycle.facts)
         for topic in cls.followed:
             cls.handlers.setdefault(topic, []).insert(0, "follow")
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
-        """The state's fields, what the subclass adds, and what every view of things has."""
+        """The state's fields and properties, what the subclass adds, and what every view of things has."""
         of_state = [
             Column(one.column, one.type(), nullable=one.optional, info={"hint": one.hint})
-            for one in cls.kept.values()
+            for one in (*cls.kept.values(), *cls.properties)
         ]
         columns = [*of_state, *cls.more_columns()]
         names = {column.name for column in columns}
-        columns += [
-            column
-            for column in (
-                Column("concerned", String, nullable=False),
-                Column("secrecy", String, nullable=False),
-                Column("version", Integer, nullable=False),
-            )
-            if column.name not in names
-        ]
+        further: list[Column[Any]] = [Column("version", Integer, nullable=False)]
+        if cls.restricted:
+            further += [Column(name, String, nullable=False) for name in ("concerned", "secrecy")]
+        columns += [column for column in further if column.name not in names]
         for column in columns:
             if column.name in cls.indexed:
                 column.info["index"] = True
@@ -161,39 +174,48 @@ class LifecycleView(View):
         if row is not None and known is not row:
             before = self.state_of(row)
         after = (evolve or self.lifecycle).step(fact, before, message.version)
-        values = self._changed(before, after)
+        values = self.row_of(after, before)
         if "version" not in self.kept:
             values["version"] = message.version
-        values["concerned"], values["secrecy"] = concerned(*after.concerned), after.secrecy
-        if not rows.change(key, **values):
-            rows.put(key, **values)
-        now = rows.get(key)
-        assert now is not None
-        rows.states[key] = now, after
+        if self.restricted:
+            values["concerned"], values["secrecy"] = concerned(*after.concerned), after.secrecy
+        rows.states[key] = rows.write(key, values), after
 
     @classmethod
-    def _changed(cls, before: Any, after: Any) -> Row:
-        """The columns in which the states differ; all of them if there was none before."""
-        old = {} if before is None else vars(before)
-        changed = [
-            (field, value) for field, value in vars(after).items() if old.get(field, MISSING) is not value
-        ]
+    def row_of(cls, state: Any, before: Any = None) -> Row:
+        """The columns that hold this state; those in which it differs from ``before``, if there was a state before."""
+        kept, new, old = cls.kept, vars(state), {} if before is None else vars(before)
         return {
-            one.column: one.write(value) if one.write and value is not None else value
-            for field, value in changed
-            if (one := cls.kept.get(field)) is not None
-        }
+            one.column: one.written(value)
+            for name, value in new.items()
+            if (before is None or old[name] is not value) and (one := kept.get(name)) is not None
+        } | {one.column: one.written(getattr(state, one.name)) for one in cls.properties}
 
     @classmethod
-    def state_of(cls, row: Row) -> Any:
+    def state_of(cls, row: Mapping[str, Any]) -> Any:
         """The state that a row holds."""
         state = object.__new__(cls.lifecycle.state)
         vars(state).update(
             {
-                one.field: one.read(value) if one.read and value is not None else value
+                one.name: one.read(value) if one.read and value is not None else value
                 for one in cls.kept.values()
                 for value in (row[one.column],)
             },
             **{name: {} for name in cls.lifecycle.parts},
         )
         return state
+
+
+class FactsView(View):
+    """One row for each fact of a lifecycle. A subclass names the ``lifecycle``, and writes the row."""
+
+    lifecycle: ClassVar[Lifecycle[Any]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for topic in cls.lifecycle.facts:
+            cls.handlers.setdefault(topic, []).append("write")
+
+    def write(self, rows: Rows, fact: Fact, message: Message) -> None:
+        """Write the row of a fact."""
+        raise NotImplementedError

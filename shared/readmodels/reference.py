@@ -9,13 +9,16 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, Boolean, Column, Connection, Date, Integer, String, Text, select
+from sqlalchemy import JSON, Column, Connection, Integer, String, select
 
 from shared.calendar import Calendar, CalendarRelease, DayRule
 from shared.domain.aggregate import stable_id
 from shared.domain.refusal import Refusal
-from shared.events import assignment, supervision
+from shared.domain.roles import LEADERS, Role
+from shared.domain.units import evolve_post, evolve_unit
+from shared.events import supervision
 from shared.events.base import Message
+from shared.readmodels.lifecycle import LifecycleView
 from shared.readmodels.rows import Rows
 from shared.readmodels.view import View
 from shared.readmodels.views import Views
@@ -44,80 +47,32 @@ class UnitHasNoHead(Refusal):
     The unit {unit} has no main head's post registered."""
 
 
-class UnitsView(View):
-    """单位: every unit by its id."""
+class UnitsView(LifecycleView):
+    """单位: every unit by the id that people gave it."""
 
     name = "units"
+    version = 2
+    lifecycle = evolve_unit
+    indexed = ("kind",)
 
     @classmethod
-    def columns(cls) -> list[Column[Any]]:
-        """Name, short names, kind, and what became of it."""
-        return [
-            Column("name", String, nullable=False),
-            Column("short_names", JSON, nullable=False),
-            Column("kind", String, nullable=False, info={"index": True}),
-            Column("dissolved", Boolean, nullable=False, default=False),
-            Column("successor", String),
-            Column("version", Integer, nullable=False),
-        ]
-
-    def row_id(self, message: Message) -> str:
-        """Units are kept by the id that people give them."""
-        return str(getattr(message.fact, "unit", message.aggregate_id))
-
-    def on_unit_registered(self, rows: Rows, fact: assignment.UnitRegistered, message: Message) -> None:
-        rows.put(
-            fact.unit,
-            name=fact.name,
-            short_names=list(fact.short_names),
-            kind=fact.kind,
-            version=message.version,
-        )
-
-    def on_unit_renamed(self, rows: Rows, fact: assignment.UnitRenamed, message: Message) -> None:
-        rows.change(fact.unit, name=fact.name, short_names=list(fact.short_names), version=message.version)
-
-    def on_unit_dissolved(self, rows: Rows, fact: assignment.UnitDissolved, message: Message) -> None:
-        rows.change(fact.unit, dissolved=True, successor=fact.successor, version=message.version)
+    def key(cls, fact: Any, message: Message) -> str:
+        """The unit's own id."""
+        return str(fact.unit)
 
 
-class PostsView(View):
-    """岗位: every post by its id, with its present holder and, for a leader, the portfolio."""
+class PostsView(LifecycleView):
+    """岗位: every post by the id that people gave it."""
 
     name = "posts"
-    version = 2
-    """1 had a column too short for a token."""
+    version = 3
+    lifecycle = evolve_post
+    indexed = ("unit",)
 
     @classmethod
-    def columns(cls) -> list[Column[Any]]:
-        """Unit, title, role, holder (a token, shared/personal_data/keystore.py); a post without holder is vacant."""
-        return [
-            Column("unit", String, nullable=False, info={"index": True}),
-            Column("title", String, nullable=False),
-            Column("role", String, nullable=False),
-            Column("holder", Text),
-            Column("since", Date),
-            Column("portfolio", JSON),
-            Column("version", Integer, nullable=False),
-        ]
-
-    def row_id(self, message: Message) -> str:
-        """Posts are kept by the id that people give them."""
-        return str(getattr(message.fact, "post", message.aggregate_id))
-
-    def on_post_created(self, rows: Rows, fact: assignment.PostCreated, message: Message) -> None:
-        rows.put(fact.post, unit=fact.unit, title=fact.title, role=fact.role, version=message.version)
-
-    def on_post_holder_appointed(
-        self, rows: Rows, fact: assignment.PostHolderAppointed, message: Message
-    ) -> None:
-        rows.change(fact.post, holder=fact.holder, since=fact.since, version=message.version)
-
-    def on_post_vacated(self, rows: Rows, fact: assignment.PostVacated, message: Message) -> None:
-        rows.change(fact.post, holder=None, since=None, version=message.version)
-
-    def on_portfolio_assigned(self, rows: Rows, fact: assignment.PortfolioAssigned, message: Message) -> None:
-        rows.change(fact.post, portfolio=list(fact.units), version=message.version)
+    def key(cls, fact: Any, message: Message) -> str:
+        """The post's own id."""
+        return str(fact.post)
 
 
 class CalendarView(View):
@@ -281,12 +236,20 @@ class Reference:
 
         def ask(connection: Connection) -> Sequence[Mapping[str, Any]]:
             posts = self._views.table(connection, "posts")
-            leading = posts.c.role.in_(("vice_leader", "main_leader"))
+            leading = posts.c.role.in_(LEADERS)
             return [
                 _fixed(row) for row in connection.execute(select(posts).where(leading).order_by(posts.c.id))
             ]
 
         return self.answer("leaders", ask)
+
+    def in_charge_of(self, unit: str) -> Sequence[str]:
+        """The vice leaders who are in charge of the unit (分管领导), by id."""
+        return [
+            str(post["id"])
+            for post in self.leaders()
+            if post["role"] == Role.vice_leader and PostsView.state_of(post).is_in_charge_of(unit)
+        ]
 
     def main_leader(self) -> Mapping[str, Any] | None:
         """The main leader's post (政府主要领导), if it is registered."""

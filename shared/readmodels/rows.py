@@ -72,6 +72,12 @@ class Rows:
         self._set(str(id), {**row, **values})
         return True
 
+    def write(self, key: str, values: Row) -> Row:
+        """Change the row of this id, or make it; ``values`` are of its columns. The row as it is now."""
+        row = {**(self.get(key) or self._blank), **values, "id": key}
+        self._set(key, row)
+        return row
+
     def drop(self, id: object) -> None:  # noqa: A002
         """Remove a row."""
         self._set(str(id), None)

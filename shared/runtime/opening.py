@@ -24,7 +24,6 @@ from shared.messaging.transport import Follower
 from shared.messaging.transport.embedded import EmbeddedFollower
 from shared.personal_data.keystore import KeyStore
 from shared.process.config import Config
-from shared.readmodels.reference import Reference
 from shared.readmodels.views import Views
 from shared.rulebook import load_rulebook
 from shared.runtime.event_log import log_settings, open_log
@@ -212,7 +211,7 @@ def open_service(
     personal_data = KeyStore(config, clock, timeout=timeout, pool_size=pool_size)
     app = service.application(log_settings(config, service.name, timeout=timeout, pool_size=pool_size), clock)
     app.personal_data = seals(app, personal_data)
-    app.views, app.reference, app.config = views, Reference(views), config
+    app.views, app.reference, app.config = views, app.reference_from(views), config
     app.rulebook = load_rulebook(config.rulebook)
     reactions = service.reactions(app) if service.reactions else None
     sources = service.sources()

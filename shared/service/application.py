@@ -19,6 +19,10 @@ class ServiceApplication(Application):
     config: Config
     personal_data: KeyStore
 
+    def reference_from(self, views: Views) -> Reference:
+        """The reference data, as ``views`` hold them."""
+        return Reference(views)
+
     def attempt(self, act: CommandContext, use_case: UseCase) -> CommandResult:
         """See Application; everything that a use case reads from the read models is of one snapshot."""
         with self.views.snapshot():

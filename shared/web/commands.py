@@ -17,7 +17,7 @@ field that the target does not know, a parameter that nobody gives, or another t
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property, partial
@@ -49,6 +49,7 @@ from shared.events.base import Actor
 from shared.service.application import ServiceApplication
 from shared.web.auth import Identity, allow
 from shared.web.body import personal as holds_personal_data
+from shared.web.fields import Referring
 from shared.web.http import BaseSchema, Blueprint, CommandResultSchema, Moment, answer
 from shared.web.request import application, perform
 
@@ -101,11 +102,11 @@ class Command(Generic[App]):
         self._check()
         parameters = signature(target).parameters
         self._supplied = [name for name in of.supply if self.direct and name in parameters]
-        self._references = {
-            field: check
-            for field, made in body._declared_fields.items()
-            if (check := getattr(made, "reference", None)) is not None
-        }
+        self._references = [
+            (made.attribute or name, *found)
+            for name, made in body._declared_fields.items()
+            for found in _references(made)
+        ]
 
     def run(self, app: App, act: CommandContext, *path: Any, **asked: Any) -> CommandResult:
         """Carry it out, once loaded and decided; ``path`` and ``asked`` are the request's parts and its body.
@@ -115,12 +116,13 @@ class Command(Generic[App]):
         if not self.direct:
             result: CommandResult = self.target(app, act, *path, **asked)
             return result
-        found = self.of.load(app, act, path[0])
-        for field, check in self._references.items():
-            if asked.get(field) is not None:
-                check(app.reference, asked[field], field)
+        keys = self.of.keys
+        found = self.of.load(app, act, *path[:keys])
+        for field, check, ids in self._references:
+            for one in ids(asked.get(field)):
+                check(app.reference, one, field)
         supplied = {name: self.of.supply[name](app, found.state, act) for name in self._supplied}
-        further = dict(zip(self.of.path[1:], path[1:], strict=True))
+        further = dict(zip(self.of.path[keys:], path[keys:], strict=True))
         self.target(found, act, **further, **supplied, **asked)
         return app.commit(act, found)
 
@@ -141,7 +143,7 @@ class Command(Generic[App]):
         What every write can refuse is not among them: that of the body, the token, the headers and the log.
         """
         found = refusals_of(self.target, self.of.kind if self.direct else self.of.app)
-        asked: list[Callable[..., Any]] = [*self._references.values()]
+        asked: list[Callable[..., Any]] = [check for _, check, _ in self._references]
         if self.direct:
             asked += [self.of.load, *(self.of.supply[name] for name in self._supplied)]
         if HAPPENED in self.body._declared_fields:
@@ -157,7 +159,8 @@ class Command(Generic[App]):
             if name not in ("self", "act")
         }
         open_ended = any(one.kind is Parameter.VAR_KEYWORD for one in takes.values())
-        given = {name: made for name, made in self.body._declared_fields.items() if name != HAPPENED}
+        declared = self.body._declared_fields
+        given = {made.attribute or name: made for name, made in declared.items() if name != HAPPENED}
         by_position = () if self.direct else self.of.path
         for name, made in given.items():
             if name not in takes:
@@ -178,7 +181,11 @@ class Command(Generic[App]):
         for name, parameter in takes.items():
             if parameter.kind in (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL) or name in given:
                 continue
-            if name in by_position or name in self.of.path[1:] or (self.direct and name in self.of.supply):
+            if (
+                name in by_position
+                or name in self.of.path[self.of.keys :]
+                or (self.direct and name in self.of.supply)
+            ):
                 continue
             if parameter.default is Parameter.empty:
                 raise TypeError(f"{self.body.__name__}: nobody gives {self.target.__qualname__} its {name}")
@@ -187,8 +194,9 @@ class Command(Generic[App]):
 class Commands(Generic[App, A]):
     """The commands on one resource.
 
-    ``load`` reads the aggregate that a direct command decides on (default: by the path's first part); ``supply`` says
-    where a decision's further parameters come from: functions of the application, the state and the context.
+    ``load`` reads the aggregate that a direct command decides on, by the path's first ``keys`` parts (default: by its
+    id); ``supply`` says where a decision's further parameters come from: functions of the application, the state and
+    the context. ``parameters`` documents parts of the path.
     """
 
     def __init__(
@@ -198,12 +206,14 @@ class Commands(Generic[App, A]):
         app: type[App],
         kind: type[A] | None = None,
         *,
-        load: Callable[[App, CommandContext, UUID], A] | None = None,
+        load: Callable[Concatenate[App, CommandContext, ...], A] | None = None,
+        keys: int = 1,
         supply: Mapping[str, Callable[[App, Any, CommandContext], Any]] = MappingProxyType({}),
+        parameters: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.blueprint, self.prefix, self.app, self.kind, self.supply = blueprint, path, app, kind, supply
         self.path: tuple[str, ...] = tuple(re.findall(r"<(?:\w+:)?(\w+)>", path))
-        self.load = load or self._load
+        self.load, self.keys, self.parameters = load or self._load, keys, list(parameters)
         self.declared: list[Command[App]] = []
 
     def _load(self, app: App, act: CommandContext, id: UUID) -> A:  # noqa: A002 - the library's name
@@ -252,7 +262,7 @@ class Commands(Generic[App, A]):
         made = allow(*command.roles)(made)
         made = self.blueprint.doc(**{"x-title": command.title, "x-title-en": command.title_en})(made)
         made.duban_command = command
-        self.blueprint.post(f"{self.prefix}{command.name}")(made)
+        self.blueprint.post(f"{self.prefix}{command.name}", parameters=self.parameters)(made)
 
     def may_field(self) -> "fields.Field[Any]":
         """The field of an answer about one thing that lists what its reader may do with it now."""
@@ -297,6 +307,34 @@ def _run(
     act: CommandContext,
 ) -> CommandResult:
     return command.run(app, act, *path, **asked)
+
+
+# -- the ids of reference data in a body ---------------------------------------------------------------------------
+
+Check = Callable[[Any, Any, str], None]
+"""Asks reference data for the id that a field holds. Raises its refusal."""
+
+
+def _references(made: "fields.Field[Any]") -> Iterator[tuple[Check, Callable[[Any], Iterable[Any]]]]:
+    """What a field refers to, itself or in its parts: who checks it, and how its ids are found in the value."""
+    if isinstance(made, Referring):
+        if made.known:
+            yield made.reference, lambda value: () if value is None else (value,)
+    elif isinstance(made, fields.List):
+        for check, ids in _references(made.inner):
+            yield check, partial(_of_each, ids)
+    elif isinstance(made, fields.Nested):
+        for name, part in made.schema._declared_fields.items():
+            for check, ids in _references(part):
+                yield check, partial(_of_member, ids, name)
+
+
+def _of_each(ids: Callable[[Any], Iterable[Any]], values: Iterable[Any] | None) -> Iterable[Any]:
+    return [one for value in values or () for one in ids(value)]
+
+
+def _of_member(ids: Callable[[Any], Iterable[Any]], name: str, value: Any) -> Iterable[Any]:
+    return () if value is None else ids(getattr(value, name))
 
 
 # -- whether a field gives what a parameter takes -----------------------------------------------------------------

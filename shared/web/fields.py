@@ -4,12 +4,12 @@ Choices come from the published language's ``Literal``s. Titles for people stand
 """
 
 from decimal import Decimal
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
-from marshmallow import fields, validate
+from marshmallow import fields, post_load, validate
 
 from shared.readmodels.reference import Reference
-from shared.web.http import Text
+from shared.web.http import BaseSchema, Text
 
 MOST = 10**12
 """The largest quantity that is taken, with at most six decimals."""
@@ -45,15 +45,19 @@ class CreditCode(Text):
 
 
 class Referring(Text):
-    """An id of reference data; once its thing is loaded, a direct command asks ``reference`` for it."""
+    """An id of reference data; once its thing is loaded, a direct command asks ``reference`` for it.
+
+    Not if ``known`` is False: then the decision says what it makes of an id that is not, or no longer, known.
+    """
 
     @staticmethod
     def reference(reference: Reference, value: str, field: str) -> None:
         """Raises the refusal of an unknown id, at this field."""
         raise NotImplementedError
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, known: bool = True, **options: Any) -> None:
         super().__init__(80, **options)
+        self.known = known
 
 
 class UnitId(Referring):
@@ -108,3 +112,21 @@ class Choice(fields.String):
 
     def __init__(self, kind: Any, **options: Any) -> None:
         super().__init__(validate=validate.OneOf(get_args(kind)), **options)
+
+
+class Part(BaseSchema):
+    """A part of a command's body, for which the published language has a dataclass."""
+
+    makes: ClassVar[type]
+
+    @post_load
+    def _make(self, said: dict[str, Any], **_: Any) -> Any:
+        return self.makes(**said)
+
+
+class Parts(fields.List[Any]):
+    """Several parts, each of the same kind."""
+
+    def __init__(self, kind: type[Part], *, least: int = 0, most: int, **options: Any) -> None:
+        bound = validate.Length(min=least or None, max=most)
+        super().__init__(fields.Nested(kind), validate=bound, **options)

@@ -1,6 +1,7 @@
 """What is shown of a read model: a schema made from the view's own columns; only differences are declared."""
 
 from collections.abc import Collection
+from decimal import Decimal
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 from uuid import UUID
@@ -11,6 +12,7 @@ from sqlalchemy import Column
 
 from shared.database.columns import MomentColumn
 from shared.readmodels.view import View
+from shared.web.fields import Quantity
 from shared.web.http import BaseSchema
 
 UNSEEN = frozenset({"concerned", "secrecy"})
@@ -56,7 +58,9 @@ def _is_moment(hint: Any) -> bool:
 _PLAIN: dict[Any, type[fields.Field[Any]]] = {
     str: fields.String,
     int: fields.Integer,
+    float: fields.Float,
     bool: fields.Boolean,
+    Decimal: Quantity,
     UUID: fields.UUID,
 }
 

@@ -16,8 +16,10 @@ from services.assignment.domain import Task
 from services.assignment.spreadsheets import UnitName
 from shared.domain.aggregate import CommandContext
 from shared.domain.refusal import Refusal
+from shared.events.assignment import Support, Target
 from shared.events.base import Fact
 from shared.testing import Caller, Opened, StoppedClock, an_act, kinds, shanghai
+from shared.web.commands import carry_out
 
 UNITS = {
     "gov": ("旗人民政府", "government"),
@@ -41,8 +43,8 @@ TASK: dict[str, Any] = {
     "number": "1",
     "title": "建成三个项目",
     "lead_unit": "fgw",
-    "supporters": [{"unit": "czj", "part": "落实资金"}, {"unit": "zrj", "part": "协助", "required": False}],
-    "target": {"metric": "建成项目", "unit": "个", "value": Decimal(3)},
+    "supporters": [Support(unit="czj", part="落实资金"), Support(unit="zrj", part="协助", required=False)],
+    "target": Target(metric="建成项目", unit="个", value=Decimal(3)),
     "due_on": date(2021, 2, 7),
 }
 
@@ -74,8 +76,17 @@ class Banner:
         given = {**TASK, **changed}
         return UUID(self.app.assign_task(self.act("office"), list_id or self.new_list(), **given).id)
 
-    def do(self, who: str, command: str, task: UUID, **what: Any) -> Any:
-        return getattr(self.app, command)(self.act(who), task, **what)
+    def carry_out(self, command: str, act: CommandContext, *path: Any, **what: Any) -> Any:
+        return carry_out(command, self.app, act, *path, **what)
+
+    def do(self, who: str, command: str, *path: Any, **what: Any) -> Any:
+        return self.carry_out(command, self.act(who), *path, **what)
+
+    def forbids(self, who: str, path: str, **body: Any) -> None:
+        """Whoever has another role than the command's own is refused, and nothing is written."""
+        before = len(self.log())
+        assert self.client(who).post(f"/api/v1/{path}", body).status_code == 403
+        assert len(self.log()) == before
 
     def load(self, task: UUID) -> Task:
         return self.app.load(Task, task)
@@ -109,7 +120,7 @@ def banner(tmp_path: Path) -> Iterator[Banner]:
         )
         for post, title in (("gov/vice-leader", "常务副旗长"), ("gov/vice-leader-2", "副旗长")):
             banner.app.create_post(banner.act("office"), post=post, title=title, role="vice_leader")
-            banner.app.appoint_holder(banner.act("office"), post, holder="某人", since=date(2020, 1, 1))
+            banner.do("office", "appoint_holder", *post.split("/"), holder="某人", since=date(2020, 1, 1))
         banner.app.create_post(
             banner.act("office"), post="fgw/project-section", title="项目科科长", role="officer"
         )

@@ -72,50 +72,53 @@ def test_a_faulty_directive_is_refused(banner: Banner, refusal: Any, changed: di
 
 
 def test_each_unit_that_received_it_arranges_it_once_for_itself(banner: Banner) -> None:
-    directive, app = register(banner, NOTICE), banner.app
-    assert app.report_arrangement(banner.act("fgw"), directive, text="已布置").state == "registered"
+    directive = register(banner, NOTICE)
+    assert banner.do("fgw", "report_arrangement", directive, text="已布置").state == "registered"
+    banner.refuses(ArrangedAlready, lambda: banner.do("fgw", "report_arrangement", directive, text="再布置"))
     banner.refuses(
-        ArrangedAlready, lambda: app.report_arrangement(banner.act("fgw"), directive, text="再布置")
-    )
-    banner.refuses(
-        UnitDidNotReceiveIt, lambda: app.report_arrangement(banner.act("zrj"), directive, text="代报")
+        UnitDidNotReceiveIt, lambda: banner.do("zrj", "report_arrangement", directive, text="代报")
     )
     early = banner.act("czj").at(HOLIDAY - timedelta(hours=1))
-    banner.refuses(BeforeItWasReceived, lambda: app.report_arrangement(early, directive, text="太早"))
     banner.refuses(
-        NotToBeDecomposed, lambda: app.decompose_directive(banner.act("office"), directive, dispatches=[])
+        BeforeItWasReceived, lambda: banner.carry_out("report_arrangement", early, directive, text="太早")
     )
-    assert app.report_arrangement(banner.act("czj"), directive, text="已布置").state == "arranged"
+    banner.refuses(
+        NotToBeDecomposed, lambda: banner.do("office", "decompose_directive", directive, dispatches=[])
+    )
+    assert banner.do("czj", "report_arrangement", directive, text="已布置").state == "arranged"
 
 
 def test_what_was_put_on_a_visit_is_decomposed_by_the_office_and_fed_back_by_the_units(
     banner: Banner,
 ) -> None:
-    directive, app = register(banner, VISIT), banner.app
-    pieces = [{"unit": "fgw", "what": "查清"}, {"unit": "zrj", "what": "整改"}]
+    directive = register(banner, VISIT)
+    pieces = [assignment.Dispatch(unit="fgw", what="查清"), assignment.Dispatch(unit="zrj", what="整改")]
     banner.refuses(
         OnlyItsOfficeDecomposes,
-        lambda: app.decompose_directive(banner.act("inspect"), directive, dispatches=pieces),
+        lambda: banner.do("inspect", "decompose_directive", directive, dispatches=pieces),
     )
     banner.refuses(
         UnknownUnit,
-        lambda: app.decompose_directive(
-            banner.act("office"), directive, dispatches=[{"unit": "nobody", "what": "x"}]
+        lambda: banner.do(
+            "office",
+            "decompose_directive",
+            directive,
+            dispatches=[assignment.Dispatch(unit="nobody", what="x")],
         ),
     )
     banner.refuses(
         UnitStandsTwice,
-        lambda: app.decompose_directive(banner.act("office"), directive, dispatches=[pieces[0], pieces[0]]),
+        lambda: banner.do("office", "decompose_directive", directive, dispatches=[pieces[0], pieces[0]]),
     )
-    banner.refuses(NothingWasDispatched, lambda: app.give_feedback(banner.act("fgw"), directive, text="早了"))
-    assert app.decompose_directive(banner.act("office"), directive, dispatches=pieces).state == "dispatched"
+    banner.refuses(NothingWasDispatched, lambda: banner.do("fgw", "give_feedback", directive, text="早了"))
+    assert banner.do("office", "decompose_directive", directive, dispatches=pieces).state == "dispatched"
     banner.refuses(
         DecomposedAlready,
-        lambda: app.decompose_directive(banner.act("office"), directive, dispatches=pieces),
+        lambda: banner.do("office", "decompose_directive", directive, dispatches=pieces),
     )
-    app.give_feedback(banner.act("fgw"), directive, text="已查清")
-    app.give_feedback(banner.act("fgw"), directive, text="补充")
-    assert app.give_feedback(banner.act("zrj"), directive, text="已整改").state == "fed_back"
+    banner.do("fgw", "give_feedback", directive, text="已查清")
+    banner.do("fgw", "give_feedback", directive, text="补充")
+    assert banner.do("zrj", "give_feedback", directive, text="已整改").state == "fed_back"
     banner.opened.settle()
     row = banner.opened.rows("assignment", "directives")[str(directive)]
     assert row["state"] == "fed_back"

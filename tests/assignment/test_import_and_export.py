@@ -231,10 +231,12 @@ def test_the_notice_itself_is_imported(banner: Banner) -> None:
         ("spj/approval-section", "审批科科长"),
     ):
         banner.app.create_post(banner.act("office"), post=post, title=title, role="officer")
-        banner.app.appoint_holder(banner.act("office"), post, holder="某", since=date(2021, 1, 1))
-    banner.app.assign_portfolio(
-        banner.act("office"),
-        "gov/vice-leader-2",
+        banner.do("office", "appoint_holder", *post.split("/"), holder="某", since=date(2021, 1, 1))
+    banner.do(
+        "office",
+        "assign_portfolio",
+        "gov",
+        "vice-leader-2",
         units=[unit.id for unit in units if unit.kind != "government"],
     )
     banner.opened.settle()

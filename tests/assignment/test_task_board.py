@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from services.assignment.views.tasks import is_overdue
+from shared.events.assignment import Milestone
 from shared.testing import as_id
 from tests.assignment.conftest import TASK, Banner
 from tests.assignment.test_task import piece
@@ -15,7 +16,7 @@ from tests.assignment.test_task import piece
 
 def lived(banner: Banner) -> UUID:
     """A task to which nearly everything happened."""
-    task = banner.new_task(milestones=[{"on": date(2021, 1, 29), "what": "开工", "value": Decimal(1)}])
+    task = banner.new_task(milestones=[Milestone(on=date(2021, 1, 29), what="开工", value=Decimal(1))])
     do = banner.do
     do("fgw", "accept_task", task)
     do("czj", "accept_task", task)
@@ -171,6 +172,7 @@ def test_tasks_are_filtered_sorted_and_paged(banner: Banner) -> None:
 
 JSON_TASK = {
     **TASK,
+    "supporters": [{"unit": "czj", "part": "落实资金"}, {"unit": "zrj", "part": "协助", "required": False}],
     "target": {"metric": "建成项目", "unit": "个", "value": 3},
     "due_on": "2021-02-07",
 }

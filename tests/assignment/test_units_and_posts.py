@@ -59,38 +59,45 @@ def test_a_unit_is_registered_once_and_renamed_to_something_else(banner: Banner)
             act(), unit="slj", name="水利局", short_names=["水利局"], kind="department"
         ),
     )
-    banner.refuses(UnitIsNamedSo, lambda: app.rename_unit(act(), "fgw", name=UNITS["fgw"][0]))
-    banner.refuses(NoSuchThing, lambda: app.rename_unit(act(), "nobody", name="谁"))
+    banner.refuses(UnitIsNamedSo, lambda: banner.do("office", "rename_unit", "fgw", name=UNITS["fgw"][0]))
+    banner.refuses(NoSuchThing, lambda: banner.do("office", "rename_unit", "nobody", name="谁"))
 
 
 def test_a_dissolved_unit_is_unknown_to_every_later_command(banner: Banner) -> None:
-    app, act = banner.app, lambda: banner.act("office")
-    banner.refuses(SuccessorIsTheUnitItself, lambda: app.dissolve_unit(act(), "zrj", successor="zrj"))
-    banner.refuses(UnknownUnit, lambda: app.dissolve_unit(act(), "zrj", successor="nobody"))
-    app.dissolve_unit(act(), "zrj", successor="czj")
-    banner.refuses(UnitIsDissolved, lambda: app.dissolve_unit(act(), "zrj"))
-    banner.refuses(UnitIsDissolved, lambda: app.rename_unit(act(), "zrj", name="新名"))
+    banner.refuses(
+        SuccessorIsTheUnitItself, lambda: banner.do("office", "dissolve_unit", "zrj", successor="zrj")
+    )
+    banner.refuses(UnknownUnit, lambda: banner.do("office", "dissolve_unit", "zrj", successor="nobody"))
+    banner.do("office", "dissolve_unit", "zrj", successor="czj")
+    banner.refuses(UnitIsDissolved, lambda: banner.do("office", "dissolve_unit", "zrj"))
+    banner.refuses(UnitIsDissolved, lambda: banner.do("office", "rename_unit", "zrj", name="新名"))
     tasks = banner.new_list()
     banner.refuses(UnknownUnit, lambda: banner.new_task(tasks, lead_unit="zrj", supporters=[]))
 
 
 def test_a_post_is_held_since_a_day_until_it_is_vacated(banner: Banner) -> None:
-    app, act = banner.app, lambda: banner.act("office")
-    post = "fgw/project-section"
-    banner.refuses(PostIsVacantAlready, lambda: app.vacate_post(act(), post, on=date(2021, 1, 4)))
+    post = ("fgw", "project-section")
     banner.refuses(
-        DayIsInTheFuture, lambda: app.appoint_holder(act(), post, holder="某", since=date(2021, 1, 5))
+        PostIsVacantAlready, lambda: banner.do("office", "vacate_post", *post, on=date(2021, 1, 4))
     )
-    app.appoint_holder(act(), post, holder="某", since=date(2021, 1, 2))
+    banner.refuses(
+        DayIsInTheFuture,
+        lambda: banner.do("office", "appoint_holder", *post, holder="某", since=date(2021, 1, 5)),
+    )
+    banner.do("office", "appoint_holder", *post, holder="某", since=date(2021, 1, 2))
     banner.refuses(
         AppointedBeforePredecessor,
-        lambda: app.appoint_holder(act(), post, holder="另", since=date(2021, 1, 1)),
+        lambda: banner.do("office", "appoint_holder", *post, holder="另", since=date(2021, 1, 1)),
     )
-    banner.refuses(VacatedBeforeAppointed, lambda: app.vacate_post(act(), post, on=date(2021, 1, 1)))
-    refusal = banner.refuses(DayIsInTheFuture, lambda: app.vacate_post(act(), post, on=date(2021, 1, 5)))
+    banner.refuses(
+        VacatedBeforeAppointed, lambda: banner.do("office", "vacate_post", *post, on=date(2021, 1, 1))
+    )
+    refusal = banner.refuses(
+        DayIsInTheFuture, lambda: banner.do("office", "vacate_post", *post, on=date(2021, 1, 5))
+    )
     assert refusal.at_field == "on"
     before = len(banner.log())
-    app.vacate_post(act(), post, on=date(2021, 1, 4))
+    banner.do("office", "vacate_post", *post, on=date(2021, 1, 4))
     assert banner.since(before) == ["PostVacated"]
 
 
@@ -110,9 +117,15 @@ def test_a_post_needs_a_known_unit_and_a_portfolio_a_leader(banner: Banner) -> N
     banner.refuses(
         AlreadyExists, lambda: app.create_post(act(), post="fgw/head", title="主任", role="unit_head")
     )
-    banner.refuses(NoLeadersPost, lambda: app.assign_portfolio(act(), "fgw/head", units=["czj"]))
-    banner.refuses(UnknownUnit, lambda: app.assign_portfolio(act(), "gov/vice-leader", units=["nobody"]))
-    app.assign_portfolio(act(), "gov/vice-leader", units=["fgw", "fgw", "czj"], fields=["经济"])
+    banner.refuses(
+        NoLeadersPost, lambda: banner.do("office", "assign_portfolio", "fgw", "head", units=["czj"])
+    )
+    banner.refuses(
+        UnknownUnit, lambda: banner.do("office", "assign_portfolio", "gov", "vice-leader", units=["nobody"])
+    )
+    banner.do(
+        "office", "assign_portfolio", "gov", "vice-leader", units=["fgw", "fgw", "czj"], fields=["经济"]
+    )
     banner.opened.settle()
     assert banner.opened.rows("assignment", "posts")["gov/vice-leader"]["portfolio"] == ["fgw", "czj"]
 

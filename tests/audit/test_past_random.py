@@ -6,6 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,9 @@ from services.audit.past import Cut, Past
 from services.suite import SUITE
 from shared.domain.aggregate import stable_id
 from shared.domain.refusal import Refusal
+from shared.events.assignment import Target
 from shared.testing import Opened, StoppedClock, an_act
+from shared.web.commands import carry_out
 from tests.audit.story import AUDITOR, START
 from tests.test_order import ENTERPRISES, TARGET, Suite
 
@@ -113,7 +116,7 @@ class History:
                 number=str(len(self.tasks) + 1),
                 title=f"任务{len(self.tasks)}",
                 lead_unit="fgw",
-                target=TARGET,
+                target=Target(**{**TARGET, "value": Decimal(TARGET["value"])}),
                 due_on=datetime(2021, 1, 15 if which % 2 else 29).date(),
             )
             self.tasks.append(UUID(written.id))
@@ -131,7 +134,7 @@ class History:
             getattr(supervision, command)(self.act(who, ago), case, which // 4 + 1, **what)
         elif kind in TASKS:
             who, command, what = TASKS[kind]
-            getattr(assigning, command)(self.act(who, ago), self.tasks[which % len(self.tasks)], **what)
+            carry_out(command, assigning, self.act(who, ago), self.tasks[which % len(self.tasks)], **what)
         elif kind in WHISTLES:
             who, command, what = WHISTLES[kind]
             getattr(enterprise, command)(

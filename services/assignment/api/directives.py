@@ -5,25 +5,74 @@ from uuid import UUID
 
 from marshmallow import fields, validate
 
-from services.assignment.api.common import (
-    ON_TASK,
-    READERS,
-    Choice,
-    Happened,
-    SecrecyField,
-    blueprint,
-    done,
-)
+from services.assignment.api.common import SecrecyField, blueprint
 from services.assignment.application import Assignment
-from shared.domain.roles import Role
+from services.assignment.domain import Directive
+from services.assignment.domain.directives import Status
+from services.assignment.views import DirectivesView
+from shared.domain.roles import ON_TASK, READERS, Role
 from shared.events import assignment
 from shared.readmodels.rows import Row
 from shared.web.auth import allow
-from shared.web.http import BaseSchema, CommandResultSchema, PageArgs, PageSchema, Sort, Text
+from shared.web.commands import Commands, HappenedBody
+from shared.web.fields import Choice, Narrative, Part, Parts, PostId, UnitId
+from shared.web.http import BaseSchema, PageArgs, PageSchema, Sort, Text, context
 from shared.web.lists import many, one
 from shared.web.request import application
+from shared.web.shown import shown
 
-ORIGINS = ("superior", "banner", "leader")
+# -- commands -----------------------------------------------------------------------------------------------------
+
+directives = Commands[Assignment, Directive](blueprint, "/directives", Assignment)
+on_directive = Commands(blueprint, "/directives/<uuid:directive_id>/", Assignment, Directive)
+
+
+@directives("", Assignment.register_directive, Role.government_office, status=201)
+class RegisterDirective(HappenedBody):
+    """交办事项登记 Register what came in; ``happened_at`` is when it was received."""
+
+    number = Text(100, required=True)
+    title = Text(300, required=True)
+    kind = Choice(assignment.DirectiveKind, required=True)
+    origin_level = Choice(assignment.OriginLevel)
+    units = fields.List(UnitId(), load_default=list, validate=validate.Length(max=200))
+    office_unit = UnitId()
+    leader_post = PostId()
+    requirement = Narrative()
+    secrecy = SecrecyField(load_default="public")
+    secrecy_ground = Text(300)
+
+
+@on_directive("report-arrangement", Directive.report_arrangement, *ON_TASK)
+class ReportArrangement(HappenedBody):
+    """布置落实 One's own unit has arranged it."""
+
+    text = Narrative(required=True)
+
+
+class DispatchSchema(Part):
+    """What one unit is to do."""
+
+    makes = assignment.Dispatch
+    unit = UnitId(required=True)
+    what = Text(1000, lines=True, required=True)
+
+
+@on_directive("decompose", Directive.decompose, Role.government_office)
+class DecomposeDirective(HappenedBody):
+    """分解交办 Dispatch its pieces, one to a unit."""
+
+    dispatches = Parts(DispatchSchema, least=1, most=200, required=True)
+
+
+@on_directive("give-feedback", Directive.give_feedback, *ON_TASK)
+class GiveFeedback(HappenedBody):
+    """反馈 One's own unit feeds back to the main leader."""
+
+    text = Narrative(required=True)
+
+
+# -- what is shown ------------------------------------------------------------------------------------------------
 
 
 class DutySchema(BaseSchema):
@@ -37,24 +86,14 @@ class DutySchema(BaseSchema):
     text = fields.String(required=True)
 
 
-class DirectiveSchema(BaseSchema):
-    """A directive with each unit's duty."""
-
-    id = fields.UUID(required=True)
-    number = fields.String(required=True)
-    title = fields.String(required=True)
-    kind = Choice(assignment.DirectiveKind, required=True)
-    origin_level = fields.String(required=True)
-    received_at = fields.DateTime(required=True)
-    recorded_at = fields.DateTime(required=True)
-    office_unit = fields.String(required=True)
-    leader_post = fields.String(required=True)
-    requirement = fields.String(required=True)
-    decomposed_at = fields.DateTime(required=True, allow_none=True)
-    duties = fields.List(fields.Nested(DutySchema), required=True)
-    state = fields.String(required=True)
-    secrecy = SecrecyField(required=True)
-    secrecy_ground = fields.String(required=True)
+DirectiveSchema = shown(
+    "DirectiveSchema",
+    DirectivesView,
+    hidden=("version",),
+    duties=fields.List(fields.Nested(DutySchema), required=True),
+    secrecy=SecrecyField(required=True),
+)
+OneDirectiveSchema = DirectiveSchema.from_dict({"may": on_directive.may_field()}, name="OneDirectiveSchema")
 
 
 class DirectivesArgs(PageArgs):
@@ -62,44 +101,8 @@ class DirectivesArgs(PageArgs):
 
     number = Text(100)
     kind = Choice(assignment.DirectiveKind)
-    state = fields.String(validate=validate.OneOf(["registered", "dispatched", "arranged", "fed_back"]))
+    state = Choice(Status)
     sort = Sort("received_at", "-received_at", "number")
-
-
-class NewDirectiveSchema(Happened):
-    """What came in; ``happened_at`` is when it was received."""
-
-    number = Text(100, required=True)
-    title = Text(300, required=True)
-    kind = Choice(assignment.DirectiveKind, required=True)
-    origin_level = fields.String(validate=validate.OneOf(ORIGINS))
-    units = fields.List(Text(40), load_default=list, validate=validate.Length(max=200))
-    office_unit = Text(40)
-    leader_post = Text(80)
-    requirement = Text(2000, lines=True, load_default="")
-    secrecy = SecrecyField(load_default="public")
-    secrecy_ground = Text(300, load_default="")
-
-
-class ReportSchema(Happened):
-    """What the unit reports."""
-
-    text = Text(4000, lines=True, required=True)
-
-
-class DispatchSchema(BaseSchema):
-    """What one unit is to do."""
-
-    unit = Text(40, required=True)
-    what = Text(1000, lines=True, required=True)
-
-
-class DecomposeSchema(Happened):
-    """The pieces, one to a unit."""
-
-    dispatches = fields.List(
-        fields.Nested(DispatchSchema), required=True, validate=validate.Length(min=1, max=200)
-    )
 
 
 @blueprint.get("/directives")
@@ -114,47 +117,13 @@ def list_directives(args: dict[str, Any]) -> Any:
 
 @blueprint.get("/directives/<uuid:directive_id>")
 @allow(*READERS)
-@blueprint.response(200, DirectiveSchema)
+@blueprint.response(200, OneDirectiveSchema)
 def get_directive(directive_id: UUID) -> Any:
-    """One directive with each unit's duty"""
+    """One directive with each unit's duty, and what its reader may do"""
     row, headers = one("directives", directive_id, kind="Directive")
-    return _shown(row), headers
-
-
-@blueprint.post("/directives")
-@allow(Role.government_office)
-@blueprint.arguments(NewDirectiveSchema)
-@blueprint.response(201, CommandResultSchema)
-def register_directive(body: dict[str, Any]) -> Any:
-    """Register what came in"""
-    return done(application(Assignment).register_directive, body, status=201)
-
-
-@blueprint.post("/directives/<uuid:directive_id>/report-arrangement")
-@allow(*ON_TASK)
-@blueprint.arguments(ReportSchema)
-@blueprint.response(200, CommandResultSchema)
-def report_arrangement(body: dict[str, Any], directive_id: UUID) -> Any:
-    """One's own unit has arranged it"""
-    return done(application(Assignment).report_arrangement, body, directive_id)
-
-
-@blueprint.post("/directives/<uuid:directive_id>/decompose")
-@allow(Role.government_office)
-@blueprint.arguments(DecomposeSchema)
-@blueprint.response(200, CommandResultSchema)
-def decompose_directive(body: dict[str, Any], directive_id: UUID) -> Any:
-    """Dispatch its pieces to units"""
-    return done(application(Assignment).decompose_directive, body, directive_id)
-
-
-@blueprint.post("/directives/<uuid:directive_id>/give-feedback")
-@allow(*ON_TASK)
-@blueprint.arguments(ReportSchema)
-@blueprint.response(200, CommandResultSchema)
-def give_feedback(body: dict[str, Any], directive_id: UUID) -> Any:
-    """One's own unit feeds back to the main leader"""
-    return done(application(Assignment).give_feedback, body, directive_id)
+    asked, state = context(), DirectivesView.state_of(row)
+    may = on_directive.open_to(asked.identity, application(Assignment), state, asked.now)
+    return {**_shown(row), "may": may}, headers
 
 
 def _shown(row: Row) -> Row:

@@ -7,23 +7,19 @@ from flask_smorest.fields import Upload
 from marshmallow import ValidationError, fields, validate
 from werkzeug.datastructures import FileStorage
 
-from services.assignment.api.common import (
-    LEADERS,
-    READERS,
-    Happened,
-    Quantity,
-    SecrecyField,
-    blueprint,
-    done,
-)
+from services.assignment.api.common import SecrecyField, blueprint
 from services.assignment.application import Assignment
+from services.assignment.domain import TaskList
+from services.assignment.views import TaskListsView
 from services.assignment.views.lists import task_list_for_caller, task_lists_for_caller
-from shared.domain.roles import Role
+from shared.domain.roles import GOVERNMENT, READERS
+from shared.events import assignment
 from shared.web.auth import allow
 from shared.web.body import max_body
+from shared.web.commands import Commands, HappenedBody
+from shared.web.fields import Part, Parts, PostId, Quantity, Title, UnitId
 from shared.web.http import (
     BaseSchema,
-    CommandResultSchema,
     Day,
     Flag,
     Id,
@@ -36,25 +32,91 @@ from shared.web.http import (
     written_headers,
 )
 from shared.web.request import application, command_context
+from shared.web.shown import shown
 
-MAKE_LISTS = (Role.government_office, Role.supervision_office, *LEADERS)
-"""Who chairs the meeting decomposes (domain.md §4.2); the offices write it down."""
 LARGEST_FILE = 10 * 1024 * 1024
 AROUND_A_FILE = 64 * 1024
 """What the other parts of a form may take beside the file."""
 
+# -- commands -----------------------------------------------------------------------------------------------------
 
-class TaskListSchema(BaseSchema):
-    """A task list."""
+lists = Commands[Assignment, TaskList](blueprint, "/task-lists", Assignment)
+on_list = Commands[Assignment, TaskList](blueprint, "/task-lists/<uuid:list_id>/", Assignment)
 
-    id = fields.UUID(required=True)
-    title = fields.String(required=True)
-    dated = fields.Date(required=True)
-    leader_post = fields.String(required=True)
-    directive_id = fields.UUID(required=True, allow_none=True)
-    tasks = fields.Integer(required=True)
-    secrecy = SecrecyField(required=True)
-    secrecy_ground = fields.String(required=True)
+
+@lists("", Assignment.open_list, *GOVERNMENT, status=201)
+class OpenTaskList(HappenedBody):
+    """任务清单 Open a task list; its leader is its directive's, else the main leader, unless named."""
+
+    title = Title(required=True)
+    dated = Day(required=True)
+    leader_post = PostId()
+    directive_id = Id()
+    secrecy = SecrecyField()
+    secrecy_ground = Text(300)
+
+
+class TargetSchema(Part):
+    """How much of what, in which unit of measure."""
+
+    makes = assignment.Target
+    metric = Text(200, required=True)
+    unit = Text(40, required=True)
+    value = Quantity(required=True)
+
+
+class SupportSchema(Part):
+    """A supporting unit and its own part."""
+
+    makes = assignment.Support
+    unit = UnitId(required=True)
+    part = Text(500, load_default="")
+    required = Flag(load_default=True)
+
+
+class MilestoneSchema(Part):
+    """A dated step on the way."""
+
+    makes = assignment.Milestone
+    on = Day(required=True)
+    what = Text(300, required=True)
+    value = Quantity()
+
+
+@on_list("tasks", Assignment.assign_task, *GOVERNMENT, status=201)
+class AssignTask(HappenedBody):
+    """任务交办 Assign a task of the list; by default to the lead's main head, under the list's leader."""
+
+    number = Text(40, required=True)
+    title = Text(1000, lines=True, required=True)
+    category = Title()
+    lead_unit = UnitId(required=True)
+    post = PostId()
+    supporters = Parts(SupportSchema, most=200, load_default=list)
+    leader_post = PostId()
+    target = fields.Nested(TargetSchema, required=True)
+    due_on = Day(required=True)
+    due_text = Text(100)
+    milestones = Parts(MilestoneSchema, most=50, load_default=list)
+    weight = Whole(1, 100, load_default=1)
+    secrecy = SecrecyField()
+    secrecy_ground = Text(300)
+    key_task = Flag(load_default=False)
+    from_leader_instruction = Flag()
+    remark = Text(1000, lines=True)
+
+
+# -- what is shown ------------------------------------------------------------------------------------------------
+
+
+TaskListSchema = shown(
+    "TaskListSchema",
+    TaskListsView,
+    hidden=("opened_by", "version"),
+    tasks=fields.Integer(required=True),
+    secrecy=SecrecyField(required=True),
+)
+OneTaskListSchema = TaskListSchema.from_dict({"may": on_list.may_field()}, name="OneTaskListSchema")
 
 
 class TaskListsArgs(PageArgs):
@@ -63,67 +125,6 @@ class TaskListsArgs(PageArgs):
     leader_post = Text(80)
     directive_id = Id()
     sort = Sort("dated", "-dated")
-
-
-class NewTaskListSchema(Happened):
-    """A list to be opened; its leader is its directive's, else the main leader, unless named."""
-
-    title = Text(200, required=True)
-    dated = Day(required=True)
-    leader_post = Text(80)
-    directive_id = Id()
-    secrecy = SecrecyField()
-    secrecy_ground = Text(300, load_default="")
-
-
-class TargetSchema(BaseSchema):
-    """How much of what, in which unit of measure."""
-
-    metric = Text(200, required=True)
-    unit = Text(40, required=True)
-    value = Quantity(required=True)
-
-
-class SupportSchema(BaseSchema):
-    """A supporting unit and its own part."""
-
-    unit = Text(40, required=True)
-    part = Text(500, load_default="")
-    required = Flag(load_default=True)
-
-
-class MilestoneSchema(BaseSchema):
-    """A dated step on the way."""
-
-    on = Day(required=True)
-    what = Text(300, required=True)
-    value = Quantity()
-
-
-class NewTaskSchema(Happened):
-    """A task to be assigned; the post is by default the lead's main head, the leader the list's."""
-
-    number = Text(40, required=True)
-    title = Text(1000, lines=True, required=True)
-    category = Text(200, load_default="")
-    lead_unit = Text(40, required=True)
-    post = Text(80)
-    supporters = fields.List(
-        fields.Nested(SupportSchema), load_default=list, validate=validate.Length(max=200)
-    )
-    leader_post = Text(80)
-    target = fields.Nested(TargetSchema, required=True)
-    due_on = Day(required=True)
-    due_text = Text(100, load_default="")
-    milestones = fields.List(
-        fields.Nested(MilestoneSchema), load_default=list, validate=validate.Length(max=50)
-    )
-    weight = Whole(1, 100, load_default=1)
-    secrecy = SecrecyField()
-    secrecy_ground = Text(300, load_default="")
-    key_task = Flag(load_default=False)
-    from_leader_instruction = Flag()
-    remark = Text(1000, lines=True, load_default="")
 
 
 def _is_file(value: object) -> None:
@@ -195,32 +196,17 @@ def list_task_lists(args: dict[str, Any]) -> Any:
 
 @blueprint.get("/task-lists/<uuid:list_id>")
 @allow(*READERS)
-@blueprint.response(200, TaskListSchema)
+@blueprint.response(200, OneTaskListSchema)
 def get_task_list(list_id: UUID) -> Any:
     """One task list; its tasks are at /tasks?list_id="""
-    return task_list_for_caller(list_id)
-
-
-@blueprint.post("/task-lists")
-@allow(*MAKE_LISTS)
-@blueprint.arguments(NewTaskListSchema)
-@blueprint.response(201, CommandResultSchema)
-def open_task_list(body: dict[str, Any]) -> Any:
-    """Open a task list"""
-    return done(application(Assignment).open_list, body, status=201)
-
-
-@blueprint.post("/task-lists/<uuid:list_id>/tasks")
-@allow(*MAKE_LISTS)
-@blueprint.arguments(NewTaskSchema)
-@blueprint.response(201, CommandResultSchema)
-def assign_task(body: dict[str, Any], list_id: UUID) -> Any:
-    """Assign a task of the list to its lead unit"""
-    return done(application(Assignment).assign_task, body, list_id, status=201)
+    row, headers = task_list_for_caller(list_id)
+    asked, state = context(), TaskListsView.state_of(row)
+    may = on_list.open_to(asked.identity, application(Assignment), state, asked.now)
+    return {**row, "may": may}, headers
 
 
 @blueprint.post("/task-lists/import")
-@allow(*MAKE_LISTS)
+@allow(*GOVERNMENT)
 @max_body(LARGEST_FILE + AROUND_A_FILE)
 @blueprint.arguments(ImportSchema, location="files")
 @blueprint.response(200, ImportedSchema)

@@ -1,4 +1,4 @@
-"""/tasks: the board and every command on a task (measure 7)."""
+"""/tasks: every command on a task, and the board (measure 7)."""
 
 from datetime import date
 from typing import Any
@@ -7,52 +7,210 @@ from uuid import UUID
 from flask import Response, g
 from marshmallow import fields, validate
 
-from services.assignment.api.common import (
-    LEADERS,
-    ON_TASK,
-    READERS,
-    Happened,
-    Quantity,
-    Reasoned,
-    SecrecyField,
-    blueprint,
-    done,
-)
+from services.assignment.api.common import Reasoned, SecrecyField, blueprint
 from services.assignment.api.lists import TargetSchema
 from services.assignment.application import Assignment
-from services.assignment.views.tasks import is_overdue, overdue
+from services.assignment.domain.task import Task
+from services.assignment.domain.task.state import PartState, Status
+from services.assignment.views.tasks import TasksView, is_overdue, overdue
 from shared.domain.clock import local_day
-from shared.domain.roles import Role
+from shared.domain.roles import DISPATCHERS, JUDGES, LEADERS, ON_TASK, READERS
+from shared.events import assignment
 from shared.readmodels.rows import Row
 from shared.web.auth import allow
-from shared.web.http import (
-    BaseSchema,
-    CommandResultSchema,
-    Day,
-    Flag,
-    Id,
-    PageArgs,
-    PageSchema,
-    Sort,
-    Text,
-    context,
+from shared.web.commands import Commands, HappenedBody
+from shared.web.fields import (
+    Choice,
+    Evidence,
+    Narrative,
+    Part,
+    Parts,
+    PostId,
+    Quantity,
+    Reason,
+    UnitId,
 )
+from shared.web.http import BaseSchema, Day, Flag, Id, PageArgs, PageSchema, Sort, Text, context
 from shared.web.lists import many, may_see, one, reading
 from shared.web.request import application
+from shared.web.shown import shown
 
-STATES = (
-    "assigned",
-    "accepted",
-    "returned",
-    "in_progress",
-    "claimed",
-    "awaiting_leader",
-    "suspended",
-    "closed",
-    "cancelled",
-    "superseded",
+# -- commands -----------------------------------------------------------------------------------------------------
+
+on_task = Commands(
+    blueprint,
+    "/tasks/<uuid:task_id>/",
+    Assignment,
+    Task,
+    supply={
+        "rule": Assignment.task_due,
+        "calendar": Assignment.calendar,
+        "in_charge": Assignment.in_charge,
+    },
 )
-JUDGES = (Role.supervision_office, *LEADERS)
+
+
+@on_task("accept", Task.accept, *ON_TASK)
+class AcceptTask(HappenedBody):
+    """签收 One's own unit, lead or supporter, accepts the task."""
+
+
+@on_task("return", Task.return_it, *ON_TASK)
+class ReturnTask(Reasoned):
+    """退回 The lead returns the task and suggests another unit."""
+
+    suggested_unit = UnitId(required=True)
+
+
+@on_task("reassign", Assignment.reassign_task, *DISPATCHERS, guarded=Task.reassign)
+class ReassignTask(Reasoned):
+    """改派 Another unit leads; after a third return only a leader may."""
+
+    lead_unit = UnitId(required=True)
+    post = PostId(metadata={"description": "default: the new lead's main head"})
+
+
+class PieceSchema(Part):
+    """A piece at project, post and person."""
+
+    makes = assignment.BreakdownItem
+    project = Text(300, required=True)
+    post = PostId(required=True)
+    quantity = Quantity(required=True)
+    unit = Text(40, required=True)
+    due_on = Day(load_default=None)
+
+
+@on_task("break-down", Task.break_down, *ON_TASK)
+class BreakDownTask(HappenedBody):
+    """细化分解 The lead breaks it down to project, post and person, in place of what was before."""
+
+    items = Parts(PieceSchema, least=1, most=200, required=True)
+
+
+@on_task("report-progress", Task.report_progress, *ON_TASK)
+class ReportProgress(HappenedBody):
+    """进展报告 How far one's own unit has come, in the target's unit of measure."""
+
+    value = Quantity(required=True)
+    narrative = Narrative(required=True)
+    problems = Narrative()
+    next_steps = Narrative()
+    evidence = Evidence()
+
+
+@on_task("support-done", Task.finish_support, *ON_TASK)
+class FinishSupport(HappenedBody):
+    """配合任务完成 One's own unit, a supporter, finished its part."""
+
+    note = Narrative()
+
+
+@on_task("waive-support", Task.waive_support, *JUDGES)
+class WaiveSupport(Reasoned):
+    """配合任务免除 A supporting unit's part is waived."""
+
+    unit = UnitId(required=True, known=False)
+
+
+@on_task("claim-completion", Task.claim_completion, *ON_TASK)
+class ClaimCompletion(HappenedBody):
+    """申报办结 The lead says that the target is reached."""
+
+    note = Narrative(required=True)
+    evidence = Evidence()
+
+
+@on_task("accept-completion", Task.accept_completion, *JUDGES)
+class AcceptCompletion(HappenedBody):
+    """办结认定 The completion is accepted."""
+
+    note = Narrative()
+
+
+@on_task("send-back", Task.send_back, *JUDGES)
+class SendBack(Reasoned):
+    """退回补办 The completion is not accepted."""
+
+
+@on_task("no-new-instruction", Task.no_new_instruction, *LEADERS)
+class NoNewInstruction(HappenedBody):
+    """无新批示 The leader gives no new instruction: closed."""
+
+
+@on_task("new-instruction", Task.new_instruction, *LEADERS)
+class NewInstruction(HappenedBody):
+    """新批示 The leader gives a new instruction: stays open."""
+
+    text = Narrative(required=True)
+
+
+@on_task("request-extension", Task.request_extension, *ON_TASK)
+class RequestExtension(Reasoned):
+    """申请延期 The lead asks for a later date, before the due date."""
+
+    new_due_on = Day(required=True)
+
+
+@on_task("grant-extension", Task.grant_extension, *LEADERS)
+class GrantExtension(HappenedBody):
+    """同意延期 The leader in charge grants the later date."""
+
+
+@on_task("refuse-extension", Task.refuse_extension, *LEADERS)
+class RefuseExtension(Reasoned):
+    """不同意延期 The leader in charge refuses the later date."""
+
+
+@on_task("raise-dispute", Task.raise_dispute, *ON_TASK)
+class RaiseDispute(HappenedBody):
+    """提出分歧 One's own unit disagrees with others."""
+
+    with_units = fields.List(UnitId(), required=True, validate=validate.Length(min=1, max=50))
+    about = Narrative(required=True)
+
+
+@on_task("propose-solution", Task.propose_solution, *ON_TASK)
+class ProposeSolution(HappenedBody):
+    """提出解决方案 The lead writes down how it was coordinated, and a proposed solution."""
+
+    coordination = Narrative(required=True)
+    solution = Narrative(required=True)
+
+
+@on_task("rule-on-dispute", Task.rule_on_dispute, *LEADERS)
+class RuleOnDispute(HappenedBody):
+    """裁定 The leader in charge rules on it."""
+
+    ruling = Narrative(required=True)
+
+
+@on_task("suspend", Task.suspend, *JUDGES)
+class SuspendTask(Reasoned):
+    """暂停 The task rests."""
+
+
+@on_task("resume", Task.resume, *JUDGES)
+class ResumeTask(HappenedBody):
+    """恢复 The task goes on."""
+
+    reason = Reason()
+
+
+@on_task("cancel", Task.cancel, *LEADERS)
+class CancelTask(Reasoned):
+    """撤销 The task is no longer to be done."""
+
+
+@on_task("supersede", Assignment.supersede_task, *DISPATCHERS, guarded=Task.supersede)
+class SupersedeTask(Reasoned):
+    """被替代 Another task stands in its place."""
+
+    by_task = Id(required=True)
+
+
+# -- what is shown ------------------------------------------------------------------------------------------------
+
 FILE_TYPES = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "csv": "text/csv",
@@ -65,7 +223,7 @@ class SupporterSchema(BaseSchema):
     unit = fields.String(required=True)
     part = fields.String(required=True)
     required = fields.Boolean(required=True)
-    state = fields.String(required=True, validate=validate.OneOf(["open", "done", "waived"]))
+    state = Choice(PartState, required=True)
     accepted = fields.Boolean(required=True)
 
 
@@ -106,46 +264,39 @@ class DisputeSchema(BaseSchema):
     solution = fields.String(required=True, allow_none=True)
 
 
-class TaskSchema(BaseSchema):
-    """A task as it stands; ``overdue`` is derived at the moment of asking, by the task's own date."""
-
-    id = fields.UUID(required=True)
-    list_id = fields.UUID(required=True)
-    directive_id = fields.UUID(required=True, allow_none=True)
-    number = fields.String(required=True)
-    title = fields.String(required=True)
-    category = fields.String(required=True)
-    state = fields.String(required=True, validate=validate.OneOf(STATES))
-    overdue = fields.Boolean(required=True)
-    lead_unit = fields.String(required=True)
-    accepted = fields.Boolean(required=True, metadata={"description": "by the lead"})
-    post = fields.String(required=True)
-    supporters = fields.List(fields.Nested(SupporterSchema), required=True)
-    leader_post = fields.String(required=True)
-    target = fields.Nested(TargetSchema, required=True)
-    progress_value = Quantity(required=True, allow_none=True)
-    progress_percent = fields.Float(required=True, allow_none=True)
-    last_progress_at = fields.DateTime(required=True, allow_none=True)
-    due_on = fields.Date(required=True)
-    original_due_on = fields.Date(required=True)
-    due_text = fields.String(required=True)
-    milestones = fields.List(fields.Nested(MilestoneShownSchema), required=True)
-    breakdown = fields.List(fields.Nested(PieceShownSchema), required=True)
-    weight = fields.Integer(required=True)
-    key_task = fields.Boolean(required=True)
-    from_leader_instruction = fields.Boolean(required=True)
-    remark = fields.String(required=True)
-    assigned_at = fields.DateTime(required=True)
-    returns = fields.Integer(required=True)
-    referred_to = fields.String(required=True, allow_none=True)
-    extensions = fields.Integer(required=True)
-    extension_request = fields.Nested(ExtensionRequestSchema, required=True, allow_none=True)
-    dispute = fields.Nested(DisputeSchema, required=True, allow_none=True)
-    claimed_at = fields.DateTime(required=True, allow_none=True)
-    ended_at = fields.DateTime(required=True, allow_none=True)
-    superseded_by = fields.UUID(required=True, allow_none=True)
-    secrecy = SecrecyField(required=True)
-    secrecy_ground = fields.String(required=True)
+TaskSchema = shown(
+    "TaskSchema",
+    TasksView,
+    hidden=(
+        "target_metric",
+        "target_unit",
+        "target_value",
+        "assigned_because",
+        "accepted_by",
+        "returned",
+        "under_way",
+        "granted",
+        "completed",
+        "pauses",
+        "ended",
+        "suspended",
+        "claimed_on",
+        "given_to",
+        "version",
+    ),
+    overdue=fields.Boolean(
+        required=True, metadata={"description": "at the moment of asking, by the task's own date"}
+    ),
+    accepted=fields.Boolean(required=True, metadata={"description": "by the lead"}),
+    supporters=fields.List(fields.Nested(SupporterSchema), required=True),
+    target=fields.Nested(TargetSchema, required=True),
+    milestones=fields.List(fields.Nested(MilestoneShownSchema), required=True),
+    breakdown=fields.List(fields.Nested(PieceShownSchema), required=True),
+    extension_request=fields.Nested(ExtensionRequestSchema, required=True, allow_none=True),
+    dispute=fields.Nested(DisputeSchema, required=True, allow_none=True),
+    secrecy=SecrecyField(required=True),
+)
+OneTaskSchema = TaskSchema.from_dict({"may": on_task.may_field()}, name="OneTaskSchema")
 
 
 class TasksArgs(PageArgs):
@@ -153,7 +304,7 @@ class TasksArgs(PageArgs):
 
     list_id = Id()
     directive_id = Id()
-    state = fields.String(validate=validate.OneOf(STATES))
+    state = Choice(Status)
     lead_unit = Text(40)
     unit = Text(40)
     leader_post = Text(80)
@@ -189,111 +340,7 @@ class HistoryArgs(PageArgs):
     sort = Sort("number", "-number")
 
 
-class ReturnSchema(Reasoned):
-    """Why, and who should do it."""
-
-    suggested_unit = Text(40, required=True)
-
-
-class ReassignSchema(Reasoned):
-    """Who leads from now on; by default its main head answers for it."""
-
-    lead_unit = Text(40, required=True)
-    post = Text(80)
-
-
-class PieceSchema(BaseSchema):
-    """A piece at project, post and person."""
-
-    project = Text(300, required=True)
-    post = Text(80, required=True)
-    quantity = Quantity(required=True)
-    unit = Text(40, required=True)
-    due_on = Day(load_default=None)
-
-
-class BreakDownSchema(Happened):
-    """All pieces, in place of those before."""
-
-    items = fields.List(fields.Nested(PieceSchema), required=True, validate=validate.Length(min=1, max=200))
-
-
-def Evidence() -> fields.List[str]:  # noqa: N802 - reads as the field that it makes
-    """Where the proof is: names or addresses of documents."""
-    return fields.List(Text(500), load_default=list, validate=validate.Length(max=50))
-
-
-class ProgressSchema(Happened):
-    """How far, in the target's unit of measure."""
-
-    value = Quantity(required=True)
-    narrative = Text(4000, lines=True, required=True)
-    problems = Text(4000, lines=True, load_default="")
-    next_steps = Text(4000, lines=True, load_default="")
-    evidence = Evidence()
-
-
-class NoteSchema(Happened):
-    """A remark, if any."""
-
-    note = Text(2000, lines=True, load_default="")
-
-
-class WaiveSchema(Reasoned):
-    """Whose part, and why."""
-
-    unit = Text(40, required=True)
-
-
-class ClaimSchema(Happened):
-    """What was reached."""
-
-    note = Text(4000, lines=True, required=True)
-    evidence = Evidence()
-
-
-class InstructionSchema(Happened):
-    """The leader's words."""
-
-    text = Text(2000, lines=True, required=True)
-
-
-class ExtensionSchema(Reasoned):
-    """Until when, and why."""
-
-    new_due_on = Day(required=True)
-
-
-class RaiseDisputeSchema(Happened):
-    """With whom, about what."""
-
-    with_units = fields.List(Text(40), required=True, validate=validate.Length(min=1, max=50))
-    about = Text(2000, lines=True, required=True)
-
-
-class SolutionSchema(Happened):
-    """How it was coordinated, and what is proposed."""
-
-    coordination = Text(4000, lines=True, required=True)
-    solution = Text(4000, lines=True, required=True)
-
-
-class RulingSchema(Happened):
-    """The leader's ruling."""
-
-    ruling = Text(4000, lines=True, required=True)
-
-
-class ResumeSchema(Happened):
-    """Why it goes on, if that is to be said."""
-
-    reason = Text(2000, lines=True, load_default="")
-
-
-class SupersedeSchema(Reasoned):
-    """Which task stands in its place."""
-
-    by_task = Id(required=True)
+# -- reads --------------------------------------------------------------------------------------------------------
 
 
 @blueprint.get("/tasks")
@@ -348,11 +395,13 @@ def export_tasks(args: dict[str, Any]) -> Any:
 
 @blueprint.get("/tasks/<uuid:task_id>")
 @allow(*READERS)
-@blueprint.response(200, TaskSchema)
+@blueprint.response(200, OneTaskSchema)
 def get_task(task_id: UUID) -> Any:
-    """One task"""
+    """One task, and what its reader may do with it"""
     row, headers = one("tasks", task_id, kind="Task")
-    return _shown(row, local_day(context().now)), headers
+    asked = context()
+    may = on_task.open_to(asked.identity, application(Assignment), TasksView.state_of(row), asked.now)
+    return {**_shown(row, local_day(asked.now)), "may": may}, headers
 
 
 @blueprint.get("/tasks/<uuid:task_id>/history")
@@ -381,201 +430,3 @@ def _shown(row: Row, today: date) -> Row:
             "value": row["target_value"],
         },
     }
-
-
-@blueprint.post("/tasks/<uuid:task_id>/accept")
-@allow(*ON_TASK)
-@blueprint.arguments(Happened)
-@blueprint.response(200, CommandResultSchema)
-def accept_task(body: dict[str, Any], task_id: UUID) -> Any:
-    """One's own unit, lead or supporter, accepts the task"""
-    return done(application(Assignment).accept_task, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/return")
-@allow(*ON_TASK)
-@blueprint.arguments(ReturnSchema)
-@blueprint.response(200, CommandResultSchema)
-def return_task(body: dict[str, Any], task_id: UUID) -> Any:
-    """The lead returns the task and suggests another unit"""
-    return done(application(Assignment).return_task, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/reassign")
-@allow(Role.government_office, *LEADERS)
-@blueprint.arguments(ReassignSchema)
-@blueprint.response(200, CommandResultSchema)
-def reassign_task(body: dict[str, Any], task_id: UUID) -> Any:
-    """Another unit leads; after a third return only a leader may"""
-    return done(application(Assignment).reassign_task, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/break-down")
-@allow(*ON_TASK)
-@blueprint.arguments(BreakDownSchema)
-@blueprint.response(200, CommandResultSchema)
-def break_down_task(body: dict[str, Any], task_id: UUID) -> Any:
-    """The lead breaks it down to project, post and person"""
-    return done(application(Assignment).break_down_task, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/report-progress")
-@allow(*ON_TASK)
-@blueprint.arguments(ProgressSchema)
-@blueprint.response(200, CommandResultSchema)
-def report_progress(body: dict[str, Any], task_id: UUID) -> Any:
-    """How far one's own unit has come"""
-    return done(application(Assignment).report_progress, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/support-done")
-@allow(*ON_TASK)
-@blueprint.arguments(NoteSchema)
-@blueprint.response(200, CommandResultSchema)
-def finish_support(body: dict[str, Any], task_id: UUID) -> Any:
-    """One's own unit, a supporter, finished its part"""
-    return done(application(Assignment).finish_support, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/waive-support")
-@allow(*JUDGES)
-@blueprint.arguments(WaiveSchema)
-@blueprint.response(200, CommandResultSchema)
-def waive_support(body: dict[str, Any], task_id: UUID) -> Any:
-    """A supporting unit's part is waived"""
-    return done(application(Assignment).waive_support, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/claim-completion")
-@allow(*ON_TASK)
-@blueprint.arguments(ClaimSchema)
-@blueprint.response(200, CommandResultSchema)
-def claim_completion(body: dict[str, Any], task_id: UUID) -> Any:
-    """The lead says that the target is reached"""
-    return done(application(Assignment).claim_completion, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/accept-completion")
-@allow(*JUDGES)
-@blueprint.arguments(NoteSchema)
-@blueprint.response(200, CommandResultSchema)
-def accept_completion(body: dict[str, Any], task_id: UUID) -> Any:
-    """The completion is accepted"""
-    return done(application(Assignment).accept_completion, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/send-back")
-@allow(*JUDGES)
-@blueprint.arguments(Reasoned)
-@blueprint.response(200, CommandResultSchema)
-def send_back(body: dict[str, Any], task_id: UUID) -> Any:
-    """The completion is not accepted"""
-    return done(application(Assignment).send_back, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/no-new-instruction")
-@allow(*LEADERS)
-@blueprint.arguments(Happened)
-@blueprint.response(200, CommandResultSchema)
-def no_new_instruction(body: dict[str, Any], task_id: UUID) -> Any:
-    """The leader gives no new instruction: closed"""
-    return done(application(Assignment).no_new_instruction, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/new-instruction")
-@allow(*LEADERS)
-@blueprint.arguments(InstructionSchema)
-@blueprint.response(200, CommandResultSchema)
-def new_instruction(body: dict[str, Any], task_id: UUID) -> Any:
-    """The leader gives a new instruction: stays open"""
-    return done(application(Assignment).new_instruction, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/request-extension")
-@allow(*ON_TASK)
-@blueprint.arguments(ExtensionSchema)
-@blueprint.response(200, CommandResultSchema)
-def request_extension(body: dict[str, Any], task_id: UUID) -> Any:
-    """The lead asks for a later date, before the due date"""
-    return done(application(Assignment).request_extension, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/grant-extension")
-@allow(*LEADERS)
-@blueprint.arguments(Happened)
-@blueprint.response(200, CommandResultSchema)
-def grant_extension(body: dict[str, Any], task_id: UUID) -> Any:
-    """The leader in charge grants the later date"""
-    return done(application(Assignment).grant_extension, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/refuse-extension")
-@allow(*LEADERS)
-@blueprint.arguments(Reasoned)
-@blueprint.response(200, CommandResultSchema)
-def refuse_extension(body: dict[str, Any], task_id: UUID) -> Any:
-    """The leader in charge refuses the later date"""
-    return done(application(Assignment).refuse_extension, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/raise-dispute")
-@allow(*ON_TASK)
-@blueprint.arguments(RaiseDisputeSchema)
-@blueprint.response(200, CommandResultSchema)
-def raise_dispute(body: dict[str, Any], task_id: UUID) -> Any:
-    """One's own unit disagrees with others"""
-    return done(application(Assignment).raise_dispute, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/propose-solution")
-@allow(*ON_TASK)
-@blueprint.arguments(SolutionSchema)
-@blueprint.response(200, CommandResultSchema)
-def propose_solution(body: dict[str, Any], task_id: UUID) -> Any:
-    """The lead writes down a proposed solution"""
-    return done(application(Assignment).propose_solution, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/rule-on-dispute")
-@allow(*LEADERS)
-@blueprint.arguments(RulingSchema)
-@blueprint.response(200, CommandResultSchema)
-def rule_on_dispute(body: dict[str, Any], task_id: UUID) -> Any:
-    """The leader in charge rules on it"""
-    return done(application(Assignment).rule_on_dispute, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/suspend")
-@allow(*JUDGES)
-@blueprint.arguments(Reasoned)
-@blueprint.response(200, CommandResultSchema)
-def suspend_task(body: dict[str, Any], task_id: UUID) -> Any:
-    """The task rests"""
-    return done(application(Assignment).suspend_task, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/resume")
-@allow(*JUDGES)
-@blueprint.arguments(ResumeSchema)
-@blueprint.response(200, CommandResultSchema)
-def resume_task(body: dict[str, Any], task_id: UUID) -> Any:
-    """The task goes on"""
-    return done(application(Assignment).resume_task, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/cancel")
-@allow(*LEADERS)
-@blueprint.arguments(Reasoned)
-@blueprint.response(200, CommandResultSchema)
-def cancel_task(body: dict[str, Any], task_id: UUID) -> Any:
-    """The task is no longer to be done"""
-    return done(application(Assignment).cancel_task, body, task_id)
-
-
-@blueprint.post("/tasks/<uuid:task_id>/supersede")
-@allow(Role.government_office, *LEADERS)
-@blueprint.arguments(SupersedeSchema)
-@blueprint.response(200, CommandResultSchema)
-def supersede_task(body: dict[str, Any], task_id: UUID) -> Any:
-    """Another task stands in its place"""
-    return done(application(Assignment).supersede_task, body, task_id)

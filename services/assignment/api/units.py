@@ -7,24 +7,24 @@ from flask import g
 from marshmallow import fields, validate
 from sqlalchemy import select
 
-from services.assignment.api.common import EVERYBODY, LEADERS, OFFICES, Choice, Happened, blueprint, done
+from services.assignment.api.common import blueprint
 from services.assignment.application import Assignment
+from services.assignment.domain import Post, Unit
 from shared.application.application import NoSuchThing
-from shared.domain.roles import Role
+from shared.domain.roles import CLERKS, EVERYBODY, GOVERNMENT
 from shared.events import assignment
-from shared.personal_data.keystore import KeyStore
+from shared.readmodels.reference import PostsView, UnitsView
 from shared.readmodels.rows import Row
 from shared.web.auth import allow
-from shared.web.body import personal
-from shared.web.http import BaseSchema, CommandResultSchema, Day, Flag, PageArgs, PageSchema, Sort, Text
+from shared.web.commands import Commands, HappenedBody
+from shared.web.fields import Choice, UnitId
+from shared.web.http import Day, Flag, PageArgs, PageSchema, Sort, Text, context
 from shared.web.lists import many, reading
 from shared.web.request import application
+from shared.web.shown import shown
 
-CLERKS = (Role.government_office, Role.operator)
-"""Who keeps the register of units and posts."""
-SEE_HOLDERS = frozenset({*LEADERS, *OFFICES})
+SEE_HOLDERS = frozenset(GOVERNMENT)
 """Who sees by name who holds a post: it is personal data (domain.md §8)."""
-
 
 IN_PATH = {
     name: {
@@ -37,16 +37,106 @@ IN_PATH = {
     for name, meaning in (("unit", "the unit's id"), ("name", "what follows the unit in the post's id"))
 }
 
+# -- commands -----------------------------------------------------------------------------------------------------
 
-class UnitSchema(BaseSchema):
-    """A unit."""
+units = Commands[Assignment, Unit](blueprint, "/units", Assignment)
+on_unit = Commands(
+    blueprint,
+    "/units/<unit>/",
+    Assignment,
+    Unit,
+    load=Assignment.unit_at,
+    parameters=[IN_PATH["unit"]],
+)
+posts = Commands[Assignment, Post](blueprint, "/posts", Assignment)
+on_post = Commands(
+    blueprint,
+    "/posts/<unit>/<name>/",
+    Assignment,
+    Post,
+    load=Assignment.post_at,
+    keys=2,
+    parameters=[IN_PATH["unit"], IN_PATH["name"]],
+)
 
-    id = fields.String(required=True)
-    name = fields.String(required=True)
-    short_names = fields.List(fields.String(), required=True)
+
+class NamesSchema(HappenedBody):
+    """What a unit is called."""
+
+    name = Text(60, required=True)
+    short_names = fields.List(Text(60), load_default=list, validate=validate.Length(max=20))
+
+
+@units("", Assignment.register_unit, *CLERKS, status=201)
+class RegisterUnit(NamesSchema):
+    """单位登记 Register a unit under the clerk's id."""
+
+    unit = Text(31, data_key="id", required=True)
     kind = Choice(assignment.UnitKind, required=True)
-    dissolved = fields.Boolean(required=True)
-    successor = fields.String(required=True, allow_none=True)
+
+
+@on_unit("rename", Unit.rename, *CLERKS)
+class RenameUnit(NamesSchema):
+    """单位更名 Give a unit another name."""
+
+
+@on_unit("dissolve", Unit.dissolve, *CLERKS)
+class DissolveUnit(HappenedBody):
+    """单位撤销 Dissolve a unit; its successor takes what is open."""
+
+    successor = UnitId()
+
+
+@posts("", Assignment.create_post, *CLERKS, status=201)
+class CreatePost(HappenedBody):
+    """岗位设立 Create a post; its id is its unit's, a slash, and a short name."""
+
+    post = Text(80, data_key="id", required=True)
+    title = Text(100, required=True)
+    role = Choice(assignment.PostRole, required=True)
+
+
+@on_post("appoint-holder", Post.appoint, *CLERKS, personal=True)
+class AppointHolder(HappenedBody):
+    """任职 Somebody holds the post since a day."""
+
+    holder = Text(100, required=True)
+    since = Day(required=True)
+
+
+@on_post("vacate", Post.vacate, *CLERKS)
+class VacatePost(HappenedBody):
+    """离任 Nobody holds the post from a day on."""
+
+    on = Day(required=True)
+
+
+@on_post("assign-portfolio", Assignment.assign_portfolio, *CLERKS, guarded=Post.assign_portfolio)
+class AssignPortfolio(HappenedBody):
+    """领导分工 Put units and fields of work in a leader's charge."""
+
+    units = fields.List(UnitId(), required=True, validate=validate.Length(max=200))
+    fields_ = fields.List(
+        Text(100), data_key="fields", attribute="fields", load_default=list, validate=validate.Length(max=50)
+    )
+
+
+# -- what is shown ------------------------------------------------------------------------------------------------
+
+UnitSchema = shown("UnitSchema", UnitsView, hidden=("unit", "version"), id=fields.String(required=True))
+OneUnitSchema = UnitSchema.from_dict({"may": on_unit.may_field()}, name="OneUnitSchema")
+PostSchema = shown(
+    "PostSchema",
+    PostsView,
+    hidden=("post", "portfolio", "version"),
+    id=fields.String(required=True),
+    vacant=fields.Boolean(required=True),
+    holder=fields.String(
+        required=True, allow_none=True, metadata={"description": "null for those who do not see names"}
+    ),
+    units=fields.List(fields.String(), required=True, metadata={"description": "a leader's portfolio"}),
+)
+OnePostSchema = PostSchema.from_dict({"may": on_post.may_field()}, name="OnePostSchema")
 
 
 class UnitsArgs(PageArgs):
@@ -57,75 +147,12 @@ class UnitsArgs(PageArgs):
     sort = Sort("id", "name", "-name")
 
 
-class NamesSchema(Happened):
-    """What a unit is called."""
-
-    name = Text(60, required=True)
-    short_names = fields.List(Text(60), load_default=list, validate=validate.Length(max=20))
-
-
-class NewUnitSchema(NamesSchema):
-    """A unit to be registered under the clerk's id."""
-
-    unit = Text(31, data_key="id", required=True)
-    kind = Choice(assignment.UnitKind, required=True)
-
-
-class DissolveSchema(Happened):
-    """Who takes what is open."""
-
-    successor = Text(40)
-
-
-class PostSchema(BaseSchema):
-    """A post; ``holder`` is null for those who do not see names."""
-
-    id = fields.String(required=True)
-    unit = fields.String(required=True)
-    title = fields.String(required=True)
-    role = Choice(assignment.PostRole, required=True)
-    vacant = fields.Boolean(required=True)
-    holder = fields.String(required=True, allow_none=True)
-    since = fields.Date(required=True, allow_none=True)
-    units = fields.List(fields.String(), required=True, metadata={"description": "a leader's portfolio"})
-
-
 class PostsArgs(PageArgs):
     """Filters of /posts."""
 
     unit = Text(40)
     role = Choice(assignment.PostRole)
     sort = Sort("id", "title")
-
-
-class NewPostSchema(Happened):
-    """A post to be created; its id is its unit's, a slash, and a short name."""
-
-    post = Text(80, data_key="id", required=True)
-    title = Text(100, required=True)
-    role = Choice(assignment.PostRole, required=True)
-
-
-class AppointSchema(Happened):
-    """Who holds the post, since which day."""
-
-    holder = Text(100, required=True)
-    since = Day(required=True)
-
-
-class VacateSchema(Happened):
-    """From which day on nobody holds it."""
-
-    on = Day(required=True)
-
-
-class PortfolioSchema(Happened):
-    """Units and fields of work in a leader's charge."""
-
-    units = fields.List(Text(40), required=True, validate=validate.Length(max=200))
-    fields_ = fields.List(
-        Text(100), data_key="fields", attribute="fields", load_default=list, validate=validate.Length(max=50)
-    )
 
 
 @blueprint.get("/units")
@@ -139,37 +166,13 @@ def list_units(args: dict[str, Any]) -> Any:
 
 @blueprint.get("/units/<unit>", parameters=[IN_PATH["unit"]])
 @allow(*EVERYBODY)
-@blueprint.response(200, UnitSchema)
+@blueprint.response(200, OneUnitSchema)
 def get_unit(unit: str) -> Any:
     """One unit"""
-    return _entry("units", unit, "Unit")
-
-
-@blueprint.post("/units")
-@allow(*CLERKS)
-@blueprint.arguments(NewUnitSchema)
-@blueprint.response(201, CommandResultSchema)
-def register_unit(body: dict[str, Any]) -> Any:
-    """Register a unit"""
-    return done(application(Assignment).register_unit, body, status=201)
-
-
-@blueprint.post("/units/<unit>/rename", parameters=[IN_PATH["unit"]])
-@allow(*CLERKS)
-@blueprint.arguments(NamesSchema)
-@blueprint.response(200, CommandResultSchema)
-def rename_unit(body: dict[str, Any], unit: str) -> Any:
-    """Give a unit another name"""
-    return done(application(Assignment).rename_unit, body, unit)
-
-
-@blueprint.post("/units/<unit>/dissolve", parameters=[IN_PATH["unit"]])
-@allow(*CLERKS)
-@blueprint.arguments(DissolveSchema)
-@blueprint.response(200, CommandResultSchema)
-def dissolve_unit(body: dict[str, Any], unit: str) -> Any:
-    """Dissolve a unit"""
-    return done(application(Assignment).dissolve_unit, body, unit)
+    row, headers = _entry("units", unit, "Unit")
+    asked, state = context(), UnitsView.state_of(row)
+    may = on_unit.open_to(asked.identity, application(Assignment), state, asked.now)
+    return {**row, "may": may}, headers
 
 
 @blueprint.get("/posts")
@@ -184,48 +187,13 @@ def list_posts(args: dict[str, Any]) -> Any:
 
 @blueprint.get("/posts/<unit>/<name>", parameters=[IN_PATH["unit"], IN_PATH["name"]])
 @allow(*EVERYBODY)
-@blueprint.response(200, PostSchema)
+@blueprint.response(200, OnePostSchema)
 def get_post(unit: str, name: str) -> Any:
     """One post"""
     row, headers = _entry("posts", f"{unit}/{name}", "Post")
-    return _shown([row])[0], headers
-
-
-@blueprint.post("/posts")
-@allow(*CLERKS)
-@blueprint.arguments(NewPostSchema)
-@blueprint.response(201, CommandResultSchema)
-def create_post(body: dict[str, Any]) -> Any:
-    """Create a post"""
-    return done(application(Assignment).create_post, body, status=201)
-
-
-@blueprint.post("/posts/<unit>/<name>/appoint-holder", parameters=[IN_PATH["unit"], IN_PATH["name"]])
-@allow(*CLERKS)
-@personal
-@blueprint.arguments(AppointSchema)
-@blueprint.response(200, CommandResultSchema)
-def appoint_holder(body: dict[str, Any], unit: str, name: str) -> Any:
-    """Somebody holds the post since a day"""
-    return done(application(Assignment).appoint_holder, body, f"{unit}/{name}")
-
-
-@blueprint.post("/posts/<unit>/<name>/vacate", parameters=[IN_PATH["unit"], IN_PATH["name"]])
-@allow(*CLERKS)
-@blueprint.arguments(VacateSchema)
-@blueprint.response(200, CommandResultSchema)
-def vacate_post(body: dict[str, Any], unit: str, name: str) -> Any:
-    """Nobody holds the post from a day on"""
-    return done(application(Assignment).vacate_post, body, f"{unit}/{name}")
-
-
-@blueprint.post("/posts/<unit>/<name>/assign-portfolio", parameters=[IN_PATH["unit"], IN_PATH["name"]])
-@allow(*CLERKS)
-@blueprint.arguments(PortfolioSchema)
-@blueprint.response(200, CommandResultSchema)
-def assign_portfolio(body: dict[str, Any], unit: str, name: str) -> Any:
-    """Put units in a leader's charge"""
-    return done(application(Assignment).assign_portfolio, body, f"{unit}/{name}")
+    asked, state = context(), PostsView.state_of(row)
+    may = on_post.open_to(asked.identity, application(Assignment), state, asked.now)
+    return {**_shown([row])[0], "may": may}, headers
 
 
 def _entry(view: str, id: str, kind: str) -> tuple[Row, dict[str, str]]:  # noqa: A002
@@ -240,14 +208,13 @@ def _entry(view: str, id: str, kind: str) -> tuple[Row, dict[str, str]]:  # noqa
 
 def _shown(rows: Sequence[Row]) -> list[Row]:
     named = g.identity.role in SEE_HOLDERS
-    shown = [
+    rows_shown = [
         {
             **row,
             "vacant": row["holder"] is None,
             "holder": row["holder"] if named else None,
-            "units": row["portfolio"] or [],
+            "units": row["portfolio"],
         }
         for row in rows
     ]
-    people: KeyStore = application(Assignment).personal_data
-    return people.revealed(shown, "id", "holder")
+    return application(Assignment).personal_data.revealed(rows_shown, "id", "holder")

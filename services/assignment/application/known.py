@@ -1,12 +1,15 @@
 """What every use case asks: the units and posts of this service's own log, up to date to the last event."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from services.assignment.domain.directives import Directive
 from services.assignment.domain.units import NoLeadersPost, Post, Unit
 from shared.application.application import NoSuchThing
-from shared.domain.aggregate import CommandContext
-from shared.readmodels.reference import UnknownPost, UnknownUnit
+from shared.domain.units import PostState
+from shared.readmodels.reference import PostsView, Reference, UnitsView, UnknownPost, UnknownUnit
+from shared.readmodels.views import Views
 from shared.service.application import ServiceApplication
 
 
@@ -28,42 +31,52 @@ class NoOneLeads(UnknownPost):
 class KnownUnits(ServiceApplication):
     """Looks at the log, not at a view that may lag: a unit registered a moment ago is known."""
 
-    def _unit(self, unit: str, field: str) -> Unit:
-        """A unit that takes tasks. Raises UnknownUnit, also for a dissolved one."""
-        found = self.find(Unit, Unit.id_of(unit))
-        if found is None or found.dissolved:
-            raise UnknownUnit(unit=unit, at_field=field)
-        return found
+    def reference_from(self, views: Views) -> Reference:
+        """The reference data, with the units and posts of this service's own log."""
+        return OwnReference(views, self)
 
-    def _post(self, post: str, field: str) -> Post:
+    def known_post(self, post: str, field: str | None) -> PostState:
         """A post. Raises UnknownPost."""
         found = self.find(Post, Post.id_of(post))
         if found is None:
             raise UnknownPost(post=post, at_field=field)
-        return found
+        return found.state
 
-    def _leader(self, post: str | None) -> Post:
-        """A leader's post, by default the main leader's. Raises UnknownPost, NoLeadersPost."""
+    def _leader(self, post: str | None) -> str:
+        """A leader's post, by default the main leader's."""
         if post is None:
             main = self.reference.main_leader()
             if main is None:
                 raise NoOneLeads(post="")
             post = str(main["id"])
-        found = self._post(post, "leader_post")
-        if not found.is_leader:
+        if not self.known_post(post, "leader_post").is_leader:
             raise NoLeadersPost(post=post)
-        return found
-
-    def _portfolio(self, act: CommandContext) -> tuple[str, ...]:
-        """The units of which the actor is in charge, if the actor is a leader."""
-        found = self.find(Post, Post.id_of(act.by.post))
-        return found.units if found is not None and found.is_leader else ()
+        return post
 
     def _directive(self, directive_id: UUID | None) -> Directive | None:
-        """The directive from which something comes. Raises NoSuchDirective."""
+        """The directive from which something comes."""
         if directive_id is None:
             return None
         found = self.find(Directive, directive_id)
         if found is None:
             raise NoSuchDirective(kind="Directive", id=directive_id)
         return found
+
+
+class OwnReference(Reference):
+    """The reference data of the service that owns units and posts."""
+
+    def __init__(self, views: Views, app: KnownUnits) -> None:
+        super().__init__(views)
+        self._app = app
+
+    def unit(self, unit: str, *, field: str | None = None) -> Mapping[str, Any]:
+        """See Reference."""
+        found = self._app.find(Unit, Unit.id_of(unit))
+        if found is None or found.state.dissolved:
+            raise UnknownUnit(unit=unit, at_field=field)
+        return UnitsView.row_of(found.state)
+
+    def post(self, post: str, *, field: str | None = None) -> Mapping[str, Any]:
+        """See Reference."""
+        return PostsView.row_of(self._app.known_post(post, field))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import cache, partial
 from typing import Any, Literal
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from sqlalchemy import ColumnElement, Table, select
 from services.assignment.application.known import KnownUnits
 from services.assignment.application.matching import PostBook, RowRefused
 from services.assignment.domain.lists import TaskList
-from services.assignment.domain.tasks import Task, TaskPlan
+from services.assignment.domain.task import Task, TaskPlan, TaskState
 from services.assignment.spreadsheets import (
     Progress,
     ReadTasks,
@@ -31,6 +32,7 @@ from shared.domain.clock import local_day
 from shared.domain.refusal import Refusal
 from shared.events.assignment import Milestone, Support, Target
 from shared.events.matter import Secrecy
+from shared.readmodels.reference import PostsView
 from shared.readmodels.rows import Row
 
 DEFAULT_TARGET = Target(metric="任务完成率", unit="%", value=Decimal(100))
@@ -96,7 +98,7 @@ class ListUseCases(KnownUnits):
         secrecy: Secrecy | None = None,
         secrecy_ground: str = "",
     ) -> CommandResult:
-        """Open a list. Raises AlreadyExists for the same title on the same day, UnknownPost, NoSuchDirective."""
+        """Open a list."""
         if self.find(TaskList, TaskList.id_of(title, dated)) is not None:
             raise AlreadyExists(kind="任务清单", name=f"{title}（{dated}）", at_field="title")
         new = self._new_list(act, title, dated, leader_post, directive_id, secrecy, secrecy_ground)
@@ -114,16 +116,16 @@ class ListUseCases(KnownUnits):
     ) -> TaskList:
         """A list under the named leader, else its directive's; as secret as its directive, unless it is said."""
         directive = self._directive(directive_id)
-        source: Secrecy = directive.secrecy if directive is not None else "public"
-        leader = self._leader(leader_post or (directive.leader_post if directive is not None else None))
+        of = None if directive is None else directive.state
+        source: Secrecy = "public" if of is None else of.secrecy
         return TaskList.open(
             act,
             title=title,
             dated=dated,
-            leader_post=leader.post,
+            leader_post=self._leader(leader_post or (None if of is None else of.leader_post)),
             directive_id=directive_id,
             secrecy=secrecy or source,
-            secrecy_ground=secrecy_ground or (directive.secrecy_ground if directive is not None else ""),
+            secrecy_ground=secrecy_ground or ("" if of is None else of.secrecy_ground),
             source=source,
         )
 
@@ -133,14 +135,11 @@ class ListUseCases(KnownUnits):
         list_id: UUID,
         *,
         number: str,
-        title: str,
         lead_unit: str,
-        target: dict[str, Any],
-        due_on: date,
         post: str | None = None,
-        supporters: Sequence[dict[str, Any]] = (),
+        supporters: Sequence[Support] = (),
         leader_post: str | None = None,
-        milestones: Sequence[dict[str, Any]] = (),
+        milestones: Sequence[Milestone] = (),
         secrecy: Secrecy | None = None,
         secrecy_ground: str = "",
         from_leader_instruction: bool | None = None,
@@ -148,45 +147,38 @@ class ListUseCases(KnownUnits):
     ) -> CommandResult:
         """Give one task of a list to its lead unit, by default to its main head's post.
 
-        ``more`` are TaskPlan's plain fields: category, due_text, weight, key_task, remark. Raises AlreadyExists for
-        a number that the list has, UnknownUnit, UnknownPost, UnitHasNoHead, and what ``Task.assign`` raises.
+        ``more`` are the rest of TaskPlan's fields.
         """
         task_list = self.load(TaskList, list_id)
         if self.find(Task, Task.id_of(list_id, number)) is not None:
             raise AlreadyExists(kind="任务", name=number, at_field="number")
-        self._unit(lead_unit, "lead_unit")
+        self.reference.unit(lead_unit, field="lead_unit")
         for one in supporters:
-            self._unit(one["unit"], "supporters")
-        plan = TaskPlan(
-            number=number,
-            title=title,
-            lead_unit=lead_unit,
-            target=Target(**target),
-            due_on=due_on,
-            supporters=tuple(Support(**one) for one in supporters),
-            milestones=tuple(Milestone(**one) for one in milestones),
-            secrecy=secrecy or task_list.secrecy,
-            secrecy_ground=secrecy_ground or task_list.secrecy_ground,
-            from_leader_instruction=(
-                self._is_instruction(task_list)
-                if from_leader_instruction is None
-                else from_leader_instruction
-            ),
-            **more,
-        )
+            self.reference.unit(one.unit, field="supporters")
+        if from_leader_instruction is None:
+            from_leader_instruction = self._is_instruction(task_list)
         task = Task.assign(
             act,
-            task_list,
-            plan,
-            post=self._post(post or self.reference.head_of(lead_unit), "post"),
-            leader_post=self._leader(leader_post or task_list.leader_post).post,
+            task_list=task_list,
+            plan=TaskPlan(
+                number=number,
+                lead_unit=lead_unit,
+                supporters=tuple(supporters),
+                milestones=tuple(milestones),
+                secrecy=secrecy or task_list.state.secrecy,
+                secrecy_ground=secrecy_ground or task_list.state.secrecy_ground,
+                from_leader_instruction=from_leader_instruction,
+                **more,
+            ),
+            post=self.known_post(post or self.reference.head_of(lead_unit), "post"),
+            leader_post=self._leader(leader_post or task_list.state.leader_post),
             calendar=self.reference.calendar(),
         )
         return self.commit(act, task, location=f"/api/v1/tasks/{task.id}")
 
     def _is_instruction(self, task_list: TaskList) -> bool:
-        directive = self._directive(task_list.directive_id)
-        return directive is not None and directive.kind == "leader_instruction"
+        directive = self._directive(task_list.state.directive_id)
+        return directive is not None and directive.state.kind == "leader_instruction"
 
     # -- from a spreadsheet ------------------------------------------------------------------------------------
 
@@ -233,29 +225,31 @@ class ListUseCases(KnownUnits):
             act, title, dated, leader_post, directive_id
         )
         plan = ImportPlan(task_list=task_list, rejected=list(rejected))
-        book = PostBook(self._rows("posts"))
+        book = PostBook(map(PostsView.state_of, self._rows("posts")))
         calendar = self.reference.calendar()
         elsewhere = self._tasks_elsewhere(task_list.id)
         instruction = self._is_instruction(task_list)
-        known = _Once(lambda post: self._post(post, "post"))
-        units = _Once(lambda unit: self._unit(unit, "lead_unit"))
+        known = cache(partial(self.known_post, field="post"))
+        units = cache(partial(self.reference.unit, field="lead_unit"))
         for row in rows:
             place = Task.id_of(task_list.id, row.number)
             found = self.find(Task, place) or self.find(
                 Task, elsewhere.get((row.number, row.task, row.lead, row.due), place)
             )
             try:
-                content = _content(row, book, task_list, found)
+                content = _content(
+                    row, book, task_list.state.leader_post, None if found is None else found.state
+                )
                 if found is not None:
-                    _refuse_changes(row, content, found)
+                    _refuse_changes(row, content, found.state)
                     plan.unchanged.append((row, found))
                     continue
                 for unit in (row.lead, *row.supporters):
                     units(unit)
                 task = Task.assign(
                     act,
-                    task_list,
-                    TaskPlan(
+                    task_list=task_list,
+                    plan=TaskPlan(
                         number=row.number,
                         title=row.task,
                         lead_unit=row.lead,
@@ -265,8 +259,8 @@ class ListUseCases(KnownUnits):
                         supporters=tuple(Support(unit=unit, part="") for unit in row.supporters),
                         due_text=row.due_text,
                         weight=content["weight"],
-                        secrecy=task_list.secrecy,
-                        secrecy_ground=task_list.secrecy_ground,
+                        secrecy=task_list.state.secrecy,
+                        secrecy_ground=task_list.state.secrecy_ground,
                         from_leader_instruction=instruction,
                         remark=row.remark,
                     ),
@@ -367,13 +361,13 @@ class ListUseCases(KnownUnits):
         task_list = plan.task_list
         if not plan.assigned and task_list.pending_events and plan.unchanged:
             # Every row stands in another list: no empty list is opened for them.
-            task_list = self.load(TaskList, plan.unchanged[0][1].list_id)
+            task_list = self.load(TaskList, plan.unchanged[0][1].state.list_id)
         tasks = [task for _, task in plan.assigned]
         return self.commit(act, task_list, *tasks, location=f"/api/v1/task-lists/{task_list.id}")
 
     def import_report(self, act: CommandContext, plan: ImportPlan) -> dict[str, Any]:
         """What an import did, or would do, row by row; for a request repeated under its key the same again."""
-        repeated = [(row, task) for row, task in plan.unchanged if task.assigned_because == act.because]
+        repeated = [(row, task) for row, task in plan.unchanged if task.state.assigned_because == act.because]
         assigned = [*plan.assigned, *repeated]
         stood = [pair for pair in plan.unchanged if pair not in repeated]
         return {
@@ -451,19 +445,7 @@ class ListUseCases(KnownUnits):
             return [dict(row._mapping) for row in connection.execute(select(table).order_by(table.c.id))]
 
 
-class _Once:
-    """Asks once for each name: a list of 5,000 rows names forty units."""
-
-    def __init__(self, ask: Callable[[str], Any]) -> None:
-        self._ask, self._known = ask, dict[str, Any]()
-
-    def __call__(self, name: str) -> Any:
-        if name not in self._known:
-            self._known[name] = self._ask(name)
-        return self._known[name]
-
-
-def _content(row: TaskRow, book: PostBook, task_list: TaskList, found: Task | None) -> dict[str, Any]:
+def _content(row: TaskRow, book: PostBook, of_list: str, found: TaskState | None) -> dict[str, Any]:
     """What the row says, its words for posts and leader resolved, with what it leaves unsaid filled in."""
     if row.weight is not None and (row.weight != int(row.weight) or not 1 <= row.weight <= 100):
         raise RowRefused(
@@ -481,25 +463,25 @@ def _content(row: TaskRow, book: PostBook, task_list: TaskList, found: Task | No
         if row.target is None
         else Target(metric=row.metric, unit=row.target_unit, value=row.target),
         "post": book.post(row, found.post if found and found.lead_unit == row.lead else None),
-        "leader_post": book.leader(row, found.leader_post if found else None, task_list.leader_post),
+        "leader_post": book.leader(row, found.leader_post if found else None, of_list),
         "category": row.category,
         "weight": 1 if row.weight is None else int(row.weight),
         "remark": row.remark,
     }
 
 
-def _refuse_changes(row: TaskRow, content: dict[str, Any], found: Task) -> None:
+def _refuse_changes(row: TaskRow, content: dict[str, Any], found: TaskState) -> None:
     stands = {
-        "title": found.plan.title,
+        "title": found.title,
         "lead_unit": found.lead_unit,
-        "supporters": tuple(found.parts),
+        "supporters": tuple(found.supporters),
         "due_on": row.due if row.due in (found.due_on, found.original_due_on) else found.due_on,
         "target": found.target,
         "post": found.post,
         "leader_post": found.leader_post,
-        "category": found.plan.category,
-        "weight": found.plan.weight,
-        "remark": found.plan.remark,
+        "category": found.category,
+        "weight": found.weight,
+        "remark": found.remark,
     }
     for name, value in stands.items():
         if value != content[name]:

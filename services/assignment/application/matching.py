@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 
-from services.assignment.domain.units import LEADERS
 from services.assignment.spreadsheets import RowProblem, TaskRow
-from shared.readmodels.rows import Row
+from shared.domain.units import PostState
 
 HEAD_WORDS = frozenset({"", "主要负责人", "单位主要负责人", "部门主要负责人", "负责人", "第一责任人"})
 """Words for the unit's main head, whatever the title of the post."""
@@ -30,20 +29,20 @@ class RowRefused(Exception):
 class PostBook:
     """Every post, by unit and title."""
 
-    def __init__(self, posts: Iterable[Row]) -> None:
-        self._posts = {str(row["id"]): row for row in posts}
-        self._of_unit: dict[str, list[Row]] = {}
-        for row in self._posts.values():
-            self._of_unit.setdefault(row["unit"], []).append(row)
-        self._leaders = [row for row in self._posts.values() if row["role"] in LEADERS]
+    def __init__(self, posts: Iterable[PostState]) -> None:
+        self._posts = {post.post: post for post in posts}
+        self._of_unit: dict[str, list[PostState]] = {}
+        for post in self._posts.values():
+            self._of_unit.setdefault(post.unit, []).append(post)
+        self._leaders = [post for post in self._posts.values() if post.is_leader]
 
     def post(self, row: TaskRow, present: str | None) -> str:
         """The post that answers for the row: by its title within the lead unit, by default the main head's."""
         if present is not None and (not row.post or self._is_called(present, row.post)):
             return present
         posts = self._of_unit.get(row.lead, [])
-        found = [post for post in posts if row.post and post["title"] == row.post]
-        heads = [post for post in posts if post["role"] == "unit_head"]
+        found = [post for post in posts if row.post and post.title == row.post]
+        heads = [post for post in posts if post.role == "unit_head"]
         if not found and (row.post in HEAD_WORDS or posts == heads):
             # Of a unit whose posts are not registered yet, its main head answers for every row (措施6 第一责任人).
             found = heads
@@ -54,24 +53,24 @@ class PostBook:
                 f"牵头单位没有登记岗位“{row.post or '主要负责人'}”",
                 f'the lead unit has no post "{row.post or "main head"}"',
             )
-        held = [post for post in found if post["holder"] is not None]
-        return str((held or found)[0]["id"])
+        held = [post for post in found if post.holder is not None]
+        return (held or found)[0].post
 
     def leader(self, row: TaskRow, present: str | None, of_list: str) -> str:
         """The leader of the row: by the post's title, or who is in charge of the lead unit, by default the list's."""
         if present is not None and (not row.leader or self._is_called(present, row.leader)):
             return present
-        found = [post for post in self._leaders if row.leader and post["title"] == row.leader]
+        found = [post for post in self._leaders if row.leader and post.title == row.leader]
         if len(found) > 1:
-            found = [post for post in found if self._in_charge(post, row.lead)]
+            found = [post for post in found if post.is_in_charge_of(row.lead)]
         elif not found and row.leader in IN_CHARGE_WORDS:
-            found = [post for post in self._leaders if self._in_charge(post, row.lead)]
-            vice = [post for post in self._leaders if post["role"] == "vice_leader"]
+            found = [post for post in self._leaders if post.is_in_charge_of(row.lead)]
+            vice = [post for post in self._leaders if post.role == "vice_leader"]
             if not found and row.leader:
                 found = vice if len(vice) == 1 else []
             if not found:
                 return of_list
-        elif not found and all(post["role"] == "main_leader" for post in self._leaders):
+        elif not found and all(post.role == "main_leader" for post in self._leaders):
             return of_list  # no vice leader's post is registered yet that the words could name
         if len(found) != 1:
             raise RowRefused(
@@ -80,11 +79,7 @@ class PostBook:
                 f"没有（或不止一个）名为“{row.leader}”的领导岗位",
                 f'there is no leader\'s post, or more than one, called "{row.leader}"',
             )
-        return str(found[0]["id"])
+        return found[0].post
 
     def _is_called(self, post: str, written: str) -> bool:
-        return post in self._posts and self._posts[post]["title"] == written
-
-    @staticmethod
-    def _in_charge(post: Row, unit: str) -> bool:
-        return unit in (post["portfolio"] or ())
+        return post in self._posts and self._posts[post].title == written

@@ -2,7 +2,7 @@
 
 from services.assignment.domain.directives import Directive
 from services.assignment.domain.lists import TaskList
-from services.assignment.domain.tasks import Task
+from services.assignment.domain.task import Task
 from services.assignment.domain.units import Post, Unit
 
 __all__ = ["Directive", "Post", "Task", "TaskList", "Unit"]

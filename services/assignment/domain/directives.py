@@ -1,11 +1,14 @@
 """Directives (measure 8): what came in, who arranged it, who decomposed it, who fed back."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import get_args
+from typing import Literal, get_args
 from uuid import UUID
 
-from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation, stable_id
+from shared.domain.aggregate import Aggregate, CommandContext, stable_id
+from shared.domain.guards import requires
+from shared.domain.lifecycle import Lifecycle
 from shared.domain.refusal import Refusal
 from shared.events import assignment
 
@@ -19,6 +22,8 @@ ORIGIN = {
     "onsite_meeting_decision": "leader",
 }
 """The level from which a kind of directive comes, unless it is said: else the banner's own."""
+
+Status = Literal["registered", "dispatched", "arranged", "fed_back"]
 
 SECRECIES = get_args(assignment.Secrecy)
 """From open to secret."""
@@ -129,21 +134,133 @@ def none_twice(units: Sequence[str], field: str) -> None:
             raise UnitStandsTwice(unit=unit, at_field=field)
 
 
-class Directive(Aggregate):
+# -- state --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duty:
+    """What one unit has to do about a directive, and when it first did it; moments as ISO 8601 writes them."""
+
+    duty: Literal["arrange", "feedback"]
+    what: str = ""
+    since: str
+    done_at: str | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectiveState:
+    """交办事项: what came in, and each unit's duty about it."""
+
+    number: str
+    title: str
+    kind: assignment.DirectiveKind
+    origin_level: assignment.OriginLevel
+    received_at: datetime
+    recorded_at: datetime
+    office_unit: str
+    leader_post: str
+    requirement: str
+    decomposed_at: datetime | None = None
+    duties: dict[str, Duty]
+    secrecy: assignment.Secrecy
+    secrecy_ground: str
+
+    @property
+    def status(self) -> Status:
+        """``registered``, ``dispatched``, or once every unit did its duty ``arranged`` or ``fed_back``."""
+        done = all(duty.done_at for duty in self.duties.values())
+        if self.decomposed_at is not None:
+            return "fed_back" if done else "dispatched"
+        return "arranged" if self.duties and done else "registered"
+
+    @property
+    def concerned(self) -> tuple[str, ...]:
+        """Its office and the units that have a duty."""
+        return (self.office_unit, *self.duties)
+
+
+evolve = Lifecycle(DirectiveState, begins=assignment.DirectiveRegistered)
+
+
+@evolve.register
+def _(fact: assignment.DirectiveRegistered) -> DirectiveState:
+    since = fact.happened_at.isoformat()
+    return DirectiveState(
+        number=fact.number,
+        title=fact.title,
+        kind=fact.kind,
+        origin_level=fact.origin_level,
+        received_at=fact.happened_at,
+        recorded_at=fact.timestamp,
+        office_unit=fact.office_unit,
+        leader_post=fact.leader_post,
+        requirement=fact.requirement,
+        duties={unit: Duty(duty="arrange", since=since) for unit in fact.units},
+        secrecy=fact.secrecy,
+        secrecy_ground=fact.secrecy_ground,
+    )
+
+
+@evolve.register
+def _(fact: assignment.DirectiveDecomposed, directive: DirectiveState) -> DirectiveState:
+    since = fact.happened_at.isoformat()
+    duties = {one.unit: Duty(duty="feedback", what=one.what, since=since) for one in fact.dispatches}
+    return replace(directive, decomposed_at=fact.happened_at, duties=duties)
+
+
+@evolve.register
+def _(
+    fact: assignment.ArrangementReported | assignment.FeedbackGiven, directive: DirectiveState
+) -> DirectiveState:
+    before = directive.duties[fact.unit]
+    # The first report fulfils the duty; a later one only says more.
+    duty = replace(before, done_at=before.done_at or fact.happened_at.isoformat(), text=fact.text)
+    return replace(directive, duties={**directive.duties, fact.unit: duty})
+
+
+# -- guards -------------------------------------------------------------------------------------------------------
+
+
+def since_it_was_received(directive: DirectiveState, act: CommandContext) -> None:
+    """Nothing is dated before it was received."""
+    if act.happened_at < directive.received_at:
+        raise BeforeItWasReceived(
+            happened_at=act.happened_at.isoformat(), received_at=directive.received_at.isoformat()
+        )
+
+
+def by_a_unit_that_has_to_arrange_it(directive: DirectiveState, act: CommandContext) -> None:
+    """The actor's unit received it and has not reported yet."""
+    duty = directive.duties.get(act.by.unit)
+    if duty is None or duty.duty != "arrange":
+        raise UnitDidNotReceiveIt(unit=act.by.unit, number=directive.number)
+    if duty.done_at is not None:
+        raise ArrangedAlready(unit=act.by.unit, number=directive.number)
+
+
+def waits_to_be_decomposed(directive: DirectiveState, act: CommandContext) -> None:
+    """Its own office decomposes it, once, if it is of such a kind."""
+    if directive.kind not in DECOMPOSED:
+        raise NotToBeDecomposed(number=directive.number)
+    if act.by.unit != directive.office_unit:
+        raise OnlyItsOfficeDecomposes(number=directive.number, office=directive.office_unit)
+    if directive.decomposed_at is not None:
+        raise DecomposedAlready(number=directive.number)
+
+
+def by_a_unit_that_has_a_piece(directive: DirectiveState, act: CommandContext) -> None:
+    """A piece of it was dispatched to the actor's unit."""
+    duty = directive.duties.get(act.by.unit)
+    if duty is None or duty.duty != "feedback":
+        raise NothingWasDispatched(unit=act.by.unit, number=directive.number)
+
+
+class Directive(Aggregate, lifecycle=evolve):
     """交办事项: a document, meeting, decision or instruction by its number."""
 
     TOPIC = "assignment.directive"
-    _number: str
-    kind: assignment.DirectiveKind
-    units: tuple[str, ...]
-    office_unit: str
-    leader_post: str
-    secrecy: assignment.Secrecy
-    secrecy_ground: str
-    received_at: datetime
-    arranged: frozenset[str]
-    dispatched: tuple[str, ...]
-    fed_back: frozenset[str]
+    state: DirectiveState
 
     @staticmethod
     def id_of(number: str) -> UUID:
@@ -158,7 +275,7 @@ class Directive(Aggregate):
         number: str,
         title: str,
         kind: assignment.DirectiveKind,
-        origin_level: str | None,
+        origin_level: assignment.OriginLevel | None,
         units: Sequence[str],
         office_unit: str,
         leader_post: str,
@@ -166,10 +283,7 @@ class Directive(Aggregate):
         secrecy: assignment.Secrecy,
         secrecy_ground: str,
     ) -> "Directive":
-        """Register what came in; ``act.happened_at`` is when it was received.
-
-        Raises UnitsComeWithDecomposition, NoUnitReceivedIt, UnitStandsTwice, SecrecyNeedsGround.
-        """
+        """Register what came in; ``act.happened_at`` is when it was received."""
         if kind in DECOMPOSED and units:
             raise UnitsComeWithDecomposition()
         if kind not in DECOMPOSED and not units:
@@ -177,9 +291,9 @@ class Directive(Aggregate):
         none_twice(units, "units")
         check_secrecy(secrecy, secrecy_ground)
         return cls.begin(
-            cls.Registered,
+            assignment.DirectiveRegistered,
             act,
-            cls.id_of(number),
+            id=cls.id_of(number),
             number=number,
             title=title,
             kind=kind,
@@ -192,86 +306,22 @@ class Directive(Aggregate):
             secrecy_ground=secrecy_ground,
         )
 
-    class Registered(assignment.DirectiveRegistered, Creation):
-        def apply(self, directive: "Directive") -> None:
-            directive._number, directive.kind, directive.units = self.number, self.kind, self.units
-            directive.office_unit, directive.leader_post = self.office_unit, self.leader_post
-            directive.secrecy, directive.secrecy_ground = self.secrecy, self.secrecy_ground
-            directive.received_at = self.happened_at
-            directive.arranged, directive.dispatched, directive.fed_back = frozenset(), (), frozenset()
-
+    @requires(since_it_was_received, by_a_unit_that_has_to_arrange_it)
     def report_arrangement(self, act: CommandContext, *, text: str) -> None:
-        """The actor's unit has arranged it. Raises BeforeItWasReceived, UnitDidNotReceiveIt, ArrangedAlready."""
-        self._since_received(act)
-        unit = act.by.unit
-        if unit not in self.units:
-            raise UnitDidNotReceiveIt(unit=unit, number=self._number)
-        if unit in self.arranged:
-            raise ArrangedAlready(unit=unit, number=self._number)
-        self.record(self.ArrangementReported, act, number=self._number, unit=unit, text=text)
+        """The actor's unit has arranged it."""
+        self.record(
+            assignment.ArrangementReported, act, number=self.state.number, unit=act.by.unit, text=text
+        )
 
-    class ArrangementReported(assignment.ArrangementReported, Change):
-        def apply(self, directive: "Directive") -> None:
-            directive.arranged = directive.arranged | {self.unit}
-
+    @requires(since_it_was_received, waits_to_be_decomposed)
     def decompose(self, act: CommandContext, *, dispatches: Sequence[assignment.Dispatch]) -> None:
-        """The government office dispatches the pieces, one to a unit.
-
-        Raises BeforeItWasReceived, NotToBeDecomposed, OnlyItsOfficeDecomposes, DecomposedAlready, UnitStandsTwice.
-        """
-        self._since_received(act)
-        if self.kind not in DECOMPOSED:
-            raise NotToBeDecomposed(number=self._number)
-        if act.by.unit != self.office_unit:
-            raise OnlyItsOfficeDecomposes(number=self._number, office=self.office_unit)
-        if self.dispatched:
-            raise DecomposedAlready(number=self._number)
+        """The government office dispatches the pieces, one to a unit."""
         none_twice([one.unit for one in dispatches], "dispatches")
-        self.record(self.Decomposed, act, number=self._number, dispatches=tuple(dispatches))
+        self.record(
+            assignment.DirectiveDecomposed, act, number=self.state.number, dispatches=tuple(dispatches)
+        )
 
-    class Decomposed(assignment.DirectiveDecomposed, Change):
-        def apply(self, directive: "Directive") -> None:
-            directive.dispatched = tuple(one.unit for one in self.dispatches)
-
+    @requires(since_it_was_received, by_a_unit_that_has_a_piece)
     def give_feedback(self, act: CommandContext, *, text: str) -> None:
-        """The actor's unit tells the main leader its opinion or progress; it may do so more than once.
-
-        Raises BeforeItWasReceived, NothingWasDispatched.
-        """
-        self._since_received(act)
-        unit = act.by.unit
-        if unit not in self.dispatched:
-            raise NothingWasDispatched(unit=unit, number=self._number)
-        self.record(self.FeedbackGiven, act, number=self._number, unit=unit, text=text)
-
-    class FeedbackGiven(assignment.FeedbackGiven, Change):
-        def apply(self, directive: "Directive") -> None:
-            directive.fed_back = directive.fed_back | {self.unit}
-
-    def _since_received(self, act: CommandContext) -> None:
-        if act.happened_at < self.received_at:
-            raise BeforeItWasReceived(
-                happened_at=act.happened_at.isoformat(), received_at=self.received_at.isoformat()
-            )
-
-    @property
-    def status(self) -> str:
-        """``registered``, ``dispatched``, or once every unit did its duty ``arranged`` or ``fed_back``."""
-        return directive_state(self.units, self.arranged, self.dispatched, self.fed_back)
-
-    @property
-    def number(self) -> str:
-        """The document number."""
-        return self._number
-
-
-def directive_state(
-    units: Sequence[str],
-    arranged: frozenset[str],
-    dispatched: Sequence[str],
-    fed_back: frozenset[str],
-) -> str:
-    """A directive's state in one word; for the aggregate and for the board alike."""
-    if dispatched:
-        return "fed_back" if {*dispatched} <= fed_back else "dispatched"
-    return "arranged" if units and {*units} <= arranged else "registered"
+        """The actor's unit tells the main leader its opinion or progress; it may do so more than once."""
+        self.record(assignment.FeedbackGiven, act, number=self.state.number, unit=act.by.unit, text=text)

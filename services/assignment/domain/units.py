@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
-from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation, stable_id
+from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.clock import local_day
+from shared.domain.guards import requires
 from shared.domain.refusal import Refusal
+from shared.domain.units import PostState, UnitState, evolve_post, evolve_unit
 from shared.events import assignment
-
-LEADERS = ("main_leader", "vice_leader")
-"""The roles of posts that lead the government: a list's owner, the one who decides above the units."""
 
 _UNIT_ID = re.compile(r"[a-z][a-z0-9-]{1,30}")
 _POST_ID = re.compile(r"[a-z][a-z0-9-]{0,40}")
@@ -103,15 +102,20 @@ class NoLeadersPost(Refusal):
     field = "leader_post"
 
 
-class Unit(Aggregate):
+# -- units --------------------------------------------------------------------------------------------------------
+
+
+def is_there(unit: UnitState, act: CommandContext) -> None:
+    """It has not been dissolved."""
+    if unit.dissolved:
+        raise UnitIsDissolved(unit=unit.unit)
+
+
+class Unit(Aggregate, lifecycle=evolve_unit):
     """单位: a department, town, zone or office by the id that people gave it."""
 
     TOPIC = "assignment.unit"
-    unit: str
-    name: str
-    short_names: tuple[str, ...]
-    kind: str
-    dissolved: bool
+    state: UnitState
 
     @staticmethod
     def id_of(unit: str) -> UUID:
@@ -125,66 +129,37 @@ class Unit(Aggregate):
         *,
         unit: str,
         name: str,
-        short_names: Sequence[str],
+        short_names: Sequence[str] = (),
         kind: assignment.UnitKind,
     ) -> "Unit":
-        """Register a unit. Raises UnitIdMalformed, NameStandsTwice."""
+        """Register a unit."""
         if not _UNIT_ID.fullmatch(unit):
             raise UnitIdMalformed(unit=unit)
         _no_name_twice(name, short_names)
         return cls.begin(
-            cls.Registered,
+            assignment.UnitRegistered,
             act,
-            cls.id_of(unit),
+            id=cls.id_of(unit),
             unit=unit,
             name=name,
             short_names=tuple(short_names),
             kind=kind,
         )
 
-    class Registered(assignment.UnitRegistered, Creation):
-        def apply(self, unit: "Unit") -> None:
-            unit.unit, unit.name, unit.short_names = self.unit, self.name, self.short_names
-            unit.kind, unit.dissolved = self.kind, False
-
-    def rename(self, act: CommandContext, *, name: str, short_names: Sequence[str]) -> None:
-        """Give it another name. Raises UnitIsDissolved, UnitIsNamedSo, NameStandsTwice."""
-        if self.dissolved:
-            raise UnitIsDissolved(unit=self.unit)
-        if self.is_named(name, short_names):
-            raise UnitIsNamedSo(unit=self.unit, name=name)
+    @requires(is_there)
+    def rename(self, act: CommandContext, *, name: str, short_names: Sequence[str] = ()) -> None:
+        """Give it another name."""
+        if self.state.is_named(name, tuple(short_names)):
+            raise UnitIsNamedSo(unit=self.number, name=name)
         _no_name_twice(name, short_names)
-        self.record(self.Renamed, act, unit=self.unit, name=name, short_names=tuple(short_names))
+        self.record(assignment.UnitRenamed, act, unit=self.number, name=name, short_names=tuple(short_names))
 
-    class Renamed(assignment.UnitRenamed, Change):
-        def apply(self, unit: "Unit") -> None:
-            unit.name, unit.short_names = self.name, self.short_names
-
-    def dissolve(self, act: CommandContext, *, successor: str | None) -> None:
-        """It takes no new tasks from now on. Raises UnitIsDissolved, SuccessorIsTheUnitItself."""
-        if self.dissolved:
-            raise UnitIsDissolved(unit=self.unit)
-        if successor == self.unit:
-            raise SuccessorIsTheUnitItself(unit=self.unit)
-        self.record(self.Dissolved, act, unit=self.unit, successor=successor)
-
-    class Dissolved(assignment.UnitDissolved, Change):
-        def apply(self, unit: "Unit") -> None:
-            unit.dissolved = True
-
-    def is_named(self, name: str, short_names: Sequence[str]) -> bool:
-        """Whether it has exactly these names."""
-        return (self.name, self.short_names) == (name, tuple(short_names))
-
-    @property
-    def status(self) -> str:
-        """``registered`` or ``dissolved``."""
-        return "dissolved" if self.dissolved else "registered"
-
-    @property
-    def number(self) -> str:
-        """The unit's own id."""
-        return self.unit
+    @requires(is_there)
+    def dissolve(self, act: CommandContext, *, successor: str | None = None) -> None:
+        """It takes no new tasks from now on."""
+        if successor == self.number:
+            raise SuccessorIsTheUnitItself(unit=self.number)
+        self.record(assignment.UnitDissolved, act, unit=self.number, successor=successor)
 
 
 def _no_name_twice(name: str, short_names: Sequence[str]) -> None:
@@ -194,18 +169,26 @@ def _no_name_twice(name: str, short_names: Sequence[str]) -> None:
             raise NameStandsTwice(name=one)
 
 
-class Post(Aggregate):
+# -- posts --------------------------------------------------------------------------------------------------------
+
+
+def is_held(post: PostState, act: CommandContext) -> None:
+    """Somebody holds it."""
+    if post.holder is None:
+        raise PostIsVacantAlready(post=post.post)
+
+
+def is_a_leaders(post: PostState, act: CommandContext) -> None:
+    """It is the main leader's or a vice leader's."""
+    if not post.is_leader:
+        raise NoLeadersPost(post=post.post, at_field="post")
+
+
+class Post(Aggregate, lifecycle=evolve_post):
     """岗位: a post in a unit with its dated holder; responsibility is the post's, not the person's (measure 6)."""
 
     TOPIC = "assignment.post"
-    post: str
-    unit: str
-    title: str
-    role: str
-    holder: str | None
-    since: date | None
-    units: tuple[str, ...]
-    """A leader's portfolio (分管单位)."""
+    state: PostState
 
     @staticmethod
     def id_of(post: str) -> UUID:
@@ -214,78 +197,47 @@ class Post(Aggregate):
 
     @classmethod
     def create(cls, act: CommandContext, *, post: str, title: str, role: assignment.PostRole) -> "Post":
-        """Create a post; its id begins with its unit's, like ``fgw/head``. Raises PostIdMalformed."""
+        """Create a post; its id begins with its unit's, like ``fgw/head``."""
         unit, _, name = post.partition("/")
         if not _UNIT_ID.fullmatch(unit) or not _POST_ID.fullmatch(name):
             raise PostIdMalformed(post=post)
-        return cls.begin(cls.Created, act, cls.id_of(post), post=post, unit=unit, title=title, role=role)
-
-    class Created(assignment.PostCreated, Creation):
-        def apply(self, post: "Post") -> None:
-            post.post, post.unit, post.title, post.role = self.post, self.unit, self.title, self.role
-            post.holder, post.since, post.units = None, None, ()
+        return cls.begin(
+            assignment.PostCreated, act, id=cls.id_of(post), post=post, unit=unit, title=title, role=role
+        )
 
     def appoint(self, act: CommandContext, *, holder: str, since: date) -> None:
-        """Somebody holds the post since a day, in place of whoever held it.
-
-        Raises DayIsInTheFuture, AppointedBeforePredecessor.
-        """
+        """Somebody holds the post since a day, in place of whoever held it."""
         if since > local_day(act.recorded_at):
             raise DayIsInTheFuture(day=since)
-        if self.since is not None and since < self.since:
-            raise AppointedBeforePredecessor(since=since, present=self.since)
-        self.record(self.HolderAppointed, act, post=self.post, unit=self.unit, holder=holder, since=since)
+        if self.state.since is not None and since < self.state.since:
+            raise AppointedBeforePredecessor(since=since, present=self.state.since)
+        self.record(
+            assignment.PostHolderAppointed,
+            act,
+            post=self.state.post,
+            unit=self.state.unit,
+            holder=holder,
+            since=since,
+        )
 
-    class HolderAppointed(assignment.PostHolderAppointed, Change):
-        def apply(self, post: "Post") -> None:
-            post.holder, post.since = self.holder, self.since
-
+    @requires(is_held)
     def vacate(self, act: CommandContext, *, on: date) -> None:
-        """Nobody holds the post from a day on. Raises PostIsVacantAlready, DayIsInTheFuture, VacatedBeforeAppointed."""
-        if self.holder is None or self.since is None:
-            raise PostIsVacantAlready(post=self.post)
+        """Nobody holds the post from a day on."""
         if on > local_day(act.recorded_at):
             raise DayIsInTheFuture(day=on, at_field="on")
-        if on < self.since:
-            raise VacatedBeforeAppointed(on=on, since=self.since)
-        self.record(self.Vacated, act, post=self.post, unit=self.unit, on=on)
+        if self.state.since is not None and on < self.state.since:
+            raise VacatedBeforeAppointed(on=on, since=self.state.since)
+        self.record(assignment.PostVacated, act, post=self.state.post, unit=self.state.unit, on=on)
 
-    class Vacated(assignment.PostVacated, Change):
-        def apply(self, post: "Post") -> None:
-            post.holder, post.since = None, None
-
-    def assign_portfolio(self, act: CommandContext, *, units: Sequence[str], fields: Sequence[str]) -> None:
-        """Put units and fields of work in a leader's charge, in place of what was before. Raises NoLeadersPost."""
-        if not self.is_leader:
-            raise NoLeadersPost(post=self.post, at_field="post")
+    @requires(is_a_leaders)
+    def assign_portfolio(
+        self, act: CommandContext, *, units: Sequence[str], fields: Sequence[str] = ()
+    ) -> None:
+        """Put units and fields of work in a leader's charge, in place of what was before."""
         self.record(
-            self.PortfolioAssigned,
+            assignment.PortfolioAssigned,
             act,
-            post=self.post,
+            post=self.state.post,
             units=tuple(dict.fromkeys(units)),
             fields=tuple(dict.fromkeys(fields)),
         )
-
-    class PortfolioAssigned(assignment.PortfolioAssigned, Change):
-        def apply(self, post: "Post") -> None:
-            post.units = self.units
-
-    @property
-    def is_leader(self) -> bool:
-        """Whether it is the main leader's or a vice leader's post."""
-        return self.role in LEADERS
-
-    @property
-    def is_vacant(self) -> bool:
-        """Whether nobody holds it."""
-        return self.holder is None
-
-    @property
-    def status(self) -> str:
-        """``held`` or ``vacant``."""
-        return "vacant" if self.is_vacant else "held"
-
-    @property
-    def number(self) -> str:
-        """The post's own id."""
-        return self.post

@@ -4,47 +4,21 @@ from typing import Any
 
 from sqlalchemy import Column, Integer, String, Text
 
+from services.assignment.domain.task import evolve
 from shared.database.columns import MomentColumn
-from shared.events import assignment
-from shared.events.base import VOCABULARY, Message
+from shared.events.base import VOCABULARY, Fact, Message
+from shared.readmodels.lifecycle import FactsView
 from shared.readmodels.rows import Rows
-from shared.readmodels.view import View
 
 _WORDS = ("reason", "text", "narrative", "note", "about", "solution", "ruling", "title")
 """The field that says the most about a fact, the first one that it has."""
 
 
-TaskFact = (
-    assignment.TaskAssigned
-    | assignment.TaskAccepted
-    | assignment.TaskReturned
-    | assignment.TaskReassigned
-    | assignment.TaskBrokenDown
-    | assignment.ProgressReported
-    | assignment.SupportDone
-    | assignment.SupportWaived
-    | assignment.CompletionClaimed
-    | assignment.CompletionAccepted
-    | assignment.CompletionSentBack
-    | assignment.NewInstructionGiven
-    | assignment.TaskClosed
-    | assignment.ExtensionRequested
-    | assignment.ExtensionGranted
-    | assignment.ExtensionRefused
-    | assignment.DisputeRaised
-    | assignment.SolutionProposed
-    | assignment.DisputeRuled
-    | assignment.TaskSuspended
-    | assignment.TaskResumed
-    | assignment.TaskCancelled
-    | assignment.TaskSuperseded
-)
-
-
-class TaskHistoryView(View):
+class TaskHistoryView(FactsView):
     """任务动态: what happened to a task, when, by whom. Who may see the task may see its history."""
 
     name = "task_history"
+    lifecycle = evolve
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
@@ -61,7 +35,8 @@ class TaskHistoryView(View):
             Column("recorded_at", MomentColumn, nullable=False),
         ]
 
-    def on_fact_of_a_task(self, rows: Rows, fact: TaskFact, message: Message) -> None:
+    def write(self, rows: Rows, fact: Fact, message: Message) -> None:
+        """A row for a fact."""
         published = VOCABULARY[fact.TOPIC]
         rows.put(
             message.id,

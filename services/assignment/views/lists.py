@@ -3,52 +3,25 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Date, Integer, String, Table, Text, exists, func, or_, select
+from sqlalchemy import ColumnElement, Table, exists, func, or_, select
 
+from services.assignment.domain.lists import evolve
 from shared.application.application import NoSuchThing
 from shared.domain.roles import Role
-from shared.events import assignment
-from shared.events.base import Message
-from shared.readmodels.concerned import concerned
-from shared.readmodels.rows import Row, Rows
-from shared.readmodels.view import View
+from shared.readmodels.lifecycle import LifecycleView
+from shared.readmodels.rows import Row
 from shared.web.auth import Identity
 from shared.web.http import context
 from shared.web.lists import many, may_see, reading
 
 
-class TaskListsView(View):
+class TaskListsView(LifecycleView):
     """任务清单: every list as it was opened. Its tasks are looked up when it is read: they may arrive before it."""
 
     name = "task_lists"
-    version = 2
-
-    @classmethod
-    def columns(cls) -> list[Column[Any]]:
-        """As opened."""
-        return [
-            Column("title", String, nullable=False),
-            Column("dated", Date, nullable=False, info={"index": True}),
-            Column("leader_post", String, nullable=False, info={"index": True}),
-            Column("directive_id", String, info={"index": True}),
-            Column("secrecy", String, nullable=False),
-            Column("secrecy_ground", String, nullable=False),
-            Column("concerned", Text, nullable=False),
-            Column("version", Integer, nullable=False),
-        ]
-
-    def on_task_list_opened(self, rows: Rows, fact: assignment.TaskListOpened, message: Message) -> None:
-        rows.put(
-            message.aggregate_id,
-            title=fact.title,
-            dated=fact.dated,
-            leader_post=fact.leader_post,
-            directive_id=None if fact.directive_id is None else str(fact.directive_id),
-            secrecy=fact.secrecy,
-            secrecy_ground=fact.secrecy_ground,
-            concerned=concerned(fact.by.unit),
-            version=message.version,
-        )
+    version = 3
+    lifecycle = evolve
+    indexed = ("dated", "leader_post", "directive_id")
 
 
 # -- queries ------------------------------------------------------------------------------------------------------

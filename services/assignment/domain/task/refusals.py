@@ -96,13 +96,6 @@ class OnlyTheLead(Refusal):
     status = 403
 
 
-class RoleDoesNotDecide(Refusal):
-    """角色 {role} 无权决定这件事，应由 {expected} 决定
-    The role {role} does not decide this; it is for {expected}"""
-
-    status = 403
-
-
 class NotTheLeaderInCharge(Refusal):
     """岗位 {post} 不分管任务 {number}；由分管领导 {leader} 或政府主要领导决定
     The post {post} is not in charge of the task {number}; {leader} or the main leader decides"""

@@ -1,0 +1,484 @@
+"""The task 任务 (measure 7): from assigning to closing, with everything that may come between."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+from services.assignment.domain.directives import check_not_below, check_secrecy, none_twice
+from services.assignment.domain.lists import TaskList
+from services.assignment.domain.task import refusals as no
+from services.assignment.domain.task.state import TaskState, evolve
+from shared.calendar import Calendar
+from shared.calendar.due import Pause, due_on
+from shared.domain.aggregate import Aggregate, CommandContext, stable_id
+from shared.domain.clock import close_of
+from shared.domain.guards import requires
+from shared.domain.roles import LEADERS, Role
+from shared.domain.units import PostState
+from shared.events import assignment
+from shared.rulebook import Rule
+
+RETURNS_UNTIL_REFERRED = 3
+"""With the third return the leader decides who takes the task (domain.md §3)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskPlan:
+    """What a task is to be, before it is assigned: the request's or the row's own words, units and posts by id."""
+
+    number: str
+    title: str
+    lead_unit: str
+    target: assignment.Target
+    due_on: date
+    category: str = ""
+    supporters: tuple[assignment.Support, ...] = ()
+    due_text: str = ""
+    milestones: tuple[assignment.Milestone, ...] = ()
+    weight: int = 1
+    secrecy: assignment.Secrecy
+    secrecy_ground: str = ""
+    key_task: bool = False
+    from_leader_instruction: bool = False
+    remark: str = ""
+
+
+def due_day(task: TaskState, rule: Rule, calendar: Calendar) -> date:
+    """The due day as extensions and finished pauses have moved it (working days that were left are left still)."""
+    found = due_on(
+        rule,
+        calendar,
+        task.assigned_at,
+        own_date=task.original_due_on,
+        pauses=tuple(Pause(rest.since, rest.until) for rest in task.pauses if rest.until is not None),
+        extensions=task.granted,
+    )
+    return found or task.due_on
+
+
+# -- guards -------------------------------------------------------------------------------------------------------
+
+
+def is_open(task: TaskState, act: CommandContext) -> None:
+    """It has not ended, and nothing is dated before it was assigned."""
+    if task.ended is not None:
+        raise no.TaskAlreadyClosed(number=task.number, state=task.ended)
+    if act.happened_at < task.assigned_at:
+        raise no.BeforeItWasAssigned(
+            happened_at=act.happened_at.isoformat(), assigned_at=task.assigned_at.isoformat()
+        )
+
+
+def is_running(task: TaskState, act: CommandContext) -> None:
+    """It is open and does not rest."""
+    is_open(task, act)
+    if task.suspended:
+        raise no.TaskIsSuspended(number=task.number)
+
+
+def is_suspended(task: TaskState, act: CommandContext) -> None:
+    """It rests."""
+    if not task.suspended:
+        raise no.NotSuspended(number=task.number)
+
+
+def by_the_lead(task: TaskState, act: CommandContext) -> None:
+    """The lead unit acts."""
+    if act.by.unit != task.lead_unit:
+        raise no.OnlyTheLead(number=task.number, lead=task.lead_unit)
+
+
+def by_a_unit_on_it(task: TaskState, act: CommandContext) -> None:
+    """The lead or a supporting unit acts."""
+    if act.by.unit not in task.concerned:
+        raise no.UnitNotOnTask(unit=act.by.unit, number=task.number)
+
+
+def by_a_supporter(task: TaskState, act: CommandContext) -> None:
+    """A supporting unit acts, whose part is open."""
+    if act.by.unit not in task.supporters:
+        raise no.UnitNotOnTask(unit=act.by.unit, number=task.number)
+    part_is_open(task, act.by.unit)
+
+
+def part_is_open(task: TaskState, unit: str) -> None:
+    """The supporting unit's part is neither done nor waived."""
+    if (state := task.supporters[unit].state) != "open":
+        raise no.PartIsClosed(unit=unit, state=state)
+
+
+def judged_by_another_unit(task: TaskState, act: CommandContext) -> None:
+    """Whoever judges is not on the task: where the supervision office is, a leader judges."""
+    if act.by.unit in task.concerned:
+        raise no.MayNotJudgeOwnUnit(unit=act.by.unit, number=task.number)
+
+
+def by_the_leader_in_charge(task: TaskState, act: CommandContext, in_charge: bool) -> None:
+    """The task's own leader decides, one who is in charge of the lead unit, or the main leader."""
+    if act.role != Role.main_leader and act.by.post != task.leader_post and not in_charge:
+        raise no.NotTheLeaderInCharge(post=act.by.post, number=task.number, leader=task.leader_post)
+
+
+def by_a_leader_once_referred(task: TaskState, act: CommandContext) -> None:
+    """After a third return only a leader decides (measure 7)."""
+    if task.referred_to is not None and act.role not in LEADERS:
+        raise no.ReferredToLeader(number=task.number, leader=task.leader_post)
+
+
+def not_accepted_by_the_actor(task: TaskState, act: CommandContext) -> None:
+    """The actor's unit has not accepted it yet, and the lead has not returned it."""
+    if act.by.unit in task.accepted_by:
+        raise no.AcceptedAlready(unit=act.by.unit, number=task.number)
+    if act.by.unit == task.lead_unit:
+        not_returned(task, act)
+
+
+def not_returned(task: TaskState, act: CommandContext) -> None:
+    """It does not wait to be reassigned."""
+    if task.returned:
+        raise no.TaskIsReturned(number=task.number)
+
+
+def not_claimed(task: TaskState, act: CommandContext) -> None:
+    """No claimed completion waits to be judged."""
+    if task.claimed_at is not None:
+        raise no.CompletionIsClaimed(number=task.number)
+
+
+def is_claimed(task: TaskState, act: CommandContext) -> None:
+    """A claimed completion waits to be judged."""
+    if task.claimed_at is None or task.completed:
+        raise no.NoCompletionClaimed(number=task.number)
+
+
+def required_parts_are_over(task: TaskState, act: CommandContext) -> None:
+    """Every required part is done or waived."""
+    waiting = [unit for unit, part in task.supporters.items() if part.required and part.state == "open"]
+    if waiting:
+        raise no.RequiredPartIsOpen(units="、".join(waiting))
+
+
+def from_an_instruction(task: TaskState, act: CommandContext) -> None:
+    """It comes from a leader's instruction."""
+    if not task.from_leader_instruction:
+        raise no.NotFromAnInstruction(number=task.number)
+
+
+def completion_is_accepted(task: TaskState, act: CommandContext) -> None:
+    """The supervision office has accepted the completion."""
+    if not task.completed:
+        raise no.CompletionNotAccepted(number=task.number)
+
+
+def before_its_due_day_is_over(task: TaskState, act: CommandContext, rule: Rule, calendar: Calendar) -> None:
+    """The close of the due day has not passed when it is recorded."""
+    due = due_day(task, rule, calendar)
+    if act.recorded_at >= close_of(due):
+        raise no.ExtensionAfterDue(due_on=due)
+
+
+def may_be_extended(task: TaskState, act: CommandContext, rule: Rule) -> None:
+    """No extension waits to be decided, and the rulebook allows another one."""
+    if task.extension_request is not None:
+        raise no.ExtensionIsAsked(number=task.number)
+    most = rule.max_extensions
+    if most is not None and task.extensions >= most:
+        raise no.ExtensionsUsedUp(number=task.number, times=task.extensions, most=most)
+
+
+def extension_asked_by_another(task: TaskState, act: CommandContext) -> None:
+    """An extension waits to be decided, and neither the post nor the unit that asked decides it."""
+    asked = task.extension_request
+    if asked is None:
+        raise no.NoExtensionAsked(number=task.number)
+    if act.by.post == asked.post or act.by.unit == asked.unit:
+        raise no.AskerMayNotDecide()
+
+
+def not_in_dispute(task: TaskState, act: CommandContext) -> None:
+    """No disagreement waits for a ruling."""
+    if task.dispute is not None:
+        raise no.DisputeIsOpen(number=task.number)
+
+
+def in_dispute(task: TaskState, act: CommandContext) -> None:
+    """A disagreement waits for a ruling."""
+    if task.dispute is None:
+        raise no.NoDispute(number=task.number)
+
+
+def has_a_solution(task: TaskState, act: CommandContext) -> None:
+    """The lead has proposed a solution."""
+    if task.dispute is None or task.dispute.solution is None:
+        raise no.DisputeWithoutSolution()
+
+
+# -- checks -------------------------------------------------------------------------------------------------------
+
+
+def _answered_by(post: PostState, unit: str) -> None:
+    if post.unit != unit:
+        raise no.PostOfAnotherUnit(post=post.post, unit=unit)
+    if post.holder is None:
+        raise no.PostIsVacant(post=post.post)
+
+
+def _on_a_working_day(day: date, calendar: Calendar, field: str) -> None:
+    if not calendar.is_working(day):
+        before, after = calendar.working_days_around(day)
+        raise no.DueOnRestDay(day=day, before=before, after=after, at_field=field)
+
+
+class Task(Aggregate, lifecycle=evolve):
+    """What a lead unit, with others that support it, has to reach by a day."""
+
+    TOPIC = "assignment.task"
+    state: TaskState
+
+    # -- assigning ------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def id_of(list_id: UUID, number: str) -> UUID:
+        """The aggregate that stands for this number of this list."""
+        return stable_id("task", list_id, number)
+
+    @classmethod
+    def assign(
+        cls,
+        act: CommandContext,
+        *,
+        task_list: TaskList,
+        plan: TaskPlan,
+        post: PostState,
+        leader_post: str,
+        calendar: Calendar,
+    ) -> "Task":
+        """Give a task to its lead unit."""
+        target, dated = plan.target, task_list.state.dated
+        if not (target.metric.strip() and target.unit.strip() and target.value > 0):
+            raise no.UnmeasurableTarget(metric=target.metric, unit=target.unit, value=target.value)
+        supporting = [support.unit for support in plan.supporters]
+        if plan.lead_unit in supporting:
+            raise no.TwoLeads(unit=plan.lead_unit)
+        none_twice(supporting, "supporters")
+        _answered_by(post, plan.lead_unit)
+        if plan.due_on < dated:
+            raise no.DueBeforeList(due_on=plan.due_on, dated=dated)
+        _on_a_working_day(plan.due_on, calendar, "due_on")
+        for milestone in plan.milestones:
+            if not dated <= milestone.on <= plan.due_on:
+                raise no.MilestoneOutside(on=milestone.on, dated=dated, due_on=plan.due_on)
+        check_secrecy(plan.secrecy, plan.secrecy_ground)
+        check_not_below(plan.secrecy, task_list.state.secrecy)
+        return cls.begin(
+            assignment.TaskAssigned,
+            act,
+            id=cls.id_of(task_list.id, plan.number),
+            list_id=task_list.id,
+            directive_id=task_list.state.directive_id,
+            post=post.post,
+            leader_post=leader_post,
+            **vars(plan),
+        )
+
+    # -- accepting, returning, reassigning ------------------------------------------------------------------------
+
+    @requires(is_running, by_a_unit_on_it, not_accepted_by_the_actor)
+    def accept(self, act: CommandContext) -> None:
+        """The actor's unit takes the task."""
+        self.record(assignment.TaskAccepted, act, unit=act.by.unit)
+
+    @requires(is_running, by_the_lead, not_accepted_by_the_actor)
+    def return_it(self, act: CommandContext, *, reason: str, suggested_unit: str) -> None:
+        """The lead does not take it and suggests another; with the third return the leader decides."""
+        if suggested_unit == self.state.lead_unit:
+            raise no.SuggestsItself()
+        times = self.state.returns + 1
+        self.record(
+            assignment.TaskReturned,
+            act,
+            unit=self.state.lead_unit,
+            reason=reason,
+            suggested_unit=suggested_unit,
+            times=times,
+            referred_to=self.state.leader_post if times >= RETURNS_UNTIL_REFERRED else None,
+        )
+
+    @requires(is_running, by_a_leader_once_referred, not_claimed)
+    def reassign(self, act: CommandContext, *, lead_unit: str, post: PostState, reason: str) -> None:
+        """Another unit leads; due date and clock stay."""
+        if lead_unit == self.state.lead_unit and not self.state.returned:
+            raise no.LeadsAlready(unit=lead_unit, number=self.number)
+        _answered_by(post, lead_unit)
+        self.record(
+            assignment.TaskReassigned,
+            act,
+            from_unit=self.state.lead_unit,
+            lead_unit=lead_unit,
+            post=post.post,
+            reason=reason,
+        )
+
+    # -- doing it -------------------------------------------------------------------------------------------------
+
+    @requires(is_running, by_the_lead, not_returned)
+    def break_down(self, act: CommandContext, *, items: Sequence[assignment.BreakdownItem]) -> None:
+        """The lead breaks it down to project, post and person with quantities, in place of what was before."""
+        for item in items:
+            if item.quantity <= 0:
+                raise no.PieceWithoutQuantity(project=item.project)
+            if item.due_on is not None and item.due_on > self.state.due_on:
+                raise no.PieceAfterDue(project=item.project, on=item.due_on, due_on=self.state.due_on)
+        self.record(assignment.TaskBrokenDown, act, items=tuple(items))
+
+    @requires(is_running, by_a_unit_on_it)
+    def report_progress(
+        self,
+        act: CommandContext,
+        *,
+        value: Decimal,
+        narrative: str,
+        problems: str = "",
+        next_steps: str = "",
+        evidence: Sequence[str] = (),
+    ) -> None:
+        """How far the actor's unit has come, in the target's unit."""
+        if value < 0:
+            raise no.NegativeProgress(value=value)
+        self.record(
+            assignment.ProgressReported,
+            act,
+            unit=act.by.unit,
+            value=value,
+            narrative=narrative,
+            problems=problems,
+            next_steps=next_steps,
+            evidence=tuple(evidence),
+        )
+
+    @requires(is_running, by_a_supporter)
+    def finish_support(self, act: CommandContext, *, note: str = "") -> None:
+        """A supporting unit finished its own part."""
+        self.record(assignment.SupportDone, act, unit=act.by.unit, note=note)
+
+    @requires(is_running, judged_by_another_unit)
+    def waive_support(self, act: CommandContext, *, unit: str, reason: str) -> None:
+        """The supervision office does without a supporting unit's part."""
+        if unit not in self.state.supporters:
+            raise no.NotASupporter(unit=unit, number=self.number)
+        part_is_open(self.state, unit)
+        self.record(assignment.SupportWaived, act, unit=unit, reason=reason)
+
+    # -- completion -----------------------------------------------------------------------------------------------
+
+    @requires(is_running, by_the_lead, not_returned, not_claimed, required_parts_are_over)
+    def claim_completion(self, act: CommandContext, *, note: str, evidence: Sequence[str] = ()) -> None:
+        """The lead says that the target is reached."""
+        self.record(assignment.CompletionClaimed, act, unit=act.by.unit, note=note, evidence=tuple(evidence))
+
+    @requires(is_running, judged_by_another_unit, is_claimed)
+    def accept_completion(self, act: CommandContext, *, note: str = "") -> None:
+        """The supervision office accepts; the task is closed, unless it waits for a leader's word (domain.md §4.4)."""
+        self.record(assignment.CompletionAccepted, act, claimed_at=self.state.claimed_at, note=note)
+        if not self.state.from_leader_instruction:
+            self.record(assignment.TaskClosed, act, ground="accepted")
+
+    @requires(is_running, judged_by_another_unit, is_claimed)
+    def send_back(self, act: CommandContext, *, reason: str) -> None:
+        """The supervision office does not accept the claim."""
+        self.record(assignment.CompletionSentBack, act, reason=reason)
+
+    @requires(is_running, from_an_instruction, completion_is_accepted)
+    def no_new_instruction(self, act: CommandContext) -> None:
+        """The leader gives no new instruction: the item is closed."""
+        self.record(assignment.TaskClosed, act, ground="no_new_instruction")
+
+    @requires(is_running, from_an_instruction)
+    def new_instruction(self, act: CommandContext, *, text: str) -> None:
+        """The leader gives a new instruction: the item stays open, a completion is to be claimed anew."""
+        self.record(assignment.NewInstructionGiven, act, text=text)
+
+    # -- extension ------------------------------------------------------------------------------------------------
+
+    @requires(is_running, by_the_lead, not_returned, not_claimed, before_its_due_day_is_over, may_be_extended)
+    def request_extension(
+        self, act: CommandContext, *, new_due_on: date, reason: str, rule: Rule, calendar: Calendar
+    ) -> None:
+        """The lead asks for a later date while the present one has not passed; ``rule`` caps how often."""
+        due = due_day(self.state, rule, calendar)
+        if new_due_on <= due:
+            raise no.ExtensionMustMoveForward(new_due_on=new_due_on, due_on=due)
+        _on_a_working_day(new_due_on, calendar, "new_due_on")
+        self.record(
+            assignment.ExtensionRequested, act, unit=act.by.unit, new_due_on=new_due_on, reason=reason
+        )
+
+    @requires(is_running, extension_asked_by_another, by_the_leader_in_charge)
+    def grant_extension(self, act: CommandContext, *, in_charge: bool) -> None:
+        """One level above grants the date that was asked; the original date stays visible."""
+        assert self.state.extension_request is not None
+        self.record(
+            assignment.ExtensionGranted,
+            act,
+            due_on=self.state.extension_request.new_due_on,
+            original_due_on=self.state.original_due_on,
+            times=self.state.extensions + 1,
+        )
+
+    @requires(is_running, extension_asked_by_another, by_the_leader_in_charge)
+    def refuse_extension(self, act: CommandContext, *, reason: str, in_charge: bool) -> None:
+        """One level above refuses: the date stands."""
+        self.record(assignment.ExtensionRefused, act, reason=reason)
+
+    # -- disputes -------------------------------------------------------------------------------------------------
+
+    @requires(is_running, by_a_unit_on_it, not_in_dispute)
+    def raise_dispute(self, act: CommandContext, *, with_units: Sequence[str], about: str) -> None:
+        """A unit on the task disagrees with others."""
+        if act.by.unit in with_units:
+            raise no.DisputesWithItself(unit=act.by.unit)
+        none_twice(with_units, "with_units")
+        self.record(
+            assignment.DisputeRaised, act, unit=act.by.unit, with_units=tuple(with_units), about=about
+        )
+
+    @requires(is_running, by_the_lead, in_dispute)
+    def propose_solution(self, act: CommandContext, *, coordination: str, solution: str) -> None:
+        """The lead writes down how it coordinated and what it proposes."""
+        self.record(assignment.SolutionProposed, act, coordination=coordination, solution=solution)
+
+    @requires(is_running, by_the_leader_in_charge, in_dispute, has_a_solution)
+    def rule_on_dispute(self, act: CommandContext, *, ruling: str, in_charge: bool) -> None:
+        """The leader in charge rules, only with the lead's proposed solution before him."""
+        self.record(assignment.DisputeRuled, act, ruling=ruling)
+
+    # -- resting and ending ---------------------------------------------------------------------------------------
+
+    @requires(is_running)
+    def suspend(self, act: CommandContext, *, reason: str) -> None:
+        """The task rests."""
+        self.record(assignment.TaskSuspended, act, reason=reason)
+
+    @requires(is_open, is_suspended)
+    def resume(self, act: CommandContext, *, reason: str = "") -> None:
+        """The task goes on, not before it was suspended."""
+        since = self.state.pauses[-1].since
+        if act.happened_at < since:
+            raise no.BeforeItWasAssigned(
+                happened_at=act.happened_at.isoformat(), assigned_at=since.isoformat()
+            )
+        self.record(assignment.TaskResumed, act, reason=reason)
+
+    @requires(is_open)
+    def cancel(self, act: CommandContext, *, reason: str) -> None:
+        """It is no longer to be done."""
+        self.record(assignment.TaskCancelled, act, reason=reason)
+
+    @requires(is_open)
+    def supersede(self, act: CommandContext, *, by_task: UUID, reason: str) -> None:
+        """Another task stands in its place."""
+        if by_task == self.id:
+            raise no.SupersedesItself(number=self.number)
+        self.record(assignment.TaskSuperseded, act, by_task=by_task, reason=reason)

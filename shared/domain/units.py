@@ -1,0 +1,116 @@
+"""Units and posts (measure 6) as every service knows them: their states, and what each fact does to them."""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import ClassVar
+
+from shared.domain.lifecycle import Lifecycle
+from shared.domain.roles import LEADERS
+from shared.events import assignment
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitState:
+    """单位: a department, town, zone or office by the id that people gave it."""
+
+    unit: str
+    name: str
+    short_names: tuple[str, ...]
+    kind: assignment.UnitKind
+    dissolved: bool = False
+    successor: str | None = None
+
+    concerned: ClassVar[tuple[str, ...]] = ()
+    secrecy: ClassVar[assignment.Secrecy] = "public"
+
+    @property
+    def status(self) -> str:
+        """Registered or dissolved."""
+        return "dissolved" if self.dissolved else "registered"
+
+    @property
+    def number(self) -> str:
+        """Its id."""
+        return self.unit
+
+    def is_named(self, name: str, short_names: tuple[str, ...]) -> bool:
+        """Whether it has exactly these names."""
+        return (self.name, self.short_names) == (name, short_names)
+
+
+evolve_unit = Lifecycle(UnitState, begins=assignment.UnitRegistered)
+
+
+@evolve_unit.register
+def _(fact: assignment.UnitRegistered) -> UnitState:
+    return UnitState(unit=fact.unit, name=fact.name, short_names=fact.short_names, kind=fact.kind)
+
+
+@evolve_unit.register
+def _(fact: assignment.UnitRenamed, unit: UnitState) -> UnitState:
+    return replace(unit, name=fact.name, short_names=fact.short_names)
+
+
+@evolve_unit.register
+def _(fact: assignment.UnitDissolved, unit: UnitState) -> UnitState:
+    return replace(unit, dissolved=True, successor=fact.successor)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostState:
+    """岗位: a post in a unit with its present holder; responsibility is the post's, not the person's."""
+
+    post: str
+    unit: str
+    title: str
+    role: assignment.PostRole
+    holder: str | None = None
+    """A token of personal data once it is stored; None if the post is vacant."""
+    since: date | None = None
+    portfolio: tuple[str, ...] = ()
+    """分管单位: the units of which a leader is in charge."""
+
+    concerned: ClassVar[tuple[str, ...]] = ()
+    secrecy: ClassVar[assignment.Secrecy] = "public"
+
+    @property
+    def status(self) -> str:
+        """Held or vacant."""
+        return "vacant" if self.holder is None else "held"
+
+    @property
+    def number(self) -> str:
+        """Its id."""
+        return self.post
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether it is the main leader's or a vice leader's post."""
+        return self.role in LEADERS
+
+    def is_in_charge_of(self, unit: str) -> bool:
+        """分管: whether this leader's portfolio holds the unit."""
+        return self.is_leader and unit in self.portfolio
+
+
+evolve_post = Lifecycle(PostState, begins=assignment.PostCreated)
+
+
+@evolve_post.register
+def _(fact: assignment.PostCreated) -> PostState:
+    return PostState(post=fact.post, unit=fact.unit, title=fact.title, role=fact.role)
+
+
+@evolve_post.register
+def _(fact: assignment.PostHolderAppointed, post: PostState) -> PostState:
+    return replace(post, holder=fact.holder, since=fact.since)
+
+
+@evolve_post.register
+def _(fact: assignment.PostVacated, post: PostState) -> PostState:
+    return replace(post, holder=None, since=None)
+
+
+@evolve_post.register
+def _(fact: assignment.PortfolioAssigned, post: PostState) -> PostState:
+    return replace(post, portfolio=fact.units)
