@@ -35,7 +35,7 @@ class Parts(NamedTuple):
 
     evolve: "Lifecycle[Any]"
     key: Callable[[Any], Any]
-    """Which of them a fact is about."""
+    """Which of them a fact is about; None if it is about each of them."""
 
 
 class Lifecycle(Generic[S]):
@@ -93,8 +93,12 @@ class Lifecycle(Generic[S]):
         for name, (evolve, key) in self.parts.items():
             if fact.TOPIC in evolve.facts:
                 things, one = getattr(found, name), key(fact)
-                evolved = evolve(fact, things.get(one), version)
-                found = cast("S", replace(cast("Any", found), **{name: {**things, one: evolved}}))
+                evolved = (
+                    {at: evolve(fact, thing, version) for at, thing in things.items()}
+                    if one is None
+                    else {**things, one: evolve(fact, things.get(one), version)}
+                )
+                found = cast("S", replace(cast("Any", found), **{name: evolved}))
         return found
 
     def step(self, fact: Fact, state: S | None, version: int = 0) -> S:
@@ -103,3 +107,7 @@ class Lifecycle(Generic[S]):
             return state
         step, takes = self._steps[fact.TOPIC]
         return step(*(fact, state, version)[:takes])
+
+    def needs_state(self, fact: Fact) -> bool:
+        """Whether the step of this fact needs the state before."""
+        return self._steps[fact.TOPIC][1] > 1
