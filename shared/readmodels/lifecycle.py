@@ -3,8 +3,8 @@
 A state is a frozen dataclass. Its field ``status`` is the column ``state``; every other field has its own name. A view
 adds what it names of the state's properties, ``id``, ``version`` and, unless everybody may see the thing, ``concerned``
 (the units that may see the row) and ``secrecy``. Parts with lifecycles of their own are no columns: they have a view of
-their own, which names in ``whole`` the column that holds the aggregate's id; what a part's state does not say of who may
-see it, the whole's row says when it is read.
+their own, which names in ``whole`` the column that holds the aggregate's id. What a part's state does not say of who
+may see it, the whole's row says when it is read.
 
 ``version`` is the aggregate's after any of its facts. A state with a field ``version`` says itself at which version the
 thing last changed; then only its own steps change its row.
@@ -206,6 +206,8 @@ class LifecycleView(View):
     @classmethod
     def row_of(cls, state: Any, before: Any = None) -> Row:
         """The columns that hold this state; those in which it differs from ``before``, if there was a state before."""
+        if state is before:
+            return {}
         kept, new, old = cls.kept, vars(state), {} if before is None else vars(before)
         return {
             one.column: one.written(value)
