@@ -124,7 +124,7 @@ def changes(
         if one.get(key) == other.get(key):
             continue
         sides = [_decoded(side.get(key)) for side in (one, other)]
-        shown = [side for side in sides if side is not None]
+        shown = [{**_of_its_case(side, other, one), **side} for side in sides if side is not None]
         if not cleared and any(_is_hidden(key, row, hidden) for row in shown):
             continue
         if wanted is not None and not any(_known_as(row) & wanted for row in shown):
@@ -230,6 +230,13 @@ def _rows(past: Past) -> dict[Key, Stored]:
 
 def _decoded(row: Stored | None) -> dict[str, Any] | None:
     return None if row is None else msgspec.json.decode(row)
+
+
+def _of_its_case(row: Mapping[str, Any], *rows: Mapping[Key, Stored]) -> dict[str, Any]:
+    """What the row of a case's part takes from the case: its number, and who may see it."""
+    key = ("supervision", "cases", str(row.get("case_id")))
+    case = next((found for side in rows if (found := _decoded(side.get(key))) is not None), {})
+    return {name: case[name] for name in ("number", "concerned") if name in case}
 
 
 def _title(view: View) -> str:

@@ -224,7 +224,7 @@ def naming_text_of(past: Past, drafted: supervision.NamingDrafted) -> str:
     """What the rounds of a case give as the text of its naming; a line that says so if they give none."""
     app: Any = past.runtimes["supervision"].app
     case = app.load(Case, drafted.case_id)
-    due = [streak for streak in naming_streaks(case.concluded()) if streak.unit == drafted.unit]
+    due = [streak for streak in naming_streaks(case.state.concluded) if streak.unit == drafted.unit]
     if not any(streak.named_for == tuple(drafted.rounds) for streak in due):
         return f"两轮督办 {drafted.rounds} 不构成连续缓慢 no two consecutive slow rounds"
     return str(app.text_for(case, drafted.rounds))

@@ -18,7 +18,7 @@ from eventsourcing.persistence import Notification, StoredEvent
 
 from services.audit.words import statement, title_of
 from services.supervision.domain import Case, Terms
-from services.supervision.domain.rounds import ANSWER
+from services.supervision.domain.state import ANSWER
 from shared.application.application import Application, NoSuchThing
 from shared.audit.secrecy import Logged, withheld
 from shared.calendar import Calendar
@@ -717,7 +717,7 @@ def node_of(message: Message, facts: Facts, names: Mapping[str, str], cleared: b
     case = _case_before(message, facts)
     pinned = getattr(fact, "rulebook_version", None)
     if pinned is None and case is not None:
-        pinned = case.rulebook_version
+        pinned = case.state.rulebook_version
     if isinstance(fact, supervision.RulebookReleased):
         pinned = fact.version
     reckoned = getattr(fact, "calendar_version", None)
@@ -772,7 +772,7 @@ def _explained(
     fact: Any = message.fact
     if case is None or not isinstance(fact, EXPLAINED):
         return [], None
-    clock = case.clock_of(fact.clock, fact.cycle)
+    clock = case.state.clocks[fact.clock, fact.cycle]
     version = getattr(fact, "calendar_version", None) or clock.judged_with or clock.calendar_version
     rulebook = facts.rulebook(clock.rulebook_version)
     if rulebook is None:

@@ -31,7 +31,7 @@ class SupervisionReactions(Reactions[Supervision]):
             about = case_id(fact.MATTER, message.aggregate_id, *parts)
             case = self.find(Case, about) if parts else self.get(Case, about)
             if case is not None:
-                case.follow(self.act, self.app.rulebook_at(case.rulebook_version), fact)
+                case.follow(self.act, self.app.rulebook_at(case.state.rulebook_version), fact)
         for matter in fact.begins():
             self._begin(matter, fact, message)
 
@@ -54,10 +54,10 @@ class SupervisionReactions(Reactions[Supervision]):
             if origin is not None:
                 return replace(
                     matter,
-                    number=origin.number,
-                    title=origin.title,
-                    leader_post=origin.leader_post,
-                    secrecy=origin.secrecy,
+                    number=origin.state.number,
+                    title=origin.state.title,
+                    leader_post=origin.state.leader_post,
+                    secrecy=origin.state.secrecy,
                 )
         raise NotYet(f"nothing is known of {fact.MATTER} {message.aggregate_id}")
 
@@ -67,7 +67,7 @@ class SupervisionReactions(Reactions[Supervision]):
         self, fact: assignment.TaskReturned, message: Message
     ) -> None:
         case = self._task(message)
-        leader = fact.referred_to or case.leader_post
+        leader = fact.referred_to or case.state.leader_post
         if leader is not None:
             case.move(self.act, self._unit_of(leader), to_post=leader)
 
@@ -171,8 +171,8 @@ class SupervisionReactions(Reactions[Supervision]):
         naming = self.find(Naming, fact.naming_id)
         if naming is None:
             self.add(self.app.new_naming(act, case, fact.naming_id, fact.rounds))
-        elif naming.stage == "withdrawn":
-            naming.redraft(act, self.app.text_for(case, fact.rounds))
+        elif naming.status == "withdrawn":
+            naming.redraft(act, text=self.app.text_for(case, fact.rounds))
 
     def when_a_naming_is_no_longer_due_then_withdraw_the_draft(
         self, fact: supervision.NamingNoLongerDue, message: Message

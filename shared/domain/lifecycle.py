@@ -19,7 +19,8 @@ else:
         Of a state with forty fields the library's takes ten times as long (tests/bench/project.py).
         """
         kind = type(state)
-        if unknown := changes.keys() - kind.__dataclass_fields__.keys():
+        if not changes.keys() <= kind.__dataclass_fields__.keys():
+            unknown = changes.keys() - kind.__dataclass_fields__.keys()
             raise TypeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
         changed = object.__new__(kind)
         changed.__dict__.update(state.__dict__, **changes)
@@ -35,7 +36,7 @@ class Parts(NamedTuple):
 
     evolve: "Lifecycle[Any]"
     key: Callable[[Any], Any]
-    """Which of them a fact is about."""
+    """Which of them a fact is about; None if it is about each of them."""
 
 
 class Lifecycle(Generic[S]):
@@ -71,6 +72,9 @@ class Lifecycle(Generic[S]):
         self.own: dict[str, type[Fact]] = {}
         """Those that have a step here."""
         self._steps: dict[str, tuple[Callable[..., S], int]] = {}
+        self._in_parts: dict[str, list[tuple[str, Parts]]] = {
+            topic: [one for one in parts.items() if topic in one[1].evolve.facts] for topic in self.facts
+        }
 
     def register(self, step: Step) -> Step:
         """Register a step. Raises TypeError if its first parameter is no fact, or if the fact has a step already."""
@@ -89,17 +93,25 @@ class Lifecycle(Generic[S]):
 
     def __call__(self, fact: Fact, state: S | None, version: int = 0) -> S:
         """The state after ``fact``, which made ``version`` of its aggregate. Raises KeyError if it has no step."""
-        found = self.step(fact, state, version)
-        for name, (evolve, key) in self.parts.items():
-            if fact.TOPIC in evolve.facts:
-                things, one = getattr(found, name), key(fact)
-                evolved = evolve(fact, things.get(one), version)
-                found = cast("S", replace(cast("Any", found), **{name: {**things, one: evolved}}))
-        return found
+        found: Any = self.step(fact, state, version)
+        for name, (evolve, key) in self._in_parts.get(fact.TOPIC, ()):
+            things, one = getattr(found, name), key(fact)
+            evolved = (
+                {at: evolve(fact, thing, version) for at, thing in things.items()}
+                if one is None
+                else {**things, one: evolve(fact, things.get(one), version)}
+            )
+            found = replace(found, **{name: evolved})
+        return cast("S", found)
 
     def step(self, fact: Fact, state: S | None, version: int = 0) -> S:
         """The state after the step that the fact has here; the same if only a part has one."""
-        if state is not None and fact.TOPIC in self.facts and fact.TOPIC not in self.own:
+        topic = fact.TOPIC
+        if topic not in self._steps and topic in self.facts and state is not None:
             return state
-        step, takes = self._steps[fact.TOPIC]
-        return step(*(fact, state, version)[:takes])
+        step, takes = self._steps[topic]
+        return step(fact, state) if takes == 2 else step(*(fact, state, version)[:takes])
+
+    def needs_state(self, fact: Fact) -> bool:
+        """Whether the step of this fact needs the state before."""
+        return self._steps[fact.TOPIC][1] > 1

@@ -14,6 +14,8 @@ from shared.events.matter import CaseKind as CaseKind
 
 Verdict = Literal["resolved", "on_track", "slow"]
 Timeliness = Literal["in_time", "late"]
+RoundKind = Literal["special", "immediate"]
+Trigger = Literal["deadline_missed", "own_initiative", "slow_round"]
 Layer = Literal["base", "state_council", "banner"]
 CreditKind = Literal["half_month_report"]
 """What a duty may be met with; the rulebook's column ``credit``."""
@@ -252,9 +254,9 @@ class RoundIssued(Fact):
     round: int
     unit: str
     post: str | None
-    kind: Literal["special", "immediate"]
+    kind: RoundKind
     requirement: str
-    trigger: Literal["deadline_missed", "own_initiative", "slow_round"]
+    trigger: Trigger
     due_on: date
     due_at: Moment
     missed_clock: str | None = None

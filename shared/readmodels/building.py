@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.exc import OperationalError
@@ -38,6 +38,8 @@ class _Target:
     table: Table
     rows: dict[str, Row | None]
     """All its rows: no other process writes them during the build."""
+    parts: dict[str, set[str]] = field(default_factory=dict)
+    """Their ids by that of the thing that they are parts of."""
 
 
 class Building:
@@ -94,7 +96,7 @@ class Building:
         accepted = [message for message in receipt.accept(batch, self.clock()) if message.topic in VOCABULARY]
         decoded: dict[int, Message] = {}
         for one in self._views:
-            rows = Rows(connection, one.table, one.rows, complete=True)
+            rows = Rows(connection, one.table, one.rows, complete=True, parts=one.parts)
             for message in accepted:
                 if message.topic not in one.view.handlers:
                     continue

@@ -3,7 +3,8 @@
 A state is a frozen dataclass. Its field ``status`` is the column ``state``; every other field has its own name. A view
 adds what it names of the state's properties, ``id``, ``version`` and, unless everybody may see the thing, ``concerned``
 (the units that may see the row) and ``secrecy``. Parts with lifecycles of their own are no columns: they have a view of
-their own.
+their own, which names in ``whole`` the column that holds the aggregate's id. What a part's state does not say of who
+may see it, the whole's row says when it is read.
 
 ``version`` is the aggregate's after any of its facts. A state with a field ``version`` says itself at which version the
 thing last changed; then only its own steps change its row.
@@ -107,14 +108,16 @@ class LifecycleView(View):
     lifecycle: ClassVar[Lifecycle[Any]]
     derived: ClassVar[Sequence[str]] = ()
     indexed: ClassVar[Sequence[str]] = ()
+    whole: ClassVar[str] = ""
+    """For parts of an aggregate: the column of its id."""
     kept: ClassVar[Mapping[str, Kept]]
     """How each field of the state is kept in a row."""
     properties: ClassVar[Sequence[Kept]]
     """How each property that is a column is kept in a row."""
-    restricted: ClassVar[bool]
-    """Whether a row is for some to see, and not for all."""
     followed: ClassVar[frozenset[str]]
     """The topics of the facts that change a row."""
+    seen_by: ClassVar[tuple[str, ...]]
+    """The columns that say who may see a row, unless everybody may, as far as the state knows."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -123,7 +126,9 @@ class LifecycleView(View):
         cls.properties = [
             _kept(name, get_type_hints(getattr(state, name).fget)["return"]) for name in cls.derived
         ]
-        cls.restricted = hasattr(state, "concerned")
+        cls.seen_by = tuple(
+            name for name in ("concerned", "secrecy") if name in cls.kept or hasattr(state, name)
+        )
         cls.followed = frozenset(cls.lifecycle.own if "version" in cls.kept else cls.lifecycle.facts)
         for topic in cls.followed:
             cls.handlers.setdefault(topic, []).insert(0, "follow")
@@ -136,11 +141,14 @@ class LifecycleView(View):
             for one in (*cls.kept.values(), *cls.properties)
         ]
         columns = [*of_state, *cls.more_columns()]
+        if cls.whole:
+            columns.append(Column(cls.whole, String, nullable=False, info={"hint": UUID, "index": True}))
         names = {column.name for column in columns}
-        further: list[Column[Any]] = [Column("version", Integer, nullable=False)]
-        if cls.restricted:
-            further += [Column(name, String, nullable=False) for name in ("concerned", "secrecy")]
-        columns += [column for column in further if column.name not in names]
+        columns += [
+            Column(name, Integer if name == "version" else String, nullable=False)
+            for name in (*cls.seen_by, "version")
+            if name not in names
+        ]
         for column in columns:
             if column.name in cls.indexed:
                 column.info["index"] = True
@@ -156,6 +164,10 @@ class LifecycleView(View):
         """The row of the thing that this fact is about; the aggregate's id, unless an aggregate holds several."""
         return str(message.aggregate_id)
 
+    def keys(self, rows: Rows, fact: Fact, message: Message) -> Sequence[str]:
+        """The rows of the things that this fact is about."""
+        return (self.key(fact, message),)
+
     def row_id(self, message: Message) -> str:
         return (
             self.key(message.fact, message)
@@ -168,22 +180,34 @@ class LifecycleView(View):
 
         ``evolve``: another lifecycle of the same state, whose thing begins with another fact.
         """
-        key = self.key(fact, message)
+        for key in self.keys(rows, fact, message):
+            self._follow_one(rows, key, fact, message, evolve or self.lifecycle)
+
+    def _follow_one(self, rows: Rows, key: str, fact: Fact, message: Message, evolve: Lifecycle[Any]) -> None:
         row = rows.get(key)
+        if row is None and self.whole and evolve.needs_state(fact):
+            return  # a past cut by when things happened may lack a part's first fact: the others still count
         known, before = rows.states.get(key, (None, None))
         if row is not None and known is not row:
             before = self.state_of(row)
-        after = (evolve or self.lifecycle).step(fact, before, message.version)
+        after = evolve.step(fact, before, message.version)
+        if after is before and self.whole:
+            return  # it was about other parts
         values = self.row_of(after, before)
         if "version" not in self.kept:
             values["version"] = message.version
-        if self.restricted:
-            values["concerned"], values["secrecy"] = concerned(*after.concerned), after.secrecy
+        for name in self.seen_by:
+            value = getattr(after, name)
+            values[name] = concerned(*value) if name == "concerned" else value
+        if row is None and self.whole:
+            values[self.whole] = str(message.aggregate_id)
         rows.states[key] = rows.write(key, values), after
 
     @classmethod
     def row_of(cls, state: Any, before: Any = None) -> Row:
         """The columns that hold this state; those in which it differs from ``before``, if there was a state before."""
+        if state is before:
+            return {}
         kept, new, old = cls.kept, vars(state), {} if before is None else vars(before)
         return {
             one.column: one.written(value)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import JSON, Column, Connection, Integer, String, select
 
 from shared.calendar import Calendar, CalendarRelease, DayRule
+from shared.database.columns import MomentColumn
 from shared.domain.aggregate import stable_id
 from shared.domain.refusal import Refusal
 from shared.domain.roles import LEADERS, Role
@@ -79,11 +80,15 @@ class CalendarView(View):
     """节假日安排: every released version of the calendar."""
 
     name = "calendar_releases"
+    version = 2
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
-        """The release as it was published."""
+        """The release as it was published, from which draft and by whom."""
         return [
+            Column("release_id", String, nullable=False, info={"index": True}),
+            Column("released_by", String, nullable=False),
+            Column("released_at", MomentColumn, nullable=False),
             Column("version", Integer, nullable=False),
             Column("layer", String, nullable=False),
             Column("title", String, nullable=False),
@@ -94,6 +99,9 @@ class CalendarView(View):
     def on_calendar_released(self, rows: Rows, fact: supervision.CalendarReleased, message: Message) -> None:
         rows.put(
             f"{fact.version:06d}",
+            release_id=str(fact.release_id),
+            released_by=fact.by.post,
+            released_at=fact.timestamp,
             version=fact.version,
             layer=fact.layer,
             title=fact.title,

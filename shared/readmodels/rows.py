@@ -16,11 +16,19 @@ class Rows:
     """A view's rows by ``id`` during one batch: loaded on first use, written once at the end."""
 
     def __init__(
-        self, connection: Connection, table: Table, known: dict[str, Row | None], complete: bool
+        self,
+        connection: Connection,
+        table: Table,
+        known: dict[str, Row | None],
+        complete: bool,
+        parts: dict[str, set[str]] | None = None,
     ) -> None:
         self._connection, self._table = connection, table
         self._statements = Statements.to(table, connection.dialect)
         self._known, self._complete = known, complete
+        self._parts = {} if parts is None else parts
+        """The known rows of the parts of one thing, by its id, with which and a slash their own ids begin."""
+        self._loaded_wholes: set[str] = set()
         self._touched: set[str] = set()
         self._expected: set[str] = set()
         self._undo: dict[str, Row | None] | None = None
@@ -51,11 +59,21 @@ class Rows:
             some = wanted[start : start + inbox_store.CHUNK]
             self._known.update(dict.fromkeys(some))
             for row in self._statements.read(self._connection, some):
-                self._known[row["id"]] = row
+                self._know(row["id"], row)
 
     def some(self, ids: Sequence[str]) -> list[Row]:
         """The existing ones of these rows, loaded in one query."""
         self.load(ids)
+        return [row for row in map(self.get, ids) if row is not None]
+
+    def parts(self, whole: str, column: str) -> list[Row]:
+        """The rows of the parts of one thing, whose id stands in this column, loaded in one query."""
+        if not self._complete and whole not in self._loaded_wholes:
+            self._loaded_wholes.add(whole)
+            for row in self._statements.read(self._connection, [whole], column):
+                if row["id"] not in self._known:
+                    self._know(row["id"], row)
+        ids = sorted(self._parts.get(whole, ()))
         return [row for row in map(self.get, ids) if row is not None]
 
     def put(self, id: object, **values: Any) -> None:  # noqa: A002
@@ -85,8 +103,14 @@ class Rows:
     def _set(self, key: str, row: Row | None) -> None:
         if self._undo is not None and key not in self._undo:
             self._undo[key] = self.get(key)
-        self._known[key] = row
+        self._know(key, row)
         self._touched.add(key)
+
+    def _know(self, key: str, row: Row | None) -> None:
+        self._known[key] = row
+        whole, slash, _ = key.partition("/")
+        if slash:
+            self._parts.setdefault(whole, set()).add(key)
 
     def begin(self) -> None:
         """Start recording changes for ``undo``."""

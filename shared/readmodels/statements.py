@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from psycopg.rows import dict_row
-from sqlalchemy import BindParameter, Connection, Table, bindparam, delete, select
+from sqlalchemy import BindParameter, Connection, Select, Table, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
@@ -22,8 +22,8 @@ class Statements:
 
     def __init__(self, table: Table, dialect: Dialect) -> None:
         key = table.c.id
-        keys: BindParameter[Any] = bindparam("keys", expanding=True)
-        self._select = select(table).where(key.in_(keys))
+        self._table = table
+        self._selects: dict[str, Select[Any]] = {}
         insert = (postgresql if dialect.name == "postgresql" else sqlite).insert(table)
         others = {column.name: insert.excluded[column.name] for column in table.columns if column is not key}
         upsert = insert.on_conflict_do_update(index_elements=[key], set_=others)
@@ -35,20 +35,25 @@ class Statements:
         }
         self._processors = {name: written for name, written in found.items() if written is not None}
         self._columns, self._dialect = table.columns, dialect
-        self._select_by_driver = f"{select(table).compile(dialect=dialect)} WHERE id = ANY(%s)"
+        self._select_by_driver = str(select(table).compile(dialect=dialect))
 
     def parameters(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row as parameters of the driver."""
         return {**row, **{name: written(row[name]) for name, written in self._processors.items()}}
 
-    def read(self, connection: Connection, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """The rows with these ids."""
+    def read(
+        self, connection: Connection, values: Sequence[str], column: str = "id"
+    ) -> Iterator[dict[str, Any]]:
+        """The rows with these ids, or these values of another column."""
         if connection.dialect.name != "postgresql":
-            for found in connection.execute(self._select, {"keys": ids}):
+            if column not in self._selects:
+                keys: BindParameter[Any] = bindparam("keys", expanding=True)
+                self._selects[column] = select(self._table).where(self._table.c[column].in_(keys))
+            for found in connection.execute(self._selects[column], {"keys": values}):
                 yield dict(found._mapping)
             return
         cursor = driver_of(connection).cursor(row_factory=dict_row)
-        cursor.execute(self._select_by_driver, (ids,), prepare=True)
+        cursor.execute(f"{self._select_by_driver} WHERE {column} = ANY(%s)", (values,), prepare=True)
         if self._read is None:
             self._read = dict(self._readers(cursor.description))
         for row in cursor:

@@ -73,7 +73,7 @@ class Body(BaseSchema):
 class HappenedBody(Body):
     """The body of a command about something that may have happened before it is recorded."""
 
-    happened_at = Moment(metadata={"description": "when it became true; now, unless given"})
+    happened_at = Moment(allow_none=True, metadata={"description": "when it became true; now, unless given"})
 
 
 class Command(Generic[App]):
@@ -228,23 +228,25 @@ class Commands(Generic[App, A]):
         guarded: Callable[..., Any] | None = None,
         status: int = 200,
         personal: bool = False,
+        tag: str | None = None,
     ) -> Callable[[BodyType], BodyType]:
         """Declare the command ``name``.
 
         ``guarded``: the decision whose guards the use case ``target`` asks. ``status``: 201 for what is created.
-        ``personal``: the body holds personal data. Raises TypeError if the declaration does not fit its target.
+        ``personal``: the body holds personal data. ``tag``: of the operation, if it is not the blueprint's. Raises
+        TypeError if the declaration does not fit its target.
         """
 
         def declare(body: BodyType) -> BodyType:
             command = Command(self, name, target, body, roles, guarded)
             self.declared.append(command)
             OPERATIONS[command.operation] = command
-            self._route(command, status, personal)
+            self._route(command, status, personal, tag)
             return body
 
         return declare
 
-    def _route(self, command: Command[App], status: int, personal: bool) -> None:
+    def _route(self, command: Command[App], status: int, personal: bool, tag: str | None) -> None:
         def view(asked: dict[str, Any] | None = None, **path: Any) -> Any:
             body = {} if asked is None else asked
             happened_at = body.pop(HAPPENED, None)
@@ -261,6 +263,8 @@ class Commands(Generic[App, A]):
             made = holds_personal_data(made)
         made = allow(*command.roles)(made)
         made = self.blueprint.doc(**{"x-title": command.title, "x-title-en": command.title_en})(made)
+        if tag is not None:
+            made = self.blueprint.doc(tags=[tag])(made)
         made.duban_command = command
         self.blueprint.post(f"{self.prefix}{command.name}", parameters=self.parameters)(made)
 

@@ -26,7 +26,14 @@ class Narrative(Text):
     """文字说明 A text of several lines: a report, an answer, a plan, a ruling."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(4000, lines=True, **options)
+        super().__init__(5000, lines=True, **options)
+
+
+class FullText(Text):
+    """全文 The text of a document that is published as it stands."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(10_000, lines=True, **options)
 
 
 class Title(Text):

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app, g
-from sqlalchemy import Column, ColumnElement, Connection, Select, Table, and_, false, or_, select, true
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, false, or_, select, true
 
 from shared.application.application import NoSuchThing
 from shared.domain.roles import Role
@@ -17,11 +17,14 @@ from shared.readmodels.views import Views
 from shared.web.auth import Identity
 from shared.web.http import page, wait_for_positions, wanted_positions
 
+Source = Callable[[Connection, Views], FromClause]
+"""Rows of a view with what is looked up for them in others when they are read."""
+
 ALL_SEEING = frozenset({Role.main_leader, Role.vice_leader, Role.supervision_office})
 """The leaders and the supervision office see secret items too (domain.md §8)."""
 
 
-def may_see(identity: Identity, table: Table) -> ColumnElement[bool]:
+def may_see(identity: Identity, table: FromClause) -> ColumnElement[bool]:
     """The rows of ``table`` (columns ``concerned`` and ``secrecy``) that this identity may see; fail closed."""
     own = table.c.concerned.contains(f",{identity.unit},", autoescape=True)
     match identity.role:
@@ -52,16 +55,20 @@ def reading() -> Iterator[tuple[Connection, Views]]:
         yield connection, views
 
 
+def _table(connection: Connection, views: Views, view: str | Source) -> FromClause:
+    return views.table(connection, view) if isinstance(view, str) else view(connection, views)
+
+
 def one(
-    view: str,
+    view: str | Source,
     id: object,  # noqa: A002
     *,
     kind: str,
-    where: Sequence[Callable[[Table], ColumnElement[bool]]] = (),
+    where: Sequence[Any] = (),
 ) -> tuple[Row, dict[str, str]]:
     """One row that the caller may see, with its ``ETag``. Raises NoSuchThing, also for what they may not see."""
     with reading() as (connection, views):
-        table = views.table(connection, view)
+        table = _table(connection, views, view)
         conditions = [condition(table) for condition in where]
         row = connection.execute(
             select(table).where(table.c.id == str(id), may_see(g.identity, table), *conditions)
@@ -72,7 +79,11 @@ def one(
 
 
 def many(
-    view: str, args: Mapping[str, Any], *filters: str, where: Sequence[Any] = (), all_see: bool = False
+    view: str | Source,
+    args: Mapping[str, Any],
+    *filters: str,
+    where: Sequence[Any] = (),
+    all_see: bool = False,
 ) -> dict[str, Any]:
     """A page of the rows that the caller may see; ``filters`` names the arguments that are columns.
 
@@ -80,7 +91,7 @@ def many(
     conditions. With ``all_see`` the rows are nobody's secret (units, posts, the calendar).
     """
     with reading() as (connection, views):
-        table = views.table(connection, view)
+        table = _table(connection, views, view)
         query = select(table) if all_see else select(table).where(may_see(g.identity, table))
         for name in filters:
             value = args.get(name)
@@ -101,14 +112,15 @@ def _plain(value: Any) -> str | int | None:
 
 def _after(
     query: Select[Any],
-    column: Column[Any],
+    column: ColumnElement[Any],
     id_column: ColumnElement[Any],
     after: Sequence[Any] | None,
     descending: bool,
 ) -> Select[Any]:
     """Keyset paging: rows strictly after the last one shown; rows without a value come last."""
     order = column.desc() if descending else column.asc()
-    if column.nullable:
+    nullable: bool = getattr(column, "nullable", True)
+    if nullable:
         order = order.nulls_last()  # never for others: their index could not be read in this order
     query = query.order_by(order, id_column.asc())
     if after is None:
@@ -122,4 +134,4 @@ def _after(
     from_here = column <= value if descending else column >= value
     following = and_(from_here, or_(column != value, id_column > last_id))
     # With one bound on the column the index is entered at that place; "or" would have it read from its beginning.
-    return query.where(or_(following, column.is_(None)) if column.nullable else following)
+    return query.where(or_(following, column.is_(None)) if nullable else following)

@@ -29,12 +29,12 @@ _CONVERTER = _Converter()
 def shown(
     name: str, view: type[View], *, hidden: Collection[str] = (), **others: "fields.Field[Any]"
 ) -> type[Schema]:
-    """The schema ``name`` of the view's rows, their id first.
+    """The schema ``name`` of the view's rows, their id first, unless it is hidden.
 
     ``hidden``: columns that are not shown, beside those that only decide who sees a row. ``others``: fields that the
     view has not, or that are shown otherwise than it keeps them.
     """
-    members: dict[str, fields.Field[Any]] = {"id": fields.UUID(required=True)}
+    members: dict[str, fields.Field[Any]] = {} if "id" in hidden else {"id": fields.UUID(required=True)}
     for column in view.columns():
         if column.name not in {*UNSEEN, *hidden, *others}:
             members[column.name] = field_of(column)

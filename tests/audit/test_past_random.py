@@ -128,10 +128,10 @@ class History:
             supervision: Any = self.opened["supervision"].app
             case = stable_id("case", "task", self.tasks[which % min(2, len(self.tasks))])
             if kind == "issue":
-                supervision.issue_round(self.act(JUDGE, ago), case, "请说明进展", "immediate", None)
+                carry_out("issue_round", supervision, self.act(JUDGE, ago), case, requirement="请说明进展")
                 return
             who, command, what = ROUNDS[kind]
-            getattr(supervision, command)(self.act(who, ago), case, which // 4 + 1, **what)
+            carry_out(command, supervision, self.act(who, ago), case, which // 4 + 1, **what)
         elif kind in TASKS:
             who, command, what = TASKS[kind]
             carry_out(command, assigning, self.act(who, ago), self.tasks[which % len(self.tasks)], **what)

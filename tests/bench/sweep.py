@@ -102,7 +102,7 @@ def _catch_up() -> str:
                 post=f"u{number % 30}/head",
                 leader_post="gov/vice-leader",
             )
-            case.start(act, terms, "task_due", case.unit, own_date=date(2021, 2, 7))
+            case.start(act, terms, "task_due", case.state.unit, own_date=date(2021, 2, 7))
             cases.append(case)
             if len(cases) == 500:
                 app.events.put([event for one in cases for event in one.collect_events()])

@@ -40,7 +40,7 @@ def _start_clocks(site: Site) -> None:
             post=f"u{number % 30}/head",
             leader_post="gov/vice-leader",
         )
-        case.start(act, terms, "task_due", case.unit, own_date=DAYS[number % len(DAYS)])
+        case.start(act, terms, "task_due", case.state.unit, own_date=DAYS[number % len(DAYS)])
         cases.append(case)
     for first in range(0, TIMERS, 100):
         runtime.app.events.put(

@@ -214,8 +214,8 @@ def test_a_task_that_ends_closes_its_case_and_clocks(world: Any, fact: Any, what
     case = world.case_of(task)
     world.at("2021-03-08 09:00")
     world.told(fact, task, **what)
-    assert world.case(case).ground == ground
-    assert list(world.case(case).open_clocks()) == []
+    assert world.case(case).state.ground == ground
+    assert list(world.case(case).state.open_clocks) == []
     world.told(assignment.NewInstructionGiven, task, text="继续办")
     assert world.case(case).status == "open"
     world.refused("round-already-concluded", "fgw/officer", f"cases/{case}/rounds/1/answer", text="x")
@@ -277,7 +277,7 @@ def test_all_three_clocks_of_a_whistle_run_from_its_blowing_whatever_the_units_d
         world.told(enterprise.WhistleReturned, whistle, **returned)
     for clock, due_on in dues.items():
         assert world.clock_row(case, clock)["due_on"] == due_on
-    assert world.case(case).custodian == "office"
+    assert world.case(case).state.custodian == "office"
     world.consistent()
 
 
@@ -302,16 +302,16 @@ def test_a_merged_whistle_is_still_owed_its_contact_and_can_be_unmerged(world: A
     whistle = world.whistle()
     case = world.case_of(whistle, "whistle")
     world.told(enterprise.WhistleMerged, whistle, into=UUID(int=9))
-    assert [clock.clock for clock in world.case(case).open_clocks()] == ["contact"]
+    assert [clock.clock for clock in world.case(case).state.open_clocks] == ["contact"]
     world.told(enterprise.EnterpriseContacted, whistle, unit="office", how="phone")
-    assert world.case(case).ground == "merged"
+    assert world.case(case).state.ground == "merged"
     world.told(enterprise.WhistleUnmerged, whistle, out_of=UUID(int=9), reason="误并")
-    running = {(clock.clock, clock.cycle) for clock in world.case(case).open_clocks()}
+    running = {(clock.clock, clock.cycle) for clock in world.case(case).state.open_clocks}
     assert running == {("resolve_or_confirm", 2), ("hard_limit", 2)}
     assert world.clock_row(case, "hard_limit", 2)["started_at"] == shanghai("2021-03-01 09:00")
     world.told(enterprise.InfeasibilityReviewed, whistle, upheld=True, reason="法律禁止")
     world.told(enterprise.WhistleWithdrawn, whistle, reason="撤回")
-    assert world.case(case).ground == "withdrawn"
+    assert world.case(case).state.ground == "withdrawn"
     world.consistent()
 
 

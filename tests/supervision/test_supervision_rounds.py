@@ -125,8 +125,48 @@ def test_a_late_signature_given_in_time_takes_the_unsigned_verdict_back(world: A
     assert world.last(case, told.DeadlineMissRetracted).clock == "round_answer"
     assert world.last(case, told.RoundVoided).round == 2
     world.do("inspect/chief", f"cases/{case}/rounds/1/judge", verdict="resolved", reason="好")
-    assert world.case(case).concluded()[0].verdict == "resolved"
+    assert world.case(case).state.concluded[0].verdict == "resolved"
     world.consistent()
+
+
+@pytest.mark.parametrize("ruled", [False, True])
+def test_a_late_signature_takes_the_objection_to_the_unsigned_verdict_back(world: Any, ruled: bool) -> None:
+    case = issued(world)
+    path = f"cases/{case}/rounds/1"
+    world.do("fgw/officer", f"{path}/answer", text="正在办理")
+    world.at("2021-03-05 09:00")
+    world.do("fgw/head", f"{path}/object", text="已按时签字")
+    if ruled:
+        world.do("inspect/officer", f"{path}/rule-on-objection", upheld=False, reason="未见签字")
+    world.do("fgw/head", f"{path}/sign", happened_at="2021-03-04T15:00:00+08:00")
+    shown = world.client("inspect/chief").get(f"/api/v1/cases/{case}").json["round_list"][0]
+    assert (shown["state"], shown["objection"], shown["objection_upheld"], shown["ruling"]) == (
+        "signed",
+        None,
+        None,
+        None,
+    )
+    world.do("inspect/chief", f"{path}/judge", verdict="slow", reason="进展缓慢")
+    world.do("fgw/head", f"{path}/object", text="对新认定不服")
+    world.consistent()
+
+
+def test_a_ruling_after_the_void_leaves_the_round_void(world: Any) -> None:
+    case, _ = world.named()
+    path = f"cases/{case}/rounds/2"
+    world.do("fgw/head", f"{path}/object", text="不服")
+    world.do("inspect/officer", f"{path}/void", reason="误发")
+    world.do("inspect/officer", f"{path}/rule-on-objection", upheld=False, reason="不成立")
+    assert world.client("inspect/chief").get("/api/v1/rounds?round=2").json["items"][0]["state"] == "voided"
+
+
+def test_a_timer_is_shown_with_the_unit_that_leads_now(world: Any) -> None:
+    task = world.task()
+    reassigned = {"from_unit": "fgw", "lead_unit": "czj", "post": "czj/officer", "reason": "改派"}
+    world.told(assignment.TaskReassigned, task, **reassigned)
+    timers = world.client("inspect/chief").get("/api/v1/timers?clock=task_due").json["items"]
+    assert [timer["unit"] for timer in timers] == ["czj"]
+    assert world.client("inspect/chief").get("/api/v1/timers?unit=fgw").json["items"] == []
 
 
 def test_an_extension_overtakes_the_round_that_ran_when_it_was_granted(world: Any) -> None:

@@ -1,5 +1,6 @@
 """The rules as properties: the naming rule under every order, the outer clock, and that all can be loaded again."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import permutations
 from typing import Any, cast
@@ -10,6 +11,9 @@ from hypothesis import strategies as st
 
 from services.supervision.domain import Case, Terms
 from services.supervision.domain.streaks import Concluded, Streak, naming_streaks, slow_in_a_row
+from services.supervision.views.cases import CasesView
+from services.supervision.views.clocks import ClocksView
+from services.supervision.views.rounds import RoundsView
 from shared.calendar import Calendar
 from shared.domain.aggregate import CommandContext
 from shared.domain.refusal import Refusal
@@ -17,7 +21,7 @@ from shared.events import supervision as told
 from shared.events.supervision import Verdict
 from shared.log.codec import WireMapper
 from shared.rulebook import load_rulebook
-from shared.testing import an_act, facts, kinds, shanghai
+from shared.testing import an_act, facts, kinds, rows_of, shanghai
 
 TERMS = Terms(load_rulebook(), Calendar.base())
 NOW = shanghai("2021-03-01 09:00")
@@ -42,18 +46,22 @@ def a_case(due_on: date = date(2021, 6, 30), **other: Any) -> Case:
     return case
 
 
+def head_of(unit: str) -> str:
+    return f"{unit}/head"
+
+
 def by_fgw(at: datetime, post: str = "fgw/head", role: str = "unit_head") -> CommandContext:
     return an_act(at, "fgw", post, role)
 
 
 def a_round(case: Case, at: datetime, verdict: Verdict) -> int:
     """Issued unless it is there already, answered, signed and judged."""
-    if case.open_round is None:
-        case.issue_round(an_act(at), TERMS, requirement="进展")
-    number = max(case.rounds)
-    case.answer_round(by_fgw(at), number, "正在办理")
-    case.sign_round(by_fgw(at), number, "fgw/head")
-    case.judge_round(an_act(at), TERMS, number, verdict, "如实")
+    if case.state.open_round is None:
+        case.issue_round(an_act(at), terms=TERMS, requirement="进展")
+    number = max(case.state.issued)
+    case.answer_round(by_fgw(at), number=number, text="正在办理")
+    case.sign_round(by_fgw(at), number=number, head_of=head_of)
+    case.judge_round(an_act(at), terms=TERMS, number=number, verdict=verdict, reason="如实")
     return number
 
 
@@ -113,10 +121,11 @@ def late_changes(case: Case, wanted: list[tuple[str, int]]) -> list[Any]:
     """Closures of the late changes: a void, or an objection that is upheld."""
 
     def void(number: int) -> None:
-        case.void_round(an_act(NOW, post="inspect/officer"), number, "误发")
+        case.void_round(an_act(NOW, post="inspect/officer"), number=number, reason="误发")
 
     def uphold(number: int) -> None:
-        case.rule_on_objection(an_act(NOW, post="inspect/officer"), number, True, "属实")
+        officer = an_act(NOW, post="inspect/officer")
+        case.rule_on_objection(officer, number=number, upheld=True, reason="属实")
 
     return [(lambda n=n, c=change: {"void": void, "uphold": uphold}[c](n)) for change, n in wanted]
 
@@ -138,13 +147,13 @@ def test_a_case_ends_with_the_same_namings_in_every_order_of_late_changes(
             a_round(case, NOW, verdict)
         for change, number in wanted:
             if change == "uphold":
-                case.object_to_round(by_fgw(NOW), TERMS, number, "不服")
+                case.object_to_round(by_fgw(NOW), terms=TERMS, number=number, text="不服")
         changes = late_changes(case, wanted)
         for place in order:
             changes[place]()
         due = {(first, second) for _, first, second in case.namings_due}
-        assert due == {streak.named_for for streak in case.streaks()}
-        assert len(due) == len(case.streaks()), "never two namings for one streak"
+        assert due == {streak.named_for for streak in case.state.streaks}
+        assert len(due) == len(case.state.streaks), "never two namings for one streak"
         outcomes.add(frozenset(due))
         became = [fact for fact in facts(case) if isinstance(fact, told.NamingBecameDue)]
         gone = [fact for fact in facts(case) if isinstance(fact, told.NamingNoLongerDue)]
@@ -162,7 +171,7 @@ def test_a_case_ends_with_the_same_namings_in_every_order_of_late_changes(
 )
 def test_no_return_and_no_passing_on_moves_the_outer_clock(moves: list[tuple[str, str]]) -> None:
     case = a_case()
-    before = case.clocks["task_due", 1]
+    before = case.state.clocks["task_due", 1]
     for hour, (move, unit) in enumerate(moves):
         act = an_act(NOW + timedelta(hours=hour))
         if move == "return":
@@ -171,9 +180,9 @@ def test_no_return_and_no_passing_on_moves_the_outer_clock(moves: list[tuple[str
             case.move(act, unit)
         else:
             case.reassigned(act, TERMS, unit, f"{unit}/officer")
-    after = case.clocks["task_due", 1]
+    after = case.state.clocks["task_due", 1]
     assert (after.started_at, after.due_at, after.cycle) == (before.started_at, before.due_at, 1)
-    assert after.unit == case.unit
+    assert after.unit == case.state.unit
 
 
 # -- random commands ---------------------------------------------------------------------------------------------
@@ -182,15 +191,15 @@ NUMBERS = st.integers(1, 4)
 COMMANDS: dict[str, Any] = {
     "tick": lambda c, a, n: c.tick(a, TERMS, *[("task_due", 1), ("round_answer", n)][n % 2]),
     "tick round": lambda c, a, n: c.tick(a, TERMS, "round_answer", n),
-    "issue": lambda c, a, n: c.issue_round(a, TERMS, requirement="x"),
-    "answer": lambda c, a, n: c.answer_round(by_fgw(a.recorded_at), n, "x"),
-    "sign": lambda c, a, n: c.sign_round(by_fgw(a.recorded_at), n, "fgw/head"),
-    "sign late": lambda c, a, n: c.sign_round(by_fgw(a.recorded_at).at(NOW), n, "fgw/head"),
-    "slow": lambda c, a, n: c.judge_round(a, TERMS, n, "slow", "x"),
-    "on track": lambda c, a, n: c.judge_round(a, TERMS, n, "on_track", "x"),
-    "void": lambda c, a, n: c.void_round(a, n, "x"),
-    "object": lambda c, a, n: c.object_to_round(by_fgw(a.recorded_at), TERMS, n, "x"),
-    "rule": lambda c, a, n: c.rule_on_objection(a, n, n % 2 == 0, "x"),
+    "issue": lambda c, a, n: c.issue_round(a, terms=TERMS, requirement="x"),
+    "answer": lambda c, a, n: c.answer_round(by_fgw(a.recorded_at), number=n, text="x"),
+    "sign": lambda c, a, n: c.sign_round(by_fgw(a.recorded_at), number=n, head_of=head_of),
+    "sign late": lambda c, a, n: c.sign_round(by_fgw(a.recorded_at).at(NOW), number=n, head_of=head_of),
+    "slow": lambda c, a, n: c.judge_round(a, terms=TERMS, number=n, verdict="slow", reason="x"),
+    "on track": lambda c, a, n: c.judge_round(a, terms=TERMS, number=n, verdict="on_track", reason="x"),
+    "void": lambda c, a, n: c.void_round(a, number=n, reason="x"),
+    "object": lambda c, a, n: c.object_to_round(by_fgw(a.recorded_at), terms=TERMS, number=n, text="x"),
+    "rule": lambda c, a, n: c.rule_on_objection(a, number=n, upheld=n % 2 == 0, reason="x"),
     "extend": lambda c, a, n: c.extended(a, TERMS, date(2021, 3, 5) + timedelta(days=9 * n)),
     "suspend": lambda c, a, n: c.suspend(a, TERMS, "x"),
     "resume": lambda c, a, n: c.go_on(a, TERMS),
@@ -227,10 +236,24 @@ def test_whatever_is_commanded_the_case_can_be_loaded_again(commands: list[tuple
         except Refusal:
             assert len(facts(case)) == before, f"{name} was refused and wrote"
     assert state_of(loaded_again(case)) == state_of(case)
-    assert sum(one.is_open for one in case.rounds.values()) <= 1
-    assert {streak.named_for for streak in case.streaks()} == {key[1:] for key in case.namings_due}
+    agrees_with_its_views(case)
+    assert sum(one.is_open for one in case.state.issued.values()) <= 1
+    assert {streak.named_for for streak in case.state.streaks} == {key[1:] for key in case.namings_due}
     missed = standing_misses(case)
     assert max(missed.values(), default=0) <= 1, "a miss stands at most once"
+
+
+def agrees_with_its_views(case: Case) -> None:
+    """What the read models hold of the case, its clocks and its rounds is what the aggregate holds."""
+    events = case.pending_events
+    alone = replace(case.state, clocks={}, issued={})
+    assert rows_of(CasesView, "supervision", events) == {str(case.id): alone}
+    clocks = {f"{case.id}/{clock}/{cycle}": one for (clock, cycle), one in case.state.clocks.items()}
+    assert rows_of(ClocksView, "supervision", events) == clocks
+    rounds = {f"{case.id}/{number:04d}": one for number, one in case.state.issued.items()}
+    assert rows_of(RoundsView, "supervision", events) == rounds
+    assert case.state.missed == sum(clock.missed for clock in case.state.clocks.values())
+    assert case.state.rounds == len(case.state.issued)
 
 
 def standing_misses(case: Case) -> dict[tuple[str, int], int]:
@@ -254,16 +277,16 @@ def test_extension_void_and_ruling_in_every_order_name_or_do_not_name_alike() ->
     outcomes = set()
     for order in permutations(["void 3", "uphold 2", "extend"]):
         case = a_case()
-        case.issue_round(an_act(NOW), TERMS, requirement="x")
+        case.issue_round(an_act(NOW), terms=TERMS, requirement="x")
         for number in (1, 2, 3, 4):
             a_round(case, NOW + timedelta(hours=number), "slow")
-        case.object_to_round(by_fgw(NOW + timedelta(hours=5)), TERMS, 2, "不服")
+        case.object_to_round(by_fgw(NOW + timedelta(hours=5)), terms=TERMS, number=2, text="不服")
         officer = an_act(NOW + timedelta(hours=6), post="inspect/officer")
         for change in order:
             if change == "void 3":
-                case.void_round(officer, 3, "x")
+                case.void_round(officer, number=3, reason="x")
             elif change == "uphold 2":
-                case.rule_on_objection(officer, 2, True, "x")
+                case.rule_on_objection(officer, number=2, upheld=True, reason="x")
             else:  # granted while round 1 ran, told only now
                 granted = an_act(officer.recorded_at, happened_at=NOW + timedelta(minutes=1))
                 case.extended(granted, TERMS, date(2021, 7, 30))

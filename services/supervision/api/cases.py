@@ -1,63 +1,77 @@
 """Cases and custody over HTTP."""
 
-from typing import Any, get_args
+from typing import Any
 from uuid import UUID
 
 from marshmallow import fields, validate
-from sqlalchemy import select
 
 from services.supervision.api.clocks import ClockSchema, as_clock
 from services.supervision.api.rounds import RoundSchema
 from services.supervision.application import Supervision
-from services.supervision.application.queries import concluded_rounds, custody_days
-from services.supervision.domain.streaks import naming_streaks
+from services.supervision.application.queries import custody_days
+from services.supervision.domain import Case
+from services.supervision.views.cases import CasesView, CustodyView, parts_of, whole_of
 from shared.domain.roles import Role
+from shared.events import supervision
 from shared.events.matter import CaseKind
 from shared.web.auth import allow
+from shared.web.commands import Body, Commands
+from shared.web.fields import Choice, Narrative
 from shared.web.http import (
     BaseSchema,
     Blueprint,
-    CommandResultSchema,
+    Day,
     Id,
-    Moment,
     PageArgs,
     PageSchema,
     Sort,
     Text,
     Whole,
-    answer,
     context,
 )
-from shared.web.lists import many, one, reading
-from shared.web.request import application, perform
+from shared.web.lists import many, one
+from shared.web.request import application
+from shared.web.shown import shown
 
 blueprint = Blueprint("cases", __name__, url_prefix="/api/v1", description="督查事项")
 
 
-class CaseSchema(BaseSchema):
-    """A case."""
+# -- commands -----------------------------------------------------------------------------------------------------
 
-    id = fields.UUID(required=True)
-    kind = fields.String(required=True)
-    duty = fields.String(required=True, allow_none=True)
-    subject_id = fields.UUID(required=True)
-    number = fields.String(required=True)
-    title = fields.String(required=True)
-    unit = fields.String(required=True)
-    post = fields.String(required=True, allow_none=True)
-    supporters = fields.List(fields.String(), required=True)
-    leader_post = fields.String(required=True, allow_none=True)
-    custodian = fields.String(required=True)
-    state = fields.String(required=True)
-    ground = fields.String(required=True, allow_none=True)
-    opened_at = Moment(required=True)
-    closed_at = Moment(required=True, allow_none=True)
-    rounds = fields.Integer(required=True)
-    missed = fields.Integer(required=True)
-    namings_due = fields.Integer(required=True)
-    secrecy = fields.String(required=True)
-    rulebook_version = fields.Integer(required=True)
-    version = fields.Integer(required=True)
+on_case = Commands(
+    blueprint,
+    "/cases/<uuid:case_id>/",
+    Supervision,
+    Case,
+    supply={"terms": Supervision.terms_for, "drafted": Supervision.is_drafted},
+)
+
+
+@on_case("issue-round", Case.issue_round, Role.supervision_office, tag="rounds")
+class IssueRound(Body):
+    """督办通知 Issue the next round on the office's own initiative."""
+
+    requirement = Narrative(required=True)
+    kind = Choice(supervision.RoundKind, load_default="immediate")
+    due_on = Day(load_default=None, metadata={"description": "default: the rulebook's working days"})
+
+
+@on_case(
+    "draft-naming",
+    Supervision.draft_naming,
+    Role.supervision_office,
+    guarded=Case.naming_to_draft,
+    status=201,
+)
+class DraftNaming(Body):
+    """通报起草 Draft the naming that is due; refused without two concluded slow rounds, or if it is drafted."""
+
+
+# -- what is shown ------------------------------------------------------------------------------------------------
+
+INTERNAL = ("reporter", "namings", "extended_at", "hands")
+"""Columns for rules and for who may see a case."""
+CaseSchema = shown("CaseSchema", CasesView, hidden=INTERNAL, secrecy=fields.String(required=True))
 
 
 class StreakSchema(BaseSchema):
@@ -68,19 +82,23 @@ class StreakSchema(BaseSchema):
     aggravated = fields.Boolean(required=True)
 
 
-class CaseDetailSchema(CaseSchema):
-    """A case with its clocks, rounds and streaks."""
-
-    clocks = fields.List(fields.Nested(ClockSchema), required=True)
-    round_list = fields.List(fields.Nested(RoundSchema), required=True)
-    streaks = fields.List(fields.Nested(StreakSchema), required=True)
+CaseDetailSchema = shown(
+    "CaseDetailSchema",
+    CasesView,
+    hidden=INTERNAL,
+    secrecy=fields.String(required=True),
+    clocks=fields.List(fields.Nested(ClockSchema), required=True),
+    round_list=fields.List(fields.Nested(RoundSchema), required=True),
+    streaks=fields.List(fields.Nested(StreakSchema), required=True),
+    may=on_case.may_field(),
+)
 
 
 class CaseFilters(PageArgs):
     """Which cases."""
 
     sort = Sort("id", "number", "-number", "opened_at", "-opened_at")
-    kind = fields.String(validate=validate.OneOf(get_args(CaseKind)))
+    kind = Choice(CaseKind)
     duty = Text(80)
     unit = Text(80)
     custodian = Text(80)
@@ -104,35 +122,27 @@ def list_cases(args: dict[str, Any]) -> Any:
 @allow(*Role)
 @blueprint.response(200, CaseDetailSchema)
 def show_case(case_id: UUID) -> Any:
-    """A case with its clocks, rounds and streaks."""
+    """A case with its clocks, rounds and streaks, and what the caller may do with it now."""
     row, headers = one("cases", case_id, kind="Case")
-    now = context().now
-    with reading() as (connection, views):
-        clocks = views.table(connection, "clocks")
-        rounds = views.table(connection, "rounds")
-        mine = select(clocks).where(clocks.c.case_id == str(case_id), clocks.c.clock != "")
-        row["clocks"] = [
-            as_clock(dict(clock._mapping), now) for clock in connection.execute(mine.order_by(clocks.c.id))
-        ]
-        asked = select(rounds).where(rounds.c.case_id == str(case_id), rounds.c.round > 0)
-        row["round_list"] = [
-            dict(one_round._mapping) for one_round in connection.execute(asked.order_by(rounds.c.round))
-        ]
-    row["streaks"] = naming_streaks(concluded_rounds(application(Supervision), case_id))
-    return row, headers
+    asked, found = context(), parts_of(row)
+    whole = whole_of(row, found)
+    return {
+        **row,
+        "clocks": [as_clock(clock, asked.now) for clock in found.clocks],
+        "round_list": found.rounds,
+        "streaks": whole.streaks,
+        "may": on_case.open_to(asked.identity, application(Supervision), whole, asked.now),
+    }, headers
 
 
-class CustodySchema(BaseSchema):
-    """One unit's stay of a case, in working days so far or in all."""
-
-    case_id = fields.UUID(required=True)
-    number = fields.String(required=True)
-    unit = fields.String(required=True)
-    post = fields.String(required=True, allow_none=True)
-    leads = fields.Boolean(required=True)
-    since = Moment(required=True)
-    until = Moment(required=True, allow_none=True)
-    working_days = fields.Integer(required=True)
+CustodySchema = shown(
+    "CustodySchema",
+    CustodyView,
+    hidden=("id", "version", "since_day", "stay", "stays"),
+    case_id=fields.UUID(required=True),
+    working_days=fields.Integer(required=True),
+)
+"""One unit's stay of a case, in working days so far or in all."""
 
 
 class CustodyFilters(PageArgs):
@@ -152,11 +162,3 @@ def list_custody(args: dict[str, Any]) -> Any:
     """How long which unit had what in hand, in working days: a slow router is not charged to the next unit."""
     found = many("custody", args, "case_id", "unit", "stay")
     return custody_days(found, application(Supervision).calendar(), context().now)
-
-
-@blueprint.post("/cases/<uuid:case_id>/draft-naming")
-@allow(Role.supervision_office)
-@blueprint.response(201, CommandResultSchema)
-def draft_naming(case_id: UUID) -> Any:
-    """Draft the naming that is due; refused without two concluded slow rounds, or when it is drafted already."""
-    return answer(perform(lambda act: application(Supervision).draft_naming(act, case_id)), 201)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, get_args
+from typing import Any
 from uuid import UUID
 
 from marshmallow import ValidationError, fields, validate
@@ -11,14 +11,19 @@ from sqlalchemy import and_, not_
 
 from services.supervision.application import Supervision
 from services.supervision.application.queries import LEAST_FOR_A_RANK, on_time
+from services.supervision.domain import Case
+from services.supervision.views.cases import CLOCKS
+from services.supervision.views.clocks import ClocksView, TimersView, timers_with_units
 from shared.calendar.due import Due
 from shared.domain.roles import Role
+from shared.events import supervision
 from shared.events.matter import CaseKind
 from shared.web.auth import allow
+from shared.web.commands import Commands, HappenedBody
+from shared.web.fields import Choice, Reason
 from shared.web.http import (
     BaseSchema,
     Blueprint,
-    CommandResultSchema,
     Day,
     Flag,
     Id,
@@ -27,40 +32,60 @@ from shared.web.http import (
     PageSchema,
     Sort,
     Text,
-    answer,
     context,
 )
 from shared.web.lists import many, one, reading
-from shared.web.request import application, perform
+from shared.web.request import application
+from shared.web.shown import shown
 
 blueprint = Blueprint("clocks", __name__, url_prefix="/api/v1", description="时限")
 
 
-class ClockSchema(BaseSchema):
-    """A clock in one cycle. ``overdue`` is derived for this very moment."""
+# -- commands -----------------------------------------------------------------------------------------------------
 
-    case_id = fields.UUID(required=True)
-    kind = fields.String(required=True)
-    number = fields.String(required=True)
-    clock = fields.String(required=True)
-    cycle = fields.Integer(required=True)
-    unit = fields.String(required=True)
-    state = fields.String(required=True)
-    overdue = fields.Boolean(required=True)
-    started_at = Moment(required=True)
-    own_date = Day(required=True, allow_none=True)
-    due_on = Day(required=True)
-    due_at = Moment(required=True)
-    original_due_on = Day(required=True)
-    provisional = fields.Boolean(required=True)
-    missed = fields.Boolean(required=True)
-    missed_due_at = Moment(required=True, allow_none=True)
-    missed_detected_at = Moment(required=True, allow_none=True)
-    stopped_at = Moment(required=True, allow_none=True)
-    verdict = fields.String(required=True, allow_none=True)
-    recomputed = fields.String(required=True, allow_none=True)
-    calendar_version = fields.Integer(required=True)
-    rulebook_version = fields.Integer(required=True)
+on_clock = Commands(
+    blueprint,
+    "/cases/<uuid:case_id>/clocks/<string:clock>/<int:cycle>/",
+    Supervision,
+    Case,
+    supply={"terms": Supervision.terms_for},
+)
+
+
+@on_clock("pause", Case.pause, Role.supervision_office)
+class PauseClock(HappenedBody):
+    """暂停计时 Pause a clock; the contact clock never."""
+
+    reason = Reason(required=True)
+
+
+@on_clock("resume", Case.resume, Role.supervision_office)
+class ResumeClock(HappenedBody):
+    """恢复计时 Let a paused clock run on with the working days that were left."""
+
+
+# -- what is shown ------------------------------------------------------------------------------------------------
+
+ClockSchema = shown(
+    "ClockSchema",
+    ClocksView,
+    hidden=(
+        "id",
+        "version",
+        "started_on",
+        "reckoned_upto",
+        "warn_on",
+        "warned_upto",
+        "pauses",
+        "extensions",
+        "judged_with",
+        "cancelled_at",
+        "cancelled_because",
+    ),
+    kind=fields.String(required=True),
+    number=fields.String(required=True),
+    overdue=fields.Boolean(required=True, metadata={"description": "derived for this very moment"}),
+)
 
 
 class ClockFilters(PageArgs):
@@ -68,11 +93,11 @@ class ClockFilters(PageArgs):
 
     sort = Sort("id", "due_at", "-due_at")
     case_id = Id()
-    kind = fields.String(validate=validate.OneOf(get_args(CaseKind)))
+    kind = Choice(CaseKind)
     clock = Text(40)
     unit = Text(80)
     state = fields.String(validate=validate.OneOf(["open", "paused", "stopped", "cancelled"]))
-    verdict = fields.String(validate=validate.OneOf(["in_time", "late"]))
+    verdict = Choice(supervision.Timeliness)
     provisional = Flag()
     missed = Flag()
     overdue = Flag()
@@ -157,28 +182,15 @@ class RatesSchema(BaseSchema):
     items = fields.List(fields.Nested(RateSchema), required=True)
 
 
-class PauseSchema(BaseSchema):
-    """Why the clock is paused, and since when."""
-
-    reason = Text(500, required=True)
-    happened_at = Moment(load_default=None)
-
-
-class ResumeSchema(BaseSchema):
-    """Since when it runs on."""
-
-    happened_at = Moment(load_default=None)
-
-
-class TimerSchema(BaseSchema):
-    """The next moment at which a clock has something to say; ``point`` 0 is the due moment itself."""
-
-    case_id = fields.UUID(required=True)
-    clock = fields.String(required=True)
-    cycle = fields.Integer(required=True)
-    unit = fields.String(required=True)
-    due_at = Moment(required=True, allow_none=True)
-    point = fields.Integer(required=True)
+TimerSchema = shown(
+    "TimerSchema",
+    TimersView,
+    hidden=("id", "version", "final_at", "missed", "warn_on", "warned_upto"),
+    case_id=fields.UUID(required=True),
+    unit=fields.String(required=True),
+    point=fields.Integer(required=True, metadata={"description": "0 is the due moment itself"}),
+)
+"""The next moment at which a clock has something to say."""
 
 
 class TimerFilters(PageArgs):
@@ -201,7 +213,7 @@ def as_clock(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 def list_clocks(args: dict[str, Any]) -> Any:
     """The clocks that the caller may see."""
     now = context().now
-    where: list[Any] = [lambda clocks: clocks.c.clock != ""]
+    where: list[Any] = []
     if "overdue" in args:
         late = args["overdue"]
         where.append(
@@ -216,7 +228,7 @@ def list_clocks(args: dict[str, Any]) -> Any:
     if "due_until" in args:
         where.append(lambda clocks: clocks.c.due_on <= args["due_until"])
     filters = ("case_id", "kind", "clock", "unit", "state", "verdict", "provisional", "missed")
-    found = many("clocks", args, *filters, where=where)
+    found = many(CLOCKS, args, *filters, where=where)
     return {**found, "items": [as_clock(row, now) for row in found["items"]]}
 
 
@@ -227,33 +239,6 @@ def explain_clock(case_id: UUID, clock: str, cycle: int) -> Any:
     """Why this clock is due then: each day counted or skipped, pauses, extensions, versions."""
     one("cases", case_id, kind="Case")
     return _explained(application(Supervision).explain(case_id, clock, cycle))
-
-
-@blueprint.post("/cases/<uuid:case_id>/clocks/<string:clock>/<int:cycle>/pause")
-@allow(Role.supervision_office)
-@blueprint.arguments(PauseSchema)
-@blueprint.response(200, CommandResultSchema)
-def pause_clock(body: dict[str, Any], case_id: UUID, clock: str, cycle: int) -> Any:
-    """Pause a clock; the contact clock never."""
-    at = body.pop("happened_at")
-    return answer(
-        perform(
-            lambda act: application(Supervision).pause_clock(act, case_id, clock, cycle, **body),
-            happened_at=at,
-        )
-    )
-
-
-@blueprint.post("/cases/<uuid:case_id>/clocks/<string:clock>/<int:cycle>/resume")
-@allow(Role.supervision_office)
-@blueprint.arguments(ResumeSchema)
-@blueprint.response(200, CommandResultSchema)
-def resume_clock(body: dict[str, Any], case_id: UUID, clock: str, cycle: int) -> Any:
-    """Let a paused clock run on with the working days that were left."""
-    at = body.pop("happened_at")
-    return answer(
-        perform(lambda act: application(Supervision).resume_clock(act, case_id, clock, cycle), happened_at=at)
-    )
 
 
 @blueprint.get("/due")
@@ -291,7 +276,7 @@ def show_rates(args: dict[str, Any]) -> Any:
 @blueprint.response(200, PageSchema.of(TimerSchema))
 def list_timers(args: dict[str, Any]) -> Any:
     """What the scheduler waits for, the next first; no content of any case."""
-    return many("timers", args, "clock", "unit", all_see=True)
+    return many(timers_with_units, args, "clock", "unit", all_see=True)
 
 
 def _explained(due: Due) -> dict[str, Any]:

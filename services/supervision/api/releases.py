@@ -1,32 +1,43 @@
-"""Releases of the calendar and of the rulebook over HTTP."""
+"""Releases of the calendar 节假日安排 and of the rulebook 办理规则: the commands and what is shown of them."""
 
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from marshmallow import fields, validate
 
 from services.supervision.application import Supervision
-from services.supervision.views.releases import calendar_draft, calendar_drafts
-from shared.domain.roles import Role
+from services.supervision.domain import CalendarDraft
+from services.supervision.views.releases import (
+    CalendarDraftsView,
+    RulebooksView,
+    calendar_draft,
+    calendar_drafts,
+    days_of,
+)
+from shared.domain.roles import LEADERS, OFFICES, Role
 from shared.web.auth import allow
+from shared.web.commands import Body, Commands
+from shared.web.fields import Choice, Title
 from shared.web.http import (
     BaseSchema,
     Blueprint,
-    CommandResultSchema,
     Day,
     Flag,
     Moment,
     PageArgs,
     PageSchema,
     Sort,
-    Text,
     Whole,
-    answer,
+    context,
 )
 from shared.web.lists import many, reading
-from shared.web.request import application, perform
+from shared.web.request import application
+from shared.web.shown import shown
 
 blueprint = Blueprint("releases", __name__, url_prefix="/api/v1", description="节假日安排与办理规则")
+
+Layer = Literal["state_council", "banner"]
+"""The layers of the calendar that can be amended."""
 
 
 class DaySchema(BaseSchema):
@@ -37,12 +48,46 @@ class DaySchema(BaseSchema):
     name = fields.String(load_default="", validate=validate.Length(max=40))
 
 
-class DraftReleaseSchema(BaseSchema):
-    """A release to be drafted."""
+# -- commands -----------------------------------------------------------------------------------------------------
 
-    layer = fields.String(required=True, validate=validate.OneOf(["state_council", "banner"]))
-    title = Text(200, required=True)
+releases = Commands[Supervision, CalendarDraft](blueprint, "/calendar-releases", Supervision)
+on_release = Commands(blueprint, "/calendar-releases/<uuid:release_id>/", Supervision, CalendarDraft)
+
+
+@releases("", Supervision.draft_release, *OFFICES, status=201)
+class DraftRelease(Body):
+    """节假日安排起草 Draft a release of the calendar; a second person releases it."""
+
+    layer = Choice(Layer, required=True)
+    title = Title(required=True)
     days = fields.List(fields.Nested(DaySchema), required=True, validate=validate.Length(min=1, max=400))
+
+
+@on_release("release", Supervision.release_calendar, *OFFICES, guarded=CalendarDraft.release)
+class ReleaseCalendar(Body):
+    """节假日安排发布 Release a draft, by a second person; open clocks are then recomputed."""
+
+
+# -- what is shown ------------------------------------------------------------------------------------------------
+
+RELEASED: dict[str, fields.Field[Any]] = {
+    "days": fields.List(fields.Nested(DaySchema), required=True),
+    "state": fields.String(required=True),
+    "released_by": fields.String(required=True, allow_none=True),
+    "released_at": Moment(required=True, allow_none=True),
+    "calendar_version": fields.Integer(required=True, allow_none=True),
+}
+CalendarReleaseSchema = shown(
+    "CalendarReleaseSchema", CalendarDraftsView, hidden=("version", *RELEASED), **RELEASED
+)
+OneReleaseSchema = shown(
+    "OneReleaseSchema",
+    CalendarDraftsView,
+    hidden=("version", *RELEASED),
+    **RELEASED,
+    may=on_release.may_field(),
+)
+RulebookSchema = shown("RulebookSchema", RulebooksView, hidden=("id", "version"))
 
 
 class CalendarReleaseFilters(PageArgs):
@@ -50,24 +95,7 @@ class CalendarReleaseFilters(PageArgs):
 
     sort = Sort("id", "drafted_at", "-drafted_at", "-calendar_version", "calendar_version")
     state = fields.String(validate=validate.OneOf(["drafted", "released"]))
-    layer = fields.String(validate=validate.OneOf(["state_council", "banner"]))
-
-
-class CalendarReleaseSchema(BaseSchema):
-    """A draft or release of the calendar."""
-
-    id = fields.UUID(required=True)
-    layer = fields.String(required=True)
-    title = fields.String(required=True)
-    days = fields.List(fields.Nested(DaySchema), required=True)
-    years = fields.List(fields.Integer(), required=True)
-    follows = fields.Integer(required=True)
-    state = fields.String(required=True)
-    drafted_by = fields.String(required=True)
-    drafted_at = Moment(required=True)
-    released_by = fields.String(required=True, allow_none=True)
-    released_at = Moment(required=True, allow_none=True)
-    calendar_version = fields.Integer(required=True, allow_none=True)
+    layer = Choice(Layer)
 
 
 class MovedClockSchema(BaseSchema):
@@ -88,24 +116,6 @@ class PreviewSchema(BaseSchema):
     items = fields.List(fields.Nested(MovedClockSchema), required=True)
 
 
-class RulebookSchema(BaseSchema):
-    """A released rulebook."""
-
-    rulebook_version = fields.Integer(required=True)
-    effective = Day(required=True)
-    released_at = Moment(required=True)
-    text = fields.String(required=True)
-
-
-@blueprint.post("/calendar-releases")
-@allow(Role.supervision_office, Role.government_office)
-@blueprint.arguments(DraftReleaseSchema)
-@blueprint.response(201, CommandResultSchema)
-def draft_release(body: dict[str, Any]) -> Any:
-    """Draft a release of the calendar; a second person releases it."""
-    return answer(perform(lambda act: application(Supervision).draft_release(act, **body)), 201)
-
-
 @blueprint.get("/calendar-releases")
 @allow(*Role)
 @blueprint.arguments(CalendarReleaseFilters, location="query")
@@ -116,28 +126,30 @@ def list_releases(args: dict[str, Any]) -> Any:
 
 
 @blueprint.get("/calendar-releases/<uuid:release_id>")
-@allow(Role.supervision_office, Role.government_office, Role.main_leader, Role.vice_leader, Role.auditor)
-@blueprint.response(200, CalendarReleaseSchema)
+@allow(*OFFICES, *LEADERS, Role.auditor)
+@blueprint.response(200, OneReleaseSchema)
 def show_release(release_id: UUID) -> Any:
-    """One draft or release."""
-    return calendar_draft(release_id)
+    """One draft or release, and what the caller may do with it now."""
+    asked, app = context(), application(Supervision)
+    row, headers = calendar_draft(release_id)
+    may = on_release.open_to(
+        asked.identity,
+        app,
+        CalendarDraftsView.state_of(row),
+        asked.now,
+        current=app.calendar(),
+        released_as=row["calendar_version"],
+    )
+    return {**row, "days": days_of(row), "may": may}, headers
 
 
 @blueprint.get("/calendar-releases/<uuid:release_id>/preview")
-@allow(Role.supervision_office, Role.government_office)
+@allow(*OFFICES)
 @blueprint.response(200, PreviewSchema)
 def preview_release(release_id: UUID) -> Any:
     """Which open clocks the draft would move; nothing is written."""
     with reading():
         return {"items": application(Supervision).preview_release(release_id)}
-
-
-@blueprint.post("/calendar-releases/<uuid:release_id>/release")
-@allow(Role.supervision_office, Role.government_office)
-@blueprint.response(200, CommandResultSchema)
-def release_calendar(release_id: UUID) -> Any:
-    """Release a draft, by a second person; open clocks are then recomputed."""
-    return answer(perform(lambda act: application(Supervision).release_calendar(act, release_id)))
 
 
 class RulebookFilters(PageArgs):

@@ -5,13 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import select
 
 from services.supervision.application.use_cases import Supervision
-from services.supervision.domain import Case
-from services.supervision.domain.streaks import Concluded
 from shared.calendar import Calendar
 from shared.domain.clock import local_day
 
@@ -50,7 +47,7 @@ def on_time(
             clocks.c.stopped_at,
             clocks.c.verdict,
             clocks.c.cancelled_at,
-        ).where(clocks.c.clock != "", clocks.c.due_on >= since, clocks.c.due_on <= until)
+        ).where(clocks.c.due_on >= since, clocks.c.due_on <= until)
         if clock is not None:
             query = query.where(clocks.c.clock == clock)
         if unit is not None:
@@ -109,8 +106,3 @@ def custody_days(found: Mapping[str, Any], calendar: Calendar, now: datetime) ->
         for row in found["items"]
     ]
     return {**found, "items": items}
-
-
-def concluded_rounds(app: Supervision, case_id: UUID) -> tuple[Concluded, ...]:
-    """The concluded rounds of a case as the naming rule sees them."""
-    return app.load(Case, case_id).concluded()

@@ -1,6 +1,6 @@
 """The supervision service's use cases: load, decide, save."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -22,10 +22,12 @@ from services.supervision.domain import (
     RulebookVersion,
     Terms,
 )
+from services.supervision.domain.clocks import clock_of
 from services.supervision.domain.half_month_report import NoReportOwed, ReportSubmittedAlready
-from services.supervision.domain.naming import NamingAlreadyDrafted
-from services.supervision.domain.rounds import NamingNeedsTwoSlowRounds, RoundKind
+from services.supervision.domain.naming import NamingState
+from services.supervision.domain.rounds import latest_naming, round_of
 from services.supervision.domain.series import NAMINGS
+from services.supervision.domain.state import CaseState
 from services.supervision.domain.wording import naming_text
 from services.supervision.views.duties import roster
 from shared.application.result import CommandResult
@@ -36,7 +38,7 @@ from shared.domain.aggregate import SUITE_UNIT, Aggregate, CommandContext, stabl
 from shared.domain.clock import Clock, local_day, midnight
 from shared.domain.refusal import Refusal
 from shared.events.base import Actor
-from shared.events.supervision import CreditKind, Verdict
+from shared.events.supervision import CreditKind
 from shared.readmodels.reference import UnknownUnit
 from shared.rulebook import Rule, Rulebook, parse_rulebook
 from shared.runtime.worker import Step
@@ -111,7 +113,7 @@ class Supervision(ServiceApplication):
             return self.rulebook
         if version not in self._rulebooks:
             released = self.load(RulebookVersion, stable_id("rulebook", version))
-            self._rulebooks[version] = parse_rulebook(released.text, f"rulebook {version}")
+            self._rulebooks[version] = parse_rulebook(released.state.text, f"rulebook {version}")
         return self._rulebooks[version]
 
     def terms(self) -> Terms:
@@ -120,7 +122,19 @@ class Supervision(ServiceApplication):
 
     def terms_of(self, case: Case, calendar: Calendar | None = None) -> Terms:
         """The rulebook that the case is pinned to, and the calendar in force."""
-        return Terms(self.rulebook_at(case.rulebook_version), calendar or self.calendar())
+        return Terms(self.rulebook_at(case.state.rulebook_version), calendar or self.calendar())
+
+    def terms_for(self, whole: CaseState, act: CommandContext) -> Terms:
+        """The terms of the case with this state."""
+        return Terms(self.rulebook_at(whole.rulebook_version), self.calendar())
+
+    def terms_of_its_case(self, naming: NamingState, act: CommandContext) -> Terms:
+        """The terms of the case that the naming is about."""
+        return self.terms_of(self.load(Case, naming.case_id))
+
+    def heads(self, whole: CaseState, act: CommandContext) -> Callable[[str], str]:
+        """Who the main head of a unit is."""
+        return self.reference.head_of
 
     def release_rulebook(self) -> None:
         """Release the configured rulebook, once per version. Raises RulebookVersionTaken."""
@@ -137,24 +151,26 @@ class Supervision(ServiceApplication):
     # -- calendar --------------------------------------------------------------------------------------------
 
     def draft_release(
-        self, act: CommandContext, layer: Layer, title: str, days: list[dict[str, Any]]
+        self, act: CommandContext, *, layer: Layer, title: str, days: list[dict[str, Any]]
     ) -> CommandResult:
         """Draft a release of the calendar."""
         rules = tuple(DayRule(day["day"], day["working"], day["name"]) for day in days)
         draft = CalendarDraft.draft(act, self.calendar(), layer, title, rules)
         return self.commit(act, draft, location=f"/api/v1/calendar-releases/{draft.id}")
 
-    def release_calendar(self, act: CommandContext, draft_id: UUID) -> CommandResult:
+    def release_calendar(self, act: CommandContext, release_id: UUID) -> CommandResult:
         """Release a draft, by a second person."""
-        draft = self.load(CalendarDraft, draft_id, act)
-        later = self.find(CalendarVersion, stable_id("calendar", draft.follows + 1))
-        return self.commit(act, CalendarVersion.release(act, draft, self.calendar(), later))
+        draft = self.load(CalendarDraft, release_id, act)
+        later = self.find(CalendarVersion, stable_id("calendar", draft.state.follows + 1))
+        is_it = later is not None and later.state.fact.release_id == draft.id
+        released_as = later.state.fact.version if later is not None and is_it else None
+        return self.commit(act, draft.release(act, current=self.calendar(), released_as=released_as))
 
     def preview_release(self, draft_id: UUID) -> list[Moved]:
         """Which open clocks the draft would move; writes nothing. Raises NoSuchThing, ReleaseIsNotDrafted."""
         draft = self.load(CalendarDraft, draft_id)
         present = self.calendar()
-        if present.version != draft.follows:
+        if present.version != draft.state.follows:
             raise ReleaseIsNotDrafted(version=present.version)
         after = present.with_release(draft.as_release())
         moved: list[Moved] = []
@@ -162,13 +178,13 @@ class Supervision(ServiceApplication):
             if row["state"] != "open":
                 continue
             case = self.load(Case, UUID(row["case_id"]))
-            clock = case.clock_of(row["clock"], row["cycle"])
+            clock = clock_of(case.state, row["clock"], row["cycle"])
             due = clock.due(self.terms_of(case, after))
             if due.due_on != clock.due_on or due.provisional != clock.provisional:
                 moved.append(
                     Moved(
                         row["case_id"],
-                        case.case_number,
+                        case.state.number,
                         clock.clock,
                         clock.cycle,
                         clock.unit,
@@ -180,24 +196,10 @@ class Supervision(ServiceApplication):
 
     # -- clocks ----------------------------------------------------------------------------------------------
 
-    def pause_clock(
-        self, act: CommandContext, case_id: UUID, clock: str, cycle: int, reason: str
-    ) -> CommandResult:
-        """Pause a clock that the rulebook lets pause."""
-        case = self.load(Case, case_id, act)
-        case.pause(act, self.terms_of(case), clock, cycle, reason)
-        return self.commit(act, case)
-
-    def resume_clock(self, act: CommandContext, case_id: UUID, clock: str, cycle: int) -> CommandResult:
-        """Let a paused clock run on."""
-        case = self.load(Case, case_id, act)
-        case.resume(act, self.terms_of(case), clock, cycle)
-        return self.commit(act, case)
-
     def explain(self, case_id: UUID, clock: str, cycle: int) -> Due:
         """The due date of a clock, able to explain itself: a judged one by the calendar of its judgement."""
         case = self.load(Case, case_id)
-        found = case.clock_of(clock, cycle)
+        found = clock_of(case.state, clock, cycle)
         calendar = self.calendar_at(found.judged_with) if found.judged_with else self.calendar()
         return found.due(self.terms_of(case, calendar))
 
@@ -205,80 +207,33 @@ class Supervision(ServiceApplication):
         """When a clock that started then would be due. Raises UnknownRule and what the reckoning refuses."""
         return self.terms().due(rule, start, own_date=own_date)
 
-    # -- rounds ----------------------------------------------------------------------------------------------
-
-    def issue_round(
-        self, act: CommandContext, case_id: UUID, requirement: str, kind: RoundKind, due_on: date | None
-    ) -> CommandResult:
-        """Issue a round on the office's own initiative."""
-        case = self.load(Case, case_id, act)
-        case.issue_round(act, self.terms_of(case), requirement=requirement, kind=kind, due_on=due_on)
-        return self.commit(act, case)
-
-    def answer_round(self, act: CommandContext, case_id: UUID, number: int, text: str) -> CommandResult:
-        """The unit answers."""
-        case = self.load(Case, case_id, act)
-        case.answer_round(act, number, text)
-        return self.commit(act, case)
-
-    def sign_round(self, act: CommandContext, case_id: UUID, number: int) -> CommandResult:
-        """The unit's main head signs."""
-        case = self.load(Case, case_id, act)
-        case.sign_round(act, number, self.reference.head_of(case.round_of(number).unit))
-        return self.commit(act, case)
-
-    def judge_round(
-        self, act: CommandContext, case_id: UUID, number: int, verdict: Verdict, reason: str
-    ) -> CommandResult:
-        """The office judges a signed answer."""
-        case = self.load(Case, case_id, act)
-        case.judge_round(act, self.terms_of(case), number, verdict, reason)
-        return self.commit(act, case)
-
-    def void_round(self, act: CommandContext, case_id: UUID, number: int, reason: str) -> CommandResult:
-        """Declare a round void."""
-        case = self.load(Case, case_id, act)
-        case.void_round(act, number, reason)
-        return self.commit(act, case)
-
-    def object_to_round(self, act: CommandContext, case_id: UUID, number: int, text: str) -> CommandResult:
-        """The unit objects to a verdict."""
-        case = self.load(Case, case_id, act)
-        case.object_to_round(act, self.terms_of(case), number, text)
-        return self.commit(act, case)
-
-    def rule_on_round_objection(
-        self, act: CommandContext, case_id: UUID, number: int, upheld: bool, reason: str
-    ) -> CommandResult:
-        """Rule on an objection to a verdict."""
-        case = self.load(Case, case_id, act)
-        case.rule_on_objection(act, number, upheld, reason)
-        return self.commit(act, case)
-
     # -- namings ---------------------------------------------------------------------------------------------
 
     def draft_naming(self, act: CommandContext, case_id: UUID) -> CommandResult:
-        """Draft the naming that is due by hand. Raises NamingNeedsTwoSlowRounds, NamingAlreadyDrafted."""
+        """Draft the naming that is due by hand."""
         case = self.load(Case, case_id, act)
-        naming_id, rounds = case.naming_to_draft()
-        if self.find(Naming, naming_id) is not None:
-            raise NamingAlreadyDrafted()
-        naming = self.new_naming(act, case, naming_id, rounds)
+        due = case.naming_to_draft(act, drafted=self.is_drafted(case.state, act))
+        naming = self.new_naming(act, case, due.naming_id, (due.first, due.second))
         return self.commit(act, naming, location=f"/api/v1/namings/{naming.id}")
+
+    def is_drafted(self, whole: CaseState, act: CommandContext) -> bool:
+        """Whether the latest naming that is due is there already."""
+        due = latest_naming(whole)
+        return due is not None and self.find(Naming, due.naming_id) is not None
 
     def new_naming(self, act: CommandContext, case: Case, naming_id: UUID, rounds: tuple[int, ...]) -> Naming:
         """The draft for these two slow rounds, with its text."""
-        last = case.round_of(rounds[-1])
+        last = round_of(case.state, rounds[-1])
         return Naming.draft(
             act,
             naming_id,
             case_id=case.id,
-            case_number=case.case_number,
+            case_number=case.state.number,
             unit=last.unit,
             post=last.post,
             rounds=rounds,
             text=self.text_for(case, rounds),
-            secrecy=case.secrecy,
+            secrecy=case.state.secrecy,
         )
 
     def text_for(self, case: Case, rounds: tuple[int, ...]) -> str:
@@ -287,9 +242,9 @@ class Supervision(ServiceApplication):
         Raises UnknownUnit, UnknownPost while a registration, another aggregate's fact, has not arrived here: a
         naming is published under names.
         """
-        last = case.round_of(rounds[-1])
+        last = round_of(case.state, rounds[-1])
         title = self.reference.post(last.post)["title"] if last.post else None
-        return naming_text(case, last.unit, self._unit_name(last.unit), title, rounds)
+        return naming_text(case.state, self._unit_name(last.unit), title, rounds)
 
     def _unit_name(self, unit: str) -> str:
         """What the unit is called, also after it was dissolved. Raises UnknownUnit."""
@@ -298,58 +253,28 @@ class Supervision(ServiceApplication):
             raise UnknownUnit(unit=unit)
         return name
 
-    def check_naming(self, act: CommandContext, naming_id: UUID) -> CommandResult:
-        """A second person checks the draft."""
-        naming = self.load(Naming, naming_id, act)
-        naming.check(act, self.terms_of(self.load(Case, naming.case_id)))
-        return self.commit(act, naming)
-
-    def object_to_naming(self, act: CommandContext, naming_id: UUID, text: str) -> CommandResult:
-        """The unit objects to being named."""
-        naming = self.load(Naming, naming_id, act)
-        naming.object(act, text)
-        return self.commit(act, naming)
-
-    def rule_on_naming_objection(
-        self, act: CommandContext, naming_id: UUID, upheld: bool, reason: str
-    ) -> CommandResult:
-        """Rule on the unit's objection."""
-        naming = self.load(Naming, naming_id, act)
-        naming.rule_on_objection(act, upheld, reason)
-        return self.commit(act, naming)
-
-    def approve_naming(self, act: CommandContext, naming_id: UUID) -> CommandResult:
-        """A leader approves."""
-        naming = self.load(Naming, naming_id, act)
-        naming.approve(act)
-        return self.commit(act, naming)
-
     def publish_naming(self, act: CommandContext, naming_id: UUID) -> CommandResult:
         """Publish under the next number of the year in Shanghai; a correction marks what it corrects."""
         naming = self.load(Naming, naming_id, act)
         year = local_day(act.recorded_at).year
         series = self.find(NamingSeries, NamingSeries.id_of(NAMINGS, year))
         series = series or NamingSeries.open(act, series=NAMINGS, year=year)
-        naming.publish(act, series)
+        naming.publish(act, series=series, grounded=self.grounded(naming_id, naming.state))
         saved: list[Aggregate] = [naming, series]
-        if naming.corrects is None and naming.id not in self.load(Case, naming.case_id).namings_due.values():
-            raise NamingNeedsTwoSlowRounds()
-        if naming.corrects is not None:
-            corrected = self.load(Naming, naming.corrects)
-            corrected.correct(act, naming)
+        if naming.state.corrects is not None:
+            corrected = self.load(Naming, naming.state.corrects)
+            corrected.correct(act, correction=naming)
             saved.append(corrected)
         return self.commit(act, *saved)
 
-    def lift_naming(self, act: CommandContext, naming_id: UUID, reason: str) -> CommandResult:
-        """Rectified: lift it."""
-        naming = self.load(Naming, naming_id, act)
-        naming.lift(act, reason)
-        return self.commit(act, naming)
+    def grounded(self, naming_id: UUID, naming: NamingState) -> bool:
+        """Whether its case still says that the naming is due."""
+        return naming_id in self.load(Case, naming.case_id).namings_due.values()
 
-    def correct_naming(self, act: CommandContext, naming_id: UUID, text: str) -> CommandResult:
+    def correct_naming(self, act: CommandContext, naming_id: UUID, *, text: str) -> CommandResult:
         """Draft the linked correction of a published naming."""
         naming = self.load(Naming, naming_id, act)
-        correction = naming.begin_correction(act, text)
+        correction = naming.begin_correction(act, text=text)
         return self.commit(act, correction, location=f"/api/v1/namings/{correction.id}")
 
     # -- absences and reports --------------------------------------------------------------------------------
@@ -554,7 +479,7 @@ def steps(app: Supervision) -> list[Step]:
 
 
 def _as_release(released: CalendarVersion) -> CalendarRelease:
-    fact = released.fact
+    fact = released.state.fact
     return CalendarRelease(
         version=fact.version,
         title=fact.title,

@@ -1,7 +1,8 @@
 """Releases of the calendar: one person drafts, another releases; versions follow each other without a gap."""
 
-from typing import Self
-from uuid import UUID
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Self
 
 from shared.calendar import (
     Calendar,
@@ -11,9 +12,12 @@ from shared.calendar import (
     Layer,
     check_release,
 )
-from shared.domain.aggregate import Aggregate, CommandContext, Creation, stable_id
+from shared.domain.aggregate import Aggregate, CommandContext, stable_id
+from shared.domain.guards import requires
+from shared.domain.lifecycle import Lifecycle
 from shared.domain.refusal import Refusal
 from shared.events import supervision
+from shared.events.matter import Secrecy
 from shared.events.supervision import CalendarDay
 
 
@@ -29,21 +33,84 @@ class CalendarDraftAlreadyReleased(Refusal):
     This draft was released already, as version {version} of the calendar."""
 
 
-class CalendarDraft(Aggregate):
-    """节假日安排草案: days that wait for a second person (measures B4)."""
+@dataclass(frozen=True, kw_only=True)
+class CalendarDraftState:
+    """节假日安排草案: days that wait for a second person; what became of it is the calendar's own fact."""
 
-    TOPIC = "supervision.calendar_draft"
-    layer: Layer
+    layer: supervision.Layer
     title: str
     days: tuple[CalendarDay, ...]
     years: tuple[int, ...]
     follows: int
     drafted_by: str
+    drafted_at: datetime
+
+    status: ClassVar[str] = "drafted"
+    secrecy: ClassVar[Secrecy] = "public"
+    concerned: ClassVar[tuple[str, ...]] = ()
+
+
+evolve_draft = Lifecycle(CalendarDraftState, begins=supervision.CalendarReleaseDrafted)
+
+
+@evolve_draft.register
+def _(fact: supervision.CalendarReleaseDrafted) -> CalendarDraftState:
+    return CalendarDraftState(
+        layer=fact.layer,
+        title=fact.title,
+        days=fact.days,
+        years=fact.years,
+        follows=fact.follows,
+        drafted_by=fact.by.post,
+        drafted_at=fact.timestamp,
+    )
+
+
+@dataclass(frozen=True)
+class CalendarVersionState:
+    """A version of the calendar, as it was released."""
+
+    fact: supervision.CalendarReleased
+
+    status: ClassVar[str] = "released"
 
     @property
-    def status(self) -> str:
-        """A draft stays one; its release is the calendar's own fact."""
-        return "drafted"
+    def number(self) -> str:
+        """The version."""
+        return str(self.fact.version)
+
+
+evolve_version = Lifecycle(CalendarVersionState, begins=supervision.CalendarReleased)
+
+
+@evolve_version.register
+def _(fact: supervision.CalendarReleased) -> CalendarVersionState:
+    return CalendarVersionState(fact)
+
+
+def by_a_second_person(draft: CalendarDraftState, act: CommandContext) -> None:
+    """Whoever drafted it does not release it."""
+    if act.by.post == draft.drafted_by:
+        raise ReleasingOnesOwnDraft()
+
+
+def is_not_released(draft: CalendarDraftState, act: CommandContext, released_as: int | None) -> None:
+    """No version of the calendar is this draft."""
+    if released_as is not None:
+        raise CalendarDraftAlreadyReleased(version=released_as)
+
+
+def follows_the_calendar_in_force(draft: CalendarDraftState, act: CommandContext, current: Calendar) -> None:
+    """No other release came first: what was checked and shown was then another calendar."""
+    if current.version != draft.follows:
+        raise CalendarVersionOutOfOrder(given=draft.follows + 1, current=current.version)
+
+
+class CalendarDraft(Aggregate, lifecycle=evolve_draft):
+    """节假日安排草案 (measures B4)."""
+
+    TOPIC = "supervision.calendar_draft"
+    state: CalendarDraftState
 
     @classmethod
     def draft(
@@ -52,7 +119,7 @@ class CalendarDraft(Aggregate):
         """Draft a release that follows ``calendar``. Raises what ``check_release`` refuses."""
         release = check_release(calendar, layer, title, days)
         return cls.begin(
-            cls.Drafted,
+            supervision.CalendarReleaseDrafted,
             act,
             id=act.new_id("calendar-draft"),
             layer=layer,
@@ -67,68 +134,34 @@ class CalendarDraft(Aggregate):
     def as_release(self) -> CalendarRelease:
         """What the calendar would become with it."""
         return CalendarRelease(
-            version=self.follows + 1,
-            title=self.title,
-            layer=self.layer,
-            days=tuple(DayRule(day.day, day.working, day.name) for day in self.days),
-            known_years=self.years,
+            version=self.state.follows + 1,
+            title=self.state.title,
+            layer=self.state.layer,
+            days=tuple(DayRule(day.day, day.working, day.name) for day in self.state.days),
+            known_years=self.state.years,
         )
 
-    class Drafted(supervision.CalendarReleaseDrafted, Creation):
-        def apply(self, draft: "CalendarDraft") -> None:
-            draft.layer, draft.title = self.layer, self.title
-            draft.days, draft.years, draft.follows = self.days, self.years, self.follows
-            draft.drafted_by = self.by.post
+    @requires(by_a_second_person, is_not_released, follows_the_calendar_in_force)
+    def release(
+        self, act: CommandContext, *, current: Calendar, released_as: int | None
+    ) -> "CalendarVersion":
+        """The next version of the calendar; ``released_as``: the version that this draft is already, if any."""
+        version = self.state.follows + 1
+        return CalendarVersion.begin(
+            supervision.CalendarReleased,
+            act,
+            id=stable_id("calendar", version),
+            release_id=self.id,
+            version=version,
+            layer=self.state.layer,
+            title=self.state.title,
+            days=self.state.days,
+            years=self.state.years,
+        )
 
 
-class CalendarVersion(Aggregate):
+class CalendarVersion(Aggregate, lifecycle=evolve_version):
     """日历的一个版本: its id follows from its number, so that no number can be given twice."""
 
     TOPIC = "supervision.calendar_version"
-    calendar_version: int
-    release_id: UUID
-    fact: supervision.CalendarReleased
-
-    @property
-    def status(self) -> str:
-        """It is in force."""
-        return "released"
-
-    @property
-    def number(self) -> str:
-        """The version."""
-        return str(self.calendar_version)
-
-    @classmethod
-    def release(
-        cls, act: CommandContext, draft: CalendarDraft, current: Calendar, later: "CalendarVersion | None"
-    ) -> Self:
-        """Release the draft; ``later`` is the version that followed the one it was drafted against, if any.
-
-        Raises ReleasingOnesOwnDraft, CalendarDraftAlreadyReleased, and CalendarVersionOutOfOrder if another
-        release came first: what was checked and shown was then another calendar.
-        """
-        if act.by.post == draft.drafted_by:
-            raise ReleasingOnesOwnDraft()
-        if later is not None and later.release_id == draft.id:
-            raise CalendarDraftAlreadyReleased(version=later.calendar_version)
-        if current.version != draft.follows:
-            raise CalendarVersionOutOfOrder(given=draft.follows + 1, current=current.version)
-        version = draft.follows + 1
-        return cls.begin(
-            cls.Released,
-            act,
-            id=stable_id("calendar", version),
-            release_id=draft.id,
-            version=version,
-            layer=draft.layer,
-            title=draft.title,
-            days=draft.days,
-            years=draft.years,
-        )
-
-    class Released(supervision.CalendarReleased, Creation):
-        def apply(self, calendar: "CalendarVersion") -> None:
-            calendar.calendar_version = self.version
-            calendar.release_id = self.release_id
-            calendar.fact = self
+    state: CalendarVersionState

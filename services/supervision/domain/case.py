@@ -5,12 +5,13 @@ from datetime import date
 from typing import Any, Self
 from uuid import UUID
 
-from services.supervision.domain.rounds import ANSWER, Rounds
+from services.supervision.domain.rounds import Rounds
+from services.supervision.domain.state import evolve
 from services.supervision.domain.terms import Terms
-from shared.domain.aggregate import Change, CommandContext, Creation
+from shared.domain.aggregate import CommandContext
 from shared.domain.case_id import case_id
 from shared.events import supervision
-from shared.events.matter import CaseKind, CloseGround, Matter, MatterFact, Secrecy
+from shared.events.matter import CaseKind, CloseGround, Matter, MatterFact
 from shared.rulebook import Rule, Rulebook
 
 MERGED = "并案办理"
@@ -20,30 +21,10 @@ TotalLimits = ("resolve_or_confirm", "hard_limit")
 """A whistle's clocks that concern the matter; ``contact`` is owed to each reporter apart."""
 
 
-class Case(Rounds):
+class Case(Rounds, lifecycle=evolve):
     """督查事项: a task, a unit's duty from a directive, a whistle, or what else a fact begins (domain.md §4.7, §5)."""
 
     TOPIC = "supervision.case"
-    kind: CaseKind
-    subject_id: UUID
-    duty: str | None
-    title: str
-    supporters: tuple[str, ...]
-    leader_post: str | None
-    secrecy: Secrecy
-    rulebook_version: int
-    custodian: str
-    ground: str | None
-
-    @property
-    def status(self) -> str:
-        """Open or closed."""
-        return "closed" if self.closed else "open"
-
-    @property
-    def number(self) -> str:
-        """The number of the task, directive or whistle."""
-        return self.case_number
 
     @property
     def merged(self) -> bool:
@@ -57,7 +38,7 @@ class Case(Rounds):
     ) -> Self:
         """Follow a matter from now on, under this rulebook for ever."""
         return cls.begin(
-            cls.Opened,
+            supervision.CaseOpened,
             act,
             id=case_id(kind, subject_id, *parts),
             kind=kind,
@@ -116,12 +97,13 @@ class Case(Rounds):
         self, act: CommandContext, to_unit: str, *, to_post: str | None = None, leads: bool = False
     ) -> None:
         """Another unit has it in hand; no clock moves. With ``leads`` that unit answers for it from now on."""
-        if self.closed or (to_unit == self.custodian and not (leads and to_unit != self.unit)):
+        case = self.state
+        if case.closed or (to_unit == case.custodian and not (leads and to_unit != case.unit)):
             return
         self.record(
-            Case.CustodyMoved,
+            supervision.CustodyMoved,
             act,
-            from_unit=self.custodian,
+            from_unit=case.custodian,
             to_unit=to_unit,
             to_post=to_post,
             leads=leads,
@@ -133,20 +115,20 @@ class Case(Rounds):
         """Another unit leads; it has its own days to acknowledge, and what is left of the task's."""
         self.stop(act, "acknowledge")
         self.move(act, unit, to_post=post, leads=True)
-        if not self.closed:
+        if not self.state.closed:
             self.start(act, terms, "acknowledge", unit)
 
     def suspend(self, act: CommandContext, terms: Terms, reason: str) -> None:
         """The task rests, and its clock."""
         running = self.running("task_due")
-        if running is not None and not running.is_paused:
-            self.pause(act, terms, "task_due", running.cycle, reason)
+        if running is not None and running.status == "open":
+            self.pause(act, terms=terms, clock="task_due", cycle=running.cycle, reason=reason)
 
     def go_on(self, act: CommandContext, terms: Terms) -> None:
         """The task goes on, and its clock."""
         running = self.running("task_due")
-        if running is not None and running.is_paused:
-            self.resume(act, terms, "task_due", running.cycle)
+        if running is not None and running.status == "paused":
+            self.resume(act, terms=terms, clock="task_due", cycle=running.cycle)
 
     def extended(self, act: CommandContext, terms: Terms, to: date) -> None:
         """An approved extension: the date moves, and a round that it overtakes neither counts nor resets."""
@@ -160,24 +142,24 @@ class Case(Rounds):
 
     def new_instruction(self, act: CommandContext) -> None:
         """The leader gave a new instruction: the matter stays open, or is open again."""
-        if self.closed:
-            self.record(Case.Reopened, act, reason="领导有新批示")
+        if self.state.closed:
+            self.record(supervision.CaseReopened, act, reason="领导有新批示")
 
     # -- duties of a period ----------------------------------------------------------------------------------
 
     def runs_on(self, act: CommandContext, terms: Terms, reason: str) -> None:
         """What had met the duty does not count: its clock runs on from its original start."""
-        if self.duty is None or self.running(self.duty) is not None:
+        if self.state.duty is None or self.running(self.state.duty) is not None:
             return
-        if self.closed:
-            self.record(Case.Reopened, act, reason=reason)
-        self._take_up_again(act, terms, self.duty)
+        if self.state.closed:
+            self.record(supervision.CaseReopened, act, reason=reason)
+        self._take_up_again(act, terms, self.state.duty)
 
     # -- whistles --------------------------------------------------------------------------------------------
 
     def rework(self, act: CommandContext, terms: Terms, times: int) -> None:
         """The matter came back: the hard limit goes on in its next cycle from the original start."""
-        self.record(Case.Reopened, act, reason=f"第{times}次返工")
+        self.record(supervision.CaseReopened, act, reason=f"第{times}次返工")
         self._take_up_again(act, terms, "hard_limit")
 
     def merge(self, act: CommandContext) -> None:
@@ -189,56 +171,28 @@ class Case(Rounds):
 
     def unmerge(self, act: CommandContext, terms: Terms, reason: str) -> None:
         """It goes on by itself; its clocks run from its own blowing."""
-        self.record(Case.Reopened, act, reason=reason)
+        self.record(supervision.CaseReopened, act, reason=reason)
         for clock in TotalLimits:
             before = self.latest(clock)
-            if before is not None and before.cancelled:
+            if before is not None and before.status == "cancelled":
                 self._take_up_again(act, terms, clock)
 
     def _take_up_again(self, act: CommandContext, terms: Terms, clock: str) -> None:
         before = self.latest(clock)
         if before is not None and not before.is_open:
-            self.start(act, terms, clock, self.unit, started_at=before.started_at)
+            self.start(act, terms, clock, self.state.unit, started_at=before.started_at)
 
     # -- the end ---------------------------------------------------------------------------------------------
 
     def close(self, act: CommandContext, ground: CloseGround) -> None:
         """Nothing is left to supervise: open clocks are cancelled, a round that is not concluded is void."""
-        if self.closed:
+        if self.state.closed:
             return
-        running = self.open_round
+        running = self.state.open_round
         if running is not None:
             self._void(act, running, "事项已结案")
-        for clock in self.open_clocks():
-            self.record(self.ClockCancelled, act, clock=clock.clock, cycle=clock.cycle, reason="事项已结案")
-        self.record(Case.Closed, act, ground=ground)
-
-    # -- what happened ---------------------------------------------------------------------------------------
-
-    class Opened(supervision.CaseOpened, Creation):
-        def apply(self, case: "Case") -> None:
-            case.kind, case.subject_id, case.duty = self.kind, self.subject_id, self.duty
-            case.case_number, case.title, case.secrecy = self.number, self.title, self.secrecy
-            case.unit, case.post, case.supporters = self.unit, self.post, self.supporters
-            case.leader_post, case.rulebook_version = self.leader_post, self.rulebook_version
-            case.custodian = self.unit
-            case.closed, case.ground = False, None
-            case.clocks, case.rounds, case.namings_due, case.extended_at = {}, {}, {}, ()
-
-    class CustodyMoved(supervision.CustodyMoved, Change):
-        def apply(self, case: "Case") -> None:
-            case.custodian = self.to_unit
-            if not self.leads:
-                return
-            before, case.unit, case.post = case.unit, self.to_unit, self.to_post
-            for clock in case.open_clocks():
-                if clock.unit == before and clock.clock != ANSWER:
-                    case._set(clock.clock, clock.cycle, unit=self.to_unit)
-
-    class Closed(supervision.CaseClosed, Change):
-        def apply(self, case: "Case") -> None:
-            case.closed, case.ground = True, self.ground
-
-    class Reopened(supervision.CaseReopened, Change):
-        def apply(self, case: "Case") -> None:
-            case.closed, case.ground = False, None
+        for clock in self.state.open_clocks:
+            self.record(
+                supervision.ClockCancelled, act, clock=clock.clock, cycle=clock.cycle, reason="事项已结案"
+            )
+        self.record(supervision.CaseClosed, act, ground=ground)

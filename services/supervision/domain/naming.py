@@ -1,19 +1,26 @@
 """A naming (通报): drafted, checked by a second person, open to objection, approved, numbered, published, lifted."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, Self
 from uuid import UUID
 
-from services.supervision.domain.rounds import NoObjectionToRule, ObjectionWindowClosed
+from services.supervision.domain.rounds import (
+    NamingNeedsTwoSlowRounds,
+    NoObjectionToRule,
+    ObjectionWindowClosed,
+)
 from services.supervision.domain.series import NAMINGS, NamingSeries
 from services.supervision.domain.terms import Terms
-from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation
+from shared.domain.aggregate import Aggregate, CommandContext
 from shared.domain.clock import local_day
+from shared.domain.guards import requires
+from shared.domain.lifecycle import Lifecycle, replace
 from shared.domain.refusal import Refusal
 from shared.events import supervision
 from shared.events.matter import Secrecy
 
-State = Literal["drafted", "checked", "approved", "published", "lifted", "corrected", "withdrawn"]
+Status = Literal["drafted", "checked", "approved", "published", "lifted", "corrected", "withdrawn"]
 
 
 class NamingIsInAnotherState(Refusal):
@@ -62,221 +69,343 @@ class CorrectionsAreNotCorrected(Refusal):
     A correction is not corrected itself: correct the original naming again."""
 
 
-class NamingAlreadyDrafted(Refusal):
-    """该事项的通报已经起草，一次连续缓慢只通报一次。
-    The naming for this streak is drafted already: one streak, one naming."""
+# -- state and steps ----------------------------------------------------------------------------------------------
 
 
-class Naming(Aggregate):
-    """公开通报 of a unit and its responsible post, or the correction of one (domain.md §4.8)."""
+@dataclass(frozen=True, kw_only=True)
+class NamingState:
+    """通报: who is named for which rounds, by whose hands it went, and its number."""
 
-    TOPIC = "supervision.naming"
     case_id: UUID
     case_number: str
     unit: str
     post: str | None
     rounds: tuple[int, ...]
     text: str
-    secrecy: Secrecy
-    corrects: UUID | None
-    stage: State
+    status: Status = "drafted"
     drafted_by: str
-    closes_at: datetime
-    until: date
-    objected: bool
-    objection_ruled: bool
-    published_as: str | None
+    drafted_at: datetime
+    checked_by: str | None = None
+    objections_until: date | None = None
+    window_closes_at: datetime | None = None
+    objection: str | None = None
+    objection_upheld: bool | None = None
+    ruling: str | None = None
+    approved_by: str | None = None
+    series: str | None = None
+    year: int | None = None
+    number: int | None = None
+    published_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str | None = None
+    corrects: UUID | None
+    corrected_by: UUID | None = None
+    secrecy: Secrecy
 
     @property
-    def status(self) -> str:
-        """Where it has come to."""
-        return self.stage
+    def concerned(self) -> tuple[str, ...]:
+        """The unit that is named."""
+        return (self.unit,)
+
+
+evolve = Lifecycle(NamingState, begins=supervision.NamingDrafted)
+
+
+@evolve.register
+def _(fact: supervision.NamingDrafted) -> NamingState:
+    return NamingState(
+        case_id=fact.case_id,
+        case_number=fact.case_number,
+        unit=fact.unit,
+        post=fact.post,
+        rounds=fact.rounds,
+        text=fact.text,
+        drafted_by=fact.by.post,
+        drafted_at=fact.timestamp,
+        corrects=fact.corrects,
+        secrecy=fact.secrecy,
+    )
+
+
+@evolve.register
+def _(fact: supervision.NamingRedrafted, naming: NamingState) -> NamingState:
+    # It begins anew: nothing of the draft that was withdrawn counts for this one.
+    return NamingState(
+        case_id=naming.case_id,
+        case_number=naming.case_number,
+        unit=naming.unit,
+        post=naming.post,
+        rounds=naming.rounds,
+        text=fact.text,
+        drafted_by=fact.by.post,
+        drafted_at=fact.timestamp,
+        corrects=naming.corrects,
+        secrecy=naming.secrecy,
+    )
+
+
+@evolve.register
+def _(fact: supervision.NamingChecked, naming: NamingState) -> NamingState:
+    return replace(
+        naming,
+        status="checked",
+        checked_by=fact.by.post,
+        objections_until=fact.objections_until,
+        window_closes_at=fact.window_closes_at,
+    )
+
+
+@evolve.register
+def _(fact: supervision.NamingObjected, naming: NamingState) -> NamingState:
+    return replace(naming, objection=fact.text)
+
+
+@evolve.register
+def _(fact: supervision.NamingObjectionRuled, naming: NamingState) -> NamingState:
+    return replace(naming, objection_upheld=fact.upheld, ruling=fact.reason)
+
+
+@evolve.register
+def _(fact: supervision.NamingApproved, naming: NamingState) -> NamingState:
+    return replace(naming, status="approved", approved_by=fact.approved_by)
+
+
+@evolve.register
+def _(fact: supervision.NamingPublished, naming: NamingState) -> NamingState:
+    return replace(
+        naming,
+        status="published",
+        series=fact.series,
+        year=fact.year,
+        number=fact.number,
+        published_at=fact.timestamp,
+    )
+
+
+@evolve.register
+def _(fact: supervision.NamingLifted, naming: NamingState) -> NamingState:
+    return replace(naming, status="lifted", ended_at=fact.happened_at, reason=fact.reason)
+
+
+@evolve.register
+def _(fact: supervision.NamingWithdrawn, naming: NamingState) -> NamingState:
+    return replace(naming, status="withdrawn", ended_at=fact.happened_at, reason=fact.reason)
+
+
+@evolve.register
+def _(fact: supervision.NamingCorrected, naming: NamingState) -> NamingState:
+    return replace(
+        naming,
+        status="corrected",
+        corrected_by=fact.correction_id,
+        ended_at=fact.happened_at,
+        reason=fact.reason,
+    )
+
+
+# -- guards -------------------------------------------------------------------------------------------------------
+
+
+def is_drafted(naming: NamingState, act: CommandContext) -> None:
+    """It waits for the check."""
+    _must_be(naming, "drafted")
+
+
+def is_checked(naming: NamingState, act: CommandContext) -> None:
+    """It waits for objections, the ruling, the approval."""
+    _must_be(naming, "checked")
+
+
+def is_approved(naming: NamingState, act: CommandContext) -> None:
+    """It waits for its publication."""
+    _must_be(naming, "approved")
+
+
+def is_published(naming: NamingState, act: CommandContext) -> None:
+    """It stands in the ledger, neither lifted nor corrected."""
+    _must_be(naming, "published")
+
+
+def is_withdrawn(naming: NamingState, act: CommandContext) -> None:
+    """The draft was taken back."""
+    _must_be(naming, "withdrawn")
+
+
+def can_be_corrected(naming: NamingState, act: CommandContext) -> None:
+    """It was published and is not corrected yet."""
+    if naming.status not in ("published", "lifted"):
+        raise NamingIsInAnotherState(state=naming.status, needed="published")
+
+
+def is_no_correction(naming: NamingState, act: CommandContext) -> None:
+    """It is a naming itself."""
+    if naming.corrects is not None:
+        raise CorrectionsAreNotCorrected()
+
+
+def by_another_unit(naming: NamingState, act: CommandContext) -> None:
+    """Nobody deals with the naming of their own unit."""
+    if act.by.unit == naming.unit:
+        raise NamingOnesOwnUnit(unit=naming.unit)
+
+
+def by_the_unit_named(naming: NamingState, act: CommandContext) -> None:
+    """The unit to be named acts."""
+    if act.by.unit != naming.unit:
+        raise NotTheUnitNamed(unit=naming.unit)
+
+
+def by_a_second_person(naming: NamingState, act: CommandContext) -> None:
+    """Whoever drafted it does not check it."""
+    if act.by.post == naming.drafted_by:
+        raise CheckingOnesOwnDraft()
+
+
+def is_not_objected_to(naming: NamingState, act: CommandContext) -> None:
+    """The unit objects once."""
+    if naming.objection is not None:
+        raise NamingAlreadyObjectedTo()
+
+
+def waits_for_a_ruling(naming: NamingState, act: CommandContext) -> None:
+    """An objection is not ruled on."""
+    if naming.objection is None or naming.objection_upheld is not None:
+        raise NoObjectionToRule()
+
+
+def window_is_open(naming: NamingState, act: CommandContext) -> None:
+    """The time for objections has not ended."""
+    closes_at = naming.window_closes_at
+    if closes_at is not None and act.recorded_at >= closes_at:
+        raise ObjectionWindowClosed(closed_on=local_day(closes_at))
+
+
+def window_has_closed(naming: NamingState, act: CommandContext) -> None:
+    """The time for objections has ended, and any objection is ruled on."""
+    if naming.window_closes_at is not None and act.recorded_at < naming.window_closes_at:
+        raise ObjectionWindowStillOpen(until=naming.objections_until)
+    if naming.objection is not None and naming.objection_upheld is None:
+        raise ObjectionNotRuled()
+
+
+def has_its_ground(naming: NamingState, act: CommandContext, grounded: bool) -> None:
+    """Its rounds still count; a correction needs no rounds."""
+    if naming.corrects is None and not grounded:
+        raise NamingNeedsTwoSlowRounds()
+
+
+def _must_be(naming: NamingState, needed: Status) -> None:
+    if naming.status != needed:
+        raise NamingIsInAnotherState(state=naming.status, needed=needed)
+
+
+# -- decisions ----------------------------------------------------------------------------------------------------
+
+
+class Naming(Aggregate, lifecycle=evolve):
+    """公开通报 of a unit and its responsible post, or the correction of one (domain.md §4.8)."""
+
+    TOPIC = "supervision.naming"
+    state: NamingState
 
     @property
     def number(self) -> str | None:
         """Series, year and number, once published."""
-        return self.published_as
+        naming = self.state
+        return None if naming.number is None else f"{naming.series}〔{naming.year}〕{naming.number}号"
 
     @classmethod
     def draft(cls, act: CommandContext, naming_id: UUID, **what: Any) -> Self:
         """Draft it; ``act.by`` is whose draft it is."""
-        return cls.begin(cls.Drafted, act, id=naming_id, **what)
+        return cls.begin(supervision.NamingDrafted, act, id=naming_id, **what)
 
-    def redraft(self, act: CommandContext, text: str) -> None:
+    @requires(is_withdrawn)
+    def redraft(self, act: CommandContext, *, text: str) -> None:
         """It is due again after it was withdrawn; published ones stand as they are."""
-        self._must_be("withdrawn")
-        self.record(Naming.Redrafted, act, text=text)
+        self.record(supervision.NamingRedrafted, act, text=text)
 
-    def check(self, act: CommandContext, terms: Terms) -> None:
-        """A second person checked the draft; the window for objections opens (a correction needs none).
-
-        Raises NamingIsInAnotherState, CheckingOnesOwnDraft, NamingOnesOwnUnit.
-        """
-        self._must_be("drafted")
-        self._not_of(act)
-        if act.by.post == self.drafted_by:
-            raise CheckingOnesOwnDraft()
+    @requires(is_drafted, by_another_unit, by_a_second_person)
+    def check(self, act: CommandContext, *, terms: Terms) -> None:
+        """A second person checked the draft; the window for objections opens (a correction needs none)."""
         until, closes = local_day(act.recorded_at), act.recorded_at
-        if self.corrects is None:
+        if self.state.corrects is None:
             _, until, closes = terms.fixed("objection_window", act.recorded_at)
         self.record(
-            Naming.Checked, act, drafted_by=self.drafted_by, objections_until=until, window_closes_at=closes
+            supervision.NamingChecked,
+            act,
+            drafted_by=self.state.drafted_by,
+            objections_until=until,
+            window_closes_at=closes,
         )
 
-    def object(self, act: CommandContext, text: str) -> None:
-        """The unit objects, while the window is open.
+    @requires(by_the_unit_named, is_checked, is_not_objected_to, window_is_open)
+    def object(self, act: CommandContext, *, text: str) -> None:
+        """The unit objects, while the window is open."""
+        self.record(supervision.NamingObjected, act, unit=self.state.unit, text=text)
 
-        Raises NotTheUnitNamed, NamingIsInAnotherState, NamingAlreadyObjectedTo, ObjectionWindowClosed.
-        """
-        if act.by.unit != self.unit:
-            raise NotTheUnitNamed(unit=self.unit)
-        self._must_be("checked")
-        if self.objected:
-            raise NamingAlreadyObjectedTo()
-        if act.recorded_at >= self.closes_at:
-            raise ObjectionWindowClosed(closed_on=local_day(self.closes_at))
-        self.record(Naming.Objected, act, unit=self.unit, text=text)
-
-    def rule_on_objection(self, act: CommandContext, upheld: bool, reason: str) -> None:
-        """Rule on the objection; upheld, the draft is withdrawn.
-
-        Raises NamingIsInAnotherState, NoObjectionToRule, NamingOnesOwnUnit.
-        """
-        self._must_be("checked")
-        self._not_of(act)
-        if not self.objected or self.objection_ruled:
-            raise NoObjectionToRule()
-        self.record(Naming.ObjectionRuled, act, upheld=upheld, reason=reason)
+    @requires(is_checked, by_another_unit, waits_for_a_ruling)
+    def rule_on_objection(self, act: CommandContext, *, upheld: bool, reason: str) -> None:
+        """Rule on the objection; upheld, the draft is withdrawn."""
+        self.record(supervision.NamingObjectionRuled, act, upheld=upheld, reason=reason)
         if upheld:
-            self.record(Naming.Withdrawn, act, reason=f"异议成立：{reason}")
+            self.record(supervision.NamingWithdrawn, act, reason=f"异议成立：{reason}")
 
+    @requires(is_checked, window_has_closed)
     def approve(self, act: CommandContext) -> None:
-        """A leader approves, once the window has closed and any objection is ruled on.
+        """A leader approves, once the window has closed and any objection is ruled on."""
+        self.record(supervision.NamingApproved, act, approved_by=act.by.post)
 
-        Raises NamingIsInAnotherState, ObjectionWindowStillOpen, ObjectionNotRuled.
-        """
-        self._must_be("checked")
-        if act.recorded_at < self.closes_at:
-            raise ObjectionWindowStillOpen(until=self.until)
-        if self.objected and not self.objection_ruled:
-            raise ObjectionNotRuled()
-        self.record(Naming.Approved, act, approved_by=act.by.post)
-
-    def publish(self, act: CommandContext, series: NamingSeries) -> None:
+    @requires(is_approved, by_another_unit, has_its_ground)
+    def publish(self, act: CommandContext, *, series: NamingSeries, grounded: bool) -> None:
         """Publish it under the next number of the series, with which it is saved in one transaction.
 
-        Raises NamingIsInAnotherState, NamingOnesOwnUnit.
+        ``grounded``: whether its case still says that it is due.
         """
-        self._must_be("approved")
-        self._not_of(act)
         self.record(
-            Naming.Published,
+            supervision.NamingPublished,
             act,
-            case_id=self.case_id,
-            unit=self.unit,
-            post=self.post,
+            case_id=self.state.case_id,
+            unit=self.state.unit,
+            post=self.state.post,
             series=NAMINGS,
             year=series.state.year,
             number=series.issue_next(act, document_id=self.id),
-            text=self.text,
-            corrects=self.corrects,
+            text=self.state.text,
+            corrects=self.state.corrects,
         )
 
-    def lift(self, act: CommandContext, reason: str) -> None:
-        """Rectified: it stands in the ledger as lifted. Raises NamingIsInAnotherState, NamingOnesOwnUnit."""
-        self._must_be("published")
-        self._not_of(act)
-        self.record(Naming.Lifted, act, reason=reason)
+    @requires(is_published, by_another_unit)
+    def lift(self, act: CommandContext, *, reason: str) -> None:
+        """Rectified: it stands in the ledger as lifted."""
+        self.record(supervision.NamingLifted, act, reason=reason)
 
-    def begin_correction(self, act: CommandContext, text: str) -> "Naming":
-        """A correction of this published naming, to be checked, approved and numbered like it.
-
-        Raises NamingIsInAnotherState, CorrectionsAreNotCorrected, NamingOnesOwnUnit.
-        """
-        if self.stage not in ("published", "lifted"):
-            raise NamingIsInAnotherState(state=self.stage, needed="published")
-        if self.corrects is not None:
-            raise CorrectionsAreNotCorrected()
-        self._not_of(act)
+    @requires(can_be_corrected, is_no_correction, by_another_unit)
+    def begin_correction(self, act: CommandContext, *, text: str) -> "Naming":
+        """A correction of this published naming, to be checked, approved and numbered like it."""
         return Naming.draft(
             act,
             act.new_id("correction"),
-            case_id=self.case_id,
-            case_number=self.case_number,
-            unit=self.unit,
-            post=self.post,
-            rounds=self.rounds,
+            case_id=self.state.case_id,
+            case_number=self.state.case_number,
+            unit=self.state.unit,
+            post=self.state.post,
+            rounds=self.state.rounds,
             text=text,
-            secrecy=self.secrecy,
+            secrecy=self.state.secrecy,
             corrects=self.id,
         )
 
-    def correct(self, act: CommandContext, correction: "Naming") -> None:
+    @requires(can_be_corrected)
+    def correct(self, act: CommandContext, *, correction: "Naming") -> None:
         """Its correction is published: this one stays in the ledger, linked to it."""
-        if self.stage not in ("published", "lifted"):
-            raise NamingIsInAnotherState(state=self.stage, needed="published")
-        self.record(Naming.Corrected, act, correction_id=correction.id, reason=correction.text)
+        self.record(
+            supervision.NamingCorrected,
+            act,
+            correction_id=correction.id,
+            reason=correction.state.text,
+        )
 
     def withdraw(self, act: CommandContext, reason: str) -> None:
         """The draft has lost its ground; what is published by then takes a correction instead."""
-        if self.stage in ("drafted", "checked", "approved"):
-            self.record(Naming.Withdrawn, act, reason=reason)
-
-    def _must_be(self, stage: State) -> None:
-        if self.stage != stage:
-            raise NamingIsInAnotherState(state=self.stage, needed=stage)
-
-    def _not_of(self, act: CommandContext) -> None:
-        if act.by.unit == self.unit:
-            raise NamingOnesOwnUnit(unit=self.unit)
-
-    # -- what happened ---------------------------------------------------------------------------------------
-
-    class Drafted(supervision.NamingDrafted, Creation):
-        def apply(self, naming: "Naming") -> None:
-            naming.case_id, naming.case_number = self.case_id, self.case_number
-            naming.unit, naming.post, naming.rounds = self.unit, self.post, self.rounds
-            naming.text, naming.secrecy, naming.corrects = self.text, self.secrecy, self.corrects
-            naming.stage, naming.drafted_by = "drafted", self.by.post
-            naming.closes_at, naming.until = self.timestamp, self.timestamp.date()
-            naming.objected = naming.objection_ruled = False
-            naming.published_as = None
-
-    class Redrafted(supervision.NamingRedrafted, Change):
-        def apply(self, naming: "Naming") -> None:
-            naming.stage, naming.text, naming.drafted_by = "drafted", self.text, self.by.post
-            naming.objected = naming.objection_ruled = False
-
-    class Checked(supervision.NamingChecked, Change):
-        def apply(self, naming: "Naming") -> None:
-            naming.stage = "checked"
-            naming.closes_at, naming.until = self.window_closes_at, self.objections_until
-
-    class Objected(supervision.NamingObjected, Change):
-        def apply(self, naming: "Naming") -> None:
-            naming.objected = True
-
-    class ObjectionRuled(supervision.NamingObjectionRuled, Change):
-        def apply(self, naming: "Naming") -> None:
-            naming.objection_ruled = True
-
-    class Approved(supervision.NamingApproved, Change):
-        def apply(self, naming: "Naming") -> None:
-            naming.stage = "approved"
-
-    class Published(supervision.NamingPublished, Change):
-        def apply(self, naming: "Naming") -> None:
-            naming.stage = "published"
-            naming.published_as = f"{self.series}〔{self.year}〕{self.number}号"
-
-    class Lifted(supervision.NamingLifted, Change):
-        def apply(self, naming: "Naming") -> None:
-            naming.stage = "lifted"
-
-    class Withdrawn(supervision.NamingWithdrawn, Change):
-        def apply(self, naming: "Naming") -> None:
-            naming.stage = "withdrawn"
-
-    class Corrected(supervision.NamingCorrected, Change):
-        def apply(self, naming: "Naming") -> None:
-            naming.stage = "corrected"
+        if self.status in ("drafted", "checked", "approved"):
+            self.record(supervision.NamingWithdrawn, act, reason=reason)

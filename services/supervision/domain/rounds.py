@@ -1,25 +1,21 @@
 """Supervision rounds of a case: issued, answered, signed by the main head, judged; and what follows from them."""
 
-from dataclasses import dataclass, replace
-from datetime import date, datetime
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 from uuid import UUID
 
-from services.supervision.domain.clocks import Clock, Clocks, Key
-from services.supervision.domain.streaks import Concluded, Streak, naming_streaks, slow_in_a_row
+from services.supervision.domain.clocks import Clocks, clock_of
+from services.supervision.domain.state import ANSWER, CaseState, Clock, DueNaming, Round
+from services.supervision.domain.streaks import slow_in_a_row
 from services.supervision.domain.terms import Terms
-from shared.domain.aggregate import SUITE_UNIT, Change, CommandContext, stable_id
+from shared.domain.aggregate import SUITE_UNIT, CommandContext, stable_id
 from shared.domain.clock import local_day
+from shared.domain.guards import requires
 from shared.domain.refusal import Refusal
 from shared.events import supervision
 from shared.events.base import Actor
-from shared.events.supervision import Verdict
-
-ANSWER = "round_answer"
-"""The rulebook's clock of a round's answer; its cycle is the round's number."""
-
-RoundKind = Literal["special", "immediate"]
-Trigger = Literal["deadline_missed", "own_initiative", "slow_round"]
+from shared.events.supervision import RoundKind, Trigger, Verdict
 
 
 class CaseIsClosed(Refusal):
@@ -133,103 +129,166 @@ class NamingNeedsTwoSlowRounds(Refusal):
     Without two consecutive rounds concluded as slow there is no naming."""
 
 
-@dataclass(frozen=True)
-class Round:
-    """One supervision round, and what has come of it."""
+class NamingAlreadyDrafted(Refusal):
+    """该事项的通报已经起草，一次连续缓慢只通报一次。
+    The naming for this streak is drafted already: one streak, one naming."""
 
-    round: int
-    unit: str
-    post: str | None
-    trigger: Trigger
-    followed: Key | None
-    """The clock whose miss triggered it."""
-    issued_at: datetime
-    due_on: date
-    due_at: datetime
-    answer: str | None = None
-    signed_at: datetime | None = None
-    verdict: Verdict | None = None
-    unsigned: bool = False
-    judged_by: Actor | None = None
-    judged_at: datetime | None = None
-    """When the verdict was recorded: the unit's time to object runs from then."""
-    concluded_at: datetime | None = None
-    """When it became true: of an unsigned round its due moment, however late that was noticed."""
-    voided: bool = False
-    objected_by: str | None = None
-    objection_upheld: bool | None = None
 
-    @property
-    def is_open(self) -> bool:
-        """Neither judged nor voided."""
-        return self.verdict is None and not self.voided
+# -- guards -------------------------------------------------------------------------------------------------------
+
+
+def round_of(whole: CaseState, number: int) -> Round:
+    """That round. Raises NoSuchRound."""
+    if number not in whole.issued:
+        raise NoSuchRound(round=number)
+    return whole.issued[number]
+
+
+def is_not_closed(whole: CaseState, act: CommandContext) -> None:
+    """There is something left to supervise."""
+    if whole.closed:
+        raise CaseIsClosed(number=whole.number)
+
+
+def leads_another_unit(whole: CaseState, act: CommandContext) -> None:
+    """Nobody asks their own unit."""
+    if act.by.unit == whole.unit:
+        raise JudgingOnesOwnUnit(unit=whole.unit)
+
+
+def no_round_is_open(whole: CaseState, act: CommandContext) -> None:
+    """The round before is concluded."""
+    before = whole.open_round
+    if before is not None:
+        raise RoundNotConcluded(round=before.round)
+
+
+def by_the_unit_asked(whole: CaseState, act: CommandContext, number: int) -> None:
+    """The unit to which the round was put acts."""
+    asked = round_of(whole, number)
+    if act.by.unit != asked.unit:
+        raise NotTheUnitAsked(round=number, unit=asked.unit, by=act.by.unit)
+
+
+def by_another_unit(whole: CaseState, act: CommandContext, number: int) -> None:
+    """Nobody judges their own unit."""
+    asked = round_of(whole, number)
+    if act.by.unit == asked.unit:
+        raise JudgingOnesOwnUnit(unit=asked.unit)
+
+
+def by_the_main_head(
+    whole: CaseState, act: CommandContext, number: int, head_of: Callable[[str], str]
+) -> None:
+    """The main head of the unit asked acts."""
+    unit = round_of(whole, number).unit
+    head = head_of(unit)
+    if act.by.unit != unit or act.by.post != head or act.role != "unit_head":
+        raise OnlyTheMainHeadSigns(unit=unit, head=head)
+
+
+def is_not_concluded(whole: CaseState, act: CommandContext, number: int) -> None:
+    """The round is neither judged nor void."""
+    if not round_of(whole, number).is_open:
+        raise RoundAlreadyConcluded(round=number)
+
+
+def is_not_signed(whole: CaseState, act: CommandContext, number: int) -> None:
+    """Its answer may still change."""
+    if round_of(whole, number).signed_at is not None:
+        raise RoundAlreadySigned(round=number)
+
+
+def is_signed(whole: CaseState, act: CommandContext, number: int) -> None:
+    """Its answer is the unit's."""
+    if round_of(whole, number).signed_at is None:
+        raise AnswerNotSigned(round=number)
+
+
+def waits_for_a_signature(whole: CaseState, act: CommandContext, number: int) -> None:
+    """It is open, or was concluded as unsigned though it was answered, and nothing has been built on that."""
+    asked = round_of(whole, number)
+    unsigned = asked.unsigned and not asked.voided and asked.answer is not None
+    if not asked.is_open and not unsigned:
+        raise RoundAlreadyConcluded(round=number)
+    is_not_signed(whole, act, number)
+    if asked.answer is None:
+        raise NothingToSign(round=number)
+    if any(one.answer is not None or one.verdict is not None for one in later_rounds(whole, number)):
+        raise RoundAlreadyConcluded(round=number)
+
+
+def is_not_void(whole: CaseState, act: CommandContext, number: int) -> None:
+    """It has not been declared void."""
+    if round_of(whole, number).voided:
+        raise RoundAlreadyConcluded(round=number)
+
+
+def is_judged(whole: CaseState, act: CommandContext, number: int) -> None:
+    """There is a verdict to object to."""
+    asked = round_of(whole, number)
+    if asked.verdict is None or asked.voided:
+        raise RoundNotJudged(round=number)
+
+
+def is_not_objected_to(whole: CaseState, act: CommandContext, number: int) -> None:
+    """The unit objects once."""
+    if round_of(whole, number).objection is not None:
+        raise ObjectionAlreadyRaised(round=number)
+
+
+def waits_for_a_ruling(whole: CaseState, act: CommandContext, number: int) -> None:
+    """An objection is not ruled on."""
+    asked = round_of(whole, number)
+    if asked.objection is None or asked.objection_upheld is not None:
+        raise NoObjectionToRule()
+
+
+def by_another_than_the_judge(whole: CaseState, act: CommandContext, number: int) -> None:
+    """Whoever judged the round does not rule on the objection to it."""
+    asked = round_of(whole, number)
+    if not asked.unsigned and asked.judged_by == act.by.post:
+        raise RulingOnOnesOwnVerdict()
+
+
+def names_somebody(whole: CaseState, act: CommandContext) -> None:
+    """A naming is due."""
+    if not whole.namings:
+        raise NamingNeedsTwoSlowRounds()
+
+
+def is_not_drafted(whole: CaseState, act: CommandContext, drafted: bool) -> None:
+    """One streak, one naming."""
+    if drafted:
+        raise NamingAlreadyDrafted()
+
+
+def later_rounds(whole: CaseState, number: int) -> list[Round]:
+    """The rounds after that one which are not void."""
+    return [one for one in whole.issued.values() if one.round > number and not one.voided]
+
+
+# -- decisions ----------------------------------------------------------------------------------------------------
 
 
 class Rounds(Clocks):
     """What a case does with its rounds."""
 
-    case_number: str
-    unit: str
-    post: str | None
-    closed: bool
-    rounds: dict[int, Round]
-    namings_due: dict[tuple[str, int, int], UUID]
-
-    # -- asking ---------------------------------------------------------------------------------------------
-
-    def round_of(self, number: int) -> Round:
-        """That round. Raises NoSuchRound."""
-        if number not in self.rounds:
-            raise NoSuchRound(round=number)
-        return self.rounds[number]
-
-    @property
-    def open_round(self) -> Round | None:
-        """The round that is not concluded yet: at most one."""
-        return next((one for one in self.rounds.values() if one.is_open), None)
-
-    def concluded(self) -> tuple[Concluded, ...]:
-        """The concluded rounds as the naming rule sees them."""
-        return tuple(
-            Concluded(
-                round=one.round,
-                unit=one.unit,
-                verdict=one.verdict,
-                voided=one.voided,
-                objection_upheld=one.objection_upheld is True,
-                overtaken=any(one.issued_at <= at < (one.concluded_at or at) for at in self.extended_at),
-            )
-            for one in self.rounds.values()
-            if one.verdict is not None
-        )
-
-    def streaks(self) -> tuple[Streak, ...]:
-        """The streaks for which a unit is to be named."""
-        return naming_streaks(self.concluded())
-
     # -- the office asks, the unit answers --------------------------------------------------------------------
 
+    @requires(is_not_closed, leads_another_unit, no_round_is_open)
     def issue_round(
         self,
         act: CommandContext,
-        terms: Terms,
         *,
+        terms: Terms,
         requirement: str,
         kind: RoundKind = "immediate",
         due_on: date | None = None,
     ) -> None:
         """Issue the next round on the office's own initiative, to be answered by ``due_on`` (default: the
-        rulebook's working days).
-
-        Raises CaseIsClosed, RoundNotConcluded, JudgingOnesOwnUnit, RoundDateTooEarly, RoundDateOnARestDay.
+        rulebook's working days). Raises RoundDateTooEarly, RoundDateOnARestDay.
         """
-        if self.closed:
-            raise CaseIsClosed(number=self.case_number)
-        if act.by.unit == self.unit:
-            raise JudgingOnesOwnUnit(unit=self.unit)
-        before = self.open_round
-        if before is not None:
-            raise RoundNotConcluded(round=before.round)
         today = local_day(act.recorded_at)
         if due_on is not None and due_on <= today:
             raise RoundDateTooEarly(due_on=due_on, today=today)
@@ -238,7 +297,13 @@ class Rounds(Clocks):
             raise RoundDateOnARestDay(due_on=due_on, before=earlier, after=later)
         now = replace(act, happened_at=act.recorded_at)
         self._issue(
-            now, terms, "own_initiative", self.unit, requirement=requirement, kind=kind, due_on=due_on
+            now,
+            terms,
+            "own_initiative",
+            self.state.unit,
+            requirement=requirement,
+            kind=kind,
+            due_on=due_on,
         )
 
     def _issue(
@@ -253,14 +318,14 @@ class Rounds(Clocks):
         due_on: date | None = None,
         missed: Clock | None = None,
     ) -> None:
-        number = len(self.rounds) + 1
+        number = len(self.state.issued) + 1
         _, answer_on, answer_at = terms.fixed(ANSWER, act.happened_at, own_date=due_on)
         self.record(
-            self.RoundIssued,
+            supervision.RoundIssued,
             act,
             round=number,
             unit=unit,
-            post=self.post if unit == self.unit else None,
+            post=self.state.post if unit == self.state.unit else None,
             kind=kind,
             requirement=requirement,
             trigger=trigger,
@@ -271,62 +336,35 @@ class Rounds(Clocks):
         )
         self.start(act, terms, ANSWER, unit, own_date=due_on)
 
-    def answer_round(self, act: CommandContext, number: int, text: str) -> None:
-        """The unit answers; it may answer again until its head has signed.
+    @requires(by_the_unit_asked, is_not_concluded, is_not_signed)
+    def answer_round(self, act: CommandContext, *, number: int, text: str) -> None:
+        """The unit answers; it may answer again until its head has signed."""
+        unit = round_of(self.state, number).unit
+        self.record(supervision.RoundAnswered, act, round=number, unit=unit, text=text)
 
-        Raises NoSuchRound, NotTheUnitAsked, RoundAlreadyConcluded, RoundAlreadySigned.
-        """
-        asked = self.round_of(number)
-        self._must_be_of(act, asked)
-        if not asked.is_open:
-            raise RoundAlreadyConcluded(round=number)
-        if asked.signed_at is not None:
-            raise RoundAlreadySigned(round=number)
-        self.record(self.RoundAnswered, act, round=number, unit=asked.unit, text=text)
-
-    def sign_round(self, act: CommandContext, number: int, head: str) -> None:
-        """The unit's main head (the post ``head``) signs the answer, before the round's date has passed.
+    @requires(by_the_main_head, waits_for_a_signature)
+    def sign_round(self, act: CommandContext, *, number: int, head_of: Callable[[str], str]) -> None:
+        """The unit's main head signs the answer, before the round's date has passed.
 
         A signature given in time but entered after the round was concluded as unsigned takes that conclusion
-        back, if nothing has been built on it. Raises NoSuchRound, NotTheUnitAsked, OnlyTheMainHeadSigns,
-        RoundAlreadyConcluded, RoundAlreadySigned, NothingToSign, RoundAnswerTooLate.
+        back, if nothing has been built on it. Raises RoundAnswerTooLate.
         """
-        asked = self.round_of(number)
-        if act.by.unit != asked.unit or act.by.post != head or act.role != "unit_head":
-            raise OnlyTheMainHeadSigns(unit=asked.unit, head=head)
-        arrived_late = asked.unsigned and not asked.voided and asked.answer is not None
-        if not asked.is_open and not arrived_late:
-            raise RoundAlreadyConcluded(round=number)
-        if asked.signed_at is not None:
-            raise RoundAlreadySigned(round=number)
-        if asked.answer is None:
-            raise NothingToSign(round=number)
-        if act.happened_at >= self.clock_of(ANSWER, number).due_at:  # type: ignore[operator]  # never paused
-            raise RoundAnswerTooLate(round=number, due_on=self.clock_of(ANSWER, number).due_on)
-        after = [one for one in self.rounds.values() if one.round > number and not one.voided]
-        if any(one.answer is not None or one.verdict is not None for one in after):
-            raise RoundAlreadyConcluded(round=number)
-        for one in after:
+        clock = clock_of(self.state, ANSWER, number)
+        if act.happened_at >= clock.due_at:
+            raise RoundAnswerTooLate(round=number, due_on=clock.due_on)
+        for one in later_rounds(self.state, number):
             self._void(act, one, "前一轮的签字补录，本轮撤回")
-        self.record(self.RoundSigned, act, round=number, unit=asked.unit, signed_by=act.by.post)
+        unit = round_of(self.state, number).unit
+        self.record(supervision.RoundSigned, act, round=number, unit=unit, signed_by=act.by.post)
         self._stop_answer(act, number)
         self._settle_namings(act, f"第{number}轮签字补录")
 
+    @requires(by_another_unit, is_not_concluded, is_signed)
     def judge_round(
-        self, act: CommandContext, terms: Terms, number: int, verdict: Verdict, reason: str
+        self, act: CommandContext, *, terms: Terms, number: int, verdict: Verdict, reason: str
     ) -> None:
-        """Conclude the round; slow for the first time → the next round follows.
-
-        Raises NoSuchRound, JudgingOnesOwnUnit, RoundAlreadyConcluded, AnswerNotSigned.
-        """
-        asked = self.round_of(number)
-        if act.by.unit == asked.unit:
-            raise JudgingOnesOwnUnit(unit=asked.unit)
-        if not asked.is_open:
-            raise RoundAlreadyConcluded(round=number)
-        if asked.signed_at is None:
-            raise AnswerNotSigned(round=number)
-        self._conclude(act, terms, asked, verdict, reason, unsigned=False)
+        """Conclude the round; slow for the first time → the next round follows."""
+        self._conclude(act, terms, round_of(self.state, number), verdict, reason, unsigned=False)
 
     def _conclude(
         self,
@@ -339,7 +377,7 @@ class Rounds(Clocks):
         unsigned: bool,
     ) -> None:
         self.record(
-            self.RoundJudged,
+            supervision.RoundJudged,
             act,
             round=asked.round,
             unit=asked.unit,
@@ -348,9 +386,13 @@ class Rounds(Clocks):
             unsigned=unsigned,
         )
         self._settle_namings(act, f"第{asked.round}轮认定")
-        if self.closed or self.open_round is not None:
+        if self.state.closed or self.state.open_round is not None:
             return
-        if slow_in_a_row(self.concluded(), asked.unit) == 1 and verdict == "slow" and asked.unit == self.unit:
+        if (
+            slow_in_a_row(self.state.concluded, asked.unit) == 1
+            and verdict == "slow"
+            and asked.unit == self.state.unit
+        ):
             self._issue(
                 replace(act, happened_at=act.recorded_at),
                 terms,
@@ -359,64 +401,37 @@ class Rounds(Clocks):
                 requirement=f"第{asked.round}轮督办认定为进展缓慢，请说明原因和整改措施。",
             )
 
-    def void_round(self, act: CommandContext, number: int, reason: str) -> None:
-        """Declare the round void: it neither counts nor resets.
-
-        Raises NoSuchRound, JudgingOnesOwnUnit, RoundAlreadyConcluded (for one that is void already).
-        """
-        asked = self.round_of(number)
-        if act.by.unit == asked.unit:
-            raise JudgingOnesOwnUnit(unit=asked.unit)
-        if asked.voided:
-            raise RoundAlreadyConcluded(round=number)
-        self._void(act, asked, reason)
+    @requires(by_another_unit, is_not_void)
+    def void_round(self, act: CommandContext, *, number: int, reason: str) -> None:
+        """Declare the round void: it neither counts nor resets."""
+        self._void(act, round_of(self.state, number), reason)
         self._settle_namings(act, f"第{number}轮作废：{reason}")
 
     def _void(self, act: CommandContext, asked: Round, reason: str) -> None:
-        self.record(self.RoundVoided, act, round=asked.round, reason=reason)
-        if self.clock_of(ANSWER, asked.round).is_open:
-            self.record(self.ClockCancelled, act, clock=ANSWER, cycle=asked.round, reason=reason)
+        self.record(supervision.RoundVoided, act, round=asked.round, reason=reason)
+        if clock_of(self.state, ANSWER, asked.round).is_open:
+            self.record(supervision.ClockCancelled, act, clock=ANSWER, cycle=asked.round, reason=reason)
 
-    def object_to_round(self, act: CommandContext, terms: Terms, number: int, text: str) -> None:
-        """The unit objects to the verdict, within the rulebook's window.
-
-        Raises NoSuchRound, NotTheUnitAsked, RoundNotJudged, ObjectionAlreadyRaised, ObjectionWindowClosed.
-        """
-        asked = self.round_of(number)
-        self._must_be_of(act, asked)
-        if asked.verdict is None or asked.voided or asked.judged_at is None:
-            raise RoundNotJudged(round=number)
-        if asked.objected_by is not None:
-            raise ObjectionAlreadyRaised(round=number)
+    @requires(by_the_unit_asked, is_judged, is_not_objected_to)
+    def object_to_round(self, act: CommandContext, *, terms: Terms, number: int, text: str) -> None:
+        """The unit objects to the verdict, within the rulebook's window. Raises ObjectionWindowClosed."""
+        asked = round_of(self.state, number)
+        assert asked.judged_at is not None
         _, closes_on, closes_at = terms.fixed("objection_window", asked.judged_at)
         if act.happened_at >= closes_at:
             raise ObjectionWindowClosed(closed_on=closes_on)
-        self.record(self.ObjectionRaised, act, round=number, unit=asked.unit, text=text)
+        self.record(supervision.ObjectionRaised, act, round=number, unit=asked.unit, text=text)
 
-    def rule_on_objection(self, act: CommandContext, number: int, upheld: bool, reason: str) -> None:
-        """Rule on the unit's objection; upheld, the round neither counts nor resets.
-
-        Raises NoSuchRound, JudgingOnesOwnUnit, NoObjectionToRule, RulingOnOnesOwnVerdict.
-        """
-        asked = self.round_of(number)
-        if act.by.unit == asked.unit:
-            raise JudgingOnesOwnUnit(unit=asked.unit)
-        if asked.objected_by is None or asked.objection_upheld is not None:
-            raise NoObjectionToRule()
-        if asked.judged_by is not None and asked.judged_by.post == act.by.post:
-            raise RulingOnOnesOwnVerdict()
-        self.record(self.ObjectionRuled, act, round=number, upheld=upheld, reason=reason)
+    @requires(by_another_unit, waits_for_a_ruling, by_another_than_the_judge)
+    def rule_on_objection(self, act: CommandContext, *, number: int, upheld: bool, reason: str) -> None:
+        """Rule on the unit's objection; upheld, the round neither counts nor resets."""
+        self.record(supervision.ObjectionRuled, act, round=number, upheld=upheld, reason=reason)
         self._settle_namings(act, f"第{number}轮异议成立：{reason}")
 
-    def _must_be_of(self, act: CommandContext, asked: Round) -> None:
-        if act.by.unit != asked.unit:
-            raise NotTheUnitAsked(round=asked.round, unit=asked.unit, by=act.by.unit)
-
     def _stop_answer(self, act: CommandContext, number: int) -> None:
-        clock = self.clock_of(ANSWER, number)
-        assert clock.due_at is not None
+        clock = clock_of(self.state, ANSWER, number)
         self.record(
-            self.ClockStopped,
+            supervision.ClockStopped,
             act,
             clock=ANSWER,
             cycle=number,
@@ -437,9 +452,9 @@ class Rounds(Clocks):
         Unless a round runs already or the unit has a slow one: the next is then the office's or the rule's.
         """
         if missed.clock == ANSWER:
-            asked = self.round_of(missed.cycle)
+            asked = round_of(self.state, missed.cycle)
             if asked.is_open and asked.signed_at is None:
-                at_due = replace(act, happened_at=missed.due_at or act.recorded_at)
+                at_due = replace(act, happened_at=missed.due_at)
                 self._conclude(
                     at_due,
                     terms,
@@ -449,9 +464,13 @@ class Rounds(Clocks):
                     unsigned=True,
                 )
             return
-        if self.closed or self.open_round is not None or "round1" not in terms.rule(missed.clock).ladder:
+        if (
+            self.state.closed
+            or self.state.open_round is not None
+            or "round1" not in terms.rule(missed.clock).ladder
+        ):
             return
-        if slow_in_a_row(self.concluded(), missed.unit):
+        if slow_in_a_row(self.state.concluded, missed.unit):
             return
         name = terms.rule(missed.clock).name_zh
         self._issue(
@@ -465,24 +484,24 @@ class Rounds(Clocks):
 
     def withdraw_what_followed(self, act: CommandContext, missed: Clock) -> None:
         """The round that the miss triggered is void, unless it was answered or judged by then."""
-        for one in tuple(self.rounds.values()):
+        for one in tuple(self.state.issued.values()):
             if one.followed == missed.key and one.is_open and one.answer is None:
                 self._void(act, one, "所依据的超时已撤回")
         self._settle_namings(act, "所依据的超时已撤回")
 
     def _settle_namings(self, act: CommandContext, ground: str) -> None:
         """Bring the namings in line with the rounds as they are known now."""
-        wanted = {(streak.unit, *streak.named_for): streak for streak in self.streaks()}
+        wanted = {(streak.unit, *streak.named_for): streak for streak in self.state.streaks}
         for key, naming_id in tuple(self.namings_due.items()):
             if key not in wanted:
-                self.record(self.NamingNoLongerDue, act, naming_id=naming_id, ground=ground)
+                self.record(supervision.NamingNoLongerDue, act, naming_id=naming_id, ground=ground)
         for key, streak in wanted.items():
             if key not in self.namings_due:
                 self.record(
-                    self.NamingBecameDue,
+                    supervision.NamingBecameDue,
                     act,
                     unit=streak.unit,
-                    post=self.rounds[streak.rounds[-1]].post,
+                    post=self.state.issued[streak.rounds[-1]].post,
                     rounds=streak.named_for,
                     naming_id=self.naming_id(*key),
                 )
@@ -491,86 +510,26 @@ class Rounds(Clocks):
         """The one naming for these two rounds: it can never be drafted twice."""
         return stable_id("naming", self.id, unit, first, second)
 
-    def naming_to_draft(self) -> tuple[UUID, tuple[int, int]]:
-        """The latest naming that is due. Raises NamingNeedsTwoSlowRounds."""
-        if not self.namings_due:
-            raise NamingNeedsTwoSlowRounds()
-        (_, first, second), naming_id = max(self.namings_due.items(), key=lambda due: due[0][1:])
-        return naming_id, (first, second)
+    @property
+    def namings_due(self) -> dict[tuple[str, int, int], UUID]:
+        """The namings that are due, by unit and the two rounds."""
+        return {(one.unit, one.first, one.second): one.naming_id for one in self.state.namings}
+
+    @requires(names_somebody, is_not_drafted)
+    def naming_to_draft(self, act: CommandContext, *, drafted: bool) -> DueNaming:
+        """The latest naming that is due; ``drafted``: whether it is there already."""
+        latest = latest_naming(self.state)
+        assert latest is not None
+        return latest
 
     def drafter(self, rounds: tuple[int, ...]) -> Actor:
         """Whose work a draft for these rounds is: the judge of the last one, or the suite if it went unsigned."""
-        return self.rounds[rounds[-1]].judged_by or Actor(unit=SUITE_UNIT, post="supervision")
+        last = self.state.issued[rounds[-1]]
+        if last.unsigned or last.judged_by is None or last.judged_by_unit is None:
+            return Actor(unit=SUITE_UNIT, post="supervision")
+        return Actor(unit=last.judged_by_unit, post=last.judged_by)
 
-    def _set_round(self, number: int, **values: object) -> None:
-        changed = replace(self.rounds[number], **values)  # type: ignore[arg-type]
-        self.rounds = {**self.rounds, number: changed}
 
-    # -- what happened ---------------------------------------------------------------------------------------
-
-    class RoundIssued(supervision.RoundIssued, Change):
-        def apply(self, case: "Rounds") -> None:
-            followed = (self.missed_clock, self.missed_cycle)
-            issued = Round(
-                round=self.round,
-                unit=self.unit,
-                post=self.post,
-                trigger=self.trigger,
-                followed=followed if self.missed_clock else None,  # type: ignore[arg-type]
-                issued_at=self.happened_at,
-                due_on=self.due_on,
-                due_at=self.due_at,
-            )
-            case.rounds = {**case.rounds, self.round: issued}
-
-    class RoundAnswered(supervision.RoundAnswered, Change):
-        def apply(self, case: "Rounds") -> None:
-            case._set_round(self.round, answer=self.text)
-
-    class RoundSigned(supervision.RoundSigned, Change):
-        def apply(self, case: "Rounds") -> None:
-            case._set_round(
-                self.round,
-                signed_at=self.happened_at,
-                verdict=None,
-                unsigned=False,
-                judged_by=None,
-                judged_at=None,
-                concluded_at=None,
-                objected_by=None,
-                objection_upheld=None,
-            )
-
-    class RoundJudged(supervision.RoundJudged, Change):
-        def apply(self, case: "Rounds") -> None:
-            case._set_round(
-                self.round,
-                verdict=self.verdict,
-                unsigned=self.unsigned,
-                judged_by=None if self.unsigned else self.by,
-                judged_at=self.timestamp,
-                concluded_at=self.happened_at,
-            )
-
-    class RoundVoided(supervision.RoundVoided, Change):
-        def apply(self, case: "Rounds") -> None:
-            case._set_round(self.round, voided=True)
-
-    class ObjectionRaised(supervision.ObjectionRaised, Change):
-        def apply(self, case: "Rounds") -> None:
-            case._set_round(self.round, objected_by=self.by.post)
-
-    class ObjectionRuled(supervision.ObjectionRuled, Change):
-        def apply(self, case: "Rounds") -> None:
-            case._set_round(self.round, objection_upheld=self.upheld)
-
-    class NamingBecameDue(supervision.NamingBecameDue, Change):
-        def apply(self, case: "Rounds") -> None:
-            first, second = self.rounds
-            case.namings_due = {**case.namings_due, (self.unit, first, second): self.naming_id}
-
-    class NamingNoLongerDue(supervision.NamingNoLongerDue, Change):
-        def apply(self, case: "Rounds") -> None:
-            case.namings_due = {
-                key: naming_id for key, naming_id in case.namings_due.items() if naming_id != self.naming_id
-            }
+def latest_naming(whole: CaseState) -> DueNaming | None:
+    """The naming that is due for the last rounds, if any is due."""
+    return max(whole.namings, key=lambda due: (due.first, due.second), default=None)

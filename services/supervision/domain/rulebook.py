@@ -1,10 +1,14 @@
 """The rulebook as it was released: its very text, one aggregate per version."""
 
-from typing import Self
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import ClassVar, Self
 
-from shared.domain.aggregate import Aggregate, CommandContext, Creation, stable_id
+from shared.domain.aggregate import Aggregate, CommandContext, stable_id
+from shared.domain.lifecycle import Lifecycle
 from shared.domain.refusal import Refusal
 from shared.events import supervision
+from shared.events.matter import Secrecy
 from shared.rulebook import Rulebook
 
 
@@ -13,18 +17,43 @@ class RulebookVersionTaken(Refusal):
     Version {version} of the rulebook was released with another text: changed rules need another version."""
 
 
-class RulebookVersion(Aggregate):
+@dataclass(frozen=True, kw_only=True)
+class RulebookState:
+    """办理规则: the version, from when it holds, and its very text."""
+
+    rulebook_version: int
+    effective: date
+    released_at: datetime
+    text: str
+
+    secrecy: ClassVar[Secrecy] = "public"
+    concerned: ClassVar[tuple[str, ...]] = ()
+
+
+evolve = Lifecycle(RulebookState, begins=supervision.RulebookReleased)
+
+
+@evolve.register
+def _(fact: supervision.RulebookReleased) -> RulebookState:
+    return RulebookState(
+        rulebook_version=fact.version,
+        effective=fact.effective,
+        released_at=fact.timestamp,
+        text=fact.text,
+    )
+
+
+class RulebookVersion(Aggregate, lifecycle=evolve):
     """办理规则的一个版本: cases stay pinned to the version under which they were opened (measures B1)."""
 
     TOPIC = "supervision.rulebook_version"
-    rulebook_version: int
-    text: str
+    state: RulebookState
 
     @classmethod
     def release(cls, act: CommandContext, rulebook: Rulebook) -> Self:
         """Release the rulebook's text under its own version."""
         return cls.begin(
-            cls.Released,
+            supervision.RulebookReleased,
             act,
             id=stable_id("rulebook", rulebook.version),
             version=rulebook.version,
@@ -34,10 +63,5 @@ class RulebookVersion(Aggregate):
 
     def must_read(self, text: str) -> None:
         """Raises RulebookVersionTaken if the released text is another one."""
-        if text != self.text:
-            raise RulebookVersionTaken(version=self.rulebook_version)
-
-    class Released(supervision.RulebookReleased, Creation):
-        def apply(self, rulebook: "RulebookVersion") -> None:
-            rulebook.rulebook_version = self.version
-            rulebook.text = self.text
+        if text != self.state.text:
+            raise RulebookVersionTaken(version=self.state.rulebook_version)

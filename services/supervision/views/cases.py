@@ -1,143 +1,33 @@
 """Cases, and through whose hands they went."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import JSON, Boolean, Column, Date, Integer, String
+from sqlalchemy import Boolean, Column, Connection, Date, FromClause, Integer, String, select
 
+from services.supervision.domain.state import CaseState, evolve
+from services.supervision.views.clocks import ClocksView
+from services.supervision.views.rounds import RoundsView
 from shared.database.columns import MomentColumn
 from shared.domain.clock import local_day
+from shared.domain.lifecycle import replace
 from shared.events import supervision
 from shared.events.base import Message
-from shared.readmodels.concerned import concerned, concerned_too
-from shared.readmodels.rows import Rows
+from shared.readmodels.concerned import concerned
+from shared.readmodels.lifecycle import LifecycleView
+from shared.readmodels.rows import Row, Rows
 from shared.readmodels.view import View
+from shared.readmodels.views import Views
+from shared.web.lists import Source, reading
 
 
-class CasesView(View):
+class CasesView(LifecycleView):
     """督查事项: each case as it stands."""
 
     name = "cases"
-    version = 2
-
-    @classmethod
-    def columns(cls) -> list[Column[Any]]:
-        """What is followed, who answers for it, who has it in hand, how many rounds and misses."""
-        return [
-            Column("kind", String, nullable=False, info={"index": True}),
-            Column("duty", String, info={"index": True}),
-            Column("subject_id", String, nullable=False, info={"index": True}),
-            Column("number", String, nullable=False, info={"index": True}),
-            Column("title", String, nullable=False),
-            Column("unit", String, nullable=False, info={"index": True}),
-            Column("post", String),
-            Column("supporters", JSON, nullable=False),
-            Column("leader_post", String, info={"index": True}),
-            Column("custodian", String, nullable=False, info={"index": True}),
-            Column("reporter", String),
-            Column("state", String, nullable=False, info={"index": True}),
-            Column("ground", String),
-            Column("opened_at", MomentColumn, nullable=False),
-            Column("closed_at", MomentColumn),
-            Column("rounds", Integer, nullable=False, default=0),
-            Column("missed", Integer, nullable=False, default=0),
-            Column("namings_due", Integer, nullable=False, default=0),
-            Column("rulebook_version", Integer, nullable=False),
-            Column("concerned", String, nullable=False),
-            Column("secrecy", String, nullable=False),
-            Column("version", Integer, nullable=False),
-        ]
-
-    def on_case_opened(self, rows: Rows, fact: supervision.CaseOpened, message: Message) -> None:
-        rows.put(
-            message.aggregate_id,
-            kind=fact.kind,
-            duty=fact.duty,
-            subject_id=str(fact.subject_id),
-            number=fact.number,
-            title=fact.title,
-            unit=fact.unit,
-            post=fact.post,
-            supporters=list(fact.supporters),
-            leader_post=fact.leader_post,
-            custodian=fact.unit,
-            reporter=fact.reporter,
-            state="open",
-            opened_at=fact.happened_at,
-            rulebook_version=fact.rulebook_version,
-            concerned=concerned(fact.unit, *fact.supporters, fact.reporter),
-            secrecy=fact.secrecy,
-            version=message.version,
-        )
-
-    def on_custody_moved(self, rows: Rows, fact: supervision.CustodyMoved, message: Message) -> None:
-        row = rows.get(message.aggregate_id)
-        if row is None:
-            return
-        lead = {"unit": fact.to_unit, "post": fact.to_post} if fact.leads else {}
-        rows.change(
-            row["id"],
-            custodian=fact.to_unit,
-            concerned=concerned_too(row, fact.to_unit),
-            version=message.version,
-            **lead,
-        )
-
-    def on_case_closed(self, rows: Rows, fact: supervision.CaseClosed, message: Message) -> None:
-        rows.change(
-            message.aggregate_id,
-            state="closed",
-            ground=fact.ground,
-            closed_at=fact.happened_at,
-            version=message.version,
-        )
-
-    def on_case_reopened(self, rows: Rows, fact: supervision.CaseReopened, message: Message) -> None:
-        rows.change(message.aggregate_id, state="open", ground=None, closed_at=None, version=message.version)
-
-    def on_round_issued(self, rows: Rows, fact: supervision.RoundIssued, message: Message) -> None:
-        rows.change(message.aggregate_id, rounds=fact.round, version=message.version)
-
-    def on_deadline_missed(self, rows: Rows, fact: supervision.DeadlineMissed, message: Message) -> None:
-        self._count(rows, message, "missed", 1)
-
-    def on_deadline_miss_retracted(
-        self, rows: Rows, fact: supervision.DeadlineMissRetracted, message: Message
-    ) -> None:
-        self._count(rows, message, "missed", -1)
-
-    def on_naming_became_due(self, rows: Rows, fact: supervision.NamingBecameDue, message: Message) -> None:
-        self._count(rows, message, "namings_due", 1)
-
-    def on_naming_no_longer_due(
-        self, rows: Rows, fact: supervision.NamingNoLongerDue, message: Message
-    ) -> None:
-        self._count(rows, message, "namings_due", -1)
-
-    def on_anything_else(
-        self,
-        rows: Rows,
-        fact: supervision.ClockStarted
-        | supervision.ClockPaused
-        | supervision.ClockRescheduled
-        | supervision.ClockStopped
-        | supervision.ClockCancelled
-        | supervision.DeadlineApproaching
-        | supervision.VerdictRecomputed
-        | supervision.RoundAnswered
-        | supervision.RoundSigned
-        | supervision.RoundJudged
-        | supervision.RoundVoided
-        | supervision.ObjectionRaised
-        | supervision.ObjectionRuled,
-        message: Message,
-    ) -> None:
-        rows.change(message.aggregate_id, version=message.version)
-
-    @staticmethod
-    def _count(rows: Rows, message: Message, column: str, by: int) -> None:
-        row = rows.get(message.aggregate_id)
-        if row is not None:
-            rows.change(row["id"], **{column: row[column] + by}, version=message.version)
+    version = 3
+    lifecycle = evolve
+    indexed = ("kind", "duty", "subject_id", "number", "unit", "leader_post", "custodian", "state")
 
 
 class CustodyView(View):
@@ -219,3 +109,50 @@ class CustodyView(View):
 
 def _stay(message: Message, stay: int) -> str:
     return f"{message.aggregate_id}/{stay:04d}"
+
+
+# -- queries ------------------------------------------------------------------------------------------------------
+
+
+def with_their_cases(parts: str, *columns: str) -> Source:
+    """The rows of this view of parts of cases, each with these columns of its case, looked up when read."""
+
+    def joined(connection: Connection, views: Views) -> FromClause:
+        of, cases = views.table(connection, parts), views.table(connection, "cases")
+        found = select(of, *(cases.c[name] for name in columns))
+        return found.join(cases, cases.c.id == of.c.case_id).subquery(parts)
+
+    return joined
+
+
+CLOCKS = with_their_cases("clocks", "kind", "number", "concerned", "secrecy")
+ROUNDS = with_their_cases("rounds", "number", "secrecy")
+
+
+class Parts(NamedTuple):
+    """The rows of one case's clocks and rounds, with what they take from the case."""
+
+    clocks: Sequence[Row]
+    rounds: Sequence[Row]
+
+
+def parts_of(case: Row) -> Parts:
+    """The clocks and the rounds of this case, in order."""
+    with reading() as (connection, views):
+        found = []
+        for source in (CLOCKS, ROUNDS):
+            rows = source(connection, views)
+            query = select(rows).where(rows.c.case_id == case["id"]).order_by(rows.c.id)
+            found.append([dict(row._mapping) for row in connection.execute(query)])
+    return Parts(*found)
+
+
+def whole_of(case: Row, parts: Parts) -> CaseState:
+    """The state of a case with its clocks and rounds that these rows hold."""
+    clocks, rounds = map(ClocksView.state_of, parts.clocks), map(RoundsView.state_of, parts.rounds)
+    state: CaseState = CasesView.state_of(case)
+    return replace(
+        state,
+        clocks={clock.key: clock for clock in clocks},
+        issued={one.round: one for one in rounds},
+    )

@@ -1,17 +1,20 @@
 """Clocks with their due dates and verdicts, and the timers by which the scheduler finds what is due."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, Date, Integer, String
+from sqlalchemy import JSON, Boolean, Column, Connection, FromClause, Integer, String, select
 
+from services.supervision.domain.state import evolve_clock
 from shared.database.columns import MomentColumn
 from shared.domain.clock import local_day, midnight
 from shared.events import supervision
-from shared.events.base import Message
-from shared.readmodels.concerned import concerned, concerned_too
+from shared.events.base import Fact, Message
+from shared.readmodels.lifecycle import LifecycleView
 from shared.readmodels.rows import Row, Rows
 from shared.readmodels.view import View
+from shared.readmodels.views import Views
 
 AboutAClock = (
     supervision.ClockStarted
@@ -31,169 +34,38 @@ def clock_id(message: Message, fact: AboutAClock) -> str:
     return f"{message.aggregate_id}/{fact.clock}/{fact.cycle}"
 
 
-class ClocksView(View):
-    """时限: every clock in every cycle. Whether it is overdue is derived when it is read, never stored.
-
-    Rows with an empty ``clock`` hold what the clocks of a case have in common, and which they are; they are no clocks.
-    """
+class ClocksView(LifecycleView):
+    """时限: every clock in every cycle. Whether it is overdue is derived when it is read, never stored."""
 
     name = "clocks"
-    version = 2
+    version = 3
+    lifecycle = evolve_clock
+    whole = "case_id"
+    indexed = ("clock", "unit", "state", "due_on", "due_at", "calendar_version")
 
     @classmethod
-    def columns(cls) -> list[Column[Any]]:
-        """Due date, verdict as judged and as recomputed, and what they follow from."""
-        return [
-            Column("case_id", String, nullable=False, info={"index": True}),
-            Column("kind", String, nullable=False, info={"index": True}),
-            Column("number", String, nullable=False),
-            Column("clock", String, nullable=False, default="", info={"index": True}),
-            Column("cycle", Integer, nullable=False, default=0),
-            Column("unit", String, nullable=False, info={"index": True}),
-            Column("state", String, nullable=False, default="", info={"index": True}),
-            Column("started_at", MomentColumn),
-            Column("started_on", Date),
-            Column("own_date", Date),
-            Column("due_on", Date, info={"index": True}),
-            Column("due_at", MomentColumn, info={"index": True}),
-            Column("original_due_on", Date),
-            Column("reckoned_upto", Date),
-            Column("provisional", Boolean, nullable=False, default=False),
-            Column("calendar_version", Integer, nullable=False, default=0, info={"index": True}),
-            Column("rulebook_version", Integer, nullable=False, default=0),
-            Column("missed", Boolean, nullable=False, default=False),
-            Column("missed_due_at", MomentColumn),
-            Column("missed_detected_at", MomentColumn),
-            Column("stopped_at", MomentColumn),
-            Column("verdict", String),
-            Column("recomputed", String),
-            Column("cancelled_at", MomentColumn),
-            Column("clocks", JSON),
-            Column("concerned", String, nullable=False),
-            Column("secrecy", String, nullable=False),
-            Column("version", Integer, nullable=False),
-        ]
+    def key(cls, fact: Any, message: Message) -> str:
+        """See LifecycleView."""
+        return clock_id(message, fact)
 
-    def on_case_opened(self, rows: Rows, fact: supervision.CaseOpened, message: Message) -> None:
-        rows.put(
-            message.aggregate_id,
-            case_id=str(message.aggregate_id),
-            kind=fact.kind,
-            number=fact.number,
-            unit=fact.unit,
-            clocks=[],
-            concerned=concerned(fact.unit, *fact.supporters, fact.reporter),
-            secrecy=fact.secrecy,
-            version=message.version,
-        )
+    def keys(self, rows: Rows, fact: Fact, message: Message) -> Sequence[str]:
+        """See LifecycleView: the lead of a case has all its clocks."""
+        if isinstance(fact, supervision.CustodyMoved):
+            return [row["id"] for row in rows.parts(str(message.aggregate_id), self.whole)]
+        return super().keys(rows, fact, message)
 
-    def on_custody_moved(self, rows: Rows, fact: supervision.CustodyMoved, message: Message) -> None:
-        head = rows.get(message.aggregate_id)
-        if head is None:
-            return
-        shown, before = concerned_too(head, fact.to_unit), head["unit"]
-        for row in rows.some([head["id"], *head["clocks"]]):
-            leads = fact.leads and row["unit"] == before and row["clock"] != "round_answer"
-            own = leads and (row["clock"] == "" or row["state"] in ("open", "paused"))
-            rows.change(row["id"], concerned=shown, unit=fact.to_unit if own else row["unit"])
-
-    def on_clock_started(self, rows: Rows, fact: supervision.ClockStarted, message: Message) -> None:
-        head = rows.get(message.aggregate_id)
-        if head is None:
-            return
-        rows.change(head["id"], clocks=[*head["clocks"], clock_id(message, fact)])
-        rows.put(
-            clock_id(message, fact),
-            case_id=head["case_id"],
-            kind=head["kind"],
-            number=head["number"],
-            clock=fact.clock,
-            cycle=fact.cycle,
-            unit=fact.unit,
-            state="open",
-            started_at=fact.started_at,
-            started_on=local_day(fact.started_at),
-            own_date=fact.own_date,
-            due_on=fact.due_on,
-            due_at=fact.due_at,
-            original_due_on=fact.due_on,
-            reckoned_upto=fact.due_on,
-            provisional=fact.provisional,
-            calendar_version=fact.calendar_version,
-            rulebook_version=fact.rulebook_version,
-            concerned=head["concerned"],
-            secrecy=head["secrecy"],
-            version=message.version,
-        )
-
-    def on_clock_paused(self, rows: Rows, fact: supervision.ClockPaused, message: Message) -> None:
-        rows.change(clock_id(message, fact), state="paused", version=message.version)
-
-    def on_clock_rescheduled(self, rows: Rows, fact: supervision.ClockRescheduled, message: Message) -> None:
-        row = rows.get(clock_id(message, fact))
-        if row is None:
-            return
-        rows.change(
-            row["id"],
-            state="open" if fact.ground == "resumed" else row["state"],
-            due_on=fact.due_on,
-            due_at=fact.due_at,
-            original_due_on=fact.original_due_on,
-            reckoned_upto=max(fact.due_on, fact.original_due_on),
-            provisional=fact.provisional,
-            calendar_version=fact.calendar_version,
-            version=message.version,
-        )
-
-    def on_clock_stopped(self, rows: Rows, fact: supervision.ClockStopped, message: Message) -> None:
-        rows.change(
-            clock_id(message, fact),
-            state="stopped",
-            stopped_at=fact.stopped_at,
-            verdict=fact.verdict,
-            version=message.version,
-        )
-
-    def on_clock_cancelled(self, rows: Rows, fact: supervision.ClockCancelled, message: Message) -> None:
-        rows.change(
-            clock_id(message, fact), state="cancelled", cancelled_at=fact.happened_at, version=message.version
-        )
-
-    def on_deadline_missed(self, rows: Rows, fact: supervision.DeadlineMissed, message: Message) -> None:
-        rows.change(
-            clock_id(message, fact),
-            missed=True,
-            missed_due_at=fact.due_at,
-            missed_detected_at=fact.detected_at,
-            version=message.version,
-        )
-
-    def on_deadline_miss_retracted(
-        self, rows: Rows, fact: supervision.DeadlineMissRetracted, message: Message
-    ) -> None:
-        rows.change(
-            clock_id(message, fact),
-            missed=False,
-            missed_due_at=None,
-            missed_detected_at=None,
-            version=message.version,
-        )
-
-    def on_verdict_recomputed(
-        self, rows: Rows, fact: supervision.VerdictRecomputed, message: Message
-    ) -> None:
-        rows.change(
-            clock_id(message, fact),
-            recomputed=fact.recomputed,
-            calendar_version=fact.calendar_version,
-            version=message.version,
-        )
+    def row_id(self, message: Message) -> str:
+        """See View."""
+        if isinstance(message.fact, supervision.CustodyMoved):
+            return str(message.aggregate_id)
+        return super().row_id(message)
 
 
 class TimersView(View):
     """定时: for every running clock the next moment at which it has something to say, indexed by that moment."""
 
     name = "timers"
+    version = 2
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
@@ -202,7 +74,6 @@ class TimersView(View):
             Column("case_id", String, nullable=False),
             Column("clock", String, nullable=False),
             Column("cycle", Integer, nullable=False),
-            Column("unit", String, nullable=False),
             Column("due_at", MomentColumn, info={"index": True}),
             Column("point", Integer, nullable=False, default=0),
             Column("final_at", MomentColumn),
@@ -218,7 +89,6 @@ class TimersView(View):
             case_id=str(message.aggregate_id),
             clock=fact.clock,
             cycle=fact.cycle,
-            unit=fact.unit,
             final_at=fact.due_at,
             version=message.version,
             **_next(fact.due_at, [day.isoformat() for day in fact.warn_on], None),
@@ -277,3 +147,12 @@ def _next(due_at: Any, warn_on: list[str], warned_upto: str | None) -> Row:
             if moment < due_at:
                 return {"due_at": moment, "point": point, "warn_on": warn_on}
     return {"due_at": due_at, "point": 0, "warn_on": warn_on}
+
+
+# -- queries ------------------------------------------------------------------------------------------------------
+
+
+def timers_with_units(connection: Connection, views: Views) -> FromClause:
+    """The timers, each with the unit that has its clock now."""
+    timers, clocks = views.table(connection, "timers"), views.table(connection, "clocks")
+    return select(timers, clocks.c.unit).join(clocks, clocks.c.id == timers.c.id).subquery("timers")

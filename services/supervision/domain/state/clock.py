@@ -1,0 +1,193 @@
+"""One clock in one cycle: its state, and what each fact does to it."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal, NamedTuple
+
+from services.supervision.domain.terms import Terms
+from shared.calendar.due import Due, Extension, Pause
+from shared.domain.clock import local_day
+from shared.domain.lifecycle import Lifecycle, replace
+from shared.events import supervision
+from shared.events.supervision import Timeliness
+
+Key = tuple[str, int]
+"""A clock and its cycle."""
+
+ANSWER = "round_answer"
+"""The rulebook's clock of a round's answer; its cycle is the round's number."""
+
+
+class Rest(NamedTuple):
+    """A pause, from one fact to another."""
+
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """时限: the facts that its due date follows from, and what has been said about it."""
+
+    clock: str
+    cycle: int
+    unit: str
+    status: Literal["open", "paused", "stopped", "cancelled"] = "open"
+    started_at: datetime
+    started_on: date
+    own_date: date | None
+    due_on: date
+    due_at: datetime
+    """While it is paused, as it was before."""
+    original_due_on: date
+    reckoned_upto: date
+    """The last day that its due date depends on."""
+    provisional: bool
+    warn_on: tuple[date, ...]
+    warned_upto: date | None = None
+    pauses: tuple[Rest, ...] = ()
+    extensions: tuple[Extension, ...] = ()
+    calendar_version: int
+    rulebook_version: int
+    missed: bool = False
+    missed_due_at: datetime | None = None
+    missed_detected_at: datetime | None = None
+    stopped_at: datetime | None = None
+    verdict: Timeliness | None = None
+    judged_with: int | None = None
+    """The calendar version of the verdict."""
+    recomputed: Timeliness | None = None
+    cancelled_at: datetime | None = None
+    cancelled_because: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """Clock and cycle."""
+        return self.clock, self.cycle
+
+    @property
+    def is_open(self) -> bool:
+        """Neither stopped nor cancelled."""
+        return self.status in ("open", "paused")
+
+    @property
+    def runs_out_at(self) -> datetime | None:
+        """The due moment; None while it is paused."""
+        return None if self.status == "paused" else self.due_at
+
+    @property
+    def last_moment(self) -> datetime:
+        """The last start, pause or resumption: a pause is not put before it."""
+        if not self.pauses:
+            return self.started_at
+        return self.pauses[-1].until or self.pauses[-1].since
+
+    def due(self, terms: Terms) -> Due:
+        """When it is due under these terms."""
+        return terms.due(
+            self.clock,
+            self.started_at,
+            own_date=self.own_date,
+            pauses=[Pause(*rest) for rest in self.pauses],
+            extensions=self.extensions,
+        )
+
+    def resumed(self, at: datetime) -> "Clock":
+        """As it is if its pause ends then."""
+        rest = self.pauses[-1]._replace(until=at)
+        return replace(self, status="open", pauses=(*self.pauses[:-1], rest))
+
+    def extended(self, to: date, granted: datetime) -> "Clock":
+        """As it is if it is put off to that day."""
+        extension = Extension(to=to, granted=local_day(granted))
+        return replace(self, extensions=(*self.extensions, extension))
+
+
+evolve_clock = Lifecycle(Clock, begins=supervision.ClockStarted)
+
+
+@evolve_clock.register
+def _(fact: supervision.ClockStarted) -> Clock:
+    return Clock(
+        clock=fact.clock,
+        cycle=fact.cycle,
+        unit=fact.unit,
+        started_at=fact.started_at,
+        started_on=local_day(fact.started_at),
+        own_date=fact.own_date,
+        due_on=fact.due_on,
+        due_at=fact.due_at,
+        original_due_on=fact.due_on,
+        reckoned_upto=fact.due_on,
+        provisional=fact.provisional,
+        warn_on=fact.warn_on,
+        calendar_version=fact.calendar_version,
+        rulebook_version=fact.rulebook_version,
+    )
+
+
+@evolve_clock.register
+def _(fact: supervision.CustodyMoved, clock: Clock) -> Clock:
+    # Every clock but a round's is the lead's; what has ended stays with the unit that had it.
+    if not fact.leads or clock.clock == ANSWER or not clock.is_open:
+        return clock
+    return replace(clock, unit=fact.to_unit)
+
+
+@evolve_clock.register
+def _(fact: supervision.ClockPaused, clock: Clock) -> Clock:
+    return replace(clock, status="paused", pauses=(*clock.pauses, Rest(fact.happened_at)))
+
+
+@evolve_clock.register
+def _(fact: supervision.ClockRescheduled, clock: Clock) -> Clock:
+    if fact.ground == "resumed":
+        clock = clock.resumed(fact.happened_at)
+    if fact.ground == "extended" and fact.extended_to is not None:
+        clock = clock.extended(fact.extended_to, fact.happened_at)
+    return replace(
+        clock,
+        due_on=fact.due_on,
+        due_at=fact.due_at,
+        original_due_on=fact.original_due_on,
+        reckoned_upto=max(fact.due_on, fact.original_due_on),
+        provisional=fact.provisional,
+        warn_on=fact.warn_on,
+        calendar_version=fact.calendar_version,
+    )
+
+
+@evolve_clock.register
+def _(fact: supervision.ClockStopped, clock: Clock) -> Clock:
+    return replace(
+        clock,
+        status="stopped",
+        stopped_at=fact.stopped_at,
+        verdict=fact.verdict,
+        judged_with=fact.calendar_version,
+    )
+
+
+@evolve_clock.register
+def _(fact: supervision.ClockCancelled, clock: Clock) -> Clock:
+    return replace(clock, status="cancelled", cancelled_at=fact.happened_at, cancelled_because=fact.reason)
+
+
+@evolve_clock.register
+def _(fact: supervision.DeadlineApproaching, clock: Clock) -> Clock:
+    return replace(clock, warned_upto=local_day(fact.happened_at))
+
+
+@evolve_clock.register
+def _(fact: supervision.DeadlineMissed, clock: Clock) -> Clock:
+    return replace(clock, missed=True, missed_due_at=fact.due_at, missed_detected_at=fact.detected_at)
+
+
+@evolve_clock.register
+def _(fact: supervision.DeadlineMissRetracted, clock: Clock) -> Clock:
+    return replace(clock, missed=False, missed_due_at=None, missed_detected_at=None)
+
+
+@evolve_clock.register
+def _(fact: supervision.VerdictRecomputed, clock: Clock) -> Clock:
+    return replace(clock, recomputed=fact.recomputed, calendar_version=fact.calendar_version)

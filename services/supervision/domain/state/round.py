@@ -1,0 +1,139 @@
+"""One supervision round: its state, and what each fact does to it."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+from services.supervision.domain.state.clock import Key
+from shared.domain.lifecycle import Lifecycle, replace
+from shared.events import supervision
+from shared.events.supervision import RoundKind, Trigger, Verdict
+
+RoundStatus = Literal["issued", "answered", "signed", "concluded", "objected", "voided"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """督办轮次: what was asked of whom by when, the answer, the verdict and what became of it."""
+
+    round: int
+    unit: str
+    post: str | None
+    kind: RoundKind
+    trigger: Trigger
+    followed: Key | None
+    """The clock whose miss triggered it."""
+    requirement: str
+    status: RoundStatus = "issued"
+    issued_at: datetime
+    due_on: date
+    due_at: datetime
+    answer: str | None = None
+    answered_at: datetime | None = None
+    signed_by: str | None = None
+    signed_at: datetime | None = None
+    verdict: Verdict | None = None
+    reason: str | None = None
+    unsigned: bool = False
+    judged_by: str | None = None
+    judged_by_unit: str | None = None
+    judged_at: datetime | None = None
+    """When the verdict was recorded: the unit's time to object runs from then."""
+    concluded_at: datetime | None = None
+    """When it became true: of an unsigned round its due moment, however late that was noticed."""
+    void_reason: str | None = None
+    objection: str | None = None
+    objection_upheld: bool | None = None
+    ruling: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Neither judged nor voided."""
+        return self.verdict is None and not self.voided
+
+    @property
+    def voided(self) -> bool:
+        """Whether it was declared void."""
+        return self.status == "voided"
+
+    @property
+    def concerned(self) -> tuple[str, ...]:
+        """The unit that is asked."""
+        return (self.unit,)
+
+
+evolve_round = Lifecycle(Round, begins=supervision.RoundIssued)
+
+
+@evolve_round.register
+def _(fact: supervision.RoundIssued) -> Round:
+    follows = fact.missed_clock is not None and fact.missed_cycle is not None
+    return Round(
+        round=fact.round,
+        unit=fact.unit,
+        post=fact.post,
+        kind=fact.kind,
+        trigger=fact.trigger,
+        followed=(str(fact.missed_clock), int(fact.missed_cycle or 0)) if follows else None,
+        requirement=fact.requirement,
+        issued_at=fact.happened_at,
+        due_on=fact.due_on,
+        due_at=fact.due_at,
+    )
+
+
+@evolve_round.register
+def _(fact: supervision.RoundAnswered, asked: Round) -> Round:
+    return replace(asked, status="answered", answer=fact.text, answered_at=fact.happened_at)
+
+
+@evolve_round.register
+def _(fact: supervision.RoundSigned, asked: Round) -> Round:
+    # Entered late, it takes back the verdict "unsigned", and with it the objection to that verdict.
+    return replace(
+        asked,
+        status="signed",
+        signed_by=fact.signed_by,
+        signed_at=fact.happened_at,
+        verdict=None,
+        reason=None,
+        unsigned=False,
+        judged_by=None,
+        judged_by_unit=None,
+        judged_at=None,
+        concluded_at=None,
+        objection=None,
+        objection_upheld=None,
+        ruling=None,
+    )
+
+
+@evolve_round.register
+def _(fact: supervision.RoundJudged, asked: Round) -> Round:
+    return replace(
+        asked,
+        status="concluded",
+        verdict=fact.verdict,
+        reason=fact.reason,
+        unsigned=fact.unsigned,
+        judged_by=fact.by.post,
+        judged_by_unit=fact.by.unit,
+        judged_at=fact.timestamp,
+        concluded_at=fact.happened_at,
+    )
+
+
+@evolve_round.register
+def _(fact: supervision.RoundVoided, asked: Round) -> Round:
+    return replace(asked, status="voided", void_reason=fact.reason)
+
+
+@evolve_round.register
+def _(fact: supervision.ObjectionRaised, asked: Round) -> Round:
+    return replace(asked, status="objected", objection=fact.text)
+
+
+@evolve_round.register
+def _(fact: supervision.ObjectionRuled, asked: Round) -> Round:
+    status: RoundStatus = "voided" if asked.voided else "concluded"
+    return replace(asked, status=status, objection_upheld=fact.upheld, ruling=fact.reason)
