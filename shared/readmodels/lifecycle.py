@@ -197,3 +197,18 @@ class LifecycleView(View):
             **{name: {} for name in cls.lifecycle.parts},
         )
         return state
+
+
+class HistoryView(View):
+    """One row for each fact of a lifecycle, whichever it is: a fact that gets a step is in its thing's history."""
+
+    lifecycle: ClassVar[Lifecycle[Any]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for topic in cls.lifecycle.facts:
+            cls.handlers.setdefault(topic, []).append("write")
+
+    def write(self, rows: Rows, fact: Fact, message: Message) -> None:
+        """Put the fact's row."""
+        raise NotImplementedError
