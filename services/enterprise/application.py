@@ -26,6 +26,7 @@ from services.enterprise.domain.whistle.refusals import (
     UnknownEnterprise,
     UnknownWhistle,
 )
+from services.enterprise.views.rating_windows import RatingWindowsView
 from services.enterprise.views.whistles import records
 from shared.application.application import AlreadyExists, NoSuchThing
 from shared.application.result import CommandResult
@@ -33,13 +34,11 @@ from shared.domain.aggregate import SUITE_UNIT, CommandContext, stable_id
 from shared.domain.clock import local_day
 from shared.domain.refusal import Refusal
 from shared.events.base import Actor
+from shared.readmodels.timers import fire_due
 from shared.service.application import ServiceApplication
 
 DESK = "office"
 """The unit id of the government office, the desk at which whistles arrive unless another one is named."""
-
-DUE_AT_ONCE = 200
-"""So many rating windows are closed in one step of the worker."""
 
 
 class EnterpriseApplication(ServiceApplication):
@@ -163,28 +162,6 @@ class EnterpriseApplication(ServiceApplication):
         whistle.rate(act, within=main, leaders=leaders, **what)
         return self.commit(act, whistle, *([main] if main else []))
 
-    def close_unrated(self, whistle_id: UUID, because: str) -> bool:
-        """未评价归档: whether there was a rating window to close; what was closed or reopened meanwhile is left."""
-        now = self.clock()
-        whistle = self.load(Whistle, whistle_id)
-        over = whistle.state.rating_is_over
-        if over is None or now < over:
-            return False
-        by = Actor(unit=SUITE_UNIT, post=self.name)
-        act = CommandContext(
-            by=by, because=because, recorded_at=now, happened_at=over, key=f"rating-window|{because}"
-        )
-
-        def close(act: CommandContext) -> CommandResult:
-            whistle = self.load(Whistle, whistle_id)
-            whistle.close_unrated(act)
-            return self.commit(act, whistle)
-
-        try:
-            return not self.perform(act, close).replayed
-        except Refusal:
-            return False  # somebody was faster, e.g. withdrew it: the window will be gone from the view
-
     def review_infeasible(
         self, act: CommandContext, whistle_id: UUID, *, upheld: bool, reason: str
     ) -> CommandResult:
@@ -222,6 +199,41 @@ class EnterpriseApplication(ServiceApplication):
             calendar=self.reference.calendar(),
         )
         return found.plain()
+
+    # -- by the clock ---------------------------------------------------------------------------------------------
+
+    def close_unrated(self) -> bool:
+        """未评价归档: close what was left unrated to the end of its rating window."""
+        return fire_due(
+            self.views,
+            RatingWindowsView,
+            self.clock(),
+            lambda ended: sum(self._close_unrated(UUID(row["id"]), row["because"]) for row in ended) > 0,
+            by=RatingWindowsView.by,
+            read=["because"],
+        )
+
+    def _close_unrated(self, whistle_id: UUID, because: str) -> bool:
+        """Whether there was a window to close; what was closed or reopened meanwhile is left."""
+        now = self.clock()
+        whistle = self.load(Whistle, whistle_id)
+        over = whistle.state.rating_is_over
+        if over is None or now < over:
+            return False
+        by = Actor(unit=SUITE_UNIT, post=self.name)
+        act = CommandContext(
+            by=by, because=because, recorded_at=now, happened_at=over, key=f"rating-window|{because}"
+        )
+
+        def close(act: CommandContext) -> CommandResult:
+            whistle = self.load(Whistle, whistle_id)
+            whistle.close_unrated(act)
+            return self.commit(act, whistle)
+
+        try:
+            return not self.perform(act, close).replayed
+        except Refusal:
+            return False  # somebody was faster, e.g. withdrew it: the window will be gone from the view
 
     # -- what they ask for ----------------------------------------------------------------------------------------
 

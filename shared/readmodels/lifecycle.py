@@ -230,8 +230,8 @@ class LifecycleView(View):
         return state
 
 
-class FactsView(View):
-    """One row for each fact of a lifecycle. A subclass names the ``lifecycle``, and writes the row."""
+class HistoryView(View):
+    """One row for each fact of a lifecycle, whichever it is: a fact that gets a step is in its thing's history."""
 
     lifecycle: ClassVar[Lifecycle[Any]]
 
@@ -241,5 +241,5 @@ class FactsView(View):
             cls.handlers.setdefault(topic, []).append("write")
 
     def write(self, rows: Rows, fact: Fact, message: Message) -> None:
-        """Write the row of a fact."""
+        """Put the fact's row."""
         raise NotImplementedError

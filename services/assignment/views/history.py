@@ -7,14 +7,14 @@ from sqlalchemy import Column, Integer, String, Text
 from services.assignment.domain.task import evolve
 from shared.database.columns import MomentColumn
 from shared.events.base import VOCABULARY, Fact, Message
-from shared.readmodels.lifecycle import FactsView
+from shared.readmodels.lifecycle import HistoryView
 from shared.readmodels.rows import Rows
 
 _WORDS = ("reason", "text", "narrative", "note", "about", "solution", "ruling", "title")
 """The field that says the most about a fact, the first one that it has."""
 
 
-class TaskHistoryView(FactsView):
+class TaskHistoryView(HistoryView):
     """任务动态: what happened to a task, when, by whom. Who may see the task may see its history."""
 
     name = "task_history"

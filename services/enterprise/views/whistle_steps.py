@@ -7,43 +7,23 @@ from uuid import UUID
 
 from sqlalchemy import JSON, Column, Integer, String
 
+from services.enterprise.domain.whistle.state import evolve
 from shared.database.columns import MomentColumn
-from shared.events import enterprise
 from shared.events.base import VOCABULARY, Fact, Message
+from shared.readmodels.lifecycle import HistoryView
 from shared.readmodels.rows import Rows
-from shared.readmodels.view import View
 
 _COMMON = {field.name for field in fields(Fact)}
-
-Step = (
-    enterprise.WhistleBlown
-    | enterprise.WhistleRouted
-    | enterprise.WhistleReturned
-    | enterprise.WhistleRaisedALevel
-    | enterprise.EnterpriseContacted
-    | enterprise.ServicePlanProposed
-    | enterprise.ServiceConfirmed
-    | enterprise.WhistleResolved
-    | enterprise.WhistleRated
-    | enterprise.ReworkOrdered
-    | enterprise.InfeasibilityClaimed
-    | enterprise.InfeasibilityReviewed
-    | enterprise.WhistleMerged
-    | enterprise.ReporterJoined
-    | enterprise.WhistleUnmerged
-    | enterprise.RepeatLinked
-    | enterprise.WhistleWithdrawn
-    | enterprise.WhistleClosed
-)
 
 HIDDEN = {"enterprise_id", "credit_code", "enterprise_name"}
 """Left out of a step: another reporter's identity is none of the enterprise's business, its own it knows."""
 
 
-class WhistleStepsView(View):
+class WhistleStepsView(HistoryView):
     """办理过程: one row per fact of a whistle."""
 
     name = "whistle_steps"
+    lifecycle = evolve
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
@@ -59,7 +39,8 @@ class WhistleStepsView(View):
             Column("details", JSON, nullable=False),
         ]
 
-    def on_step(self, rows: Rows, fact: Step, message: Message) -> None:
+    def write(self, rows: Rows, fact: Fact, message: Message) -> None:
+        """See HistoryView."""
         rows.put(
             f"{message.aggregate_id}/{message.version:06d}",
             whistle_id=str(message.aggregate_id),

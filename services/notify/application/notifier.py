@@ -11,6 +11,8 @@ from sqlalchemy import select
 from services.notify.application.outbox import put
 from services.notify.domain import Digest, Matter, MatterState, Recipient, words
 from services.notify.domain.hours import in_hours, morning, not_before
+from services.notify.views.escalations import TimersView
+from services.notify.views.notices import NoticesView
 from shared.application.application import NoSuchThing
 from shared.application.result import CommandResult
 from shared.calendar import Calendar
@@ -21,13 +23,12 @@ from shared.events.base import Actor, message_id
 from shared.messaging.reactions import NotYet
 from shared.process import logs
 from shared.readmodels.reference import UnitHasNoHead
+from shared.readmodels.rows import Row
+from shared.readmodels.timers import fire_due
 from shared.rulebook import Rulebook, parse_rulebook
 from shared.service.application import ServiceApplication
 
 log = logs.log("notify")
-
-AT_ONCE = 500
-"""How many due rows one step handles, so that a long backlog does not keep the other steps waiting."""
 
 
 class NoMainLeaderRegistered(Refusal):
@@ -76,18 +77,13 @@ class Notifier(ServiceApplication):
     # -- by the clock --------------------------------------------------------------------------------------------
 
     def remind_due(self) -> bool:
-        """Remind, and let acknowledgements expire, where the time has come; the cost follows what is due."""
-        now = self.clock()
-        with self.views.reading() as connection:
-            timers = self.views.table(connection, "timers")
-            due = connection.execute(
-                select(timers.c.id)
-                .where(timers.c.due_at <= now)
-                .order_by(timers.c.due_at, timers.c.id)
-                .limit(AT_ONCE)
-            ).scalars()
-            matters = [UUID(id) for id in due]  # noqa: A001
-        return sum(self._be_on_time(matter) for matter in matters) > 0  # each has its turn
+        """Remind, and let acknowledgements expire, where the time has come."""
+        return fire_due(
+            self.views,
+            TimersView,
+            self.clock(),
+            lambda due: sum(self._be_on_time(UUID(row["id"])) for row in due) > 0,
+        )
 
     def _be_on_time(self, matter_id: UUID) -> bool:
         matter = self.find(Matter, matter_id)
@@ -167,19 +163,18 @@ class Notifier(ServiceApplication):
 
     def deliver_due(self) -> bool:
         """Let what may be shown by now leave by the channel, once; what was withdrawn before does not leave."""
-        now = self.clock()
-        with self.views.reading() as connection:
-            notices = self.views.table(connection, "notices")
-            due = connection.execute(
-                select(notices.c.id, notices.c.matter, notices.c.level)
-                .where(notices.c.deliver_at <= now)
-                .order_by(notices.c.deliver_at, notices.c.id)
-                .limit(AT_ONCE)
-            ).all()
-        return sum(self._deliver(row.level, UUID(row.matter), UUID(row.id)) for row in due) > 0
+        return fire_due(
+            self.views,
+            NoticesView,
+            self.clock(),
+            lambda due: sum(map(self._deliver, due)) > 0,
+            by="deliver_at",
+            read=["matter", "level"],
+        )
 
-    def _deliver(self, level: str, aggregate_id: UUID, notice_id: UUID) -> bool:
-        kind: type[Digest | Matter] = Digest if level == "digest" else Matter
+    def _deliver(self, due: Row) -> bool:
+        aggregate_id, notice_id = UUID(due["matter"]), UUID(due["id"])
+        kind: type[Digest | Matter] = Digest if due["level"] == "digest" else Matter
         found = self.find(kind, aggregate_id)
         notice = None if found is None else found.notices.get(notice_id)
         if notice is None or notice.deliver_at is None:

@@ -5,12 +5,11 @@ from typing import Any
 from sqlalchemy import Column, String
 
 from services.notify.domain.matter.state import evolve
-from shared.database.columns import MomentColumn
 from shared.events import notify
 from shared.events.base import Message
 from shared.readmodels.lifecycle import LifecycleView
 from shared.readmodels.rows import Rows
-from shared.readmodels.view import View
+from shared.readmodels.timers import Timers
 
 
 class EscalationsView(LifecycleView):
@@ -22,18 +21,15 @@ class EscalationsView(LifecycleView):
     indexed = ("case_id", "unit", "state", "opened_at")
 
 
-class TimersView(View):
+class TimersView(Timers):
     """待办时点: one row for each matter whose escalation waits for a moment, indexed by that moment."""
 
     name = "timers"
 
     @classmethod
-    def columns(cls) -> list[Column[Any]]:
+    def what(cls) -> list[Column[Any]]:
         """``what`` is ``remind`` or ``expire``."""
-        return [
-            Column("due_at", MomentColumn, nullable=False, info={"index": True}),
-            Column("what", String, nullable=False),
-        ]
+        return [Column("what", String, nullable=False)]
 
     def on_set_to_remind(
         self,

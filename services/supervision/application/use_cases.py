@@ -29,6 +29,7 @@ from services.supervision.domain.rounds import latest_naming, round_of
 from services.supervision.domain.series import NAMINGS
 from services.supervision.domain.state import CaseState
 from services.supervision.domain.wording import naming_text
+from services.supervision.views.clocks import TimersView
 from services.supervision.views.duties import roster
 from shared.application.result import CommandResult
 from shared.calendar import Calendar, CalendarRelease, DayRule, Layer
@@ -40,12 +41,11 @@ from shared.domain.refusal import Refusal
 from shared.events.base import Actor
 from shared.events.supervision import CreditKind
 from shared.readmodels.reference import UnknownUnit
+from shared.readmodels.rows import Row
+from shared.readmodels.timers import fire_due
 from shared.rulebook import Rule, Rulebook, parse_rulebook
 from shared.runtime.worker import Step
 from shared.service.application import ServiceApplication
-
-TICK_BATCH = 500
-"""Timers read at once."""
 
 SAVED_AT_ONCE = 50
 """Cases saved in one transaction by the tick."""
@@ -314,30 +314,15 @@ class Supervision(ServiceApplication):
     # -- the worker's own steps ------------------------------------------------------------------------------
 
     def tick(self) -> bool:
-        """Let every clock speak whose time has come; whether any had something to say.
+        """Let every clock speak whose time has come; whether any had something to say."""
+        read = ["case_id", "clock", "cycle"]
+        return fire_due(self.views, TimersView, self.clock(), self._speak, read=read, to_the_end=True)
 
-        Its cost follows what is due: an index on due time is read from its beginning up to now.
-        """
-        now, after, spoke = self.clock(), None, False
-        calendar: Calendar | None = None
-        while True:
-            with self.views.reading() as connection:
-                timers = self.views.table(connection, "timers")
-                query = select(timers.c.id, timers.c.due_at, timers.c.case_id, timers.c.clock, timers.c.cycle)
-                query = query.where(timers.c.due_at <= now)
-                if after is not None:
-                    beyond = and_(timers.c.due_at == after[0], timers.c.id > after[1])
-                    query = query.where(timers.c.due_at >= after[0], or_(timers.c.due_at > after[0], beyond))
-                due = connection.execute(query.order_by(timers.c.due_at, timers.c.id).limit(TICK_BATCH)).all()
-            if not due:
-                return spoke
-            calendar = calendar or self.calendar()
-            fired = [(UUID(row.case_id), row.clock, row.cycle) for row in due]
-            for first in range(0, len(fired), SAVED_AT_ONCE):
-                spoke = self._fire(fired[first : first + SAVED_AT_ONCE], calendar) or spoke
-            if len(due) < TICK_BATCH:
-                return spoke
-            after = (due[-1].due_at, due[-1].id)
+    def _speak(self, due: Sequence[Row]) -> bool:
+        calendar = self.calendar()
+        fired = [(UUID(row["case_id"]), row["clock"], row["cycle"]) for row in due]
+        firsts = range(0, len(fired), SAVED_AT_ONCE)
+        return sum(self._fire(fired[first : first + SAVED_AT_ONCE], calendar) for first in firsts) > 0
 
     def _fire(self, fired: list[tuple[UUID, str, int]], calendar: Calendar) -> bool:
         """Decide for several clocks, saved together; whoever was changed meanwhile is decided anew, alone."""
