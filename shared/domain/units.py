@@ -1,10 +1,10 @@
 """Units and posts (measure 6) as every service knows them: their states, and what each fact does to them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar
 
-from shared.domain.lifecycle import Lifecycle
+from shared.domain.lifecycle import Lifecycle, replace
 from shared.domain.roles import LEADERS
 from shared.events import assignment
 

@@ -1,14 +1,14 @@
 """Directives (measure 8): what came in, who arranged it, who decomposed it, who fed back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 from uuid import UUID
 
 from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.guards import requires
-from shared.domain.lifecycle import Lifecycle
+from shared.domain.lifecycle import Lifecycle, replace
 from shared.domain.refusal import Refusal
 from shared.events import assignment
 

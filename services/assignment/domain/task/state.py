@@ -1,6 +1,6 @@
 """A task's state, and what each fact does to it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from shared.calendar.due import Extension
 from shared.domain.clock import local_day
-from shared.domain.lifecycle import Lifecycle
+from shared.domain.lifecycle import Lifecycle, replace
 from shared.events import assignment
 from shared.events.base import Fact
 
