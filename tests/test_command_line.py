@@ -5,6 +5,7 @@ Each command runs in a process of its own once; where it runs again it runs in t
 
 import csv
 import json
+import logging
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 from openpyxl import Workbook
 
@@ -42,6 +44,9 @@ def duban(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
 def again(*arguments: str, **env: str) -> Result:
     """The same in this process. Raises what would have been a traceback there."""
     done = CliRunner().invoke(main, arguments, env=env)
+    # What the command logs to is closed now.
+    structlog.reset_defaults()
+    logging.basicConfig(handlers=[], force=True)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done
