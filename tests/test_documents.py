@@ -75,16 +75,10 @@ def test_every_field_and_choice_has_a_title_and_every_title_is_used() -> None:
 
 
 @pytest.mark.parametrize("path", OPENAPI, ids=lambda path: path.name)
-def test_a_titled_operation_is_titled_in_both_languages(path: Path) -> None:
+def test_every_operation_is_titled_in_both_languages(path: Path) -> None:
     document = json.loads(path.read_text("utf-8"))
-    titled = [
-        operation
-        for methods in document["paths"].values()
-        for method, operation in methods.items()
-        if method != "parameters" and "x-title" in operation
-    ]
-    assert titled
-    for operation in titled:
-        assert re.fullmatch(r"[\u4e00-\u9fff（）]+", operation["x-title"]), operation["operationId"]
-        assert operation["x-title-en"].isascii(), operation["operationId"]
-        assert operation["summary"], operation["operationId"]
+    for methods in document["paths"].values():
+        for operation in (one for method, one in methods.items() if method != "parameters"):
+            assert re.fullmatch(r"[\u4e00-\u9fff]+", operation.get("x-title", "")), operation["operationId"]
+            assert operation["x-title-en"].isascii(), operation["operationId"]
+            assert operation["summary"], operation["operationId"]

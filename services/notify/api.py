@@ -121,7 +121,7 @@ def _mine(table: Table) -> ColumnElement[bool]:
 @blueprint.arguments(NoticesArgs, location="query")
 @blueprint.response(200, PageSchema.of(NoticeSchema))
 def list_notices(args: dict[str, Any]) -> dict[str, Any]:
-    """The inbox of the caller's own post: what may be shown by now. An auditor reads all that tell of no secret."""
+    """通知清单: The inbox of the caller's own post, as shown by now; an auditor reads all that tell of no secret."""
     where = [_mine, _for_auditors, lambda table: table.c.not_before <= context().now]
     return many("notices", args, "level", "state", "matter", "case_id", where=where, all_see=True)
 
@@ -130,7 +130,7 @@ def list_notices(args: dict[str, Any]) -> dict[str, Any]:
 @allow(*TOLD, Role.auditor)
 @blueprint.response(200, NoticeWithMaySchema)
 def read_notice(notice_id: UUID) -> Any:
-    """One notice to the caller's unit; the leaders and the supervision office read all, an auditor as in the list."""
+    """通知: One notice to the caller's unit; leaders and supervision office read all, an auditor as in the list."""
     row, headers = one("notices", notice_id, kind="Notice", where=[_for_auditors])
     app, asked, notice = application(Notifier), context(), NoticesView.state_of(row)
     may = on_notice.open_to(asked.identity, app, notice, asked.now) if notice.level != "digest" else []
@@ -142,7 +142,7 @@ def read_notice(notice_id: UUID) -> Any:
 @blueprint.arguments(EscalationsArgs, location="query")
 @blueprint.response(200, PageSchema.of(EscalationSchema))
 def list_escalations(args: dict[str, Any]) -> dict[str, Any]:
-    """What is or was before the main leader; for an auditor without secret matters."""
+    """提级事项清单: What is or was before the main leader; for an auditor without secret matters."""
     escalated = [lambda table: table.c.state.is_not(None)]
     return many("escalations", args, "state", "unit", "case_id", where=escalated)
 
@@ -152,5 +152,5 @@ def list_escalations(args: dict[str, Any]) -> dict[str, Any]:
 @blueprint.arguments(DigestsArgs, location="query")
 @blueprint.response(200, PageSchema.of(DigestSchema))
 def list_digests(args: dict[str, Any]) -> dict[str, Any]:
-    """The digests of the caller's unit; the leaders and the two offices see all, an auditor what tells no secret."""
+    """每日摘要: The digests of the caller's unit; leaders and both offices see all, an auditor what is not secret."""
     return many("digests", args, "unit", "day", where=[_for_auditors])

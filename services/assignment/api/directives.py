@@ -110,7 +110,7 @@ class DirectivesArgs(PageArgs):
 @blueprint.arguments(DirectivesArgs, location="query")
 @blueprint.response(200, PageSchema.of(DirectiveSchema))
 def list_directives(args: dict[str, Any]) -> Any:
-    """Directives by the time of receipt"""
+    """交办事项清单: Directives by the time of receipt"""
     page = many("directives", args, "number", "kind", "state")
     return {**page, "items": [_shown(row) for row in page["items"]]}
 
@@ -119,7 +119,7 @@ def list_directives(args: dict[str, Any]) -> Any:
 @allow(*READERS)
 @blueprint.response(200, OneDirectiveSchema)
 def get_directive(directive_id: UUID) -> Any:
-    """One directive with each unit's duty, and what its reader may do"""
+    """交办事项: One directive with each unit's duty, and what its reader may do"""
     row, headers = one("directives", directive_id, kind="Directive")
     asked, state = context(), DirectivesView.state_of(row)
     may = on_directive.open_to(asked.identity, application(Assignment), state, asked.now)

@@ -190,7 +190,7 @@ class ImportedSchema(BaseSchema):
 @blueprint.arguments(TaskListsArgs, location="query")
 @blueprint.response(200, PageSchema.of(TaskListSchema))
 def list_task_lists(args: dict[str, Any]) -> Any:
-    """Task lists by their date"""
+    """任务清单目录: Task lists by their date"""
     return task_lists_for_caller(args)
 
 
@@ -198,7 +198,7 @@ def list_task_lists(args: dict[str, Any]) -> Any:
 @allow(*READERS)
 @blueprint.response(200, OneTaskListSchema)
 def get_task_list(list_id: UUID) -> Any:
-    """One task list; its tasks are at /tasks?list_id="""
+    """任务清单详情: One task list; its tasks are at /tasks?list_id="""
     row, headers = task_list_for_caller(list_id)
     asked, state = context(), TaskListsView.state_of(row)
     may = on_list.open_to(asked.identity, application(Assignment), state, asked.now)
@@ -211,7 +211,7 @@ def get_task_list(list_id: UUID) -> Any:
 @blueprint.arguments(ImportSchema, location="files")
 @blueprint.response(200, ImportedSchema)
 def import_task_list(form: dict[str, Any]) -> Any:
-    """Import a list from a spreadsheet, all or nothing unless accept_valid"""
+    """导入任务清单: Import a list from a spreadsheet, all or nothing unless accept_valid"""
     file, this = form.pop("file"), command_context()
     form["dated"] = form["dated"] or application(Assignment).today()
     written, report = application(Assignment).import_file(this, file.read(), file.filename or "", **form)

@@ -348,7 +348,7 @@ class HistoryArgs(PageArgs):
 @blueprint.arguments(TasksArgs, location="query")
 @blueprint.response(200, PageSchema.of(TaskSchema))
 def list_tasks(args: dict[str, Any]) -> Any:
-    """Tasks by due date"""
+    """任务查询: Tasks by due date"""
     today = local_day(context().now)
     where = []
     if "unit" in args:
@@ -377,7 +377,7 @@ def list_tasks(args: dict[str, Any]) -> Any:
     }
 )
 def export_tasks(args: dict[str, Any]) -> Any:
-    """The tasks that one may see, as a spreadsheet; never a secret one"""
+    """导出任务: The tasks that one may see, as a spreadsheet; never a secret one"""
     identity, kind = g.identity, args["format"]
     with reading():
         pass  # waits for the position that is asked for
@@ -397,7 +397,7 @@ def export_tasks(args: dict[str, Any]) -> Any:
 @allow(*READERS)
 @blueprint.response(200, OneTaskSchema)
 def get_task(task_id: UUID) -> Any:
-    """One task, and what its reader may do with it"""
+    """任务: One task, and what its reader may do with it"""
     row, headers = one("tasks", task_id, kind="Task")
     asked = context()
     may = on_task.open_to(asked.identity, application(Assignment), TasksView.state_of(row), asked.now)
@@ -409,7 +409,7 @@ def get_task(task_id: UUID) -> Any:
 @blueprint.arguments(HistoryArgs, location="query")
 @blueprint.response(200, PageSchema.of(HistorySchema))
 def get_task_history(args: dict[str, Any], task_id: UUID) -> Any:
-    """What happened to a task, for whoever may see the task"""
+    """办理经过: What happened to a task, for whoever may see the task"""
     one("tasks", task_id, kind="Task")
     of_task = [lambda table: table.c.task_id == str(task_id)]
     return many("task_history", args, where=of_task, all_see=True)

@@ -160,7 +160,7 @@ class PostsArgs(PageArgs):
 @blueprint.arguments(UnitsArgs, location="query")
 @blueprint.response(200, PageSchema.of(UnitSchema))
 def list_units(args: dict[str, Any]) -> Any:
-    """Units by id"""
+    """单位名录: Units by id"""
     return many("units", args, "kind", "dissolved", all_see=True)
 
 
@@ -168,7 +168,7 @@ def list_units(args: dict[str, Any]) -> Any:
 @allow(*EVERYBODY)
 @blueprint.response(200, OneUnitSchema)
 def get_unit(unit: str) -> Any:
-    """One unit"""
+    """单位: One unit"""
     row, headers = _entry("units", unit, "Unit")
     asked, state = context(), UnitsView.state_of(row)
     may = on_unit.open_to(asked.identity, application(Assignment), state, asked.now)
@@ -180,7 +180,7 @@ def get_unit(unit: str) -> Any:
 @blueprint.arguments(PostsArgs, location="query")
 @blueprint.response(200, PageSchema.of(PostSchema))
 def list_posts(args: dict[str, Any]) -> Any:
-    """Posts by id"""
+    """岗位名录: Posts by id"""
     page = many("posts", args, "unit", "role", all_see=True)
     return {**page, "items": _shown(page["items"])}
 
@@ -189,7 +189,7 @@ def list_posts(args: dict[str, Any]) -> Any:
 @allow(*EVERYBODY)
 @blueprint.response(200, OnePostSchema)
 def get_post(unit: str, name: str) -> Any:
-    """One post"""
+    """岗位: One post"""
     row, headers = _entry("posts", f"{unit}/{name}", "Post")
     asked, state = context(), PostsView.state_of(row)
     may = on_post.open_to(asked.identity, application(Assignment), state, asked.now)

@@ -113,7 +113,7 @@ class CaseFilters(PageArgs):
 @blueprint.arguments(CaseFilters, location="query")
 @blueprint.response(200, PageSchema.of(CaseSchema))
 def list_cases(args: dict[str, Any]) -> Any:
-    """The cases that the caller may see."""
+    """督查事项清单: The cases that the caller may see."""
     filters = ("kind", "duty", "unit", "custodian", "leader_post", "state", "number", "subject_id")
     return many("cases", args, *filters)
 
@@ -122,7 +122,7 @@ def list_cases(args: dict[str, Any]) -> Any:
 @allow(*Role)
 @blueprint.response(200, CaseDetailSchema)
 def show_case(case_id: UUID) -> Any:
-    """A case with its clocks, rounds and streaks, and what the caller may do with it now."""
+    """督查事项: A case with its clocks, rounds and streaks, and what the caller may do with it now."""
     row, headers = one("cases", case_id, kind="Case")
     asked, found = context(), parts_of(row)
     whole = whole_of(row, found)
@@ -159,6 +159,6 @@ class CustodyFilters(PageArgs):
 @blueprint.arguments(CustodyFilters, location="query")
 @blueprint.response(200, PageSchema.of(CustodySchema))
 def list_custody(args: dict[str, Any]) -> Any:
-    """How long which unit had what in hand, in working days: a slow router is not charged to the next unit."""
+    """经手时段: How long which unit had what in hand, in working days; a slow router is not charged to the next."""
     found = many("custody", args, "case_id", "unit", "stay")
     return custody_days(found, application(Supervision).calendar(), context().now)

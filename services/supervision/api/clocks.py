@@ -211,7 +211,7 @@ def as_clock(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 @blueprint.arguments(ClockFilters, location="query")
 @blueprint.response(200, PageSchema.of(ClockSchema))
 def list_clocks(args: dict[str, Any]) -> Any:
-    """The clocks that the caller may see."""
+    """时限清单: The clocks that the caller may see."""
     now = context().now
     where: list[Any] = []
     if "overdue" in args:
@@ -236,7 +236,7 @@ def list_clocks(args: dict[str, Any]) -> Any:
 @allow(*Role)
 @blueprint.response(200, DueSchema)
 def explain_clock(case_id: UUID, clock: str, cycle: int) -> Any:
-    """Why this clock is due then: each day counted or skipped, pauses, extensions, versions."""
+    """时限说明: Why this clock is due then: each day counted or skipped, pauses, extensions, versions."""
     one("cases", case_id, kind="Case")
     return _explained(application(Supervision).explain(case_id, clock, cycle))
 
@@ -246,7 +246,7 @@ def explain_clock(case_id: UUID, clock: str, cycle: int) -> Any:
 @blueprint.arguments(DueArgs, location="query")
 @blueprint.response(200, DueSchema)
 def what_if(args: dict[str, Any]) -> Any:
-    """When would it be due? The what-if calculator, for everybody."""
+    """时限测算: When would it be due? The what-if calculator, for everybody."""
     return _explained(application(Supervision).what_if(args["rule"], args["start"], args["own_date"]))
 
 
@@ -255,7 +255,7 @@ def what_if(args: dict[str, Any]) -> Any:
 @blueprint.arguments(RateArgs, location="query")
 @blueprint.response(200, RatesSchema)
 def show_rates(args: dict[str, Any]) -> Any:
-    """On-time figures per clock and unit, with numerator, denominator and what is excluded."""
+    """按时办结率: On-time figures per clock and unit, with numerator, denominator and what is excluded."""
     if args["until"] < args["since"]:
         raise ValidationError({"until": ["早于起始日期\nIs before since"]})
     now = context().now
@@ -275,7 +275,7 @@ def show_rates(args: dict[str, Any]) -> Any:
 @blueprint.arguments(TimerFilters, location="query")
 @blueprint.response(200, PageSchema.of(TimerSchema))
 def list_timers(args: dict[str, Any]) -> Any:
-    """What the scheduler waits for, the next first; no content of any case."""
+    """待触发时限: What the scheduler waits for, the next first; no content of any case."""
     return many(timers_with_units, args, "clock", "unit", all_see=True)
 
 

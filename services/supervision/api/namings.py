@@ -106,7 +106,7 @@ class NamingFilters(PageArgs):
 @blueprint.arguments(NamingFilters, location="query")
 @blueprint.response(200, PageSchema.of(NamingSchema))
 def list_namings(args: dict[str, Any]) -> Any:
-    """The namings that the caller may see; to overseers only those that were published."""
+    """通报清单: The namings that the caller may see; to overseers only those that were published."""
     return namings_for_caller(args)
 
 
@@ -114,7 +114,7 @@ def list_namings(args: dict[str, Any]) -> Any:
 @allow(*LEADERS, *OFFICES, *UNITS, Role.auditor)
 @blueprint.response(200, OneNamingSchema)
 def show_naming(naming_id: UUID) -> Any:
-    """One naming, and what the caller may do with it now."""
+    """通报: One naming, and what the caller may do with it now."""
     asked = context()
     row, headers = naming_for_caller(naming_id)
     may = on_naming.open_to(

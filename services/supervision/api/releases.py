@@ -121,7 +121,7 @@ class PreviewSchema(BaseSchema):
 @blueprint.arguments(CalendarReleaseFilters, location="query")
 @blueprint.response(200, PageSchema.of(CalendarReleaseSchema))
 def list_releases(args: dict[str, Any]) -> Any:
-    """Drafts and releases of the calendar (the embedded base is version 1)."""
+    """节假日安排清单: Drafts and releases of the calendar (the embedded base is version 1)."""
     return calendar_drafts(args)
 
 
@@ -129,7 +129,7 @@ def list_releases(args: dict[str, Any]) -> Any:
 @allow(*OFFICES, *LEADERS, Role.auditor)
 @blueprint.response(200, OneReleaseSchema)
 def show_release(release_id: UUID) -> Any:
-    """One draft or release, and what the caller may do with it now."""
+    """节假日安排: One draft or release, and what the caller may do with it now."""
     asked, app = context(), application(Supervision)
     row, headers = calendar_draft(release_id)
     may = on_release.open_to(
@@ -147,7 +147,7 @@ def show_release(release_id: UUID) -> Any:
 @allow(*OFFICES)
 @blueprint.response(200, PreviewSchema)
 def preview_release(release_id: UUID) -> Any:
-    """Which open clocks the draft would move; nothing is written."""
+    """发布预览: Which open clocks the draft would move; nothing is written."""
     with reading():
         return {"items": application(Supervision).preview_release(release_id)}
 
@@ -164,5 +164,5 @@ class RulebookFilters(PageArgs):
 @blueprint.arguments(RulebookFilters, location="query")
 @blueprint.response(200, PageSchema.of(RulebookSchema))
 def list_rulebooks(args: dict[str, Any]) -> Any:
-    """Every released rulebook with its text."""
+    """办理规则: Every released rulebook with its text."""
     return many("rulebooks", args, "rulebook_version", all_see=True)

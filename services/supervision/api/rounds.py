@@ -107,7 +107,7 @@ class RoundFilters(PageArgs):
 @blueprint.arguments(RoundFilters, location="query")
 @blueprint.response(200, PageSchema.of(RoundSchema))
 def list_rounds(args: dict[str, Any]) -> Any:
-    """The rounds that the caller may see."""
+    """督办轮次清单: The rounds that the caller may see."""
     return many(ROUNDS, args, "case_id", "unit", "round", "state", "verdict", "trigger")
 
 
@@ -115,7 +115,7 @@ def list_rounds(args: dict[str, Any]) -> Any:
 @allow(*Role)
 @blueprint.response(200, OneRoundSchema)
 def show_round(case_id: UUID, number: int) -> Any:
-    """One round, and what the caller may do with it now."""
+    """督办轮次: One round, and what the caller may do with it now."""
     asked = context()
     row, _ = one(ROUNDS, f"{case_id}/{number:04d}", kind="Round")
     case, headers = one("cases", case_id, kind="Case")
