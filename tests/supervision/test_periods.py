@@ -357,5 +357,5 @@ def test_a_case_pinned_to_the_rulebook_of_the_first_release_runs_on(world: World
     world.told(assignment.TaskCancelled, task, reason="不再需要")
     assert world.kinds_of(old_task.id)[3:] == ["ClockStopped", "ClockCancelled", "CaseClosed"]
     assert world.kinds_of(old_duty.id)[2:] == ["ClockStopped", "CaseClosed"]
-    assert world.case(old_task.id).ground == "cancelled"
+    assert world.last(old_task.id, supervision.CaseClosed).ground == "cancelled"
     world.consistent()
