@@ -496,3 +496,16 @@ def test_of_a_secret_matter_no_notice_holds_more_than_its_number(world: Any, kin
     for path in world.eml():
         letter = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
         assert "机密" not in letter.get_content() + letter["Subject"]
+
+
+def test_a_half_month_that_is_missed_goes_up_its_own_ladder(world: Any) -> None:
+    what = {"post": None, "supporters": (), "secrecy": "internal", "duty": "half_month_report"}
+    case = world.case(kind="period", title="半月专报", **what)
+    world.missed(case, clock="half_month_report")
+    assert world.standing(level="missed") == [("missed", "fgw/head")]
+
+
+def test_a_trip_report_that_is_missed_is_told_to_the_unit_head(world: Any) -> None:
+    case = world.case(kind="trip", title="考察学习", post="fgw/officer", supporters=())
+    world.missed(case, clock="trip_report")
+    assert world.standing(level="missed") == [("missed", "fgw/head")]

@@ -6,19 +6,25 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.supervision.domain import Absence
 from services.supervision.domain.absence import (
     AbsenceEndsBeforeItBegins,
     ApprovingOnesOwnAbsence,
     AskedAfterLeaving,
+    BeforeTheStepBefore,
     DeputyIsOneself,
     NotAway,
     NoTripReportOwed,
     NotWhoIsAway,
 )
+from services.supervision.views.duties import AbsencesView
+from shared.domain.guards import open_to
+from shared.domain.refusal import Refusal
 from shared.events import supervision
-from shared.testing import an_act, facts, kinds, shanghai
+from shared.testing import an_act, facts, kinds, rows_of, shanghai
 from tests.supervision.conftest import World
 
 TRIP: dict[str, Any] = {
@@ -76,6 +82,46 @@ def test_a_report_is_owed_by_who_was_away_once_and_only_after_a_study_trip() -> 
     trip.submit_report(by("fgw/head"), text="三点建议")
     with pytest.raises(NoTripReportOwed):
         trip.submit_report(by("fgw/head"), text="再交一次")
+
+
+def test_a_return_is_not_dated_before_the_departure() -> None:
+    trip = a_trip()
+    trip.approve(by("gov/vice-leader"))
+    trip.leave(by("fgw/head", "2021-03-03 08:00"))
+    early = by("fgw/head", "2021-03-05 20:00").at(shanghai("2021-03-02 20:00"))
+    with pytest.raises(BeforeTheStepBefore):
+        trip.come_back(early)
+
+
+COMMANDS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "approve": (Absence.approve, {}),
+    "refuse": (Absence.refuse, {"reason": "不宜"}),
+    "leave": (Absence.leave, {}),
+    "come_back": (Absence.come_back, {}),
+    "submit_report": (Absence.submit_report, {"text": "建议"}),
+    "cancel": (Absence.cancel, {"reason": "不去了"}),
+}
+
+
+@given(
+    st.sampled_from(["study_trip", "leave"]),
+    st.lists(st.tuples(st.sampled_from(sorted(COMMANDS)), st.sampled_from(["fgw/head", "gov/vice-leader"]))),
+)
+def test_after_any_history_the_view_shows_the_state_and_what_is_open_is_not_refused(
+    kind: str, steps: list[tuple[str, str]]
+) -> None:
+    absence = a_trip(kind=kind)
+    for command, post in steps:
+        decision, body = COMMANDS[command]
+        act = by(post)
+        may = open_to(decision, absence.state, act, {})
+        try:
+            decision(absence, act, **body)
+        except Refusal:
+            assert not may, command
+        else:
+            assert may, command
+    assert rows_of(AbsencesView, "supervision", absence.pending_events) == {str(absence.id): absence.state}
 
 
 def approved(world: World, **other: Any) -> UUID:

@@ -1,5 +1,6 @@
 """Duties of a period: half-month reports from their beginning to met, late, missed or excused."""
 
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ from hypothesis import strategies as st
 from services.supervision.__main__ import SERVICE
 from services.supervision.domain import Case, Duty, Ower, RulebookVersion, Terms
 from services.supervision.domain.duty import DutyIsMet, NoSuchCredit
+from services.supervision.views.duties import DutiesView
 from shared.calendar.period import Period, period_of
 from shared.domain.aggregate import stable_id
 from shared.domain.clock import midnight
+from shared.domain.refusal import Refusal
 from shared.events import assignment, supervision
 from shared.rulebook import load_rulebook, parse_rulebook
-from shared.testing import Opened, StoppedClock, an_act, facts, kinds, shanghai
+from shared.testing import Opened, StoppedClock, an_act, facts, kinds, rows_of, shanghai
 from tests.supervision.conftest import World
 
 RULE = load_rulebook().rule("half_month_report")
@@ -88,6 +91,38 @@ def test_what_is_met_is_neither_excused_nor_adjusted() -> None:
     with pytest.raises(DutyIsMet):
         duty.excuse(an_act(shanghai("2021-04-10 09:00")), ground="抗洪")
     assert kinds(facts(duty)) == ["DutyArose", "DutyCredited"]
+
+
+DONE = st.tuples(st.just("credit"), st.integers(1, 4), st.integers(17, 40))
+TAKEN_BACK = st.tuples(st.just("withdraw"), st.integers(1, 4), st.just(0))
+CHANGED = st.tuples(st.just("adjust"), st.integers(1, 3), st.just(0))
+EXCUSED = st.tuples(st.just("excuse"), st.just(0), st.just(0))
+
+
+@given(st.lists(st.one_of(DONE, DONE, TAKEN_BACK, CHANGED, EXCUSED)))
+def test_after_any_history_a_duty_is_met_if_and_only_if_enough_counts_for_it(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    duty = a_duty()
+    for command, number, day in steps:
+        act = an_act(shanghai("2021-04-20 09:00"))
+        with suppress(Refusal):
+            if command == "credit":
+                at = shanghai("2021-03-01 09:00") + timedelta(days=day)
+                duty.give_credit(act.at(at), credit_id=UUID(int=number))
+            elif command == "withdraw":
+                duty.withdraw_credit(act, credit_id=UUID(int=number), reason="不实")
+            elif command == "adjust":
+                duty.adjust(act, required=number, ground="调整")
+            else:
+                duty.excuse(act, ground="抗洪")
+    state = duty.state
+    assert len({credit.credit_id for credit in state.credits}) == len(state.credits)
+    assert (state.met_at is not None) == (len(state.credits) >= state.required)
+    assert (state.status == "excused") == (state.excused is not None)
+    if state.met_at is not None:
+        assert sum(credit.at <= state.met_at for credit in state.credits) >= state.required
+    assert rows_of(DutiesView, "supervision", duty.pending_events) == {str(duty.id): state}
 
 
 # -- periods begin -------------------------------------------------------------------------------------------------
@@ -261,6 +296,8 @@ def test_what_is_not_owed_is_not_reported(world: World) -> None:
     early = {"half_month": "2021-04-01", "nil": True}
     world.refused("no-report-owed", "fgw/officer", "half-month-reports", **early)
     world.refused("nothing-reported", "fgw/officer", "half-month-reports", half_month="2021-03-20")
+    before = {**answer, "happened_at": "2021-03-15T23:59:00+08:00"}
+    world.refused("reported-before-it-began", "fgw/officer", "half-month-reports", **before)
     report(world, "fgw", "2021-03-20")
     world.refused("report-submitted-already", "fgw/officer", "half-month-reports", **answer)
 
@@ -320,5 +357,5 @@ def test_a_case_pinned_to_the_rulebook_of_the_first_release_runs_on(world: World
     world.told(assignment.TaskCancelled, task, reason="不再需要")
     assert world.kinds_of(old_task.id)[3:] == ["ClockStopped", "ClockCancelled", "CaseClosed"]
     assert world.kinds_of(old_duty.id)[2:] == ["ClockStopped", "CaseClosed"]
-    assert world.case(old_task.id).ground == "cancelled"
+    assert world.last(old_task.id, supervision.CaseClosed).ground == "cancelled"
     world.consistent()

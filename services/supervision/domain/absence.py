@@ -76,6 +76,14 @@ class NoTripReportOwed(Refusal):
     A report is submitted once, after the return from a study trip."""
 
 
+class BeforeTheStepBefore(Refusal):
+    """发生时间 {at} 早于上一步（{before}）。
+    It cannot have happened at {at}, before the step before it ({before})."""
+
+    status = 422
+    field = "happened_at"
+
+
 @dataclass(frozen=True, kw_only=True)
 class AbsenceState:
     """外出: who is away when, and how far it has come."""
@@ -107,6 +115,12 @@ class AbsenceState:
     def concerned(self) -> tuple[str, ...]:
         """The unit."""
         return (self.unit,)
+
+    def must_not_be_before_the_last_step(self, act: CommandContext) -> None:
+        """Raises BeforeTheStepBefore."""
+        before = self.ended_at or self.began_at or self.requested_at
+        if act.happened_at < before:
+            raise BeforeTheStepBefore(at=act.happened_at.isoformat(), before=before.isoformat())
 
 
 evolve = Lifecycle(AbsenceState, begins=supervision.AbsenceRequested)
@@ -258,6 +272,7 @@ class Absence(Aggregate, lifecycle=evolve):
     @requires(is_approved, by_oneself)
     def leave(self, act: CommandContext) -> None:
         """It begins."""
+        self.state.must_not_be_before_the_last_step(act)
         self.record(supervision.AbsenceBegan, act)
 
     @requires(is_away, by_oneself)
@@ -265,6 +280,7 @@ class Absence(Aggregate, lifecycle=evolve):
         """It ends with the return."""
         away, approved_by = self.state, self.state.decided_by
         assert approved_by is not None
+        away.must_not_be_before_the_last_step(act)
         self.record(
             supervision.AbsenceEnded,
             act,
@@ -279,6 +295,7 @@ class Absence(Aggregate, lifecycle=evolve):
     @requires(owes_a_report, by_oneself)
     def submit_report(self, act: CommandContext, *, text: str, evidence: Sequence[str] = ()) -> None:
         """The report on a study trip."""
+        self.state.must_not_be_before_the_last_step(act)
         self.record(supervision.TripReportSubmitted, act, text=text, evidence=tuple(evidence))
 
     @requires(has_not_begun, by_oneself)

@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 from shared.calendar.period import Period
 from shared.domain.aggregate import Aggregate, CommandContext, stable_id
+from shared.domain.clock import midnight
 from shared.domain.lifecycle import Lifecycle
 from shared.domain.refusal import Refusal
 from shared.events import supervision
@@ -24,6 +25,14 @@ class NoReportOwed(Refusal):
 class ReportSubmittedAlready(Refusal):
     """{unit}已报送{period}的半月专报。
     {unit} has submitted its half-month report for {period}."""
+
+
+class ReportedBeforeItBegan(Refusal):
+    """发生时间 {at} 早于该半月的开始（{first}）。
+    A report cannot be of {at}, before the half month began ({first})."""
+
+    status = 422
+    field = "happened_at"
 
 
 class NothingReported(Refusal):
@@ -86,6 +95,8 @@ class HalfMonthReport(Aggregate, lifecycle=evolve):
         """The unit reports."""
         if not nil and not text:
             raise NothingReported()
+        if act.happened_at < midnight(period.first):
+            raise ReportedBeforeItBegan(at=act.happened_at.isoformat(), first=period.first)
         return cls.begin(
             supervision.HalfMonthReportSubmitted,
             act,
