@@ -1,6 +1,5 @@
 """The clocks of a case: each decides by itself what its time has come to. Overdue is derived, never stored."""
 
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Literal
 
@@ -10,6 +9,7 @@ from shared.calendar.due import ClockNotPausable
 from shared.domain.aggregate import Aggregate, CommandContext
 from shared.domain.clock import close_of, midnight
 from shared.domain.guards import requires
+from shared.domain.lifecycle import replace
 from shared.domain.refusal import Refusal
 from shared.events import supervision
 from shared.events.supervision import Timeliness

@@ -1,7 +1,6 @@
 """Supervision rounds of a case: issued, answered, signed by the main head, judged; and what follows from them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from services.supervision.domain.terms import Terms
 from shared.domain.aggregate import SUITE_UNIT, CommandContext, stable_id
 from shared.domain.clock import local_day
 from shared.domain.guards import requires
+from shared.domain.lifecycle import replace
 from shared.domain.refusal import Refusal
 from shared.events import supervision
 from shared.events.base import Actor
