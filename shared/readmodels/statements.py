@@ -53,7 +53,8 @@ class Statements:
                 yield dict(found._mapping)
             return
         cursor = driver_of(connection).cursor(row_factory=dict_row)
-        cursor.execute(f"{self._select_by_driver} WHERE {column} = ANY(%s)", (values,), prepare=True)
+        name = self._dialect.identifier_preparer.quote(column)
+        cursor.execute(f"{self._select_by_driver} WHERE {name} = ANY(%s)", (values,), prepare=True)
         if self._read is None:
             self._read = dict(self._readers(cursor.description))
         for row in cursor:

@@ -137,9 +137,8 @@ class History:
             carry_out(command, assigning, self.act(who, ago), self.tasks[which % len(self.tasks)], **what)
         elif kind in WHISTLES:
             who, command, what = WHISTLES[kind]
-            getattr(enterprise, command)(
-                self.act(who, ago), self.whistles[which % len(self.whistles)], **what
-            )
+            whistle = self.whistles[which % len(self.whistles)]
+            carry_out(command, enterprise, self.act(who, ago), whistle, **what)
 
 
 # The naive fold: written for this test alone, over the JSON in the files.

@@ -305,3 +305,23 @@ def test_rows_are_read_as_they_were_written_whatever_their_columns_are(
             assert found.some(["full", "bare", "none"]) == wanted
         by_sqlalchemy = connection.execute(table.select().order_by(table.c.id.desc()))
         assert [dict(row._mapping) for row in by_sqlalchemy] == wanted
+
+
+def test_the_parts_of_one_thing_are_read_together_with_those_not_written_yet(of_no_view: Engine) -> None:
+    columns = [Column("case", String, nullable=False), Column("note", String)]
+    table = Table("parts", MetaData(), Column("id", String, primary_key=True), *columns)
+    with of_no_view.connect() as connection:
+        table.create(connection)
+        written = Rows(connection, table, {}, complete=False)
+        for key in ("one/a", "one/b", "one/c", "two/a"):
+            written.put(key, case=key.partition("/")[0])
+        written.flush()
+        rows = Rows(connection, table, {}, complete=False)
+        rows.change("one/a", note="changed")
+        rows.drop("one/b")
+        rows.put("one/d", case="one")
+        found = [(row["id"], row["note"]) for row in rows.parts("one", "case")]
+        assert found == [("one/a", "changed"), ("one/c", None), ("one/d", None)]
+        rows.flush()
+        complete = Rows(connection, table, {}, complete=False)
+        assert [row["id"] for row in complete.parts("one", "case")] == ["one/a", "one/c", "one/d"]

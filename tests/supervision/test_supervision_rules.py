@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.supervision.domain import Case, Terms
 from services.supervision.domain.streaks import Concluded, Streak, naming_streaks, slow_in_a_row
 from services.supervision.views.cases import CasesView
-from services.supervision.views.clocks import ClocksView
+from services.supervision.views.clocks import ClocksView, TimersView
 from services.supervision.views.rounds import RoundsView
 from shared.calendar import Calendar
 from shared.domain.aggregate import CommandContext
@@ -21,7 +21,7 @@ from shared.events import supervision as told
 from shared.events.supervision import Verdict
 from shared.log.codec import WireMapper
 from shared.rulebook import load_rulebook
-from shared.testing import an_act, facts, kinds, rows_of, shanghai
+from shared.testing import an_act, facts, folded, kinds, rows_of, shanghai
 
 TERMS = Terms(load_rulebook(), Calendar.base())
 NOW = shanghai("2021-03-01 09:00")
@@ -250,6 +250,13 @@ def agrees_with_its_views(case: Case) -> None:
     assert rows_of(CasesView, "supervision", events) == {str(case.id): alone}
     clocks = {f"{case.id}/{clock}/{cycle}": one for (clock, cycle), one in case.state.clocks.items()}
     assert rows_of(ClocksView, "supervision", events) == clocks
+    timers = {
+        f"{case.id}/{clock}/{cycle}": one.speaks
+        for (clock, cycle), one in case.state.clocks.items()
+        if one.is_open
+    }
+    shown = folded(TimersView, "supervision", events)
+    assert {id_: (row["due_at"], row["point"]) for id_, row in shown.items()} == timers
     rounds = {f"{case.id}/{number:04d}": one for number, one in case.state.issued.items()}
     assert rows_of(RoundsView, "supervision", events) == rounds
     assert case.state.missed == sum(clock.missed for clock in case.state.clocks.values())
@@ -264,6 +271,17 @@ def standing_misses(case: Case) -> dict[tuple[str, int], int]:
         if isinstance(fact, told.DeadlineMissRetracted):
             counts[fact.clock, fact.cycle] -= 1
     return counts
+
+
+def test_a_timer_rests_while_its_clock_does_though_the_miss_is_taken_back() -> None:
+    case = a_case(date(2021, 3, 5))
+    late = an_act(shanghai("2021-03-08 09:00"))
+    case.tick(late, TERMS, "task_due", 1)
+    case.suspend(late, TERMS, "x")
+    case.extended(late, TERMS, date(2021, 6, 30))
+    assert "DeadlineMissRetracted" in kinds(facts(case))
+    assert case.state.clocks["task_due", 1].speaks == (None, -1)
+    agrees_with_its_views(case)
 
 
 def test_a_miss_is_said_once_however_often_it_is_asked() -> None:

@@ -10,7 +10,7 @@ from services.supervision.api.rounds import RoundSchema
 from services.supervision.application import Supervision
 from services.supervision.application.queries import custody_days
 from services.supervision.domain import Case
-from services.supervision.views.cases import CasesView, CustodyView, parts_of, whole_of
+from services.supervision.views.cases import CasesView, CustodyView, parts_of, with_parts
 from shared.domain.roles import Role
 from shared.events import supervision
 from shared.events.matter import CaseKind
@@ -125,13 +125,13 @@ def show_case(case_id: UUID) -> Any:
     """督查事项: A case with its clocks, rounds and streaks, and what the caller may do with it now."""
     row, headers = one("cases", case_id, kind="Case")
     asked, found = context(), parts_of(row)
-    whole = whole_of(row, found)
+    case = with_parts(row, found)
     return {
         **row,
         "clocks": [as_clock(clock, asked.now) for clock in found.clocks],
         "round_list": found.rounds,
-        "streaks": whole.streaks,
-        "may": on_case.open_to(asked.identity, application(Supervision), whole, asked.now),
+        "streaks": case.streaks,
+        "may": on_case.open_to(asked.identity, application(Supervision), case, asked.now),
     }, headers
 
 

@@ -8,7 +8,7 @@ from marshmallow import fields, validate
 from services.supervision.application import Supervision
 from services.supervision.domain import Case
 from services.supervision.domain.state.round import RoundStatus
-from services.supervision.views.cases import ROUNDS, parts_of, whole_of
+from services.supervision.views.cases import ROUNDS, parts_of, with_parts
 from services.supervision.views.rounds import RoundsView
 from shared.domain.roles import LEADERS, UNITS, Role
 from shared.events import supervision
@@ -118,7 +118,7 @@ def show_round(case_id: UUID, number: int) -> Any:
     """督办轮次: One round, and what the caller may do with it now."""
     asked = context()
     row, _ = one(ROUNDS, f"{case_id}/{number:04d}", kind="Round")
-    case, headers = one("cases", case_id, kind="Case")
-    whole = whole_of(case, parts_of(case))
-    may = on_round.open_to(asked.identity, application(Supervision), whole, asked.now, number=number)
+    found, headers = one("cases", case_id, kind="Case")
+    case = with_parts(found, parts_of(found))
+    may = on_round.open_to(asked.identity, application(Supervision), case, asked.now, number=number)
     return {**row, "may": may}, headers

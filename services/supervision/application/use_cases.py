@@ -124,15 +124,15 @@ class Supervision(ServiceApplication):
         """The rulebook that the case is pinned to, and the calendar in force."""
         return Terms(self.rulebook_at(case.state.rulebook_version), calendar or self.calendar())
 
-    def terms_for(self, whole: CaseState, act: CommandContext) -> Terms:
+    def terms_for(self, case: CaseState, act: CommandContext) -> Terms:
         """The terms of the case with this state."""
-        return Terms(self.rulebook_at(whole.rulebook_version), self.calendar())
+        return Terms(self.rulebook_at(case.rulebook_version), self.calendar())
 
     def terms_of_its_case(self, naming: NamingState, act: CommandContext) -> Terms:
         """The terms of the case that the naming is about."""
         return self.terms_of(self.load(Case, naming.case_id))
 
-    def heads(self, whole: CaseState, act: CommandContext) -> Callable[[str], str]:
+    def heads(self, case: CaseState, act: CommandContext) -> Callable[[str], str]:
         """Who the main head of a unit is."""
         return self.reference.head_of
 
@@ -162,8 +162,9 @@ class Supervision(ServiceApplication):
         """Release a draft, by a second person."""
         draft = self.load(CalendarDraft, release_id, act)
         later = self.find(CalendarVersion, stable_id("calendar", draft.state.follows + 1))
-        is_it = later is not None and later.state.fact.release_id == draft.id
-        released_as = later.state.fact.version if later is not None and is_it else None
+        released_as = None
+        if later is not None and later.state.fact.release_id == draft.id:
+            released_as = later.state.fact.version
         return self.commit(act, draft.release(act, current=self.calendar(), released_as=released_as))
 
     def preview_release(self, draft_id: UUID) -> list[Moved]:
@@ -216,9 +217,9 @@ class Supervision(ServiceApplication):
         naming = self.new_naming(act, case, due.naming_id, (due.first, due.second))
         return self.commit(act, naming, location=f"/api/v1/namings/{naming.id}")
 
-    def is_drafted(self, whole: CaseState, act: CommandContext) -> bool:
+    def is_drafted(self, case: CaseState, act: CommandContext) -> bool:
         """Whether the latest naming that is due is there already."""
-        due = latest_naming(whole)
+        due = latest_naming(case)
         return due is not None and self.find(Naming, due.naming_id) is not None
 
     def new_naming(self, act: CommandContext, case: Case, naming_id: UUID, rounds: tuple[int, ...]) -> Naming:

@@ -1,6 +1,5 @@
 """The clocks of a case: each decides by itself what its time has come to. Overdue is derived, never stored."""
 
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Literal
 
@@ -10,6 +9,7 @@ from shared.calendar.due import ClockNotPausable
 from shared.domain.aggregate import Aggregate, CommandContext
 from shared.domain.clock import close_of, midnight
 from shared.domain.guards import requires
+from shared.domain.lifecycle import replace
 from shared.domain.refusal import Refusal
 from shared.events import supervision
 from shared.events.supervision import Timeliness
@@ -50,39 +50,39 @@ class PauseBeforeTheLastOne(Refusal):
 # -- guards -------------------------------------------------------------------------------------------------------
 
 
-def clock_of(whole: CaseState, clock: str, cycle: int) -> Clock:
+def clock_of(case: CaseState, clock: str, cycle: int) -> Clock:
     """That clock. Raises NoSuchClock."""
-    found = whole.clocks.get((clock, cycle))
+    found = case.clocks.get((clock, cycle))
     if found is None:
         raise NoSuchClock(clock=clock, cycle=cycle)
     return found
 
 
 def pauses_by_the_rulebook(
-    whole: CaseState, act: CommandContext, clock: str, cycle: int, terms: Terms
+    case: CaseState, act: CommandContext, clock: str, cycle: int, terms: Terms
 ) -> None:
     """The rulebook lets this clock pause; the contact clock never."""
-    clock_of(whole, clock, cycle)
+    clock_of(case, clock, cycle)
     rule = terms.rule(clock)
     if not rule.pausable:
         raise ClockNotPausable(name_zh=rule.name_zh, name_en=rule.name_en)
 
 
-def is_running(whole: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
+def is_running(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
     """The clock is neither stopped nor cancelled."""
-    if not clock_of(whole, clock, cycle).is_open:
+    if not clock_of(case, clock, cycle).is_open:
         raise ClockNotRunning(clock=clock, cycle=cycle)
 
 
-def is_not_paused(whole: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
+def is_not_paused(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
     """The clock does not rest already."""
-    if clock_of(whole, clock, cycle).status == "paused":
+    if clock_of(case, clock, cycle).status == "paused":
         raise ClockAlreadyPaused(clock=clock, cycle=cycle)
 
 
-def is_paused(whole: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
+def is_paused(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
     """The clock rests."""
-    if clock_of(whole, clock, cycle).status != "paused":
+    if clock_of(case, clock, cycle).status != "paused":
         raise ClockNotPaused(clock=clock, cycle=cycle)
 
 
@@ -174,7 +174,7 @@ class Clocks(Aggregate):
 
     @requires(pauses_by_the_rulebook, is_running, is_not_paused)
     def pause(self, act: CommandContext, *, terms: Terms, clock: str, cycle: int, reason: str) -> None:
-        """Let the clock rest from ``act.happened_at`` (whole days). Raises PauseBeforeTheLastOne."""
+        """Let the clock rest from ``act.happened_at`` (case days). Raises PauseBeforeTheLastOne."""
         self._not_before(act, clock_of(self.state, clock, cycle).last_moment)
         self.record(supervision.ClockPaused, act, clock=clock, cycle=cycle, reason=reason)
 

@@ -1,7 +1,6 @@
 """Supervision rounds of a case: issued, answered, signed by the main head, judged; and what follows from them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from services.supervision.domain.terms import Terms
 from shared.domain.aggregate import SUITE_UNIT, CommandContext, stable_id
 from shared.domain.clock import local_day
 from shared.domain.guards import requires
+from shared.domain.lifecycle import replace
 from shared.domain.refusal import Refusal
 from shared.events import supervision
 from shared.events.base import Actor
@@ -137,135 +137,135 @@ class NamingAlreadyDrafted(Refusal):
 # -- guards -------------------------------------------------------------------------------------------------------
 
 
-def round_of(whole: CaseState, number: int) -> Round:
+def round_of(case: CaseState, number: int) -> Round:
     """That round. Raises NoSuchRound."""
-    if number not in whole.issued:
+    if number not in case.issued:
         raise NoSuchRound(round=number)
-    return whole.issued[number]
+    return case.issued[number]
 
 
-def is_not_closed(whole: CaseState, act: CommandContext) -> None:
+def is_not_closed(case: CaseState, act: CommandContext) -> None:
     """There is something left to supervise."""
-    if whole.closed:
-        raise CaseIsClosed(number=whole.number)
+    if case.closed:
+        raise CaseIsClosed(number=case.number)
 
 
-def leads_another_unit(whole: CaseState, act: CommandContext) -> None:
+def leads_another_unit(case: CaseState, act: CommandContext) -> None:
     """Nobody asks their own unit."""
-    if act.by.unit == whole.unit:
-        raise JudgingOnesOwnUnit(unit=whole.unit)
+    if act.by.unit == case.unit:
+        raise JudgingOnesOwnUnit(unit=case.unit)
 
 
-def no_round_is_open(whole: CaseState, act: CommandContext) -> None:
+def no_round_is_open(case: CaseState, act: CommandContext) -> None:
     """The round before is concluded."""
-    before = whole.open_round
+    before = case.open_round
     if before is not None:
         raise RoundNotConcluded(round=before.round)
 
 
-def by_the_unit_asked(whole: CaseState, act: CommandContext, number: int) -> None:
+def by_the_unit_asked(case: CaseState, act: CommandContext, number: int) -> None:
     """The unit to which the round was put acts."""
-    asked = round_of(whole, number)
+    asked = round_of(case, number)
     if act.by.unit != asked.unit:
         raise NotTheUnitAsked(round=number, unit=asked.unit, by=act.by.unit)
 
 
-def by_another_unit(whole: CaseState, act: CommandContext, number: int) -> None:
+def by_another_unit(case: CaseState, act: CommandContext, number: int) -> None:
     """Nobody judges their own unit."""
-    asked = round_of(whole, number)
+    asked = round_of(case, number)
     if act.by.unit == asked.unit:
         raise JudgingOnesOwnUnit(unit=asked.unit)
 
 
 def by_the_main_head(
-    whole: CaseState, act: CommandContext, number: int, head_of: Callable[[str], str]
+    case: CaseState, act: CommandContext, number: int, head_of: Callable[[str], str]
 ) -> None:
     """The main head of the unit asked acts."""
-    unit = round_of(whole, number).unit
+    unit = round_of(case, number).unit
     head = head_of(unit)
     if act.by.unit != unit or act.by.post != head or act.role != "unit_head":
         raise OnlyTheMainHeadSigns(unit=unit, head=head)
 
 
-def is_not_concluded(whole: CaseState, act: CommandContext, number: int) -> None:
+def is_not_concluded(case: CaseState, act: CommandContext, number: int) -> None:
     """The round is neither judged nor void."""
-    if not round_of(whole, number).is_open:
+    if not round_of(case, number).is_open:
         raise RoundAlreadyConcluded(round=number)
 
 
-def is_not_signed(whole: CaseState, act: CommandContext, number: int) -> None:
+def is_not_signed(case: CaseState, act: CommandContext, number: int) -> None:
     """Its answer may still change."""
-    if round_of(whole, number).signed_at is not None:
+    if round_of(case, number).signed_at is not None:
         raise RoundAlreadySigned(round=number)
 
 
-def is_signed(whole: CaseState, act: CommandContext, number: int) -> None:
+def is_signed(case: CaseState, act: CommandContext, number: int) -> None:
     """Its answer is the unit's."""
-    if round_of(whole, number).signed_at is None:
+    if round_of(case, number).signed_at is None:
         raise AnswerNotSigned(round=number)
 
 
-def waits_for_a_signature(whole: CaseState, act: CommandContext, number: int) -> None:
+def waits_for_a_signature(case: CaseState, act: CommandContext, number: int) -> None:
     """It is open, or was concluded as unsigned though it was answered, and nothing has been built on that."""
-    asked = round_of(whole, number)
+    asked = round_of(case, number)
     unsigned = asked.unsigned and not asked.voided and asked.answer is not None
     if not asked.is_open and not unsigned:
         raise RoundAlreadyConcluded(round=number)
-    is_not_signed(whole, act, number)
+    is_not_signed(case, act, number)
     if asked.answer is None:
         raise NothingToSign(round=number)
-    if any(one.answer is not None or one.verdict is not None for one in later_rounds(whole, number)):
+    if any(one.answer is not None or one.verdict is not None for one in later_rounds(case, number)):
         raise RoundAlreadyConcluded(round=number)
 
 
-def is_not_void(whole: CaseState, act: CommandContext, number: int) -> None:
+def is_not_void(case: CaseState, act: CommandContext, number: int) -> None:
     """It has not been declared void."""
-    if round_of(whole, number).voided:
+    if round_of(case, number).voided:
         raise RoundAlreadyConcluded(round=number)
 
 
-def is_judged(whole: CaseState, act: CommandContext, number: int) -> None:
+def is_judged(case: CaseState, act: CommandContext, number: int) -> None:
     """There is a verdict to object to."""
-    asked = round_of(whole, number)
+    asked = round_of(case, number)
     if asked.verdict is None or asked.voided:
         raise RoundNotJudged(round=number)
 
 
-def is_not_objected_to(whole: CaseState, act: CommandContext, number: int) -> None:
+def is_not_objected_to(case: CaseState, act: CommandContext, number: int) -> None:
     """The unit objects once."""
-    if round_of(whole, number).objection is not None:
+    if round_of(case, number).objection is not None:
         raise ObjectionAlreadyRaised(round=number)
 
 
-def waits_for_a_ruling(whole: CaseState, act: CommandContext, number: int) -> None:
+def waits_for_a_ruling(case: CaseState, act: CommandContext, number: int) -> None:
     """An objection is not ruled on."""
-    asked = round_of(whole, number)
+    asked = round_of(case, number)
     if asked.objection is None or asked.objection_upheld is not None:
         raise NoObjectionToRule()
 
 
-def by_another_than_the_judge(whole: CaseState, act: CommandContext, number: int) -> None:
+def by_another_than_the_judge(case: CaseState, act: CommandContext, number: int) -> None:
     """Whoever judged the round does not rule on the objection to it."""
-    asked = round_of(whole, number)
+    asked = round_of(case, number)
     if not asked.unsigned and asked.judged_by == act.by.post:
         raise RulingOnOnesOwnVerdict()
 
 
-def names_somebody(whole: CaseState, act: CommandContext) -> None:
+def names_somebody(case: CaseState, act: CommandContext) -> None:
     """A naming is due."""
-    if not whole.namings:
+    if not case.namings:
         raise NamingNeedsTwoSlowRounds()
 
 
-def is_not_drafted(whole: CaseState, act: CommandContext, drafted: bool) -> None:
+def is_not_drafted(case: CaseState, act: CommandContext, drafted: bool) -> None:
     """One streak, one naming."""
     if drafted:
         raise NamingAlreadyDrafted()
 
 
-def later_rounds(whole: CaseState, number: int) -> list[Round]:
+def later_rounds(case: CaseState, number: int) -> list[Round]:
     """The rounds after that one which are not void."""
-    return [one for one in whole.issued.values() if one.round > number and not one.voided]
+    return [one for one in case.issued.values() if one.round > number and not one.voided]
 
 
 # -- decisions ----------------------------------------------------------------------------------------------------
@@ -530,6 +530,6 @@ class Rounds(Clocks):
         return Actor(unit=last.judged_by_unit, post=last.judged_by)
 
 
-def latest_naming(whole: CaseState) -> DueNaming | None:
+def latest_naming(case: CaseState) -> DueNaming | None:
     """The naming that is due for the last rounds, if any is due."""
-    return max(whole.namings, key=lambda due: (due.first, due.second), default=None)
+    return max(case.namings, key=lambda due: (due.first, due.second), default=None)

@@ -5,9 +5,8 @@ from services.supervision.domain.state import CaseState
 from shared.domain.clock import local_day
 
 
-def naming_text(whole: CaseState, unit_name: str, post_title: str | None, rounds: tuple[int, ...]) -> str:
+def naming_text(case: CaseState, unit_name: str, post_title: str | None, rounds: tuple[int, ...]) -> str:
     """The draft in Chinese. Of a secret matter it never gives the title (domain.md §8)."""
-    case = whole
     matter = "有关事项" if case.secrecy == "secret" else f"“{case.title}”"
     lines = [
         f"关于{unit_name}督办事项进展缓慢的通报",
@@ -15,7 +14,7 @@ def naming_text(whole: CaseState, unit_name: str, post_title: str | None, rounds
         f"{unit_name}承办的{matter}（编号：{case.number}），经连续{len(rounds)}轮督办，均认定为进展缓慢：",
     ]
     for number in rounds:
-        one = round_of(whole, number)
+        one = round_of(case, number)
         concluded = f"，{local_day(one.judged_at):%Y年%-m月%-d日}认定为缓慢" if one.judged_at else ""
         unsigned = "（期限内无主要负责人签字的答复）" if one.unsigned else ""
         lines.append(

@@ -147,12 +147,12 @@ def parts_of(case: Row) -> Parts:
     return Parts(*found)
 
 
-def whole_of(case: Row, parts: Parts) -> CaseState:
+def with_parts(row: Row, parts: Parts) -> CaseState:
     """The state of a case with its clocks and rounds that these rows hold."""
     clocks, rounds = map(ClocksView.state_of, parts.clocks), map(RoundsView.state_of, parts.rounds)
-    state: CaseState = CasesView.state_of(case)
+    case: CaseState = CasesView.state_of(row)
     return replace(
-        state,
+        case,
         clocks={clock.key: clock for clock in clocks},
         issued={one.round: one for one in rounds},
     )

@@ -7,12 +7,13 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Column, Connection, FromClause, Integer, String, select
 
 from services.supervision.domain.state import evolve_clock
+from services.supervision.domain.state.clock import MISS, PAUSED, Word, next_word
 from shared.database.columns import MomentColumn
-from shared.domain.clock import local_day, midnight
+from shared.domain.clock import local_day
 from shared.events import supervision
 from shared.events.base import Fact, Message
 from shared.readmodels.lifecycle import LifecycleView
-from shared.readmodels.rows import Row, Rows
+from shared.readmodels.rows import Rows
 from shared.readmodels.view import View
 from shared.readmodels.views import Views
 
@@ -90,63 +91,50 @@ class TimersView(View):
             clock=fact.clock,
             cycle=fact.cycle,
             final_at=fact.due_at,
+            warn_on=[day.isoformat() for day in fact.warn_on],
             version=message.version,
-            **_next(fact.due_at, [day.isoformat() for day in fact.warn_on], None),
         )
+        self._set(rows, fact, message)
 
     def on_clock_rescheduled(self, rows: Rows, fact: supervision.ClockRescheduled, message: Message) -> None:
-        row = rows.get(clock_id(message, fact))
-        if row is None:
-            return
+        resumed = {"point": MISS} if fact.ground == "resumed" else {}
         warn_on = [day.isoformat() for day in fact.warn_on]
-        following = _next(fact.due_at, warn_on, row["warned_upto"])
-        paused = row["point"] < 0 and fact.ground != "resumed"
-        if paused or row["missed"]:
-            following |= {"due_at": None, "point": row["point"]}
-        rows.change(row["id"], final_at=fact.due_at, version=message.version, **following)
+        self._set(rows, fact, message, final_at=fact.due_at, warn_on=warn_on, **resumed)
 
     def on_clock_paused(self, rows: Rows, fact: supervision.ClockPaused, message: Message) -> None:
-        rows.change(clock_id(message, fact), due_at=None, point=-1, version=message.version)
+        self._set(rows, fact, message, point=PAUSED)
 
     def on_deadline_approaching(
         self, rows: Rows, fact: supervision.DeadlineApproaching, message: Message
     ) -> None:
-        row = rows.get(clock_id(message, fact))
-        if row is None:
-            return
-        warned = local_day(fact.happened_at).isoformat()
-        rows.change(
-            row["id"],
-            warned_upto=warned,
-            version=message.version,
-            **_next(row["final_at"], row["warn_on"], warned),
-        )
+        self._set(rows, fact, message, warned_upto=local_day(fact.happened_at).isoformat())
 
     def on_deadline_missed(self, rows: Rows, fact: supervision.DeadlineMissed, message: Message) -> None:
-        rows.change(clock_id(message, fact), due_at=None, point=0, missed=True, version=message.version)
+        self._set(rows, fact, message, missed=True)
 
     def on_deadline_miss_retracted(
         self, rows: Rows, fact: supervision.DeadlineMissRetracted, message: Message
     ) -> None:
-        row = rows.get(clock_id(message, fact))
-        if row is not None:
-            following = _next(row["final_at"], row["warn_on"], row["warned_upto"])
-            rows.change(row["id"], missed=False, version=message.version, **following)
+        self._set(rows, fact, message, missed=False)
 
     def on_clock_ended(
         self, rows: Rows, fact: supervision.ClockStopped | supervision.ClockCancelled, message: Message
     ) -> None:
         rows.drop(clock_id(message, fact))
 
-
-def _next(due_at: Any, warn_on: list[str], warned_upto: str | None) -> Row:
-    """The next thing that the clock has to say: a warning not given yet, else that it is missed."""
-    for point, day in enumerate(warn_on, start=1):
-        if warned_upto is None or day > warned_upto:
-            moment = midnight(date.fromisoformat(day))
-            if moment < due_at:
-                return {"due_at": moment, "point": point, "warn_on": warn_on}
-    return {"due_at": due_at, "point": 0, "warn_on": warn_on}
+    @staticmethod
+    def _set(rows: Rows, fact: AboutAClock, message: Message, **changes: Any) -> None:
+        """Change the timer, and put it to what its clock has to say next."""
+        before = rows.get(clock_id(message, fact))
+        if before is None:
+            return
+        row = {**before, **changes}
+        warned = row["warned_upto"] and date.fromisoformat(row["warned_upto"])
+        word = next_word(row["final_at"], [date.fromisoformat(day) for day in row["warn_on"]], warned)
+        if row["point"] == PAUSED or row["missed"]:
+            word = Word(None, PAUSED if row["point"] == PAUSED else MISS)
+        changes |= {"due_at": word.at, "point": word.point, "version": message.version}
+        rows.change(row["id"], **changes)
 
 
 # -- queries ------------------------------------------------------------------------------------------------------

@@ -1,12 +1,13 @@
 """One clock in one cycle: its state, and what each fact does to it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, NamedTuple
 
 from services.supervision.domain.terms import Terms
 from shared.calendar.due import Due, Extension, Pause
-from shared.domain.clock import local_day
+from shared.domain.clock import local_day, midnight
 from shared.domain.lifecycle import Lifecycle, replace
 from shared.events import supervision
 from shared.events.supervision import Timeliness
@@ -16,6 +17,25 @@ Key = tuple[str, int]
 
 ANSWER = "round_answer"
 """The rulebook's clock of a round's answer; its cycle is the round's number."""
+
+
+PAUSED, MISS = -1, 0
+"""Points beside those of the warnings, which count from 1."""
+
+
+class Word(NamedTuple):
+    """What a clock has to say next: a warning's point or the miss, and the moment, if it comes by itself."""
+
+    at: datetime | None
+    point: int
+
+
+def next_word(due_at: datetime, warn_on: Sequence[date], warned_upto: date | None) -> Word:
+    """A warning that was not given yet, else that the clock is missed."""
+    for point, day in enumerate(warn_on, start=1):
+        if (warned_upto is None or day > warned_upto) and midnight(day) < due_at:
+            return Word(midnight(day), point)
+    return Word(due_at, MISS)
 
 
 class Rest(NamedTuple):
@@ -74,6 +94,13 @@ class Clock:
     def runs_out_at(self) -> datetime | None:
         """The due moment; None while it is paused."""
         return None if self.status == "paused" else self.due_at
+
+    @property
+    def speaks(self) -> "Word":
+        """What it has to say next, and when."""
+        if self.status == "paused":
+            return Word(None, PAUSED)
+        return Word(None, MISS) if self.missed else next_word(self.due_at, self.warn_on, self.warned_upto)
 
     @property
     def last_moment(self) -> datetime:
