@@ -237,6 +237,7 @@ class FeedbackGiven(MatterFact):
     """反馈: a unit gave the main leader its handling opinion or progress (办理意见或进度)."""
 
     TOPIC = "assignment.feedback_given"
+    RESTS_ON = (DirectiveDecomposed,)
     MATTER = "duty"
     number: str
     unit: str
@@ -346,6 +347,7 @@ class TaskReassigned(Fact):
     """改派: another unit leads from now on; the due date and the clock stay as they were."""
 
     TOPIC = "assignment.task_reassigned"
+    RESTS_ON = (TaskReturned,)
     from_unit: str
     lead_unit: str
     post: str
@@ -409,6 +411,7 @@ class CompletionAccepted(MatterFact):
     """
 
     TOPIC = "assignment.completion_accepted"
+    RESTS_ON = (CompletionClaimed,)
     MATTER = "task"
     claimed_at: Moment
     note: str = ""
@@ -423,6 +426,7 @@ class CompletionSentBack(Fact):
     """退回补办: the supervision office does not accept the claim, with the reason."""
 
     TOPIC = "assignment.completion_sent_back"
+    RESTS_ON = (CompletionClaimed,)
     reason: str
 
 
@@ -439,6 +443,7 @@ class TaskClosed(MatterFact):
     """销号: the task is closed: accepted and, if it came from a leader's instruction, without a new one."""
 
     TOPIC = "assignment.task_closed"
+    RESTS_ON = (CompletionAccepted,)
     MATTER = "task"
     ground: Literal["accepted", "no_new_instruction"]
 
@@ -458,6 +463,7 @@ class ExtensionGranted(Fact):
     """同意延期: one level above the asker granted the later date; the original date stays visible."""
 
     TOPIC = "assignment.extension_granted"
+    RESTS_ON = (ExtensionRequested,)
     due_on: date
     original_due_on: date
     times: int
@@ -468,6 +474,7 @@ class ExtensionRefused(Fact):
     """不同意延期: the asked date was refused; the due date stands."""
 
     TOPIC = "assignment.extension_refused"
+    RESTS_ON = (ExtensionRequested,)
     reason: str
 
 
@@ -486,6 +493,7 @@ class SolutionProposed(Fact):
     """提出解决方案: the lead's proposed solution, which goes to the vice leader with the disagreement."""
 
     TOPIC = "assignment.solution_proposed"
+    RESTS_ON = (DisputeRaised,)
     coordination: str
     solution: str
 
@@ -495,6 +503,7 @@ class DisputeRuled(Fact):
     """裁定: the vice leader in charge ruled on the disagreement."""
 
     TOPIC = "assignment.dispute_ruled"
+    RESTS_ON = (DisputeRaised, SolutionProposed)
     ruling: str
 
 
@@ -511,6 +520,7 @@ class TaskResumed(Fact):
     """恢复: the task goes on; the working days that were left are left still."""
 
     TOPIC = "assignment.task_resumed"
+    RESTS_ON = (TaskSuspended,)
     reason: str = ""
 
 

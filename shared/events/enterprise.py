@@ -131,6 +131,7 @@ class ServiceConfirmed(MatterFact):
     """服务确认: the enterprise agreed to the plan and its date; stops resolve-or-confirm."""
 
     TOPIC = "enterprise.service_confirmed"
+    RESTS_ON = (ServicePlanProposed,)
     MATTER = "whistle"
     unit: str
     plan: str
@@ -142,6 +143,7 @@ class WhistleResolved(MatterFact):
     """诉求办结: the lead reports it resolved; the enterprise confirms and rates."""
 
     TOPIC = "enterprise.whistle_resolved"
+    RESTS_ON = (WhistleRouted, ServiceConfirmed)
     MATTER = "whistle"
     unit: str
     result: str
@@ -153,6 +155,7 @@ class WhistleRated(Fact):
     """企业评价: the enterprise, and only it, says whether it is solved and whether it is satisfied."""
 
     TOPIC = "enterprise.whistle_rated"
+    RESTS_ON = (WhistleResolved,)
     solved: bool
     satisfied: bool
     score: int
@@ -164,6 +167,7 @@ class ReworkOrdered(Fact):
     """返工重办: the enterprise is not satisfied; the lead does it again while the total limit runs on."""
 
     TOPIC = "enterprise.rework_ordered"
+    RESTS_ON = (WhistleRated,)
     reason: str
     times: int
 
@@ -237,6 +241,7 @@ class WhistleClosed(MatterFact):
     """诉求办结归档: rated as solved, left unrated to the end of the window (未评价, not satisfied), or not feasible."""
 
     TOPIC = "enterprise.whistle_closed"
+    RESTS_ON = (WhistleResolved, WhistleRated)
     MATTER = "whistle"
     ground: Literal["rated", "unrated", "not_feasible"]
 
