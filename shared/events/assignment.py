@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from shared.events.base import Fact, Moment, Personal
-from shared.events.matter import BeginsMatter, Matter, MatterFact
+from shared.events.matter import BeginsMatter, Matter, MatterFact, Movement
 from shared.events.matter import Secrecy as Secrecy
 
 UnitKind = Literal["government", "office", "supervision", "zone", "town", "department"]
@@ -363,10 +363,11 @@ class TaskBrokenDown(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProgressReported(Fact):
+class ProgressReported(Movement):
     """进展报告: how far a unit has come, measured in the target's own unit, with problems and next steps."""
 
     TOPIC = "assignment.progress_reported"
+    MOVED = "报告了进展"
     unit: str
     value: Decimal
     narrative: str
@@ -376,10 +377,11 @@ class ProgressReported(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupportDone(Fact):
+class SupportDone(Movement):
     """配合任务完成: a supporting unit finished its part."""
 
     TOPIC = "assignment.support_done"
+    MOVED = "配合单位完成所承担部分"
     unit: str
     note: str = ""
 
@@ -394,23 +396,25 @@ class SupportWaived(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompletionClaimed(Fact):
+class CompletionClaimed(Movement):
     """申报办结: the lead says that the target is reached, with evidence."""
 
     TOPIC = "assignment.completion_claimed"
+    MOVED = "申报办结"
     unit: str
     note: str
     evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompletionAccepted(MatterFact):
+class CompletionAccepted(MatterFact, Movement):
     """办结认定: the supervision office accepts; stops the task's clock at the time of the claim.
 
     ``claimed_at`` is when the lead claimed it: the unit is not charged for the office's own time.
     """
 
     TOPIC = "assignment.completion_accepted"
+    MOVED = "办结已认定"
     RESTS_ON = (CompletionClaimed,)
     MATTER = "task"
     claimed_at: Moment

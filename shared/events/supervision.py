@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from uuid import UUID
 
 from shared.events.base import Fact, Moment
-from shared.events.matter import BeginsMatter, CloseGround, Matter, MatterFact, Secrecy
+from shared.events.matter import BeginsMatter, CloseGround, Matter, MatterFact, Movement, Secrecy
 from shared.events.matter import CaseKind as CaseKind
 
 Verdict = Literal["resolved", "on_track", "slow"]
@@ -265,10 +265,11 @@ class RoundIssued(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoundAnswered(Fact):
+class RoundAnswered(Movement):
     """督办答复: the unit answered; it counts only once its main head has signed."""
 
     TOPIC = "supervision.round_answered"
+    MOVED = "书面答复督办"
     RESTS_ON = (RoundIssued,)
     round: int
     unit: str
@@ -276,10 +277,11 @@ class RoundAnswered(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoundSigned(Fact):
+class RoundSigned(Movement):
     """签字背书: the unit's main head signed the answer."""
 
     TOPIC = "supervision.round_signed"
+    MOVED = "主要负责人签字背书"
     RESTS_ON = (RoundAnswered,)
     round: int
     unit: str
