@@ -7,7 +7,7 @@ what it led to is the inverse relation.
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any, TypeVar, cast
@@ -283,11 +283,6 @@ def _became_due(message: Message, facts: Facts) -> list[Message]:
     ]
 
 
-def _no_longer_due(message: Message, facts: Facts) -> list[Message]:
-    fact = cast(supervision.NamingNoLongerDue, message.fact)
-    return _last(message, facts, supervision.NamingBecameDue, naming_id=fact.naming_id)
-
-
 def _drafted(message: Message, facts: Facts) -> list[Message]:
     fact = cast(supervision.NamingDrafted, message.fact)
     if fact.corrects is not None:
@@ -298,10 +293,6 @@ def _drafted(message: Message, facts: Facts) -> list[Message]:
         for one in facts.of(message.source, fact.case_id)
         if isinstance(one.fact, supervision.NamingBecameDue) and one.fact.naming_id == message.aggregate_id
     ]
-
-
-def _before_in_naming(*kinds: type[Fact]) -> "Rule":
-    return lambda message, facts: [one for kind in kinds for one in _last(message, facts, kind)]
 
 
 def _task(message: Message, facts: Facts) -> list[Message]:
@@ -330,26 +321,36 @@ def _case(message: Message, facts: Facts) -> list[Message]:
     return _begun(facts, source, fact.subject_id) + _under_rulebook(message, facts)
 
 
-def _steps_of(*kinds: type[Fact]) -> "Rule":
-    """The last of each of these earlier in the aggregate, or else its beginning."""
+OF_THE_SAME = ("round", "naming_id")
+"""The fields that tell one thing of an aggregate from another."""
 
-    def rule(message: Message, facts: Facts) -> list[Message]:
-        found = [one for kind in kinds for one in _last(message, facts, kind)]
-        return found or _begun(facts, message.source, message.aggregate_id)
 
-    return rule
+def _what_it_says(message: Message, facts: Facts) -> list[Message]:
+    """What the event says that it rests on, or else the beginning of its aggregate."""
+    fact = message.fact
+    found = [
+        one
+        for kind in fact.RESTS_ON
+        for one in _last(
+            message,
+            facts,
+            kind,
+            **{
+                name: getattr(fact, name)
+                for name in OF_THE_SAME
+                if hasattr(fact, name) and name in _fields(kind)
+            },
+        )
+    ]
+    return found or _begun(facts, message.source, message.aggregate_id)
+
+
+def _fields(kind: type[Fact]) -> set[str]:
+    return {field.name for field in fields(kind)}
 
 
 Rule = Callable[[Message, Facts], list[Message]]
 
-_naming = (
-    supervision.NamingDrafted,
-    supervision.NamingRedrafted,
-    supervision.NamingChecked,
-    supervision.NamingObjected,
-    supervision.NamingObjectionRuled,
-    supervision.NamingApproved,
-)
 RULES: Mapping[type[Fact], Rule] = {
     supervision.CaseOpened: _case,
     supervision.ClockStarted: _started,
@@ -362,48 +363,14 @@ RULES: Mapping[type[Fact], Rule] = {
     supervision.DeadlineMissRetracted: _retracted,
     supervision.VerdictRecomputed: _recomputed,
     supervision.RoundIssued: _issued,
-    supervision.RoundAnswered: lambda message, facts: _of_round(message, facts, supervision.RoundIssued),
-    supervision.RoundSigned: lambda message, facts: _of_round(message, facts, supervision.RoundAnswered),
     supervision.RoundJudged: _judged,
-    supervision.RoundVoided: lambda message, facts: _of_round(message, facts, supervision.RoundIssued),
-    supervision.ObjectionRaised: lambda message, facts: _of_round(message, facts, supervision.RoundJudged),
-    supervision.ObjectionRuled: lambda message, facts: _of_round(message, facts, supervision.ObjectionRaised),
     supervision.NamingBecameDue: _became_due,
-    supervision.NamingNoLongerDue: _no_longer_due,
     supervision.NamingDrafted: _drafted,
-    supervision.NamingChecked: _before_in_naming(supervision.NamingDrafted, supervision.NamingRedrafted),
-    supervision.NamingObjected: _before_in_naming(supervision.NamingChecked),
-    supervision.NamingObjectionRuled: _before_in_naming(supervision.NamingObjected),
-    supervision.NamingApproved: _before_in_naming(
-        supervision.NamingChecked, supervision.NamingObjectionRuled
-    ),
-    supervision.NamingPublished: _before_in_naming(*_naming),
-    supervision.NamingLifted: _before_in_naming(supervision.NamingPublished),
-    supervision.NamingCorrected: _before_in_naming(supervision.NamingPublished),
-    supervision.NamingWithdrawn: _before_in_naming(*_naming),
     supervision.DutyArose: _under_rulebook,
-    supervision.CreditWithdrawn: _steps_of(supervision.DutyCredited),
-    supervision.AbsenceEnded: _steps_of(supervision.AbsenceApproved),
-    supervision.TripReportSubmitted: _steps_of(supervision.AbsenceEnded),
     assignment.TaskListOpened: _list,
     assignment.TaskAssigned: _task,
-    assignment.CompletionAccepted: _steps_of(assignment.CompletionClaimed),
-    assignment.CompletionSentBack: _steps_of(assignment.CompletionClaimed),
-    assignment.TaskClosed: _steps_of(assignment.CompletionAccepted),
-    assignment.TaskReassigned: _steps_of(assignment.TaskReturned),
-    assignment.ExtensionGranted: _steps_of(assignment.ExtensionRequested),
-    assignment.ExtensionRefused: _steps_of(assignment.ExtensionRequested),
-    assignment.SolutionProposed: _steps_of(assignment.DisputeRaised),
-    assignment.DisputeRuled: _steps_of(assignment.DisputeRaised, assignment.SolutionProposed),
-    assignment.TaskResumed: _steps_of(assignment.TaskSuspended),
-    assignment.FeedbackGiven: _steps_of(assignment.DirectiveDecomposed),
-    enterprise.WhistleResolved: _steps_of(enterprise.WhistleRouted, enterprise.ServiceConfirmed),
-    enterprise.WhistleRated: _steps_of(enterprise.WhistleResolved),
-    enterprise.WhistleClosed: _steps_of(enterprise.WhistleResolved, enterprise.WhistleRated),
-    enterprise.ReworkOrdered: _steps_of(enterprise.WhistleRated),
-    enterprise.ServiceConfirmed: _steps_of(enterprise.ServicePlanProposed),
 }
-"""The facts that the rule behind a fact looks at. Where none stands here it is the aggregate's first fact."""
+"""The facts that the rule behind a fact looks at, where it looks at more than the event itself says."""
 
 
 def cause_of(message: Message, facts: Facts) -> list[Message]:
@@ -429,7 +396,7 @@ def cause_of(message: Message, facts: Facts) -> list[Message]:
 
 def rests_on(message: Message, facts: Facts) -> list[Message]:
     """The facts from which this one follows, each once, in the order of what was recorded first."""
-    rule = RULES.get(type(message.fact))
+    rule = RULES.get(type(message.fact)) or (_what_it_says if message.fact.RESTS_ON else None)
     found = rule(message, facts) if rule is not None else []
     found = found + cause_of(message, facts)
     if not found and message.version > 1:

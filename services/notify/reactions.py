@@ -13,23 +13,10 @@ from services.notify.domain.words import Said
 from shared.calendar import Calendar
 from shared.domain.case_id import case_id
 from shared.domain.clock import close_of, local_day
-from shared.events import assignment, enterprise, notify, supervision
-from shared.events.base import Fact, Message
+from shared.events import enterprise, notify, supervision
+from shared.events.base import Message
+from shared.events.matter import Movement
 from shared.messaging.reactions import Reactions
-
-PROGRESS = {
-    "assignment.progress_reported": "报告了进展",
-    "assignment.support_done": "配合单位完成所承担部分",
-    "assignment.completion_claimed": "申报办结",
-    "assignment.completion_accepted": "办结已认定",
-    "enterprise.enterprise_contacted": "已联系企业",
-    "enterprise.service_plan_proposed": "提出服务方案",
-    "enterprise.service_confirmed": "服务方案经企业确认",
-    "enterprise.whistle_resolved": "诉求办结",
-    "supervision.round_answered": "书面答复督办",
-    "supervision.round_signed": "主要负责人签字背书",
-}
-"""What counts as movement, in words."""
 
 
 class NotifyReactions(Reactions[Notifier]):
@@ -37,9 +24,9 @@ class NotifyReactions(Reactions[Notifier]):
 
     def likely(self, message: Message) -> tuple[type[Matter], UUID] | None:
         """The matter, unless a whistle begins it."""
-        if message.source == "supervision":
-            return Matter, Matter.id_of(message.aggregate_id)
-        return (Matter, _moved(message)) if message.fact.TOPIC in PROGRESS else None
+        if message.source == "supervision" or isinstance(message.fact, Movement):
+            return Matter, _matter_of(message)
+        return None
 
     # -- the matter ----------------------------------------------------------------------------------------------
 
@@ -348,30 +335,15 @@ class NotifyReactions(Reactions[Notifier]):
 
     # -- movement ------------------------------------------------------------------------------------------------
 
-    def when_the_unit_answered_a_round_then_see_progress(
-        self, fact: supervision.RoundAnswered | supervision.RoundSigned, message: Message
-    ) -> None:
-        self._see_progress(self._matter(message), PROGRESS[fact.TOPIC])
-
-    def when_a_task_moved_then_see_progress(
-        self,
-        fact: assignment.ProgressReported
-        | assignment.SupportDone
-        | assignment.CompletionClaimed
-        | assignment.CompletionAccepted,
-        message: Message,
-    ) -> None:
-        self._something_moved(fact, message)
-
-    def when_a_whistle_moved_then_see_progress(
-        self,
-        fact: enterprise.EnterpriseContacted
-        | enterprise.ServicePlanProposed
-        | enterprise.ServiceConfirmed
-        | enterprise.WhistleResolved,
-        message: Message,
-    ) -> None:
-        self._something_moved(fact, message)
+    def when_something_moved_then_see_progress(self, fact: Movement, message: Message) -> None:
+        if message.source == "supervision":
+            self._see_progress(self._matter(message), fact.MOVED)
+            return
+        # A matter that is not followed yet cannot have been acknowledged, and movement of before the
+        # acknowledgement does not renew it: there is nothing to wait for.
+        matter = self.find(Matter, _matter_of(message))
+        if matter is not None:
+            self._see_progress(matter, fact.MOVED)
 
     # -- how -----------------------------------------------------------------------------------------------------
 
@@ -380,19 +352,12 @@ class NotifyReactions(Reactions[Notifier]):
             Matter.begin(notify.MatterFollowed, self.act, Matter.id_of(case), case_id=case, **what)
         )
 
-    def _something_moved(self, fact: Fact, message: Message) -> None:
-        # A matter that is not followed yet cannot have been acknowledged, and movement of before the
-        # acknowledgement does not renew it: there is nothing to wait for.
-        matter = self.find(Matter, _moved(message))
-        if matter is not None:
-            self._see_progress(matter, PROGRESS[fact.TOPIC])
-
     def _see_progress(self, matter: Matter, what: str) -> None:
         expires_on = self.app.expires_on(matter.state, self.act)
         matter.see_progress(self.act, what=what, expires_at=close_of(expires_on))
 
     def _matter(self, message: Message) -> Matter:
-        return self.get(Matter, Matter.id_of(message.aggregate_id))
+        return self.get(Matter, _matter_of(message))
 
     def _naming(self, message: Message) -> tuple[Naming, Matter]:
         """The naming whose fact this is, and its case's matter: the case may be heard later. Raises NotYet."""
@@ -449,8 +414,10 @@ class NotifyReactions(Reactions[Notifier]):
             )
 
 
-def _moved(message: Message) -> UUID:
-    """The matter about the task or the whistle that this fact moves."""
+def _matter_of(message: Message) -> UUID:
+    """The matter about the case, the task or the whistle that this fact is of."""
+    if message.source == "supervision":
+        return Matter.id_of(message.aggregate_id)
     return Matter.id_of(
         case_id("task" if message.source == "assignment" else "whistle", message.aggregate_id)
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from shared.events.base import Fact, Moment, Personal
-from shared.events.matter import BeginsMatter, Matter, MatterFact
+from shared.events.matter import BeginsMatter, Matter, MatterFact, Movement
 from shared.events.matter import Secrecy as Secrecy
 
 UnitKind = Literal["government", "office", "supervision", "zone", "town", "department"]
@@ -237,6 +237,7 @@ class FeedbackGiven(MatterFact):
     """反馈: a unit gave the main leader its handling opinion or progress (办理意见或进度)."""
 
     TOPIC = "assignment.feedback_given"
+    RESTS_ON = (DirectiveDecomposed,)
     MATTER = "duty"
     number: str
     unit: str
@@ -346,6 +347,7 @@ class TaskReassigned(Fact):
     """改派: another unit leads from now on; the due date and the clock stay as they were."""
 
     TOPIC = "assignment.task_reassigned"
+    RESTS_ON = (TaskReturned,)
     from_unit: str
     lead_unit: str
     post: str
@@ -361,10 +363,11 @@ class TaskBrokenDown(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProgressReported(Fact):
+class ProgressReported(Movement):
     """进展报告: how far a unit has come, measured in the target's own unit, with problems and next steps."""
 
     TOPIC = "assignment.progress_reported"
+    MOVED = "报告了进展"
     unit: str
     value: Decimal
     narrative: str
@@ -374,10 +377,11 @@ class ProgressReported(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupportDone(Fact):
+class SupportDone(Movement):
     """配合任务完成: a supporting unit finished its part."""
 
     TOPIC = "assignment.support_done"
+    MOVED = "配合单位完成所承担部分"
     unit: str
     note: str = ""
 
@@ -392,23 +396,26 @@ class SupportWaived(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompletionClaimed(Fact):
+class CompletionClaimed(Movement):
     """申报办结: the lead says that the target is reached, with evidence."""
 
     TOPIC = "assignment.completion_claimed"
+    MOVED = "申报办结"
     unit: str
     note: str
     evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompletionAccepted(MatterFact):
+class CompletionAccepted(MatterFact, Movement):
     """办结认定: the supervision office accepts; stops the task's clock at the time of the claim.
 
     ``claimed_at`` is when the lead claimed it: the unit is not charged for the office's own time.
     """
 
     TOPIC = "assignment.completion_accepted"
+    MOVED = "办结已认定"
+    RESTS_ON = (CompletionClaimed,)
     MATTER = "task"
     claimed_at: Moment
     note: str = ""
@@ -423,6 +430,7 @@ class CompletionSentBack(Fact):
     """退回补办: the supervision office does not accept the claim, with the reason."""
 
     TOPIC = "assignment.completion_sent_back"
+    RESTS_ON = (CompletionClaimed,)
     reason: str
 
 
@@ -439,6 +447,7 @@ class TaskClosed(MatterFact):
     """销号: the task is closed: accepted and, if it came from a leader's instruction, without a new one."""
 
     TOPIC = "assignment.task_closed"
+    RESTS_ON = (CompletionAccepted,)
     MATTER = "task"
     ground: Literal["accepted", "no_new_instruction"]
 
@@ -458,6 +467,7 @@ class ExtensionGranted(Fact):
     """同意延期: one level above the asker granted the later date; the original date stays visible."""
 
     TOPIC = "assignment.extension_granted"
+    RESTS_ON = (ExtensionRequested,)
     due_on: date
     original_due_on: date
     times: int
@@ -468,6 +478,7 @@ class ExtensionRefused(Fact):
     """不同意延期: the asked date was refused; the due date stands."""
 
     TOPIC = "assignment.extension_refused"
+    RESTS_ON = (ExtensionRequested,)
     reason: str
 
 
@@ -486,6 +497,7 @@ class SolutionProposed(Fact):
     """提出解决方案: the lead's proposed solution, which goes to the vice leader with the disagreement."""
 
     TOPIC = "assignment.solution_proposed"
+    RESTS_ON = (DisputeRaised,)
     coordination: str
     solution: str
 
@@ -495,6 +507,7 @@ class DisputeRuled(Fact):
     """裁定: the vice leader in charge ruled on the disagreement."""
 
     TOPIC = "assignment.dispute_ruled"
+    RESTS_ON = (DisputeRaised, SolutionProposed)
     ruling: str
 
 
@@ -511,6 +524,7 @@ class TaskResumed(Fact):
     """恢复: the task goes on; the working days that were left are left still."""
 
     TOPIC = "assignment.task_resumed"
+    RESTS_ON = (TaskSuspended,)
     reason: str = ""
 
 

@@ -45,6 +45,8 @@ class Fact:
 
     TOPIC: ClassVar[str]
     class_version: ClassVar[int] = 1
+    RESTS_ON: ClassVar[tuple[type["Fact"], ...]] = ()
+    """Earlier facts of the same aggregate from which it follows: the last of each kind, of the same round or naming."""
 
     timestamp: Moment
     """When it was recorded (登记时间)."""

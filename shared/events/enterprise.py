@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from shared.events.base import Fact, Personal
-from shared.events.matter import BeginsMatter, Matter, MatterFact, Secrecy
+from shared.events.matter import BeginsMatter, Matter, MatterFact, Movement, Secrecy
 
 ServiceMode = Literal["agent", "appointment", "door_to_door", "none"]
 Urgency = Literal["normal", "urgent"]
@@ -105,10 +105,11 @@ class WhistleRaisedALevel(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnterpriseContacted(MatterFact):
+class EnterpriseContacted(MatterFact, Movement):
     """联系企业: a unit got in touch with the enterprise at ``happened_at``; stops the contact clock."""
 
     TOPIC = "enterprise.enterprise_contacted"
+    MOVED = "已联系企业"
     MATTER = "whistle"
     unit: str
     how: ContactedBy
@@ -116,10 +117,11 @@ class EnterpriseContacted(MatterFact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServicePlanProposed(Fact):
+class ServicePlanProposed(Movement):
     """提出服务方案: the lead proposes plan, steps and a date within 30 working days of the whistle."""
 
     TOPIC = "enterprise.service_plan_proposed"
+    MOVED = "提出服务方案"
     unit: str
     plan: str
     steps: tuple[str, ...]
@@ -127,10 +129,12 @@ class ServicePlanProposed(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServiceConfirmed(MatterFact):
+class ServiceConfirmed(MatterFact, Movement):
     """服务确认: the enterprise agreed to the plan and its date; stops resolve-or-confirm."""
 
     TOPIC = "enterprise.service_confirmed"
+    MOVED = "服务方案经企业确认"
+    RESTS_ON = (ServicePlanProposed,)
     MATTER = "whistle"
     unit: str
     plan: str
@@ -138,10 +142,12 @@ class ServiceConfirmed(MatterFact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WhistleResolved(MatterFact):
+class WhistleResolved(MatterFact, Movement):
     """诉求办结: the lead reports it resolved; the enterprise confirms and rates."""
 
     TOPIC = "enterprise.whistle_resolved"
+    MOVED = "诉求办结"
+    RESTS_ON = (WhistleRouted, ServiceConfirmed)
     MATTER = "whistle"
     unit: str
     result: str
@@ -153,6 +159,7 @@ class WhistleRated(Fact):
     """企业评价: the enterprise, and only it, says whether it is solved and whether it is satisfied."""
 
     TOPIC = "enterprise.whistle_rated"
+    RESTS_ON = (WhistleResolved,)
     solved: bool
     satisfied: bool
     score: int
@@ -164,6 +171,7 @@ class ReworkOrdered(Fact):
     """返工重办: the enterprise is not satisfied; the lead does it again while the total limit runs on."""
 
     TOPIC = "enterprise.rework_ordered"
+    RESTS_ON = (WhistleRated,)
     reason: str
     times: int
 
@@ -237,6 +245,7 @@ class WhistleClosed(MatterFact):
     """诉求办结归档: rated as solved, left unrated to the end of the window (未评价, not satisfied), or not feasible."""
 
     TOPIC = "enterprise.whistle_closed"
+    RESTS_ON = (WhistleResolved, WhistleRated)
     MATTER = "whistle"
     ground: Literal["rated", "unrated", "not_feasible"]
 

@@ -76,3 +76,11 @@ class BeginsMatter(MatterFact):
     def belongs_to(self) -> Sequence[tuple[str, ...]]:
         """None that was there before."""
         return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Movement(Fact):
+    """A fact by which a matter moves: an escalation that was acknowledged rests longer for it (measure 10)."""
+
+    MOVED: ClassVar[str]
+    """What moved, in words."""

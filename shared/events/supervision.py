@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from uuid import UUID
 
 from shared.events.base import Fact, Moment
-from shared.events.matter import BeginsMatter, CloseGround, Matter, MatterFact, Secrecy
+from shared.events.matter import BeginsMatter, CloseGround, Matter, MatterFact, Movement, Secrecy
 from shared.events.matter import CaseKind as CaseKind
 
 Verdict = Literal["resolved", "on_track", "slow"]
@@ -265,20 +265,24 @@ class RoundIssued(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoundAnswered(Fact):
+class RoundAnswered(Movement):
     """督办答复: the unit answered; it counts only once its main head has signed."""
 
     TOPIC = "supervision.round_answered"
+    MOVED = "书面答复督办"
+    RESTS_ON = (RoundIssued,)
     round: int
     unit: str
     text: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoundSigned(Fact):
+class RoundSigned(Movement):
     """签字背书: the unit's main head signed the answer."""
 
     TOPIC = "supervision.round_signed"
+    MOVED = "主要负责人签字背书"
+    RESTS_ON = (RoundAnswered,)
     round: int
     unit: str
     signed_by: str
@@ -301,6 +305,7 @@ class RoundVoided(Fact):
     """督办作废: the round neither counts nor resets."""
 
     TOPIC = "supervision.round_voided"
+    RESTS_ON = (RoundIssued,)
     round: int
     reason: str
 
@@ -310,6 +315,7 @@ class ObjectionRaised(Fact):
     """提出异议: the unit objects to a round's verdict."""
 
     TOPIC = "supervision.objection_raised"
+    RESTS_ON = (RoundJudged,)
     round: int
     unit: str
     text: str
@@ -320,6 +326,7 @@ class ObjectionRuled(Fact):
     """异议裁定: upheld, the round neither counts nor resets; rejected, the verdict stands."""
 
     TOPIC = "supervision.objection_ruled"
+    RESTS_ON = (ObjectionRaised,)
     round: int
     upheld: bool
     reason: str
@@ -341,6 +348,7 @@ class NamingNoLongerDue(Fact):
     """不再通报: a late verdict, void, objection or extension took the streak away."""
 
     TOPIC = "supervision.naming_no_longer_due"
+    RESTS_ON = (NamingBecameDue,)
     naming_id: UUID
     ground: str
 
@@ -376,6 +384,7 @@ class NamingChecked(Fact):
     """通报核稿: a second person checked the draft; the unit may object until the close of ``objections_until``."""
 
     TOPIC = "supervision.naming_checked"
+    RESTS_ON = (NamingDrafted, NamingRedrafted)
     drafted_by: str
     objections_until: date
     window_closes_at: Moment
@@ -386,6 +395,7 @@ class NamingObjected(Fact):
     """对通报提出异议: the unit objects to being named."""
 
     TOPIC = "supervision.naming_objected"
+    RESTS_ON = (NamingChecked,)
     unit: str
     text: str
 
@@ -395,6 +405,7 @@ class NamingObjectionRuled(Fact):
     """对通报异议的裁定: upheld, the draft is withdrawn; rejected, it goes on."""
 
     TOPIC = "supervision.naming_objection_ruled"
+    RESTS_ON = (NamingObjected,)
     upheld: bool
     reason: str
 
@@ -404,6 +415,7 @@ class NamingApproved(Fact):
     """通报批准: the window has passed and a leader approved."""
 
     TOPIC = "supervision.naming_approved"
+    RESTS_ON = (NamingChecked, NamingObjectionRuled)
     approved_by: str
 
 
@@ -432,6 +444,14 @@ class NamingPublished(Fact):
     """公开通报: the unit and the responsible post are named, as No. ``number`` of ``year`` in the series."""
 
     TOPIC = "supervision.naming_published"
+    RESTS_ON = (
+        NamingDrafted,
+        NamingRedrafted,
+        NamingChecked,
+        NamingObjected,
+        NamingObjectionRuled,
+        NamingApproved,
+    )
     case_id: UUID
     unit: str
     post: str | None
@@ -447,6 +467,7 @@ class NamingLifted(Fact):
     """撤销通报（整改到位）: rectified; the naming stands in the ledger as lifted."""
 
     TOPIC = "supervision.naming_lifted"
+    RESTS_ON = (NamingPublished,)
     reason: str
 
 
@@ -455,6 +476,7 @@ class NamingWithdrawn(Fact):
     """通报撤稿: a draft that has lost its ground is not published."""
 
     TOPIC = "supervision.naming_withdrawn"
+    RESTS_ON = NamingPublished.RESTS_ON
     reason: str
 
 
@@ -463,6 +485,7 @@ class NamingCorrected(Fact):
     """更正通报: a published naming proved wrong; the linked correction says so, nothing is deleted."""
 
     TOPIC = "supervision.naming_corrected"
+    RESTS_ON = (NamingPublished,)
     correction_id: UUID
     reason: str
 
@@ -558,6 +581,7 @@ class CreditWithdrawn(Fact):
     """撤销记账: what was done does not count after all; a duty that is no longer ``met`` is open again."""
 
     TOPIC = "supervision.credit_withdrawn"
+    RESTS_ON = (DutyCredited,)
     credit_id: UUID
     reason: str
     met: bool
@@ -656,6 +680,7 @@ class AbsenceEnded(BeginsMatter):
     """返岗: the post's holder is back; after a study trip a report is owed."""
 
     TOPIC = "supervision.absence_ended"
+    RESTS_ON = (AbsenceApproved,)
     MATTER = "trip"
     kind: AbsenceKind
     unit: str
@@ -686,6 +711,7 @@ class TripReportSubmitted(MatterFact):
     """提交考察报告: what was seen on a study trip, and what is to be done about it."""
 
     TOPIC = "supervision.trip_report_submitted"
+    RESTS_ON = (AbsenceEnded,)
     MATTER = "trip"
     text: str
     evidence: tuple[str, ...] = ()

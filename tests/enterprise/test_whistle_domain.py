@@ -12,6 +12,7 @@ from services.enterprise.domain import Whistle
 from services.enterprise.domain.clocks import clocks_of, rating_until
 from services.enterprise.domain.register import Register, matter_of
 from services.enterprise.domain.whistle import refusals
+from services.enterprise.views.rating_windows import RatingWindowsView
 from services.enterprise.views.whistles import WhistlesView
 from shared.calendar import Calendar
 from shared.domain.aggregate import CommandContext, stable_id
@@ -20,7 +21,7 @@ from shared.domain.refusal import Refusal
 from shared.events import enterprise
 from shared.log.codec import WireMapper
 from shared.rulebook import load_rulebook
-from shared.testing import an_act, facts, kinds, rows_of, shanghai
+from shared.testing import an_act, facts, folded, kinds, rows_of, shanghai
 
 BLOWN = shanghai("2021-02-05 16:00")
 LAST_DAY = date(2021, 3, 24)
@@ -469,6 +470,8 @@ def test_random_commands_never_leave_a_state_that_the_next_load_cannot_read(
             if name not in ("_pending_events", "_modified_on", "_created_on"):
                 assert vars(again)[name] == vars(one)[name], name
         assert rows_of(WhistlesView, "enterprise", logs[one.id]) == {str(one.id): one.state}
+        windows = folded(RatingWindowsView, "enterprise", logs[one.id]).values()
+        assert [row["ends_at"] for row in windows] == [*filter(None, [one.state.rating_is_over])]
         assert (one.status == "merged") <= (one.state.merged_into is not None)
         assert one.state.reworks == sum(isinstance(fact, enterprise.ReworkOrdered) for fact in logs[one.id])
         ends = [fact for fact in logs[one.id] if fact.TOPIC.endswith(("whistle_closed", "whistle_withdrawn"))]

@@ -14,7 +14,7 @@ from shared.events import supervision
 from shared.events.base import Fact, Message
 from shared.readmodels.lifecycle import LifecycleView
 from shared.readmodels.rows import Rows
-from shared.readmodels.view import View
+from shared.readmodels.timers import Timers
 from shared.readmodels.views import Views
 
 AboutAClock = (
@@ -62,20 +62,20 @@ class ClocksView(LifecycleView):
         return super().row_id(message)
 
 
-class TimersView(View):
+class TimersView(Timers):
     """定时: for every running clock the next moment at which it has something to say, indexed by that moment."""
 
     name = "timers"
     version = 2
+    nullable = True
 
     @classmethod
-    def columns(cls) -> list[Column[Any]]:
+    def what(cls) -> list[Column[Any]]:
         """``due_at`` is the next warning or the due moment itself (``point`` 0); empty while paused or missed."""
         return [
             Column("case_id", String, nullable=False),
             Column("clock", String, nullable=False),
             Column("cycle", Integer, nullable=False),
-            Column("due_at", MomentColumn, info={"index": True}),
             Column("point", Integer, nullable=False, default=0),
             Column("final_at", MomentColumn),
             Column("missed", Boolean, nullable=False, default=False),
