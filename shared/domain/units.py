@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import ClassVar
 
 from shared.domain.lifecycle import Lifecycle, replace
 from shared.domain.roles import LEADERS
@@ -19,9 +18,6 @@ class UnitState:
     kind: assignment.UnitKind
     dissolved: bool = False
     successor: str | None = None
-
-    concerned: ClassVar[tuple[str, ...]] = ()
-    secrecy: ClassVar[assignment.Secrecy] = "public"
 
     @property
     def status(self) -> str:
@@ -69,9 +65,6 @@ class PostState:
     since: date | None = None
     portfolio: tuple[str, ...] = ()
     """分管单位: the units of which a leader is in charge."""
-
-    concerned: ClassVar[tuple[str, ...]] = ()
-    secrecy: ClassVar[assignment.Secrecy] = "public"
 
     @property
     def status(self) -> str:

@@ -114,6 +114,8 @@ class LifecycleView(View):
     """How each field of the state is kept in a row."""
     properties: ClassVar[Sequence[Kept]]
     """How each property that is a column is kept in a row."""
+    _fields: ClassVar[Sequence[tuple[str, str, Callable[[Any], Any] | None]]]
+    """Each field's name, column and ``write``: asked at every fact (tests/bench/project.py)."""
     followed: ClassVar[frozenset[str]]
     """The topics of the facts that change a row."""
     seen_by: ClassVar[tuple[str, ...]]
@@ -122,6 +124,7 @@ class LifecycleView(View):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.kept = _kept_of(cls.lifecycle)
+        cls._fields = [(one.name, one.column, one.write) for one in cls.kept.values()]
         state = cls.lifecycle.state
         cls.properties = [
             _kept(name, get_type_hints(getattr(state, name).fget)["return"]) for name in cls.derived
@@ -208,12 +211,15 @@ class LifecycleView(View):
         """The columns that hold this state; those in which it differs from ``before``, if there was a state before."""
         if state is before:
             return {}
-        kept, new, old = cls.kept, vars(state), {} if before is None else vars(before)
-        return {
-            one.column: one.written(value)
-            for name, value in new.items()
-            if (before is None or old[name] is not value) and (one := kept.get(name)) is not None
-        } | {one.column: one.written(getattr(state, one.name)) for one in cls.properties}
+        new, old = vars(state), None if before is None else vars(before)
+        values: Row = {}
+        for name, column, write in cls._fields:
+            value = new[name]
+            if old is None or old[name] is not value:
+                values[column] = value if write is None or value is None else write(value)
+        for one in cls.properties:
+            values[one.column] = one.written(getattr(state, one.name))
+        return values
 
     @classmethod
     def state_of(cls, row: Mapping[str, Any]) -> Any:

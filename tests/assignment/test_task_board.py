@@ -230,3 +230,45 @@ def test_a_faulty_task_is_refused_by_name_and_field_and_changes_nothing(
     assert (answer.status_code, answer.json["rule"]) == (status, rule)
     assert answer.json["errors"][0]["field"] == field
     assert len(banner.log()) == before
+
+
+def test_may_lists_what_the_reader_can_do_with_a_thing_now(banner: Banner) -> None:
+    task = banner.new_task()
+
+    def may(who: str, path: str) -> set[str]:
+        banner.opened.settle()
+        return {*banner.client(who).get(f"/api/v1/{path}").json["may"]}
+
+    path = f"tasks/{task}"
+    at_work = {"break_down_task", "report_progress", "raise_dispute", "request_extension"}
+    assert may("fgw", path) == {*at_work, "accept_task", "return_task"}  # no claim: a required part is open
+    assert may("zrj", path) == {"accept_task", "report_progress", "raise_dispute", "finish_support"}
+    assert may("inspect", path) == {"suspend_task", "waive_support"}
+    assert may("office", path) == {"reassign_task", "supersede_task"}
+    banner.do("czj", "finish_support", task)
+    banner.do("fgw", "accept_task", task)
+    assert may("fgw", path) == {*at_work, "claim_completion"}
+    banner.do("fgw", "request_extension", task, new_due_on=date(2021, 2, 26), reason="天气")
+    decides = {"grant_extension", "refuse_extension"}
+    assert decides <= may("vice_leader", path)
+    assert not decides & may("other_vice", path)
+    banner.do("office", "assign_portfolio", "gov", "vice-leader-2", units=["fgw"])
+    assert decides <= may("other_vice", path)
+    banner.do("main_leader", "cancel_task", task, reason="不办")
+    assert may("main_leader", path) == may("fgw", path) == set()
+
+
+def test_may_lists_what_a_clerk_can_do_with_lists_units_and_posts(banner: Banner) -> None:
+    tasks = banner.new_list()
+
+    def may(who: str, path: str) -> set[str]:
+        banner.opened.settle()
+        return {*banner.client(who).get(f"/api/v1/{path}").json["may"]}
+
+    assert may("office", f"task-lists/{tasks}") == {"assign_task"}
+    assert may("office", "units/zrj") == {"rename_unit", "dissolve_unit"}
+    banner.do("office", "dissolve_unit", "zrj")
+    assert may("office", "units/zrj") == set()
+    assert may("office", "posts/fgw/project-section") == {"appoint_holder"}
+    assert may("office", "posts/gov/vice-leader") == {"appoint_holder", "vacate_post", "assign_portfolio"}
+    assert may("fgw", "posts/gov/vice-leader") == set()

@@ -2,18 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal
 from uuid import UUID
 
 import pytest
+from sqlalchemy import Column, String
 
 from shared.application.application import NoSuchThing
 from shared.domain.aggregate import Aggregate, CommandContext
 from shared.domain.guards import open_to, requires
 from shared.domain.lifecycle import Lifecycle, Parts, replace
 from shared.domain.refusal import Refusal
-from shared.events.base import Fact
-from shared.readmodels.lifecycle import LifecycleView
+from shared.events.base import Fact, Message
+from shared.readmodels.lifecycle import HistoryView, LifecycleView
+from shared.readmodels.rows import Rows
 from shared.testing import an_act, rows_of, shanghai
 
 NOW = shanghai("2021-01-04 09:00")
@@ -162,3 +165,58 @@ def test_guards_look_at_the_part_that_the_decision_is_about() -> None:
 
 def test_two_aggregates_may_record_the_same_fact() -> None:
     assert Shelf.recorded_as[BookDusted.TOPIC] is Trolley.recorded_as[BookDusted.TOPIC]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelState:
+    """What everybody may see; its price is exact, and whether it is dear follows from that."""
+
+    price: Decimal
+    seen: int = 0
+
+    @property
+    def status(self) -> Literal["dear", "cheap"]:
+        return "dear" if self.price > 1 else "cheap"
+
+
+labels = Lifecycle(LabelState, begins=BookShelved)
+
+
+@labels.register
+def _(fact: BookShelved) -> LabelState:
+    return LabelState(price=Decimal("1.50"))
+
+
+@labels.register
+def _(fact: BookDusted, label: LabelState) -> LabelState:
+    return replace(label, price=Decimal("1E-3"), seen=label.seen + 1)
+
+
+class Labels(LifecycleView):
+    name = "labels"
+    lifecycle = labels
+    derived = ("status",)
+
+
+class Labelling(HistoryView):
+    name = "labelling"
+    lifecycle = labels
+
+    @classmethod
+    def columns(cls) -> list[Column[Any]]:
+        return [Column("what", String, nullable=False)]
+
+    def write(self, rows: Rows, fact: Fact, message: Message) -> None:
+        rows.put(message.id, what=type(fact).__name__)
+
+
+def test_a_property_is_a_column_and_follows_the_state_that_it_comes_from() -> None:
+    assert [column.name for column in Labels.columns()] == ["price", "seen", "state", "version"]
+    before, after = LabelState(price=Decimal("1.50")), LabelState(price=Decimal("0.001"))
+    assert Labels.row_of(before) == {"price": "1.50", "seen": 0, "state": "dear"}
+    assert Labels.row_of(after, before) == {"price": "0.001", "state": "cheap"}
+    assert Labels.state_of({"price": "0.001", "seen": 0}) == after
+
+
+def test_the_view_of_a_lifecycles_facts_has_a_handler_for_each() -> None:
+    assert set(Labelling.handlers) == {BookShelved.TOPIC, BookDusted.TOPIC}

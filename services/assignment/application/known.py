@@ -29,10 +29,9 @@ class NoOneLeads(UnknownPost):
 
 
 class KnownUnits(ServiceApplication):
-    """Looks at the log, not at a view that may lag: a unit registered a moment ago is known."""
+    """What every use case asks for."""
 
     def reference_from(self, views: Views) -> Reference:
-        """The reference data, with the units and posts of this service's own log."""
         return OwnReference(views, self)
 
     def known_post(self, post: str, field: str | None) -> PostState:
@@ -64,19 +63,17 @@ class KnownUnits(ServiceApplication):
 
 
 class OwnReference(Reference):
-    """The reference data of the service that owns units and posts."""
+    """Looks at the log for units and posts, not at a view that may lag: one registered a moment ago is known."""
 
     def __init__(self, views: Views, app: KnownUnits) -> None:
         super().__init__(views)
         self._app = app
 
     def unit(self, unit: str, *, field: str | None = None) -> Mapping[str, Any]:
-        """See Reference."""
         found = self._app.find(Unit, Unit.id_of(unit))
         if found is None or found.state.dissolved:
             raise UnknownUnit(unit=unit, at_field=field)
         return UnitsView.row_of(found.state)
 
     def post(self, post: str, *, field: str | None = None) -> Mapping[str, Any]:
-        """See Reference."""
         return PostsView.row_of(self._app.known_post(post, field))

@@ -307,10 +307,8 @@ class Supervision(ServiceApplication):
 
     def leader_of(self, unit: str) -> str | None:
         """The vice leader in charge of the unit, or else the main leader, if they are registered."""
-        leaders = self.reference.leaders()
-        in_charge = [post for post in leaders if unit in (post["portfolio"] or ())]
-        found = next(iter(in_charge), None) or self.reference.main_leader()
-        return None if found is None else str(found["id"])
+        in_charge, main = self.reference.in_charge_of(unit), self.reference.main_leader()
+        return next(iter(in_charge), None if main is None else str(main["id"]))
 
     # -- the worker's own steps ------------------------------------------------------------------------------
 
