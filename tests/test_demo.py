@@ -18,6 +18,7 @@ def test_the_closed_loop_runs_from_the_notice_to_a_named_unit(tmp_path: Path) ->
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "通报〔2021〕1号" in done.stdout
+    assert "3月下半月31个单位应报半月专报，30个按时" in done.stdout
     assert "views rebuilt from the logs equal the live ones" in done.stdout
 
 

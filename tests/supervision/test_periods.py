@@ -202,6 +202,42 @@ def test_a_fresh_installation_begins_with_the_next_period(tmp_path: Path) -> Non
         world.close()
 
 
+def test_two_ticks_at_once_begin_a_period_once(world: World) -> None:
+    world.at("2021-03-15 09:00")
+    world.clock.set("2021-03-16 09:00")
+    original, calls = world.app._save, list[int]()
+
+    def slower(aggregates: list[Any]) -> None:
+        if not calls:
+            calls.append(1)
+            assert world.app.begin_periods() is True  # the other process comes in between
+        original(aggregates)
+
+    world.app._save = slower
+    world.app.begin_periods()
+    world.app._save = original
+    world.opened.settle()
+    assert len(world.opened.of_kind("supervision", supervision.DutyArose)) == len(OWERS)
+    assert len(world.opened.of_kind("supervision", supervision.PeriodBegan)) == 1
+    world.consistent()
+
+
+def test_a_period_that_could_not_be_saved_begins_at_the_next_tick(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(aggregates: list[Any]) -> None:
+        raise ConnectionError
+
+    world.at("2021-03-15 09:00")
+    world.clock.set("2021-03-16 09:00")
+    with monkeypatch.context() as patch:
+        patch.setattr(world.app, "_save", unavailable)
+        with pytest.raises(ConnectionError):
+            world.app.begin_periods()
+    world.opened.settle()
+    assert len(world.opened.of_kind("supervision", supervision.DutyArose)) == len(OWERS)
+
+
 def test_until_the_next_first_day_nothing_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.at("2021-03-16 09:00")
     monkeypatch.setattr(world.app, "find", None)

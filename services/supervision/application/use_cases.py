@@ -367,7 +367,6 @@ class Supervision(ServiceApplication):
             began_before = act.recorded_at > midnight(today)
             periods = Periods.count(act, rule.id, today + timedelta(days=began_before))
         period = first_period(rule.unit, max(periods.state.since, rule.owed_from or date.min))
-        self._next_period[rule.id] = period.first
         duties: list[Duty] = []
         if period.first <= today:
             at_first = replace(act, happened_at=midnight(period.first))
@@ -375,13 +374,13 @@ class Supervision(ServiceApplication):
                 led = replace(ower, leader_post=self.leader_of(ower.unit))
                 duties.append(Duty.arise(at_first, rule, period, led, self.rulebook.version))
             periods.begin_next(at_first, period, len(duties))
-            self._next_period[rule.id] = period.after
         if not periods.pending_events:
+            self._next_period[rule.id] = period.first
             return False
         try:
             self._save([periods, *duties])
-        except IntegrityError:  # another tick was quicker
-            self._next_period.pop(rule.id)
+        except IntegrityError:
+            return False  # another tick was quicker; the next one looks again
         return True
 
     def recompute(self) -> bool:
