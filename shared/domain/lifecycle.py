@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from inspect import signature
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast, get_args, get_type_hints
 
 from shared.events.base import Fact
@@ -46,7 +46,7 @@ class Lifecycle(Generic[S]):
 
     A step is registered by the type of its first parameter (a union: for each). Its second parameter is the state
     before the fact; the step of the first fact, and of every fact that says the whole state, has none. A third one is
-    the version that the fact makes of its aggregate::
+    the version that the fact makes of its aggregate (a second one of type None then stands for no state)::
 
         evolve = Lifecycle(TaskState, begins=events.TaskAssigned)
 
@@ -74,6 +74,7 @@ class Lifecycle(Generic[S]):
         self.own: dict[str, type[Fact]] = {}
         """Those that have a step here."""
         self._steps: dict[str, tuple[Callable[..., S], int]] = {}
+        self._say_all: set[str] = set()
         self._in_parts: dict[str, list[tuple[str, Parts]]] = {
             topic: [one for one in parts.items() if topic in one[1].evolve.facts] for topic in self.facts
         }
@@ -81,7 +82,8 @@ class Lifecycle(Generic[S]):
     def register(self, step: Step) -> Step:
         """Register a step. Raises TypeError if its first parameter is no fact, or if the fact has a step already."""
         first, *more = signature(step).parameters
-        hint = get_type_hints(step).get(first)
+        hints = get_type_hints(step)
+        hint = hints.get(first)
         for kind in get_args(hint) or (hint,):
             if not (isinstance(kind, type) and issubclass(kind, Fact)):
                 raise TypeError(
@@ -91,6 +93,8 @@ class Lifecycle(Generic[S]):
                 raise TypeError(f"two steps of {self.state.__name__} for {kind.__name__}")
             self.facts[kind.TOPIC] = self.own[kind.TOPIC] = kind
             self._steps[kind.TOPIC] = (step, 1 + len(more))
+            if not more or hints.get(more[0]) is NoneType:
+                self._say_all.add(kind.TOPIC)
         return step
 
     def __call__(self, fact: Fact, state: S | None, version: int = 0) -> S:
@@ -116,4 +120,4 @@ class Lifecycle(Generic[S]):
 
     def needs_state(self, fact: Fact) -> bool:
         """Whether the step of this fact needs the state before."""
-        return self._steps[fact.TOPIC][1] > 1
+        return fact.TOPIC not in self._say_all

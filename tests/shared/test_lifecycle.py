@@ -17,7 +17,7 @@ from shared.domain.refusal import Refusal
 from shared.events.base import Fact, Message
 from shared.readmodels.lifecycle import HistoryView, LifecycleView
 from shared.readmodels.rows import Rows
-from shared.testing import an_act, rows_of, shanghai
+from shared.testing import an_act, folded, rows_of, shanghai
 
 NOW = shanghai("2021-01-04 09:00")
 
@@ -124,6 +124,7 @@ class Shelves(LifecycleView):
 class Books(LifecycleView):
     name = "books"
     lifecycle = books
+    whole = "shelf"
 
     @classmethod
     def key(cls, fact: Any, message: Any) -> str:
@@ -142,6 +143,7 @@ def test_a_part_evolves_in_the_whole_as_in_its_own_view() -> None:
     shelf.dust(an_act(NOW), book="one")
     events = list(shelf.collect_events())
     assert rows_of(Books, "shelf", events[1:]) == shelf.state.books
+    assert {row["shelf"] for row in folded(Books, "shelf", events[1:]).values()} == {str(shelf.id)}
     assert {name: book.status for name, book in shelf.state.books.items()} == {"one": "clean", "two": "dusty"}
 
 

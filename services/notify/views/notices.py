@@ -1,7 +1,6 @@
 """Inbox and outbox: every notice and every digest."""
 
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import (
     Column,
@@ -35,24 +34,16 @@ class NoticesView(LifecycleView):
     name = "notices"
     version = 2
     lifecycle = notice.evolve
-    indexed = ("matter", "case_id", "to_post", "deliver_at")
+    whole = "matter"
+    indexed = ("case_id", "to_post", "deliver_at")
 
     @classmethod
     def key(cls, fact: Any, message: Message) -> str:
-        """The notice."""
+        """See LifecycleView."""
         return str(fact.notice_id)
-
-    @classmethod
-    def more_columns(cls) -> list[Column[Any]]:
-        """The aggregate that it is of."""
-        return [Column("matter", String, nullable=False, info={"hint": UUID})]
-
-    def on_notice_issued(self, rows: Rows, fact: notify.NoticeIssued, message: Message) -> None:
-        rows.change(fact.notice_id, matter=str(message.aggregate_id))
 
     def on_digest_sent(self, rows: Rows, fact: notify.DigestSent, message: Message) -> None:
         self.follow(rows, fact, message, digest.evolve)
-        rows.change(fact.notice_id, matter=str(message.aggregate_id))
 
 
 class DigestsView(View):
