@@ -117,7 +117,7 @@ def test_what_a_healed_message_changes_is_seen_though_no_mark_moves(
 ) -> None:
     reference, views = reference_of(world), world.opened["supervision"].views
     with monkeypatch.context() as broken:
-        broken.setattr(UnitsView, "on_unit_renamed", lambda *_: 1 / 0)
+        broken.setattr(UnitsView, "follow", lambda *_: 1 / 0)
         world.told(assignment.UnitRenamed, stable_id("unit", "fgw"), unit="fgw", name="新", short_names=())
     assert [row.kind for row in views.parked()] == ["fault"]
     assert reference.unit_name("fgw") == "旗发展和改革委员会"
