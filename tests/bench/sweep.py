@@ -62,7 +62,6 @@ def _idle() -> dict[int, float]:
                                 "case_id": str(uuid5(UUID(int=0), str(number))),
                                 "clock": "task_due",
                                 "cycle": 1,
-                                "unit": "fgw",
                                 "due_at": START + timedelta(days=1, seconds=number),
                                 "warn_on": [],
                                 "version": 1,

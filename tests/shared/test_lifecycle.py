@@ -1,6 +1,6 @@
 """What a fact does to a thing is written once: for the aggregate, for its parts, for their views."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
@@ -222,3 +222,86 @@ def test_a_property_is_a_column_and_follows_the_state_that_it_comes_from() -> No
 
 def test_the_view_of_a_lifecycles_facts_has_a_handler_for_each() -> None:
     assert set(Labelling.handlers) == {BookShelved.TOPIC, BookDusted.TOPIC}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShelfMoved(Fact):
+    """书架移位."""
+
+    TOPIC = "shelf.shelf_moved"
+    room: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotState:
+    book: str
+    room: str = "A"
+
+
+slots = Lifecycle(SlotState, begins=BookShelved)
+
+
+@slots.register
+def _(fact: BookShelved) -> SlotState:
+    return SlotState(book=fact.book)
+
+
+@slots.register
+def _(fact: ShelfMoved, slot: SlotState) -> SlotState:
+    return slot if slot.book == "chained" else replace(slot, room=fact.room)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RackState:
+    slots: Mapping[str, SlotState] = field(default_factory=dict)
+
+
+racks = Lifecycle(
+    RackState,
+    begins=ShelfPutUp,
+    parts={"slots": Parts(slots, lambda fact: getattr(fact, "book", None))},
+)
+
+
+@racks.register
+def _(fact: ShelfPutUp) -> RackState:
+    return RackState()
+
+
+class Rack(Aggregate, lifecycle=racks):
+    TOPIC = "test.rack"
+    state: RackState
+
+
+class Slots(LifecycleView):
+    name = "slots"
+    lifecycle = slots
+    whole = "rack_id"
+
+    @classmethod
+    def key(cls, fact: Any, message: Message) -> str:
+        return f"{message.aggregate_id}/{fact.book}"
+
+    def keys(self, rows: Rows, fact: Fact, message: Message) -> Sequence[str]:
+        if isinstance(fact, ShelfMoved):
+            return [row["id"] for row in rows.parts(str(message.aggregate_id), self.whole)]
+        return super().keys(rows, fact, message)
+
+
+def test_a_fact_about_each_part_changes_each_where_it_is_held_and_where_it_is_shown() -> None:
+    rack = Rack.begin(ShelfPutUp, an_act(NOW), UUID(int=1), name="A")
+    for book in ("one", "chained"):
+        rack.record(BookShelved, an_act(NOW), book=book)
+    rack.record(ShelfMoved, an_act(NOW), room="B")
+    events = list(rack.collect_events())
+    assert {name: slot.room for name, slot in rack.state.slots.items()} == {"one": "B", "chained": "A"}
+    shown = folded(Slots, "shelf", events[1:])
+    assert {row["book"]: (row["room"], row["version"]) for row in shown.values()} == {
+        "one": ("B", 4),
+        "chained": ("A", 3),
+    }
+    assert {row["rack_id"] for row in shown.values()} == {str(rack.id)}
+    assert [column.name for column in Slots.columns()] == ["book", "room", "rack_id", "version"]
+    assert folded(Slots, "shelf", [events[-1]]) == {}, (
+        "of a part whose first fact is missing nothing is shown"
+    )
