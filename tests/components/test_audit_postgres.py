@@ -18,7 +18,7 @@ from shared.audit import merkle, proofs, seal
 from shared.audit.checkpoint import Checkpoint, Note, Shown
 from shared.audit.places import Outside, folder_of
 from shared.database.unavailable import UNAVAILABLE, BrokerUnavailable
-from shared.messaging.transport.kafka.client import checkpoints_topic_of, connection_settings
+from shared.messaging.transport.kafka.client import checkpoints_topic_of, connection_settings, topic_of
 from shared.messaging.transport.kafka.publisher import publish_checkpoint
 from shared.messaging.transport.kafka.topics import apply_topics
 from shared.personal_data.keystore import migrate_keys
@@ -244,7 +244,7 @@ def notes_on(broker: Broker, **login: object) -> list[tuple[str, str]]:
 def test_checkpoints_go_to_a_compacted_topic_and_can_be_verified_from_there(
     server: Postgres, broker: Broker, tmp_path: Path
 ) -> None:
-    delete_topics(broker, checkpoints_topic_of(SERVICE))
+    delete_topics(broker, topic_of(SERVICE), checkpoints_topic_of(SERVICE))
     plain = opened_on(server, "kafka", tmp_path)
     plain.close()
     config = Config(data=tmp_path, database=plain.config.database, kafka=broker.bootstrap, kafka_partitions=1)
