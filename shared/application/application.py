@@ -131,7 +131,9 @@ class Application(EventSourcedApplication[UUID]):
             last = events[-1] if events else None
             return kind.as_left_by(last) if type(last) in vars(kind).values() else None
         found: Any = None
-        for event in events:  # not the library's loop, whose check of each event takes longer (tests/bench/sweep.py)
+        for (
+            event
+        ) in events:  # not the library's loop, whose check of each event takes longer (tests/bench/sweep.py)
             found = event.mutate(found)
         return found if isinstance(found, kind) else None
 
