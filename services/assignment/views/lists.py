@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Table, exists, func, or_, select
 
 from services.assignment.domain.lists import evolve
 from shared.application.application import NoSuchThing
-from shared.domain.roles import Role
+from shared.domain.roles import UNITS, Role
 from shared.readmodels.lifecycle import LifecycleView
 from shared.readmodels.rows import Row
 from shared.web.auth import Identity
@@ -30,7 +30,7 @@ class TaskListsView(LifecycleView):
 def _visible(identity: Identity, lists: Table, tasks: Table) -> ColumnElement[bool]:
     """Seen as every item is, and by the units that have, or had at its assignment, a task in it."""
     seen = may_see(identity, lists)
-    if identity.role not in (Role.government_office, Role.unit_head, Role.officer):
+    if identity.role not in (*UNITS, Role.government_office):
         return seen
     own = f",{identity.unit},"
     return or_(

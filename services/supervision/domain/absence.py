@@ -4,14 +4,14 @@ After a study trip a report is owed; its clock is a row of the rulebook.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import ClassVar, Literal, Self
 
 from shared.domain.aggregate import Aggregate, CommandContext
 from shared.domain.clock import local_day
 from shared.domain.guards import requires
-from shared.domain.lifecycle import Lifecycle
+from shared.domain.lifecycle import Lifecycle, replace
 from shared.domain.refusal import Refusal
 from shared.events import supervision
 from shared.events.matter import Secrecy

@@ -3,7 +3,7 @@
 Whether it was missed is not said here: its clock says so, by the rule's row.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, Self, cast
 from uuid import UUID
@@ -11,7 +11,7 @@ from uuid import UUID
 from shared.calendar.period import Period
 from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.guards import requires
-from shared.domain.lifecycle import Lifecycle
+from shared.domain.lifecycle import Lifecycle, replace
 from shared.domain.refusal import Refusal
 from shared.events import supervision
 from shared.events.matter import Secrecy
