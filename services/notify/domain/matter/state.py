@@ -14,15 +14,10 @@ from shared.events.matter import Secrecy
 ROUND = "round_answer"
 """The rulebook's clock of supervision rounds; the cycle is the round."""
 
-MAIN_CLOCKS = {
-    "task": "task_due",
-    "duty": "arrange",
-    "whistle": "resolve_or_confirm",
-    "trip": "arrange",
-    "period": "arrange",
-}
-"""The clock whose ladder is used for a matter that is supervised before any of its clocks was missed. Trips and duties
-of a period borrow one with levels for supervision rounds: their own rows need not have them."""
+MAIN_CLOCKS = {"task": "task_due", "whistle": "resolve_or_confirm"}
+"""The clock whose ladder is used for a matter that is supervised before any of its clocks was missed."""
+MAIN_CLOCK = "arrange"
+"""That of every other kind: it has levels for supervision rounds, which a kind's own rows need not have."""
 
 SECOND = 2
 """Measure 10: unresolved after the second supervision goes to the main leader."""
@@ -99,7 +94,7 @@ class MatterState:
     def pressing_clocks(self) -> list[str]:
         """The clocks whose ladder may speak for a supervision round: those missed, latest first, then the main one."""
         missed = [one.clock for one in self.notices.values() if one.level == "missed" and one.clock != ROUND]
-        return [*reversed(missed), MAIN_CLOCKS[self.kind]]
+        return [*reversed(missed), MAIN_CLOCKS.get(self.kind, MAIN_CLOCK)]
 
     def is_second(self, round: int) -> bool:  # noqa: A002 - the published field's name
         """Whether ``round`` is at least the second supervision that counts."""
