@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Literal, TypeAlias, cast, get_args, overload
 
 from shared.domain.refusal import Refusal
 from shared.events.base import VOCABULARY, Fact
@@ -86,8 +86,18 @@ COLUMNS = (
 )
 """The columns that every version has, in any order but ``id`` first."""
 
-LATER_COLUMNS = ("closes_at", "owed_by", "owed_from", "required", "prorated", "credit")
-"""Columns that version 1 did not have; a text without one of them takes what held before it."""
+LATER_COLUMNS = (
+    "closes_at",
+    "owed_by",
+    "owed_from",
+    "required",
+    "prorated",
+    "credit",
+    "fair_share",
+    "rest_day",
+    "longest_extension",
+)
+"""Columns that version 1 or 2 did not have; a text without one of them takes what held before it."""
 
 CLOSED_AT = {
     "arrange": "ArrangementReported",
@@ -208,6 +218,12 @@ class Rule:
     required: int = 1
     prorated: bool = False
     credit: str | None = None
+    fair_share: int = 50
+    """Per cent of the clock's working days that must be left to whoever takes the matter over and answers for it."""
+    moves_off_rest_days: bool = False
+    """Whether an own date that becomes a rest day moves to the next working day."""
+    longest_extension: int | None = None
+    """How many working days one extension may add; None: not bounded."""
 
     def __hash__(self) -> int:
         # The ladder is a mapping and has no hash; within one rulebook the id alone tells rules apart.
@@ -226,6 +242,8 @@ class Rulebook:
     effective: date
     text: str
     rules: tuple[Rule, ...]
+    second_verifier: bool = False
+    """Whether a round that is judged slow takes effect only once a second person has verified it."""
 
     def rule(self, rule_id: str) -> Rule:
         """The rule of that id. Raises ``UnknownRule``, which lists the ids there are."""
@@ -269,8 +287,9 @@ def load_rulebook(path: Path | None = None) -> Rulebook:
 def parse_rulebook(text: str, source: str, *, of_this_release: bool = False) -> Rulebook:
     """The rulebook that ``text`` holds; ``source`` is what a refusal calls the file.
 
-    Lines that start with ``#`` are comments, of which ``# version: 1`` and ``# effective: 2021-01-01`` are
-    read. A stored text may name what only another release knows; with ``of_this_release`` that is refused.
+    Lines that start with ``#`` are comments, of which ``# version: 1``, ``# effective: 2021-01-01`` and
+    ``# second_verifier: yes`` are read. A stored text may name what only another release knows; with
+    ``of_this_release`` that is refused.
     Raises ``BadRulebook`` with source, line and reason at the first line that cannot be relied on.
     """
     # Spreadsheet programs put a byte order mark before the first line.
@@ -318,7 +337,14 @@ def parse_rulebook(text: str, source: str, *, of_this_release: bool = False) -> 
     if missing:
         names = ", ".join(missing)
         raise BadRulebook(source, last, f"mandatory clock missing: {names}", f"缺少必备时限：{names}")
-    return Rulebook(int(version), effective, text, tuple(rule for _, rule in rules.values()))
+    switch = _header(lines, "second_verifier", r"yes|no", source, needed=of_this_release)
+    return Rulebook(
+        int(version),
+        effective,
+        text,
+        tuple(rule for _, rule in rules.values()),
+        second_verifier=switch is not None and switch[1] == "yes",
+    )
 
 
 def _is_comment(line: str) -> bool:
@@ -326,7 +352,15 @@ def _is_comment(line: str) -> bool:
     return line.removeprefix('"').startswith("#")
 
 
-def _header(lines: list[str], key: str, value: str, source: str) -> tuple[int, str]:
+@overload
+def _header(lines: list[str], key: str, value: str, source: str) -> tuple[int, str]: ...
+@overload
+def _header(
+    lines: list[str], key: str, value: str, source: str, *, needed: bool
+) -> tuple[int, str] | None: ...
+def _header(
+    lines: list[str], key: str, value: str, source: str, *, needed: bool = True
+) -> tuple[int, str] | None:
     found: tuple[int, str] | None = None
     for number, line in enumerate(lines, start=1):
         match = re.match(rf'"?#\s*{key}:\s*(.*?)[\s,"]*$', line)
@@ -344,7 +378,7 @@ def _header(lines: list[str], key: str, value: str, source: str) -> tuple[int, s
                 source, number, f"{key} {match[1]!r} cannot be read", f"{key} 的值“{match[1]}”无法识别"
             )
         found = (number, match[1])
-    if found is None:
+    if found is None and needed:
         raise BadRulebook(source, 1, f"no line '# {key}:'", f"缺少“# {key}:”一行")
     return found
 
@@ -431,6 +465,9 @@ class _Row:
             required=self.count(cell, "required", least=1) or 1,
             prorated=cell.get("prorated") == "yes",
             credit=cell.get("credit") or None,
+            fair_share=self.per_cent(cell, "fair_share", default=50),
+            moves_off_rest_days=self.one_of(cell, "rest_day", ("next",)) is not None,
+            longest_extension=self.count(cell, "longest_extension", least=1),
         )
         self.hold_together(rule)
         return self.as_duty(rule) if rule.owed_by else rule
@@ -450,6 +487,11 @@ class _Row:
             raise self.bad(f"unit {rule.unit} cannot be pausable", f"单位 {rule.unit} 的时限不能暂停")
         if rule.unit == "minute" and rule.warnings:
             raise self.bad("a clock in minutes has no warnings", "以分钟计的时限不设预警点")
+        if (rule.moves_off_rest_days or rule.longest_extension) and rule.unit != "own_date":
+            raise self.bad(
+                f"rest_day and longest_extension need unit own_date, not {rule.unit}",
+                f"rest_day 和 longest_extension 只用于单位 own_date，不能用于 {rule.unit}",
+            )
         if rule.cap is not None and rule.unit != "working_day":
             raise self.bad(
                 f"a cap needs unit working_day, not {rule.unit}",
@@ -545,6 +587,26 @@ class _Row:
                 f"{name} is {text}, at least {least} is needed", f"{name} 为{text}，至少应为{least}"
             )
         return int(text)
+
+    def per_cent(self, cell: dict[str, str], name: str, *, default: int) -> int:
+        text = cell.get(name)
+        if not text:
+            return default
+        found = re.fullmatch(r"([0-9]{1,3})%", text)
+        if found is None or int(found[1]) > 100:
+            raise self.bad(
+                f"{name} {text!r} is not a share from 0% to 100%", f"{name} 的“{text}”应为 0% 至 100%"
+            )
+        return int(found[1])
+
+    def one_of(self, cell: dict[str, str], name: str, words: tuple[str, ...]) -> str | None:
+        text = cell.get(name)
+        if text and text not in words:
+            raise self.bad(
+                f"{name} is {text!r}, not empty or one of: {', '.join(words)}",
+                f"{name} 为“{text}”，应为空或：{'、'.join(words)}",
+            )
+        return text or None
 
     def names(self, cell: dict[str, str], column: str) -> tuple[str, ...]:
         text = cell.get(column)
