@@ -8,6 +8,7 @@ from shared.domain.case_id import case_id
 from shared.events import assignment, enterprise, supervision
 from shared.events.base import Message
 from shared.events.matter import Matter, MatterFact
+from shared.events.supervision import CustodyRole
 from shared.messaging.reactions import NotYet, Reactions
 from shared.readmodels.reference import UnknownPost
 
@@ -31,7 +32,7 @@ class SupervisionReactions(Reactions[Supervision]):
             about = case_id(fact.MATTER, message.aggregate_id, *parts)
             case = self.find(Case, about) if parts else self.get(Case, about)
             if case is not None:
-                case.follow(self.act, self.app.rulebook_at(case.state.rulebook_version), fact)
+                case.follow(self.act, self.app.terms_of(case), fact, self._answering)
         for matter in fact.begins():
             self._begin(matter, fact, message)
 
@@ -69,18 +70,26 @@ class SupervisionReactions(Reactions[Supervision]):
         case = self._task(message)
         leader = fact.referred_to or case.state.leader_post
         if leader is not None:
-            case.move(self.act, self._unit_of(leader), to_post=leader)
+            role: CustodyRole = "decides" if fact.referred_to else "router"
+            case.move(self.act, self.app.terms_of(case), self._unit_of(leader), to_post=leader, role=role)
 
     def when_a_task_is_reassigned_then_the_new_lead_answers_for_it(
         self, fact: assignment.TaskReassigned, message: Message
     ) -> None:
         case = self._task(message)
-        case.reassigned(self.act, self.app.terms_of(case), fact.lead_unit, fact.post)
+        case.reassigned(self.act, self.app.terms_of(case), fact.lead_unit, fact.post, None)
 
-    def when_a_new_instruction_is_given_then_the_case_is_open_again(
-        self, fact: assignment.NewInstructionGiven, message: Message
+    def when_completion_is_claimed_then_the_office_has_to_judge_it(
+        self, fact: assignment.CompletionClaimed, message: Message
     ) -> None:
-        self._task(message).new_instruction(self.act)
+        case = self._task(message)
+        case.claimed(self.act, self.app.terms_of(case), fact.entered_at())
+
+    def when_a_claim_is_sent_back_then_the_task_clock_runs_on(
+        self, fact: assignment.CompletionSentBack, message: Message
+    ) -> None:
+        case = self._task(message)
+        case.wake_task(self.act, self.app.terms_of(case), "claimed")
 
     def when_an_extension_is_granted_then_reschedule_the_task_clock(
         self, fact: assignment.ExtensionGranted, message: Message
@@ -92,25 +101,27 @@ class SupervisionReactions(Reactions[Supervision]):
         self, fact: assignment.TaskSuspended, message: Message
     ) -> None:
         case = self._task(message)
-        case.suspend(self.act, self.app.terms_of(case), fact.reason)
+        case.rest_task(self.act, self.app.terms_of(case), "suspended", fact.reason)
 
     def when_a_task_is_resumed_then_resume_the_task_clock(
         self, fact: assignment.TaskResumed, message: Message
     ) -> None:
         case = self._task(message)
-        case.go_on(self.act, self.app.terms_of(case))
+        case.wake_task(self.act, self.app.terms_of(case), "suspended")
 
     # -- whistles (measure 13) -------------------------------------------------------------------------------
 
     def when_a_whistle_is_routed_then_the_new_lead_answers_for_it(
         self, fact: enterprise.WhistleRouted, message: Message
     ) -> None:
-        self._whistle(message).move(self.act, fact.lead_unit, to_post=fact.post, leads=True)
+        case = self._whistle(message)
+        case.move(self.act, self.app.terms_of(case), fact.lead_unit, to_post=fact.post, leads=True)
 
     def when_a_whistle_is_returned_then_move_custody_to_the_desk(
         self, fact: enterprise.WhistleReturned, message: Message
     ) -> None:
-        self._whistle(message).move(self.act, fact.desk_unit)
+        case = self._whistle(message)
+        case.move(self.act, self.app.terms_of(case), fact.desk_unit)
 
     def when_the_enterprise_is_contacted_then_a_merged_whistle_has_had_all_that_it_was_owed(
         self, fact: enterprise.EnterpriseContacted, message: Message
@@ -129,12 +140,14 @@ class SupervisionReactions(Reactions[Supervision]):
         self, fact: enterprise.InfeasibilityReviewed, message: Message
     ) -> None:
         if fact.upheld:
-            self._whistle(message).infeasible(self.act, fact.reason)
+            case = self._whistle(message)
+            case.infeasible(self.act, self.app.terms_of(case), fact.reason)
 
-    def when_a_whistle_is_merged_then_only_its_contact_clock_runs_on(
+    def when_a_whistle_is_merged_then_the_lead_of_the_other_owes_its_contact(
         self, fact: enterprise.WhistleMerged, message: Message
     ) -> None:
-        self._whistle(message).merge(self.act)
+        case, into = self._whistle(message), case_id("whistle", fact.into)
+        case.merge(self.act, self.app.terms_of(case, into=into), into)
 
     def when_a_whistle_is_unmerged_then_its_clocks_run_from_its_own_blowing(
         self, fact: enterprise.WhistleUnmerged, message: Message
@@ -150,7 +163,8 @@ class SupervisionReactions(Reactions[Supervision]):
         ower, day = fact.credited()
         duty = self.app.owed(ower, fact.CREDIT, day)
         if duty is not None:
-            self.get(Duty, duty.id).give_credit(self.act, credit_id=message.aggregate_id)
+            found = self.get(Duty, duty.id)
+            found.give_credit(self.act, credit_id=message.aggregate_id, entered_at=fact.timestamp)
 
     def when_a_credit_is_withdrawn_then_the_clock_runs_on_from_the_beginning_of_the_period(
         self, fact: supervision.CreditWithdrawn, message: Message
@@ -182,6 +196,17 @@ class SupervisionReactions(Reactions[Supervision]):
             naming.withdraw(self.act, fact.ground)
 
     # -- the same for several --------------------------------------------------------------------------------
+
+    def _answering(self, word: str, case: Case) -> str:
+        """The unit that answers for a clock of the case, by the rulebook's word."""
+        state = case.state
+        if word == "supervision_office":
+            return self.app.office_unit("supervision", state)
+        if word == "government_office":
+            return self.app.office_unit("office", state)
+        if word == "leader_in_charge" and state.leader_post is not None:
+            return self._unit_of(state.leader_post)
+        return state.unit
 
     def _task(self, message: Message) -> Case:
         return self.get(Case, case_id("task", message.aggregate_id))

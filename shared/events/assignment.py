@@ -396,11 +396,12 @@ class SupportWaived(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompletionClaimed(Movement):
-    """申报办结: the lead says that the target is reached, with evidence."""
+class CompletionClaimed(MatterFact, Movement):
+    """申报办结: the lead says that the target is reached, with evidence; the office's clock runs, not the unit's."""
 
     TOPIC = "assignment.completion_claimed"
     MOVED = "申报办结"
+    MATTER = "task"
     unit: str
     note: str
     evidence: tuple[str, ...] = ()
@@ -417,6 +418,7 @@ class CompletionAccepted(MatterFact, Movement):
     MOVED = "办结已认定"
     RESTS_ON = (CompletionClaimed,)
     MATTER = "task"
+    CONFIRMED_BY = None
     claimed_at: Moment
     note: str = ""
 
@@ -426,20 +428,32 @@ class CompletionAccepted(MatterFact, Movement):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompletionSentBack(Fact):
+class CompletionSentBack(MatterFact):
     """退回补办: the supervision office does not accept the claim, with the reason."""
 
     TOPIC = "assignment.completion_sent_back"
     RESTS_ON = (CompletionClaimed,)
+    MATTER = "task"
+    CONFIRMED_BY = None
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class NewInstructionGiven(Fact):
-    """新批示: the leader gave a new instruction, so an item from his instruction stays open."""
+class NewInstructionGiven(MatterFact):
+    """新批示: the leader gave a new instruction, so an item from his instruction stays open.
+
+    Of an accepted item the clock begins its next cycle, due on ``due_on``, or after the rulebook's default length.
+    """
 
     TOPIC = "assignment.new_instruction_given"
+    MATTER = "task"
+    REOPENS = "领导有新批示"
     text: str
+    due_on: date | None = None
+
+    def own_date(self) -> date | None:
+        """The date that the leader gave."""
+        return self.due_on
 
 
 @dataclass(frozen=True, kw_only=True)

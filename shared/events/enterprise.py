@@ -111,6 +111,7 @@ class EnterpriseContacted(MatterFact, Movement):
     TOPIC = "enterprise.enterprise_contacted"
     MOVED = "已联系企业"
     MATTER = "whistle"
+    CONFIRMED_BY = "enterprise"
     unit: str
     how: ContactedBy
     note: str = ""
@@ -136,6 +137,7 @@ class ServiceConfirmed(MatterFact, Movement):
     MOVED = "服务方案经企业确认"
     RESTS_ON = (ServicePlanProposed,)
     MATTER = "whistle"
+    CONFIRMED_BY = None
     unit: str
     plan: str
     promised_on: date

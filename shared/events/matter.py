@@ -47,6 +47,11 @@ class MatterFact(Fact):
     MATTER: ClassVar[CaseKind]
     CLOSES: ClassVar[CloseGround] = "resolved"
     """The ground on which a case closes, if the rulebook closes it at this fact."""
+    REOPENS: ClassVar[str] = ""
+    """With what reason it opens a closed case again; empty: it does not."""
+    CONFIRMED_BY: ClassVar[Literal["supervision_office", "enterprise"] | None] = "supervision_office"
+    """Who confirms it if it was entered only after a clock was due that it would have stopped in time; None: whoever
+    recorded it has confirmed it by that."""
 
     def begins(self) -> Sequence[Matter]:
         """The matters that begin with it."""
@@ -63,6 +68,14 @@ class MatterFact(Fact):
     def counts_from(self) -> datetime:
         """The moment at which the clocks stop."""
         return self.happened_at
+
+    def entered_at(self) -> datetime:
+        """When it was recorded."""
+        return self.timestamp
+
+    def own_date(self) -> date | None:
+        """The date of a clock that starts at it, for rules with a date of their own; None: the rule's length."""
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,14 @@ Timeliness = Literal["in_time", "late"]
 RoundKind = Literal["special", "immediate"]
 Trigger = Literal["deadline_missed", "own_initiative", "slow_round"]
 Layer = Literal["base", "state_council", "banner"]
+RestGround = Literal["office", "suspended", "claimed"]
+"""Why a clock rests: the office paused it, the task is suspended, a claimed completion waits for the office."""
+VoidGround = Literal["office", "ground_lost", "moved", "closed"]
+"""Why a round is void: the office said so; what it rested on was withdrawn; another unit has it; the case closed."""
+CustodyRole = Literal["holder", "router", "decides"]
+"""In what capacity a unit has a matter: to act on it, to pass it on, or as the leader who decides who gets it."""
+Confirmer = Literal["supervision_office", "enterprise"]
+"""Who confirms that something entered late happened when it is said to have happened."""
 CreditKind = Literal["half_month_report"]
 """What a duty may be met with; the rulebook's column ``credit``."""
 AbsenceKind = Literal["study_trip", "leave"]
@@ -120,6 +128,7 @@ class ClockPaused(Fact):
     clock: str
     cycle: int
     reason: str
+    rest: RestGround = "office"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,11 +146,16 @@ class ClockRescheduled(Fact):
     calendar_version: int
     ground: Literal["resumed", "extended", "calendar", "fact_arrived_late"]
     extended_to: date | None = None
+    rest: RestGround | None = None
+    """If it was resumed: which rest ended; another one may still run. None: the last one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClockStopped(Fact):
-    """停止计时: the stop fact came at ``stopped_at``; the verdict is as judged with the calendar of then."""
+    """停止计时: the stop fact came at ``stopped_at``; the verdict is as judged with the calendar of then.
+
+    ``unit`` is the unit that had it; if it was late, the unit that answers for that by the custody rule.
+    """
 
     TOPIC = "supervision.clock_stopped"
     clock: str
@@ -179,7 +193,10 @@ class DeadlineApproaching(Fact):
 
 @dataclass(frozen=True, kw_only=True)
 class DeadlineMissed(Fact):
-    """超过时限 (red): once per clock and cycle, with the due time and the time at which it was detected."""
+    """超过时限 (red): once per clock and cycle, with the due time and the time at which it was detected.
+
+    ``unit`` answers for it by the custody rule (domain.md §3); ``holder`` has the matter in hand.
+    """
 
     TOPIC = "supervision.deadline_missed"
     clock: str
@@ -189,6 +206,18 @@ class DeadlineMissed(Fact):
     due_at: Moment
     detected_at: Moment
     provisional: bool = False
+    holder: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissRecharged(Fact):
+    """改记责任单位: who had it was known only later, so another unit than was said answers for the miss."""
+
+    TOPIC = "supervision.miss_recharged"
+    clock: str
+    cycle: int
+    from_unit: str
+    unit: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +229,47 @@ class DeadlineMissRetracted(Fact):
     cycle: int
     unit: str
     ground: Literal["fact_arrived_late", "calendar", "extended", "resumed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierTimeClaimed(Fact):
+    """补录待核实: what stops a clock was entered after it was due, and is said to have happened before that.
+
+    Until it is confirmed the miss stands, and this beside it. ``confirmation`` is the cycle of the clock that runs for
+    the confirmation (``late_entry``).
+    """
+
+    TOPIC = "supervision.earlier_time_claimed"
+    clock: str
+    cycle: int
+    claimed_at: Moment
+    confirmer: Confirmer
+    confirmation: int
+    signed_by: str | None = None
+    """For a round's answer: the head who signed it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierTimeConfirmed(Fact):
+    """补录核实: it happened when it was said to have happened; the clock was stopped in time."""
+
+    TOPIC = "supervision.earlier_time_confirmed"
+    RESTS_ON = (EarlierTimeClaimed,)
+    clock: str
+    cycle: int
+    stopped_at: Moment
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierTimeRejected(Fact):
+    """补录不予认可: it is not shown that it happened before the clock was due; the miss stands."""
+
+    TOPIC = "supervision.earlier_time_rejected"
+    RESTS_ON = (EarlierTimeClaimed,)
+    clock: str
+    cycle: int
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +295,18 @@ class CustodyMoved(Fact):
     to_post: str | None = None
     leads: bool = False
     """Whether the matter's lead changed with it (改派), not only whose desk it lies on (退回)."""
+    role: CustodyRole = "holder"
+    leader_post: str | None = None
+    """The leader in charge of the unit that leads from now on; None: as before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatterMerged(Fact):
+    """并入事项: the matter goes on within another one, whose holder owes what is still owed to its reporter."""
+
+    TOPIC = "supervision.matter_merged"
+    into: UUID
+    """The other one's case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,6 +344,8 @@ class RoundIssued(Fact):
     missed_clock: str | None = None
     """The clock whose miss triggered it, with its cycle: a retracted miss takes the round with it."""
     missed_cycle: int | None = None
+    follows_round: int | None = None
+    """The slow round that it follows: if that one loses its weight, this one goes with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,6 +390,17 @@ class RoundVoided(Fact):
 
     TOPIC = "supervision.round_voided"
     RESTS_ON = (RoundIssued,)
+    round: int
+    reason: str
+    ground: VoidGround = "office"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundVerdictWithdrawn(Fact):
+    """撤回认定: the round's date moved, so that it was not slow for want of a signature; it runs on."""
+
+    TOPIC = "supervision.round_verdict_withdrawn"
+    RESTS_ON = (RoundJudged,)
     round: int
     reason: str
 
@@ -574,6 +669,12 @@ class DutyCredited(OfDuty):
     credit: CreditKind
     credit_id: UUID
     """What was done: a report, an activity."""
+    met_entered_at: Moment | None = None
+    """When that was recorded; None: with this fact."""
+
+    def entered_at(self) -> Moment:
+        """When what met the duty was recorded, however late its service told."""
+        return self.met_entered_at or self.timestamp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -592,6 +693,7 @@ class DutyAdjusted(OfDuty):
     """应办调整: more or less is required than when it arose, with the ground."""
 
     TOPIC = "supervision.duty_adjusted"
+    CONFIRMED_BY = None
     required: int
     ground: str
 

@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias, cast, get_args, overload
 
 from shared.domain.refusal import Refusal
 from shared.events.base import VOCABULARY, Fact
-from shared.events.matter import BeginsMatter, MatterFact
+from shared.events.matter import MatterFact
 from shared.events.supervision import CreditKind
 
 Unit: TypeAlias = Literal[
@@ -60,6 +60,7 @@ ANSWERABLE = (
     "unit",
     "government_office",
     "supervision_office",
+    "leader_in_charge",
     "main_leader",
     "enterprise",
     "party_group",
@@ -114,11 +115,12 @@ RUN_BY_CODE = {
     "remind_main_leader": "the notifier",
     "acknowledgement_expires": "the notifier",
     "rating_window": "the whistle",
+    "late_entry": "its case, with what was entered late",
 }
 """The clocks whose length alone the rulebook gives, and who runs them: nothing starts or stops them by their row."""
 
 MANDATORY = (
-    *RUN_BY_CODE,
+    *(rule_id for rule_id in RUN_BY_CODE if rule_id != "late_entry"),
     "arrange",
     "decompose",
     "feedback",
@@ -561,11 +563,10 @@ class _Row:
         found = published(name)
         if found is None:
             raise self.bad(f"{column}: there is no fact {name!r}", f"{column}：没有名为“{name}”的事实")
-        if not run_by_code and not issubclass(found, BeginsMatter if column == "starts_at" else MatterFact):
-            what, what_zh = ("begins", "由其开始") if column == "starts_at" else ("belongs to", "其所属")
+        if not run_by_code and not issubclass(found, MatterFact):
             raise self.bad(
-                f"{column}: {name} does not say which matter it {what}",
-                f"{column}：{name} 没有说明{what_zh}的事项",
+                f"{column}: {name} does not say which matter it belongs to",
+                f"{column}：{name} 没有说明其所属的事项",
             )
         return found
 

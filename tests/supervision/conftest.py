@@ -213,6 +213,11 @@ class World:
         self.do(f"{unit}/officer", f"cases/{case_id}/rounds/{number}/answer", text="正在办理")
         self.do(f"{unit}/head", f"cases/{case_id}/rounds/{number}/sign")
 
+    def confirmed(self, case_id: UUID, clock: str, cycle: int = 1, *, holds: bool = True) -> None:
+        """The supervision office confirms, or not, what was entered late."""
+        path = f"cases/{case_id}/clocks/{clock}/{cycle}/confirm-earlier-time"
+        self.do("inspect/chief", path, confirmed=holds, reason="有原始记录")
+
     def issued(self, case_id: UUID) -> None:
         self.do("inspect/chief", f"cases/{case_id}/issue-round", requirement="请说明进展")
 

@@ -316,11 +316,16 @@ def test_a_late_report_counts_as_late(world: World) -> None:
     world.consistent()
 
 
-def test_a_report_given_in_time_and_entered_late_takes_the_miss_back(world: World) -> None:
+def test_a_report_given_in_time_and_entered_late_takes_the_miss_back_once_it_is_confirmed(
+    world: World,
+) -> None:
     world.at("2021-04-01 09:00")
     report(world, "fgw", "2021-03-16", happened_at="2021-03-31T20:00:00+08:00")
     case = case_of(world, "fgw")
-    assert world.last(case, supervision.ClockStopped).verdict == "in_time"
+    assert world.last(case, supervision.ClockStopped).verdict == "late"
+    assert world.count(case, supervision.DeadlineMissRetracted) == 0
+    world.confirmed(case, "half_month_report")
+    assert world.clock_row(case, "half_month_report")["verdict"] == "in_time"
     assert world.count(case, supervision.DeadlineMissRetracted) == 1
     world.consistent()
 

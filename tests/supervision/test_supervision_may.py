@@ -15,15 +15,17 @@ from services.supervision.views.namings import NamingsView
 from shared.domain.aggregate import CommandContext
 from shared.domain.guards import open_to
 from shared.domain.refusal import Refusal
+from shared.events.assignment import NewInstructionGiven
 from shared.testing import an_act, facts, rows_of
 from tests.supervision.test_supervision_namings import approved
 from tests.supervision.test_supervision_rules import (
     NOW,
+    SIGNING,
     TERMS,
     a_case,
     agrees_with_its_views,
-    head_of,
     loaded_again,
+    told_to,
 )
 
 ABOUT_CONTENT = {
@@ -59,14 +61,21 @@ def is_refused(decide: Any, act: CommandContext, **asked: Any) -> type[Refusal] 
 CASE_COMMANDS: dict[str, dict[str, Any]] = {
     "issue_round": {"terms": TERMS, "requirement": "x"},
     "answer_round": {"text": "x"},
-    "sign_round": {"head_of": head_of},
+    "sign_round": SIGNING,
     "judge_round": {"terms": TERMS, "verdict": "slow", "reason": "x"},
-    "void_round": {"reason": "x"},
+    "void_round": {"terms": TERMS, "reason": "x"},
     "object_to_round": {"terms": TERMS, "text": "x"},
-    "rule_on_objection": {"upheld": True, "reason": "x"},
+    "rule_on_objection": {"terms": TERMS, "upheld": True, "reason": "x"},
     "naming_to_draft": {"drafted": False},
     "pause": {"terms": TERMS, "clock": "task_due", "cycle": 1, "reason": "x"},
     "resume": {"terms": TERMS, "clock": "task_due", "cycle": 1},
+    "confirm_earlier_time": {
+        "terms": TERMS,
+        "clock": "round_answer",
+        "cycle": 1,
+        "confirmed": True,
+        "reason": "x",
+    },
 }
 OF_A_ROUND = {name for name in CASE_COMMANDS if name.endswith("_round")} - {"issue_round"} | {
     "rule_on_objection"
@@ -91,11 +100,11 @@ def test_what_one_may_do_with_a_case_is_what_is_not_refused(
             case "tick":
                 case.tick(act, TERMS, "round_answer", number)
             case "move":
-                case.move(act, "czj", to_post="czj/officer", leads=number == 1)
+                case.move(act, TERMS, "czj", to_post="czj/officer", leads=number == 1)
             case "close":
                 case.close(act, "resolved")
             case "reopen":
-                case.new_instruction(act)
+                told_to(case, act, NewInstructionGiven, text="x")
             case _:
                 asked = {**CASE_COMMANDS[name], **({"number": number} if name in OF_A_ROUND else {})}
                 may = open_to(getattr(Case, name), case.state, act, asked)

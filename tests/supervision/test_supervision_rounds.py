@@ -108,9 +108,15 @@ def test_an_objection_is_raised_by_the_unit_in_time_and_ruled_by_another_than_th
     world.do("inspect/officer", f"{path}/rule-on-objection", **ruling)
     assert world.last(case, told.NamingNoLongerDue).naming_id == naming
     assert world.kinds_of(naming)[-1] == "NamingWithdrawn"
+    voided = world.last(case, told.RoundVoided)
+    assert (voided.round, voided.ground) == (2, "ground_lost"), "round 2 rested on round 1"
+    world.consistent()
+
+
+def test_after_the_window_nobody_objects(world: Any) -> None:
+    case, _ = world.named()
     world.at("2021-03-05 09:00")
     world.refused("objection-window-closed", "fgw/head", f"cases/{case}/rounds/2/object", text="不服")
-    world.consistent()
 
 
 def test_a_late_signature_given_in_time_takes_the_unsigned_verdict_back(world: Any) -> None:
@@ -122,6 +128,9 @@ def test_a_late_signature_given_in_time_takes_the_unsigned_verdict_back(world: A
     path = f"cases/{case}/rounds/1/sign"
     world.refused("round-answer-too-late", "fgw/head", path)
     world.do("fgw/head", path, happened_at="2021-03-04T15:00:00+08:00")
+    world.refused("earlier-time-waits", "fgw/head", path, happened_at="2021-03-04T15:00:00+08:00")
+    assert world.case(case).state.concluded[0].verdict == "slow", "until it is confirmed both stand"
+    world.confirmed(case, "round_answer")
     assert world.last(case, told.DeadlineMissRetracted).clock == "round_answer"
     assert world.last(case, told.RoundVoided).round == 2
     world.do("inspect/chief", f"cases/{case}/rounds/1/judge", verdict="resolved", reason="好")
@@ -139,6 +148,7 @@ def test_a_late_signature_takes_the_objection_to_the_unsigned_verdict_back(world
     if ruled:
         world.do("inspect/officer", f"{path}/rule-on-objection", upheld=False, reason="未见签字")
     world.do("fgw/head", f"{path}/sign", happened_at="2021-03-04T15:00:00+08:00")
+    world.confirmed(case, "round_answer")
     shown = world.client("inspect/chief").get(f"/api/v1/cases/{case}").json["round_list"][0]
     assert (shown["state"], shown["objection"], shown["objection_upheld"], shown["ruling"]) == (
         "signed",

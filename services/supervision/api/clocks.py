@@ -19,7 +19,7 @@ from shared.domain.roles import Role
 from shared.events import supervision
 from shared.events.matter import CaseKind
 from shared.web.auth import allow
-from shared.web.commands import Commands, HappenedBody
+from shared.web.commands import Body, Commands, HappenedBody
 from shared.web.fields import Choice, Reason
 from shared.web.http import (
     BaseSchema,
@@ -62,6 +62,17 @@ class PauseClock(HappenedBody):
 @on_clock("resume", Case.resume, Role.supervision_office)
 class ResumeClock(HappenedBody):
     """恢复计时 Let a paused clock run on with the working days that were left."""
+
+
+@on_clock("confirm-earlier-time", Case.confirm_earlier_time, Role.supervision_office, Role.enterprise)
+class ConfirmEarlierTime(Body):
+    """补录核实 Confirm, or not, that what was entered after the due date happened before it.
+
+    The enterprise does so for a contact, the supervision office for everything else.
+    """
+
+    confirmed = Flag(required=True)
+    reason = Reason(required=True)
 
 
 # -- what is shown ------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ on_round = Commands(
     "/cases/<uuid:case_id>/rounds/<int:number>/",
     Supervision,
     Case,
-    supply={"terms": Supervision.terms_for, "head_of": Supervision.heads},
+    supply={"terms": Supervision.terms_for, "head_of": Supervision.heads, "office": Supervision.office_for},
 )
 
 
@@ -77,7 +77,7 @@ class RuleOnRoundObjection(Body):
 
 # -- what is shown ------------------------------------------------------------------------------------------------
 
-INTERNAL = ("id", "version", "followed", "judged_by_unit", "concluded_at")
+INTERNAL = ("id", "version", "followed", "judged_by_unit", "concluded_at", "voided_at")
 """Columns for rules, which nobody asks for."""
 
 RoundSchema = shown("RoundSchema", RoundsView, hidden=INTERNAL, number=fields.String(required=True))

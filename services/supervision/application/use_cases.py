@@ -120,17 +120,37 @@ class Supervision(ServiceApplication):
         """The rulebook and calendar for what begins now."""
         return Terms(self.rulebook, self.calendar())
 
-    def terms_of(self, case: Case, calendar: Calendar | None = None) -> Terms:
-        """The rulebook that the case is pinned to, and the calendar in force."""
-        return Terms(self.rulebook_at(case.state.rulebook_version), calendar or self.calendar())
+    def terms_of(
+        self, case: Case | CaseState, calendar: Calendar | None = None, *, into: UUID | None = None
+    ) -> Terms:
+        """The rulebook that the case is pinned to, the calendar in force, and who has it after a merger.
+
+        ``into``: the case into which it is being merged.
+        """
+        state = case.state if isinstance(case, Case) else case
+        main = into or state.merged_into
+        goes_on = None if main is None else self.find(Case, main)
+        return Terms(
+            self.rulebook_at(state.rulebook_version),
+            calendar or self.calendar(),
+            () if goes_on is None else goes_on.state.stays,
+        )
 
     def terms_for(self, case: CaseState, act: CommandContext) -> Terms:
         """The terms of the case with this state."""
-        return Terms(self.rulebook_at(case.rulebook_version), self.calendar())
+        return self.terms_of(case)
 
     def terms_of_its_case(self, naming: NamingState, act: CommandContext) -> Terms:
         """The terms of the case that the naming is about."""
         return self.terms_of(self.load(Case, naming.case_id))
+
+    def office_unit(self, kind: str, case: CaseState) -> str:
+        """The unit of this kind; if none is registered the government office, or else the case's own unit."""
+        return self.reference.unit_of_kind(kind) or self.reference.unit_of_kind("office") or case.unit
+
+    def office_for(self, case: CaseState, act: CommandContext) -> str:
+        """The supervision office that has to do with the case."""
+        return self.office_unit("supervision", case)
 
     def heads(self, case: CaseState, act: CommandContext) -> Callable[[str], str]:
         """Who the main head of a unit is."""

@@ -1,7 +1,7 @@
 """A case: what supervision follows, with its clocks, its rounds and the hands that it passes through."""
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
 from typing import Any, Self
 from uuid import UUID
 
@@ -10,12 +10,17 @@ from services.supervision.domain.state import evolve
 from services.supervision.domain.terms import Terms
 from shared.domain.aggregate import CommandContext
 from shared.domain.case_id import case_id
+from shared.domain.lifecycle import replace
 from shared.events import supervision
-from shared.events.matter import CaseKind, CloseGround, Matter, MatterFact
-from shared.rulebook import Rule, Rulebook
+from shared.events.matter import BeginsMatter, CaseKind, CloseGround, Matter, MatterFact
+from shared.events.supervision import CustodyRole, RestGround
+from shared.rulebook import Rule
 
 MERGED = "并案办理"
 """Why a merged whistle's clocks are cancelled; stands in the events, so it never changes."""
+
+TASK, COMPLETION_CHECK = "task_due", "completion_check"
+"""A task's clock, and the office's, which runs while a claimed completion waits."""
 
 TotalLimits = ("resolve_or_confirm", "hard_limit")
 """A whistle's clocks that concern the matter; ``contact`` is owed to each reporter apart."""
@@ -80,25 +85,47 @@ class Case(Rounds, lifecycle=evolve):
             case.start(act, terms, rule.id, matter.unit, own_date=own_date)
         return case
 
-    def follow(self, act: CommandContext, rulebook: Rulebook, fact: MatterFact) -> None:
-        """Stop the clocks whose rows name the fact, and close if one of them says so."""
+    def follow(
+        self, act: CommandContext, terms: Terms, fact: MatterFact, answering: Callable[[str, Self], str]
+    ) -> None:
+        """Stop and start the clocks whose rows name the fact, and close or open again if a row or the fact says so.
+
+        ``answering`` tells which unit answers for a clock, by the word of its rule.
+        """
         name, unit = type(fact).__name__, fact.only_of()
-        rules = [rule for rule in rulebook if self.latest(rule.id) is not None]
-        for rule in rules:
+        if self.state.closed and fact.REOPENS:
+            self.record(supervision.CaseReopened, act, reason=fact.REOPENS)
+        known = [rule for rule in terms.rulebook if self.latest(rule.id) is not None]
+        for rule in known:
             running = self.running(rule.id)
             if name in rule.stops_at and running is not None and unit in (None, running.unit):
-                self.stop(act, rule.id, fact.counts_from())
-        if any(name in rule.closes_at for rule in rules):
+                self.stop_by(act, terms, running, fact, answering("supervision_office", self))
+        if not isinstance(fact, BeginsMatter) and not self.state.closed:
+            for rule in terms.rulebook.started_by(fact):
+                if self.running(rule.id) is None:
+                    own_date = fact.own_date() if rule.unit == "own_date" else None
+                    self.start(act, terms, rule.id, answering(rule.answers_for, self), own_date=own_date)
+        if any(name in rule.closes_at for rule in known):
             self.close(act, fact.CLOSES)
+        self.settle(act, terms)
 
     # -- hands -----------------------------------------------------------------------------------------------
 
     def move(
-        self, act: CommandContext, to_unit: str, *, to_post: str | None = None, leads: bool = False
+        self,
+        act: CommandContext,
+        terms: Terms,
+        to_unit: str,
+        *,
+        to_post: str | None = None,
+        leads: bool = False,
+        role: CustodyRole = "holder",
+        leader_post: str | None = None,
     ) -> None:
         """Another unit has it in hand; no clock moves. With ``leads`` that unit answers for it from now on."""
         case = self.state
-        if case.closed or (to_unit == case.custodian and not (leads and to_unit != case.unit)):
+        same = (to_unit, role) == (case.custodian, case.stays[-1].role)
+        if case.closed or (same and not (leads and to_unit != case.unit)):
             return
         self.record(
             supervision.CustodyMoved,
@@ -107,43 +134,58 @@ class Case(Rounds, lifecycle=evolve):
             to_unit=to_unit,
             to_post=to_post,
             leads=leads,
+            role=role,
+            leader_post=leader_post,
         )
+        self.settle(act, terms)
 
     # -- tasks -----------------------------------------------------------------------------------------------
 
-    def reassigned(self, act: CommandContext, terms: Terms, unit: str, post: str) -> None:
+    def reassigned(
+        self, act: CommandContext, terms: Terms, unit: str, post: str, leader_post: str | None
+    ) -> None:
         """Another unit leads; it has its own days to acknowledge, and what is left of the task's."""
-        self.stop(act, "acknowledge")
-        self.move(act, unit, to_post=post, leads=True)
+        self.stop(act, terms, "acknowledge")
         if not self.state.closed:
             self.start(act, terms, "acknowledge", unit)
+        self.move(act, terms, unit, to_post=post, leads=True, leader_post=leader_post)
 
-    def suspend(self, act: CommandContext, terms: Terms, reason: str) -> None:
+    def rest_task(self, act: CommandContext, terms: Terms, ground: RestGround, reason: str) -> None:
         """The task rests, and its clock."""
-        running = self.running("task_due")
-        if running is not None and running.status == "open":
-            self.pause(act, terms=terms, clock="task_due", cycle=running.cycle, reason=reason)
+        running = self.running(TASK)
+        if running is not None and not running.rests(ground) and terms.rule(TASK).pausable:
+            self.rest(act, terms, running, ground, reason)
+            self.settle(act, terms)
 
-    def go_on(self, act: CommandContext, terms: Terms) -> None:
+    def wake_task(self, act: CommandContext, terms: Terms, ground: RestGround) -> None:
         """The task goes on, and its clock."""
-        running = self.running("task_due")
-        if running is not None and running.status == "paused":
-            self.resume(act, terms=terms, clock="task_due", cycle=running.cycle)
+        running = self.running(TASK)
+        if running is not None and running.rests(ground):
+            self.wake(act, terms, running, ground)
+            self.settle(act, terms)
+
+    def claimed(self, act: CommandContext, terms: Terms, entered_at: datetime) -> None:
+        """Completion is claimed: from then on the office's clock runs, not the unit's.
+
+        A claim that was entered only after the task was due takes nothing back until the office has accepted it.
+        """
+        running = self.running(TASK)
+        if running is None or COMPLETION_CHECK not in terms.rulebook:
+            return
+        late = running.in_time(act.happened_at) and not running.in_time(entered_at)
+        since = replace(act, happened_at=entered_at) if late else act
+        self.rest_task(since, terms, "claimed", "申报办结，等待认定")
 
     def extended(self, act: CommandContext, terms: Terms, to: date) -> None:
         """An approved extension: the date moves, and a round that it overtakes neither counts nor resets."""
-        self.extend(act, terms, "task_due", to)
-        self._settle_namings(act, "经批准延期")
+        self.extend(act, terms, TASK, to)
+        self.settle(act, terms)
 
-    def infeasible(self, act: CommandContext, reason: str) -> None:
+    def infeasible(self, act: CommandContext, terms: Terms, reason: str) -> None:
         """A second reviewer confirmed that it cannot be done: the limits for doing it no longer apply."""
         for clock in TotalLimits:
             self.cancel(act, clock, f"经复核不可行：{reason}")
-
-    def new_instruction(self, act: CommandContext) -> None:
-        """The leader gave a new instruction: the matter stays open, or is open again."""
-        if self.state.closed:
-            self.record(supervision.CaseReopened, act, reason="领导有新批示")
+        self.settle(act, terms)
 
     # -- duties of a period ----------------------------------------------------------------------------------
 
@@ -154,6 +196,7 @@ class Case(Rounds, lifecycle=evolve):
         if self.state.closed:
             self.record(supervision.CaseReopened, act, reason=reason)
         self._take_up_again(act, terms, self.state.duty)
+        self.settle(act, terms)
 
     # -- whistles --------------------------------------------------------------------------------------------
 
@@ -161,13 +204,16 @@ class Case(Rounds, lifecycle=evolve):
         """The matter came back: the hard limit goes on in its next cycle from the original start."""
         self.record(supervision.CaseReopened, act, reason=f"第{times}次返工")
         self._take_up_again(act, terms, "hard_limit")
+        self.settle(act, terms)
 
-    def merge(self, act: CommandContext) -> None:
-        """It goes on within another whistle; only its own reporter's contact is still owed."""
+    def merge(self, act: CommandContext, terms: Terms, into: UUID) -> None:
+        """It goes on within another whistle, whose holder owes the contact with this one's reporter too."""
+        self.record(supervision.MatterMerged, act, into=into)
         for clock in TotalLimits:
             self.cancel(act, clock, MERGED)
         if self.running("contact") is None:
             self.close(act, "merged")
+        self.settle(act, terms)
 
     def unmerge(self, act: CommandContext, terms: Terms, reason: str) -> None:
         """It goes on by itself; its clocks run from its own blowing."""
@@ -176,6 +222,7 @@ class Case(Rounds, lifecycle=evolve):
             before = self.latest(clock)
             if before is not None and before.status == "cancelled":
                 self._take_up_again(act, terms, clock)
+        self.settle(act, terms)
 
     def _take_up_again(self, act: CommandContext, terms: Terms, clock: str) -> None:
         before = self.latest(clock)
@@ -190,7 +237,7 @@ class Case(Rounds, lifecycle=evolve):
             return
         running = self.state.open_round
         if running is not None:
-            self._void(act, running, "事项已结案")
+            self._void(act, running, "事项已结案", "closed")
         for clock in self.state.open_clocks:
             self.record(
                 supervision.ClockCancelled, act, clock=clock.clock, cycle=clock.cycle, reason="事项已结案"

@@ -1,9 +1,12 @@
 """The clocks of a case: each decides by itself what its time has come to. Overdue is derived, never stored."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Literal
 
-from services.supervision.domain.state import CaseState, Clock
+from services.supervision.domain.custody import Charge, charge
+from services.supervision.domain.state import CaseState, Clock, hands
+from services.supervision.domain.stay import Stay
 from services.supervision.domain.terms import Terms
 from shared.calendar.due import ClockNotPausable
 from shared.domain.aggregate import Aggregate, CommandContext
@@ -11,10 +14,15 @@ from shared.domain.clock import close_of, midnight
 from shared.domain.guards import requires
 from shared.domain.lifecycle import replace
 from shared.domain.refusal import Refusal
+from shared.domain.roles import Role
 from shared.events import supervision
-from shared.events.supervision import Timeliness
+from shared.events.matter import MatterFact
+from shared.events.supervision import Confirmer, RestGround, Timeliness
 
 Ground = Literal["resumed", "extended", "calendar"]
+
+LATE_ENTRY = "late_entry"
+"""The rulebook's clock within which what was entered late is to be confirmed."""
 
 
 class NoSuchClock(Refusal):
@@ -45,6 +53,32 @@ class PauseBeforeTheLastOne(Refusal):
 
     status = 422
     field = "happened_at"
+
+
+class NothingToConfirm(Refusal):
+    """“{clock}”第 {cycle} 轮时限没有待核实的补录。
+    Nothing that was entered late waits to be confirmed for the clock "{clock}", cycle {cycle}."""
+
+
+class OnlyTheEnterpriseConfirms(Refusal):
+    """是否已联系企业，只能由诉求企业自己核实。
+    Only the enterprise that blew the whistle confirms that it was contacted."""
+
+    status = 403
+
+
+class OnlyTheOfficeConfirms(Refusal):
+    """补录的时间由督查室核实。
+    The supervision office confirms a time that was entered late."""
+
+    status = 403
+
+
+class ConfirmingOnesOwnEntry(Refusal):
+    """{unit} 经手该事项，不能核实本单位的补录。
+    {unit} has had the matter and does not confirm its own entry."""
+
+    status = 403
 
 
 # -- guards -------------------------------------------------------------------------------------------------------
@@ -81,9 +115,28 @@ def is_not_paused(case: CaseState, act: CommandContext, clock: str, cycle: int) 
 
 
 def is_paused(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
-    """The clock rests."""
-    if clock_of(case, clock, cycle).status != "paused":
+    """The office has paused the clock."""
+    if not clock_of(case, clock, cycle).rests("office"):
         raise ClockNotPaused(clock=clock, cycle=cycle)
+
+
+def waits_for_confirmation(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
+    """What stops it was entered late, and the earlier time is neither confirmed nor rejected."""
+    if clock_of(case, clock, cycle).claim != "waiting":
+        raise NothingToConfirm(clock=clock, cycle=cycle)
+
+
+def by_the_confirmer(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
+    """The enterprise confirms that it was contacted; everything else the supervision office, of another unit."""
+    found = clock_of(case, clock, cycle)
+    if found.confirmer == "enterprise":
+        if act.role != Role.enterprise or act.by.unit != case.reporter:
+            raise OnlyTheEnterpriseConfirms()
+        return
+    if act.role != Role.supervision_office:
+        raise OnlyTheOfficeConfirms()
+    if act.by.unit in {stay.unit for stay in case.stays}:
+        raise ConfirmingOnesOwnEntry(unit=act.by.unit)
 
 
 # -- decisions ----------------------------------------------------------------------------------------------------
@@ -140,29 +193,55 @@ class Clocks(Aggregate):
         )
         return self.state.clocks[clock, cycle]
 
-    def stop(self, act: CommandContext, clock: str, stopped_at: datetime | None = None) -> None:
+    def stop(
+        self,
+        act: CommandContext,
+        terms: Terms,
+        clock: str,
+        stopped_at: datetime | None = None,
+        *,
+        cycle: int | None = None,
+    ) -> None:
         """The stop fact came; in time if it happened before the due moment, however late it arrived.
 
-        Nothing happens if the clock is not running: the first fact decides.
+        Nothing happens if the clock is not running: the first fact decides. ``cycle``: by default the last one.
         """
-        running = self.running(clock)
-        if running is None:
+        found = self.latest(clock) if cycle is None else self.state.clocks.get((clock, cycle))
+        if found is None or not found.is_open:
             return
         at = stopped_at or act.happened_at
-        in_time = running.runs_out_at is None or at < running.runs_out_at
+        in_time = found.in_time(at)
+        late_for = found.charged or self._charged(terms, found)
         self.record(
             supervision.ClockStopped,
             act,
             clock=clock,
-            cycle=running.cycle,
-            unit=running.unit,
+            cycle=found.cycle,
+            unit=found.unit if in_time else late_for,
             stopped_at=at,
-            due_on=running.due_on,
+            due_on=found.due_on,
             verdict="in_time" if in_time else "late",
-            calendar_version=running.calendar_version,
+            calendar_version=found.calendar_version,
         )
-        if running.missed and in_time:
-            self._retract(act, running, "fact_arrived_late")
+        if found.missed and in_time:
+            self._retract(act, found, "fact_arrived_late")
+
+    def stop_by(
+        self, act: CommandContext, terms: Terms, clock: Clock, fact: MatterFact, confirmation_by: str
+    ) -> None:
+        """The fact stops the clock.
+
+        If it was entered only after the clock was due, and is said to have happened before, the clock is stopped
+        late, when it was entered, until the earlier time is confirmed; ``confirmation_by`` is the unit that has to.
+        """
+        at, entered = fact.counts_from(), fact.entered_at()
+        confirmer = fact.CONFIRMED_BY
+        asks = LATE_ENTRY in terms.rulebook  # a case that began under an older one keeps it
+        if confirmer is None or not asks or not clock.in_time(at) or clock.in_time(entered):
+            self.stop(act, terms, clock.clock, at)
+            return
+        self.stop(act, terms, clock.clock, entered)
+        self.claim_earlier_time(act, terms, clock, at, confirmer, confirmation_by)
 
     def cancel(self, act: CommandContext, clock: str, reason: str) -> None:
         """The clock no longer applies; nothing happens if it is not running."""
@@ -170,20 +249,122 @@ class Clocks(Aggregate):
         if running is not None:
             self.record(supervision.ClockCancelled, act, clock=clock, cycle=running.cycle, reason=reason)
 
+    # -- what was entered late --------------------------------------------------------------------------------
+
+    def claim_earlier_time(
+        self,
+        act: CommandContext,
+        terms: Terms,
+        clock: Clock,
+        claimed_at: datetime,
+        confirmer: Confirmer,
+        confirmation_by: str,
+        signed_by: str | None = None,
+    ) -> None:
+        """What stops the clock is said to have happened before it was due: a clock runs until that is confirmed."""
+        now = replace(act, happened_at=act.recorded_at)
+        confirmation = self.start(now, terms, LATE_ENTRY, confirmation_by)
+        self.record(
+            supervision.EarlierTimeClaimed,
+            act,
+            clock=clock.clock,
+            cycle=clock.cycle,
+            claimed_at=claimed_at,
+            confirmer=confirmer,
+            confirmation=confirmation.cycle,
+            signed_by=signed_by,
+        )
+
+    @requires(waits_for_confirmation, by_the_confirmer)
+    def confirm_earlier_time(
+        self, act: CommandContext, *, terms: Terms, clock: str, cycle: int, confirmed: bool, reason: str
+    ) -> None:
+        """Confirm, or not, that what was entered late happened in time; confirmed, the miss is taken back."""
+        found = clock_of(self.state, clock, cycle)
+        assert found.claimed_at is not None
+        if confirmed:
+            self.record(
+                supervision.EarlierTimeConfirmed,
+                act,
+                clock=clock,
+                cycle=cycle,
+                stopped_at=found.claimed_at,
+                reason=reason,
+            )
+            self.earlier_time_holds(act, terms, found)
+        else:
+            self.record(supervision.EarlierTimeRejected, act, clock=clock, cycle=cycle, reason=reason)
+        self.stop(act, terms, LATE_ENTRY, cycle=found.confirmation)
+        self.settle(act, terms)
+
+    def earlier_time_holds(self, act: CommandContext, terms: Terms, clock: Clock) -> None:
+        """The clock was stopped in time after all."""
+        if clock.missed:
+            self._retract(act, clock, "fact_arrived_late")
+
+    # -- who answers ------------------------------------------------------------------------------------------
+
+    def hands(self, terms: Terms) -> Sequence[Stay]:
+        """Who has had it; from the merger on, who has had the matter within which it goes on."""
+        return hands(self.state, terms.elsewhere)
+
+    def charge(self, terms: Terms, clock: Clock) -> Charge:
+        """Who answers for the clock's miss (domain.md §3 custody)."""
+        stays: Sequence[Stay] = [Stay(clock.unit, None, clock.started_at)]
+        if terms.rule(clock.clock).answers_for == "lead_unit":
+            stays = self.hands(terms)
+        return charge(stays, clock.due(terms), clock.missed_due_at or clock.due_at, clock.started_at)
+
+    def _charged(self, terms: Terms, clock: Clock) -> str:
+        if terms.rule(clock.clock).answers_for != "lead_unit":
+            return clock.unit
+        if len(self.state.stays) == 1 and not terms.elsewhere:
+            return self.state.custodian  # most matters never change hands: the days need not be counted
+        return self.charge(terms, clock).unit
+
+    def charge_anew(self, act: CommandContext, terms: Terms) -> None:
+        """Custody may have become known after the miss."""
+        if len(self.state.stays) == 1 and not terms.elsewhere:
+            return
+        for clock in tuple(self.state.clocks.values()):
+            if clock.charged is not None and (unit := self._charged(terms, clock)) != clock.charged:
+                self.record(
+                    supervision.MissRecharged,
+                    act,
+                    clock=clock.clock,
+                    cycle=clock.cycle,
+                    from_unit=clock.charged,
+                    unit=unit,
+                )
+
     # -- moving the due date --------------------------------------------------------------------------------
 
     @requires(pauses_by_the_rulebook, is_running, is_not_paused)
     def pause(self, act: CommandContext, *, terms: Terms, clock: str, cycle: int, reason: str) -> None:
         """Let the clock rest from ``act.happened_at`` (case days). Raises PauseBeforeTheLastOne."""
         self._not_before(act, clock_of(self.state, clock, cycle).last_moment)
-        self.record(supervision.ClockPaused, act, clock=clock, cycle=cycle, reason=reason)
+        self.rest(act, terms, clock_of(self.state, clock, cycle), "office", reason)
+        self.settle(act, terms)
+
+    def rest(self, act: CommandContext, terms: Terms, clock: Clock, ground: RestGround, reason: str) -> None:
+        """Let the clock rest on this ground; a miss from after the rest began is taken back."""
+        self.record(
+            supervision.ClockPaused, act, clock=clock.clock, cycle=clock.cycle, reason=reason, rest=ground
+        )
+        if clock.missed and act.happened_at < clock.due_at:
+            self._retract(act, clock, "fact_arrived_late")
 
     @requires(is_running, is_paused)
     def resume(self, act: CommandContext, *, terms: Terms, clock: str, cycle: int) -> None:
         """Let it run on; the working days that were left are left still. Raises PauseBeforeTheLastOne."""
         found = clock_of(self.state, clock, cycle)
         self._not_before(act, found.last_moment)
-        self._reschedule(act, terms, found.resumed(act.happened_at), "resumed")
+        self.wake(act, terms, found, "office")
+        self.settle(act, terms)
+
+    def wake(self, act: CommandContext, terms: Terms, clock: Clock, ground: RestGround) -> None:
+        """The rest on this ground is over; the clock runs on, unless it rests on another ground too."""
+        self._reschedule(act, terms, clock.resumed(act.happened_at, ground), "resumed", rest=ground)
 
     def extend(self, act: CommandContext, terms: Terms, clock: str, to: date) -> None:
         """An approved extension puts the due date off; nothing happens if the clock is not running."""
@@ -214,6 +395,7 @@ class Clocks(Aggregate):
                         due_on=due.due_on,
                         calendar_version=terms.calendar.version,
                     )
+        self.settle(act, terms)
 
     def _recompute(self, act: CommandContext, terms: Terms, clock: Clock) -> None:
         due = clock.due(terms)
@@ -229,6 +411,7 @@ class Clocks(Aggregate):
         ground: Ground,
         *,
         extended_to: date | None = None,
+        rest: RestGround | None = None,
     ) -> None:
         due = clock.due(terms)
         # While it is paused there is no due date; what the event then says is replaced at the resumption.
@@ -247,6 +430,7 @@ class Clocks(Aggregate):
             calendar_version=terms.calendar.version,
             ground=ground,
             extended_to=extended_to,
+            rest=rest,
         )
         if clock.missed and act.recorded_at < due_at:
             self._retract(act, clock, ground)
@@ -259,10 +443,9 @@ class Clocks(Aggregate):
             act,
             clock=clock.clock,
             cycle=clock.cycle,
-            unit=clock.unit,
+            unit=clock.charged or clock.unit,
             ground=ground,
         )
-        self.withdraw_what_followed(act, clock)
 
     def _not_before(self, act: CommandContext, earliest: datetime) -> None:
         if act.happened_at < earliest:
@@ -288,13 +471,14 @@ class Clocks(Aggregate):
                 replace(act, happened_at=found.due_at),
                 clock=clock,
                 cycle=cycle,
-                unit=found.unit,
+                unit=self._charged(terms, found),
                 due_on=found.due_on,
                 due_at=found.due_at,
                 detected_at=act.recorded_at,
                 provisional=found.provisional,
+                holder=self.hands(terms)[-1].unit,
             )
-            self.follow_up_the_miss(act, terms, found)
+            self.settle(act, terms)
             return
         for point, day in enumerate(found.warn_on, start=1):
             reached = midnight(day)
@@ -312,10 +496,6 @@ class Clocks(Aggregate):
                 detected_at=act.recorded_at,
             )
 
-    def follow_up_the_miss(self, act: CommandContext, terms: Terms, missed: Clock) -> None:
-        """What a miss leads to."""
-        raise NotImplementedError
-
-    def withdraw_what_followed(self, act: CommandContext, missed: Clock) -> None:
-        """Take back what a retracted miss led to."""
+    def settle(self, act: CommandContext, terms: Terms) -> None:
+        """Bring what follows from the facts in line with them."""
         raise NotImplementedError

@@ -197,8 +197,10 @@ class Duty(Aggregate, lifecycle=evolve):
             rulebook_version=rulebook_version,
         )
 
-    def give_credit(self, act: CommandContext, *, credit_id: UUID) -> None:
-        """Something was done that counts; the same thing counts once."""
+    def give_credit(
+        self, act: CommandContext, *, credit_id: UUID, entered_at: datetime | None = None
+    ) -> None:
+        """Something was done that counts, and was recorded at ``entered_at``; the same thing counts once."""
         given = (*self.state.credits, Credit(credit_id, act.happened_at))
         if credit_id not in {credit.credit_id for credit in self.state.credits}:
             self.record(
@@ -207,6 +209,7 @@ class Duty(Aggregate, lifecycle=evolve):
                 credit=self.state.credit,
                 credit_id=credit_id,
                 met_at=self.state.met_with(given, self.state.required),
+                met_entered_at=entered_at or act.recorded_at,
             )
 
     @requires(is_not_excused, of_another_unit)

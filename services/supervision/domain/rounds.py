@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import date
 from uuid import UUID
 
-from services.supervision.domain.clocks import Clocks, clock_of
-from services.supervision.domain.state import ANSWER, CaseState, Clock, DueNaming, Round
-from services.supervision.domain.streaks import slow_in_a_row
+from services.supervision.domain.clocks import LATE_ENTRY, Clocks, clock_of
+from services.supervision.domain.consequences import is_done, lost_ground, owed_round, why_not_named
+from services.supervision.domain.state import ANSWER, CaseState, Clock, DueNaming, Round, hands
 from services.supervision.domain.terms import Terms
 from shared.domain.aggregate import SUITE_UNIT, CommandContext, stable_id
 from shared.domain.clock import local_day
@@ -15,12 +15,32 @@ from shared.domain.lifecycle import replace
 from shared.domain.refusal import Refusal
 from shared.events import supervision
 from shared.events.base import Actor
-from shared.events.supervision import RoundKind, Trigger, Verdict
+from shared.events.supervision import RoundKind, Trigger, Verdict, VoidGround
 
 
 class CaseIsClosed(Refusal):
     """事项 {number} 已结案，不能再督办。
     The case {number} is closed: there is nothing left to supervise."""
+
+
+class MatterWaitsForALeader(Refusal):
+    """事项 {number} 正等待领导决定承办单位，不能向单位督办。
+    The case {number} waits for a leader to say which unit takes it: there is no unit to supervise."""
+
+
+class CompletionWaitsForTheOffice(Refusal):
+    """事项 {number} 已申报办结，等待督查室认定，其间不再督办。
+    Completion of the case {number} is claimed and waits for the supervision office: no round is issued meanwhile."""
+
+
+class NothingToSupervise(Refusal):
+    """事项 {number} 的各项时限均已停止，没有需要督办的内容。
+    Every clock of the case {number} has stopped: there is nothing to supervise."""
+
+
+class EarlierTimeWaits(Refusal):
+    """第 {round} 轮督办的补录签字正等待核实。
+    A signature entered late for round {round} waits to be confirmed already."""
 
 
 class NoSuchRound(Refusal):
@@ -150,10 +170,25 @@ def is_not_closed(case: CaseState, act: CommandContext) -> None:
         raise CaseIsClosed(number=case.number)
 
 
-def leads_another_unit(case: CaseState, act: CommandContext) -> None:
+def held_by_another_unit(case: CaseState, act: CommandContext, terms: Terms) -> None:
     """Nobody asks their own unit."""
-    if act.by.unit == case.unit:
-        raise JudgingOnesOwnUnit(unit=case.unit)
+    holder = hands(case, terms.elsewhere)[-1].unit
+    if act.by.unit == holder:
+        raise JudgingOnesOwnUnit(unit=holder)
+
+
+def somebody_can_act(case: CaseState, act: CommandContext, terms: Terms) -> None:
+    """It waits neither for a leader to pass it on, nor for the office to judge a claimed completion."""
+    if hands(case, terms.elsewhere)[-1].role != "holder":
+        raise MatterWaitsForALeader(number=case.number)
+    if case.waits_for_the_office:
+        raise CompletionWaitsForTheOffice(number=case.number)
+
+
+def something_is_to_be_done(case: CaseState, act: CommandContext, terms: Terms) -> None:
+    """One of its clocks runs."""
+    if is_done(case, terms.rulebook):
+        raise NothingToSupervise(number=case.number)
 
 
 def no_round_is_open(case: CaseState, act: CommandContext) -> None:
@@ -206,7 +241,7 @@ def is_signed(case: CaseState, act: CommandContext, number: int) -> None:
 
 
 def waits_for_a_signature(case: CaseState, act: CommandContext, number: int) -> None:
-    """It is open, or was concluded as unsigned though it was answered, and nothing has been built on that."""
+    """It is open, or was concluded as unsigned though it was answered; no earlier signature waits."""
     asked = round_of(case, number)
     unsigned = asked.unsigned and not asked.voided and asked.answer is not None
     if not asked.is_open and not unsigned:
@@ -214,8 +249,8 @@ def waits_for_a_signature(case: CaseState, act: CommandContext, number: int) -> 
     is_not_signed(case, act, number)
     if asked.answer is None:
         raise NothingToSign(round=number)
-    if any(one.answer is not None or one.verdict is not None for one in later_rounds(case, number)):
-        raise RoundAlreadyConcluded(round=number)
+    if clock_of(case, ANSWER, number).claim == "waiting":
+        raise EarlierTimeWaits(round=number)
 
 
 def is_not_void(case: CaseState, act: CommandContext, number: int) -> None:
@@ -263,11 +298,6 @@ def is_not_drafted(case: CaseState, act: CommandContext, drafted: bool) -> None:
         raise NamingAlreadyDrafted()
 
 
-def later_rounds(case: CaseState, number: int) -> list[Round]:
-    """The rounds after that one which are not void."""
-    return [one for one in case.issued.values() if one.round > number and not one.voided]
-
-
 # -- decisions ----------------------------------------------------------------------------------------------------
 
 
@@ -276,7 +306,9 @@ class Rounds(Clocks):
 
     # -- the office asks, the unit answers --------------------------------------------------------------------
 
-    @requires(is_not_closed, leads_another_unit, no_round_is_open)
+    @requires(
+        is_not_closed, held_by_another_unit, no_round_is_open, somebody_can_act, something_is_to_be_done
+    )
     def issue_round(
         self,
         act: CommandContext,
@@ -300,7 +332,6 @@ class Rounds(Clocks):
             now,
             terms,
             "own_initiative",
-            self.state.unit,
             requirement=requirement,
             kind=kind,
             due_on=due_on,
@@ -311,21 +342,21 @@ class Rounds(Clocks):
         act: CommandContext,
         terms: Terms,
         trigger: Trigger,
-        unit: str,
         *,
         requirement: str,
         kind: RoundKind = "immediate",
         due_on: date | None = None,
         missed: Clock | None = None,
+        follows: int | None = None,
     ) -> None:
-        number = len(self.state.issued) + 1
+        number, holder = len(self.state.issued) + 1, self.hands(terms)[-1]
         _, answer_on, answer_at = terms.fixed(ANSWER, act.happened_at, own_date=due_on)
         self.record(
             supervision.RoundIssued,
             act,
             round=number,
-            unit=unit,
-            post=self.state.post if unit == self.state.unit else None,
+            unit=holder.unit,
+            post=self.state.post if holder.unit == self.state.unit else holder.post,
             kind=kind,
             requirement=requirement,
             trigger=trigger,
@@ -333,8 +364,9 @@ class Rounds(Clocks):
             due_at=answer_at,
             missed_clock=missed.clock if missed else None,
             missed_cycle=missed.cycle if missed else None,
+            follows_round=follows,
         )
-        self.start(act, terms, ANSWER, unit, own_date=due_on)
+        self.start(act, terms, ANSWER, holder.unit, own_date=due_on)
 
     @requires(by_the_unit_asked, is_not_concluded, is_not_signed)
     def answer_round(self, act: CommandContext, *, number: int, text: str) -> None:
@@ -343,38 +375,49 @@ class Rounds(Clocks):
         self.record(supervision.RoundAnswered, act, round=number, unit=unit, text=text)
 
     @requires(by_the_main_head, waits_for_a_signature)
-    def sign_round(self, act: CommandContext, *, number: int, head_of: Callable[[str], str]) -> None:
+    def sign_round(
+        self, act: CommandContext, *, terms: Terms, number: int, head_of: Callable[[str], str], office: str
+    ) -> None:
         """The unit's main head signs the answer, before the round's date has passed.
 
-        A signature given in time but entered after the round was concluded as unsigned takes that conclusion
-        back, if nothing has been built on it. Raises RoundAnswerTooLate.
+        A signature given in time but entered after that waits for the office's confirmation; confirmed, it takes back
+        the conclusion that the round went unsigned. Raises RoundAnswerTooLate.
         """
         clock = clock_of(self.state, ANSWER, number)
-        if act.happened_at >= clock.due_at:
+        if not clock.in_time(act.happened_at):
             raise RoundAnswerTooLate(round=number, due_on=clock.due_on)
-        for one in later_rounds(self.state, number):
-            self._void(act, one, "前一轮的签字补录，本轮撤回")
+        if LATE_ENTRY in terms.rulebook and not clock.in_time(act.recorded_at):
+            self.claim_earlier_time(
+                act, terms, clock, act.happened_at, "supervision_office", office, signed_by=act.by.post
+            )
+        else:
+            self._sign(act, terms, number, act.by.post)
+        self.settle(act, terms)
+
+    def _sign(self, act: CommandContext, terms: Terms, number: int, head: str) -> None:
         unit = round_of(self.state, number).unit
-        self.record(supervision.RoundSigned, act, round=number, unit=unit, signed_by=act.by.post)
-        self._stop_answer(act, number)
-        self._settle_namings(act, f"第{number}轮签字补录")
+        self.record(supervision.RoundSigned, act, round=number, unit=unit, signed_by=head)
+        self.stop(act, terms, ANSWER, cycle=number)
+
+    def earlier_time_holds(self, act: CommandContext, terms: Terms, clock: Clock) -> None:
+        """See Clocks; of a round's answer it is the signature that is confirmed."""
+        if clock.clock != ANSWER:
+            super().earlier_time_holds(act, terms, clock)
+            return
+        assert clock.claimed_at is not None
+        assert clock.claimed_by is not None
+        self._sign(replace(act, happened_at=clock.claimed_at), terms, clock.cycle, clock.claimed_by)
 
     @requires(by_another_unit, is_not_concluded, is_signed)
     def judge_round(
         self, act: CommandContext, *, terms: Terms, number: int, verdict: Verdict, reason: str
     ) -> None:
         """Conclude the round; slow for the first time → the next round follows."""
-        self._conclude(act, terms, round_of(self.state, number), verdict, reason, unsigned=False)
+        self._conclude(act, round_of(self.state, number), verdict, reason)
+        self.settle(act, terms)
 
     def _conclude(
-        self,
-        act: CommandContext,
-        terms: Terms,
-        asked: Round,
-        verdict: Verdict,
-        reason: str,
-        *,
-        unsigned: bool,
+        self, act: CommandContext, asked: Round, verdict: Verdict, reason: str, *, unsigned: bool = False
     ) -> None:
         self.record(
             supervision.RoundJudged,
@@ -385,30 +428,15 @@ class Rounds(Clocks):
             reason=reason,
             unsigned=unsigned,
         )
-        self._settle_namings(act, f"第{asked.round}轮认定")
-        if self.state.closed or self.state.open_round is not None:
-            return
-        if (
-            slow_in_a_row(self.state.concluded, asked.unit) == 1
-            and verdict == "slow"
-            and asked.unit == self.state.unit
-        ):
-            self._issue(
-                replace(act, happened_at=act.recorded_at),
-                terms,
-                "slow_round",
-                asked.unit,
-                requirement=f"第{asked.round}轮督办认定为进展缓慢，请说明原因和整改措施。",
-            )
 
     @requires(by_another_unit, is_not_void)
-    def void_round(self, act: CommandContext, *, number: int, reason: str) -> None:
+    def void_round(self, act: CommandContext, *, terms: Terms, number: int, reason: str) -> None:
         """Declare the round void: it neither counts nor resets."""
-        self._void(act, round_of(self.state, number), reason)
-        self._settle_namings(act, f"第{number}轮作废：{reason}")
+        self._void(act, round_of(self.state, number), reason, "office")
+        self.settle(act, terms)
 
-    def _void(self, act: CommandContext, asked: Round, reason: str) -> None:
-        self.record(supervision.RoundVoided, act, round=asked.round, reason=reason)
+    def _void(self, act: CommandContext, asked: Round, reason: str, ground: VoidGround) -> None:
+        self.record(supervision.RoundVoided, act, round=asked.round, reason=reason, ground=ground)
         if clock_of(self.state, ANSWER, asked.round).is_open:
             self.record(supervision.ClockCancelled, act, clock=ANSWER, cycle=asked.round, reason=reason)
 
@@ -423,77 +451,68 @@ class Rounds(Clocks):
         self.record(supervision.ObjectionRaised, act, round=number, unit=asked.unit, text=text)
 
     @requires(by_another_unit, waits_for_a_ruling, by_another_than_the_judge)
-    def rule_on_objection(self, act: CommandContext, *, number: int, upheld: bool, reason: str) -> None:
+    def rule_on_objection(
+        self, act: CommandContext, *, terms: Terms, number: int, upheld: bool, reason: str
+    ) -> None:
         """Rule on the unit's objection; upheld, the round neither counts nor resets."""
         self.record(supervision.ObjectionRuled, act, round=number, upheld=upheld, reason=reason)
-        self._settle_namings(act, f"第{number}轮异议成立：{reason}")
-
-    def _stop_answer(self, act: CommandContext, number: int) -> None:
-        clock = clock_of(self.state, ANSWER, number)
-        self.record(
-            supervision.ClockStopped,
-            act,
-            clock=ANSWER,
-            cycle=number,
-            unit=clock.unit,
-            stopped_at=act.happened_at,
-            due_on=clock.due_on,
-            verdict="in_time" if act.happened_at < clock.due_at else "late",
-            calendar_version=clock.calendar_version,
-        )
-        if clock.missed:
-            self._retract(act, clock, "fact_arrived_late")
+        self.settle(act, terms)
 
     # -- what follows ----------------------------------------------------------------------------------------
 
-    def follow_up_the_miss(self, act: CommandContext, terms: Terms, missed: Clock) -> None:
-        """Unsigned by its date, a round is slow; another clock whose ladder has a round 1 gets one.
+    def settle(self, act: CommandContext, terms: Terms) -> None:
+        """Bring in line with the facts what follows from them, whatever came before: asked again it does nothing.
 
-        Unless a round runs already or the unit has a slow one: the next is then the office's or the rule's.
+        Charges of misses, verdicts for want of a signature, rounds that were issued by themselves and namings stand
+        as long as what they rest on stands; what is owed and not there yet is issued (domain.md §3, §4.8).
         """
-        if missed.clock == ANSWER:
-            asked = round_of(self.state, missed.cycle)
-            if asked.is_open and asked.signed_at is None:
-                at_due = replace(act, happened_at=missed.due_at)
-                self._conclude(
-                    at_due,
-                    terms,
-                    asked,
-                    "slow",
-                    "期限内没有主要负责人签字的答复，按缓慢认定。",
-                    unsigned=True,
-                )
-            return
-        if (
-            self.state.closed
-            or self.state.open_round is not None
-            or "round1" not in terms.rule(missed.clock).ladder
-        ):
-            return
-        if slow_in_a_row(self.state.concluded, missed.unit):
-            return
-        name = terms.rule(missed.clock).name_zh
-        self._issue(
-            replace(act, happened_at=act.recorded_at),
-            terms,
-            "deadline_missed",
-            missed.unit,
-            requirement=f"“{name}”应于{missed.due_on:%Y-%m-%d}前完成，已超时，请说明原因和整改措施。",
-            missed=missed,
-        )
+        self.charge_anew(act, terms)
+        if not self.state.issued and not self.state.missed:
+            return  # most facts of most cases
+        now = replace(act, happened_at=act.recorded_at)
+        while self._conclude_the_unsigned(act, now) or self._void_the_groundless(now, terms):
+            pass
+        self._settle_namings(act)
+        owed = None if self.state.closed else owed_round(self.state, terms)
+        if owed is not None:
+            clock, follows = owed
+            if follows is not None:
+                words = f"第{follows}轮督办认定为进展缓慢，请说明原因和整改措施。"
+                self._issue(now, terms, "slow_round", requirement=words, follows=follows)
+            elif clock is not None:
+                name = terms.rule(clock.clock).name_zh
+                words = f"“{name}”应于{clock.due_on:%Y-%m-%d}前完成，已超时，请说明原因和整改措施。"
+                self._issue(now, terms, "deadline_missed", requirement=words, missed=clock)
 
-    def withdraw_what_followed(self, act: CommandContext, missed: Clock) -> None:
-        """The round that the miss triggered is void, unless it was answered or judged by then."""
-        for one in tuple(self.state.issued.values()):
-            if one.followed == missed.key and one.is_open and one.answer is None:
-                self._void(act, one, "所依据的超时已撤回")
-        self._settle_namings(act, "所依据的超时已撤回")
+    def _conclude_the_unsigned(self, act: CommandContext, now: CommandContext) -> bool:
+        """A round without a signature by its date is slow; if the date moved, it is not."""
+        for asked in self.state.issued.values():
+            missed = self.state.clocks[ANSWER, asked.round]
+            if missed.missed and asked.is_open and asked.signed_at is None:
+                reason = "期限内没有主要负责人签字的答复，按缓慢认定。"
+                at_due = replace(act, happened_at=missed.missed_due_at or missed.due_at)
+                self._conclude(at_due, asked, "slow", reason, unsigned=True)
+                return True
+            if not missed.missed and asked.unsigned and not asked.voided:
+                reason = "答复期限已变更，尚未到期，撤回认定。"
+                self.record(supervision.RoundVerdictWithdrawn, now, round=asked.round, reason=reason)
+                return True
+        return False
 
-    def _settle_namings(self, act: CommandContext, ground: str) -> None:
+    def _void_the_groundless(self, now: CommandContext, terms: Terms) -> bool:
+        for asked in self.state.issued.values():
+            lost = None if asked.voided else lost_ground(self.state, asked, terms)
+            if lost is not None:
+                self._void(now, asked, *lost)
+                return True
+        return False
+
+    def _settle_namings(self, act: CommandContext) -> None:
         """Bring the namings in line with the rounds as they are known now."""
         wanted = {(streak.unit, *streak.named_for): streak for streak in self.state.streaks}
         for key, naming_id in tuple(self.namings_due.items()):
             if key not in wanted:
+                ground = why_not_named(self.state, key[1:])
                 self.record(supervision.NamingNoLongerDue, act, naming_id=naming_id, ground=ground)
         for key, streak in wanted.items():
             if key not in self.namings_due:

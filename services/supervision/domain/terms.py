@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from services.supervision.domain.stay import Stay
 from shared.calendar import Calendar
 from shared.calendar.due import Due, Extension, Pause, day_of, due, warning_points
 from shared.rulebook import Rule, Rulebook
@@ -11,10 +12,14 @@ from shared.rulebook import Rule, Rulebook
 
 @dataclass(frozen=True)
 class Terms:
-    """A pinned rulebook and a calendar: all that a due date needs beside the clock's own facts (domain.md §2)."""
+    """A pinned rulebook and a calendar: all that a due date needs beside the clock's own facts (domain.md §2).
+
+    ``elsewhere``: of a merged matter, who has had the one within which it goes on.
+    """
 
     rulebook: Rulebook
     calendar: Calendar
+    elsewhere: tuple[Stay, ...] = ()
 
     def rule(self, clock: str) -> Rule:
         """The clock's rule. Raises UnknownRule."""

@@ -25,7 +25,7 @@ class CasesView(LifecycleView):
     """督查事项: each case as it stands."""
 
     name = "cases"
-    version = 3
+    version = 4
     lifecycle = evolve
     indexed = ("kind", "duty", "subject_id", "number", "unit", "leader_post", "custodian", "state")
 

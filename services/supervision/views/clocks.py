@@ -39,7 +39,7 @@ class ClocksView(LifecycleView):
     """时限: every clock in every cycle. Whether it is overdue is derived when it is read, never stored."""
 
     name = "clocks"
-    version = 3
+    version = 4
     lifecycle = evolve_clock
     whole = "case_id"
     indexed = ("clock", "unit", "state", "due_on", "due_at", "calendar_version")

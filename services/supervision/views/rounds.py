@@ -11,7 +11,7 @@ class RoundsView(LifecycleView):
     """督办轮次: each round from its issue to its verdict, objection and ruling."""
 
     name = "rounds"
-    version = 3
+    version = 4
     lifecycle = evolve_round
     whole = "case_id"
     indexed = ("round", "unit", "trigger", "state", "due_on", "verdict")

@@ -66,7 +66,7 @@ def test_the_shipped_rulebook_holds_every_clock_of_the_fifteen_measures():
         ("arrange", 8, 2, "working_day"),
         ("decompose", 8, 1, "working_day"),
         ("feedback", 8, 2, "working_day"),
-        ("task_due", 7, None, "own_date"),
+        ("task_due", 7, 10, "own_date"),
         ("acknowledge", 7, 2, "working_day"),
         ("return_within", 7, 1, "working_day"),
         ("half_month_report", 9, 1, "half_month"),
@@ -180,7 +180,7 @@ def test_an_unknown_rule_is_refused_with_the_ids_that_there_are():
         ("arrange", "starts_at", "DirectiveRegisterd", "starts_at: there is no fact 'DirectiveRegisterd'"),
         ("arrange", "stops_at", "ArrangementReported;Arranged", "stops_at: there is no fact 'Arranged'"),
         ("round_answer", "stops_at", "RoundSignd", "there is no fact"),
-        ("arrange", "starts_at", "ArrangementReported", "does not say which matter it begins"),
+        ("arrange", "starts_at", "UnitRegistered", "does not say which matter it belongs to"),
         ("arrange", "closes_at", "RoundSigned", "does not say which matter it belongs to"),
         ("arrange", "stops_at", "TaskClosed", "about different matters: duty, task"),
         ("half_month_report", "owed_by", "departments;villages", "owed_by is 'villages'"),
@@ -218,12 +218,13 @@ def test_the_text_of_version_2_is_read_as_it_was_meant():
 
 def test_the_text_of_version_1_is_read_as_it_was_meant_though_it_names_what_was_never_built():
     first = parse_rulebook(VERSION_1, "log")
-    assert (first.version, len(first)) == (1, len(SHIPPED))
+    assert (first.version, len(first)) == (1, 28)
     assert first.rule("half_month_report").starts_at == ("HalfMonthBegan",)
     assert not first.rule("half_month_report").owed_by
     for rule_id in ("arrange", "decompose", "feedback", "task_due", "acknowledge", "contact", "hard_limit"):
         one, now = first.rule(rule_id), SHIPPED.rule(rule_id)
-        assert (one.starts_at, one.stops_at, one.closes_at) == (now.starts_at, now.stops_at, now.closes_at)
+        assert (one.stops_at, one.closes_at) == (now.stops_at, now.closes_at)
+        assert set(one.starts_at) <= set(now.starts_at)
     assert "there is no fact 'HalfMonthBegan'" in refused(VERSION_1).reason
 
 
@@ -306,7 +307,7 @@ def test_a_rulebook_can_be_loaded_from_a_file_of_ones_own(tmp_path: Path):
     path = tmp_path / "mine.csv"
     path.write_text(with_cell("trip_report", "length", "10").replace("version: 3", "version: 4"), "utf-8")
     mine = load_rulebook(path)
-    assert (mine.version, mine.rule("trip_report").length) == (3, 10)
+    assert (mine.version, mine.rule("trip_report").length) == (4, 10)
 
 
 # A busy machine is no defect of the parser.

@@ -1,6 +1,6 @@
 """A case: its own state, the whole with its clocks and rounds, and what each fact does to them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.supervision.domain.state.clock import Clock, Key, evolve_clock
 from services.supervision.domain.state.round import Round, evolve_round
+from services.supervision.domain.stay import Stay
 from services.supervision.domain.streaks import Concluded, Streak, naming_streaks
 from shared.domain.lifecycle import Lifecycle, Parts, replace
 from shared.events import supervision
@@ -48,8 +49,13 @@ class CaseState:
     namings: tuple[DueNaming, ...] = ()
     extended_at: tuple[datetime, ...] = ()
     """When extensions were granted."""
-    hands: tuple[str, ...]
-    """Every unit that has had it in hand."""
+    stays: tuple[Stay, ...]
+    """Who has had it, from when."""
+    asked: tuple[str, ...] = ()
+    """The units that rounds were put to or that answer for a miss."""
+    merged_into: UUID | None = None
+    """The case within which it goes on."""
+    merged_at: datetime | None = None
     secrecy: Secrecy
     rulebook_version: int
     clocks: Mapping[Key, Clock] = field(default_factory=dict)
@@ -59,7 +65,8 @@ class CaseState:
     @property
     def concerned(self) -> tuple[str | None, ...]:
         """The units that have had it in hand, the supporters, and the enterprise that reported it."""
-        return (*self.hands, *self.supporters, self.reporter)
+        hands = dict.fromkeys((*(stay.unit for stay in self.stays), *self.asked))
+        return (*hands, *self.supporters, self.reporter)
 
     @property
     def closed(self) -> bool:
@@ -75,6 +82,11 @@ class CaseState:
     def open_clocks(self) -> Iterator[Clock]:
         """Every clock that is neither stopped nor cancelled."""
         return (clock for clock in tuple(self.clocks.values()) if clock.is_open)
+
+    @property
+    def waits_for_the_office(self) -> bool:
+        """Whether a claimed completion waits for the supervision office."""
+        return any(clock.rests("claimed") for clock in self.open_clocks)
 
     @property
     def concluded(self) -> tuple[Concluded, ...]:
@@ -128,7 +140,7 @@ def _(fact: supervision.CaseOpened) -> CaseState:
         custodian=fact.unit,
         reporter=fact.reporter,
         opened_at=fact.happened_at,
-        hands=(fact.unit,),
+        stays=(Stay(fact.unit, fact.post, fact.happened_at),),
         secrecy=fact.secrecy,
         rulebook_version=fact.rulebook_version,
     )
@@ -136,9 +148,17 @@ def _(fact: supervision.CaseOpened) -> CaseState:
 
 @evolve.register
 def _(fact: supervision.CustodyMoved, case: CaseState) -> CaseState:
-    hands = tuple(dict.fromkeys((*case.hands, fact.to_unit)))
-    moved = replace(case, custodian=fact.to_unit, hands=hands)
-    return replace(moved, unit=fact.to_unit, post=fact.to_post) if fact.leads else moved
+    stay = Stay(fact.to_unit, fact.to_post, fact.happened_at, fact.role, fact.leads)
+    moved = replace(case, custodian=fact.to_unit, stays=(*case.stays, stay))
+    if not fact.leads:
+        return moved
+    leader = fact.leader_post or case.leader_post
+    return replace(moved, unit=fact.to_unit, post=fact.to_post, leader_post=leader)
+
+
+@evolve.register
+def _(fact: supervision.MatterMerged, case: CaseState) -> CaseState:
+    return replace(case, merged_into=fact.into, merged_at=fact.happened_at)
 
 
 @evolve.register
@@ -148,7 +168,7 @@ def _(fact: supervision.CaseClosed, case: CaseState) -> CaseState:
 
 @evolve.register
 def _(fact: supervision.CaseReopened, case: CaseState) -> CaseState:
-    return replace(case, status="open", ground=None, closed_at=None)
+    return replace(case, status="open", ground=None, closed_at=None, merged_into=None, merged_at=None)
 
 
 @evolve.register
@@ -160,7 +180,12 @@ def _(fact: supervision.ClockRescheduled, case: CaseState) -> CaseState:
 
 @evolve.register
 def _(fact: supervision.DeadlineMissed, case: CaseState) -> CaseState:
-    return replace(case, missed=case.missed + 1)
+    return replace(_asked(case, fact.unit), missed=case.missed + 1)
+
+
+@evolve.register
+def _(fact: supervision.MissRecharged, case: CaseState) -> CaseState:
+    return _asked(case, fact.unit)
 
 
 @evolve.register
@@ -170,7 +195,7 @@ def _(fact: supervision.DeadlineMissRetracted, case: CaseState) -> CaseState:
 
 @evolve.register
 def _(fact: supervision.RoundIssued, case: CaseState) -> CaseState:
-    return replace(case, rounds=fact.round)
+    return replace(_asked(case, fact.unit), rounds=fact.round)
 
 
 @evolve.register
@@ -184,5 +209,21 @@ def _(fact: supervision.NamingNoLongerDue, case: CaseState) -> CaseState:
     return _due(case, *(one for one in case.namings if one.naming_id != fact.naming_id))
 
 
+def _asked(case: CaseState, unit: str) -> CaseState:
+    if unit in case.asked or unit in {stay.unit for stay in case.stays}:
+        return case
+    return replace(case, asked=(*case.asked, unit))
+
+
 def _due(case: CaseState, *namings: DueNaming) -> CaseState:
     return replace(case, namings=namings, namings_due=len(namings))
+
+
+def hands(case: CaseState, elsewhere: Sequence[Stay]) -> Sequence[Stay]:
+    """Who has had the case; from the merger on, who has had the one within which it goes on (``elsewhere``)."""
+    if case.merged_at is None or not elsewhere:
+        return case.stays
+    own = [stay for stay in case.stays if stay.since < case.merged_at] or case.stays[:1]
+    before = [stay for stay in elsewhere if stay.since <= case.merged_at][-1:]
+    after = [stay for stay in elsewhere if stay.since > case.merged_at]
+    return (*own, *(stay._replace(since=case.merged_at) for stay in before), *after)

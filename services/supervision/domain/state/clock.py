@@ -10,7 +10,7 @@ from shared.calendar.due import Due, Extension, Pause
 from shared.domain.clock import local_day, midnight
 from shared.domain.lifecycle import Lifecycle, replace
 from shared.events import supervision
-from shared.events.supervision import Timeliness
+from shared.events.supervision import Confirmer, RestGround, Timeliness
 
 Key = tuple[str, int]
 """A clock and its cycle."""
@@ -39,10 +39,11 @@ def next_word(due_at: datetime, warn_on: Sequence[date], warned_upto: date | Non
 
 
 class Rest(NamedTuple):
-    """A pause, from one fact to another."""
+    """A pause, from one fact to another, and why; several may run at a time."""
 
     since: datetime
     until: datetime | None = None
+    ground: RestGround = "office"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,8 @@ class Clock:
     missed: bool = False
     missed_due_at: datetime | None = None
     missed_detected_at: datetime | None = None
+    charged: str | None = None
+    """The unit that answers for the miss, or for having been late (domain.md §3 custody)."""
     stopped_at: datetime | None = None
     verdict: Timeliness | None = None
     judged_with: int | None = None
@@ -79,6 +82,14 @@ class Clock:
     recomputed: Timeliness | None = None
     cancelled_at: datetime | None = None
     cancelled_because: str | None = None
+    claimed_at: datetime | None = None
+    """When what stopped it is said to have happened, if it was entered after the due moment."""
+    claim: Literal["waiting", "confirmed", "rejected"] | None = None
+    confirmer: Confirmer | None = None
+    confirmation: int | None = None
+    """The cycle of the clock that runs for the confirmation."""
+    claimed_by: str | None = None
+    """The head who signed, if it is a round's answer."""
 
     @property
     def key(self) -> Key:
@@ -90,10 +101,14 @@ class Clock:
         """Neither stopped nor cancelled."""
         return self.status in ("open", "paused")
 
-    @property
-    def runs_out_at(self) -> datetime | None:
-        """The due moment; None while it is paused."""
-        return None if self.status == "paused" else self.due_at
+    def in_time(self, at: datetime) -> bool:
+        """Whether what happens then is in time: before the due moment, or during a rest that began before it."""
+        resting = any(rest.until is None and rest.since < self.due_at for rest in self.pauses)
+        return at < self.due_at or (self.status == "paused" and resting)
+
+    def rests(self, ground: RestGround) -> bool:
+        """Whether it rests on that ground."""
+        return any(rest.until is None and rest.ground == ground for rest in self.pauses)
 
     @property
     def speaks(self) -> "Word":
@@ -105,9 +120,7 @@ class Clock:
     @property
     def last_moment(self) -> datetime:
         """The last start, pause or resumption: a pause is not put before it."""
-        if not self.pauses:
-            return self.started_at
-        return self.pauses[-1].until or self.pauses[-1].since
+        return max((rest.until or rest.since for rest in self.pauses), default=self.started_at)
 
     def due(self, terms: Terms) -> Due:
         """When it is due under these terms."""
@@ -115,19 +128,24 @@ class Clock:
             self.clock,
             self.started_at,
             own_date=self.own_date,
-            pauses=[Pause(*rest) for rest in self.pauses],
+            pauses=[Pause(rest.since, rest.until) for rest in self.pauses],
             extensions=self.extensions,
         )
 
-    def resumed(self, at: datetime) -> "Clock":
-        """As it is if its pause ends then."""
-        rest = self.pauses[-1]._replace(until=at)
-        return replace(self, status="open", pauses=(*self.pauses[:-1], rest))
+    def resumed(self, at: datetime, ground: RestGround | None = None) -> "Clock":
+        """As it is if its rest on that ground (default: the last one) ends then; it may rest on another ground."""
+        ends = [rest for rest in self.pauses if rest.until is None and ground in (None, rest.ground)][-1:]
+        pauses = tuple(rest._replace(until=at) if rest in ends else rest for rest in self.pauses)
+        return replace(self, status=_resting(pauses), pauses=pauses)
 
     def extended(self, to: date, granted: datetime) -> "Clock":
         """As it is if it is put off to that day."""
         extension = Extension(to=to, granted=local_day(granted))
         return replace(self, extensions=(*self.extensions, extension))
+
+
+def _resting(pauses: Sequence[Rest]) -> Literal["open", "paused"]:
+    return "paused" if any(rest.until is None for rest in pauses) else "open"
 
 
 evolve_clock = Lifecycle(Clock, begins=supervision.ClockStarted)
@@ -163,13 +181,14 @@ def _(fact: supervision.CustodyMoved, clock: Clock) -> Clock:
 
 @evolve_clock.register
 def _(fact: supervision.ClockPaused, clock: Clock) -> Clock:
-    return replace(clock, status="paused", pauses=(*clock.pauses, Rest(fact.happened_at)))
+    rest = Rest(fact.happened_at, ground=fact.rest)
+    return replace(clock, status="paused", pauses=(*clock.pauses, rest))
 
 
 @evolve_clock.register
 def _(fact: supervision.ClockRescheduled, clock: Clock) -> Clock:
     if fact.ground == "resumed":
-        clock = clock.resumed(fact.happened_at)
+        clock = clock.resumed(fact.happened_at, fact.rest)
     if fact.ground == "extended" and fact.extended_to is not None:
         clock = clock.extended(fact.extended_to, fact.happened_at)
     return replace(
@@ -191,8 +210,33 @@ def _(fact: supervision.ClockStopped, clock: Clock) -> Clock:
         status="stopped",
         stopped_at=fact.stopped_at,
         verdict=fact.verdict,
+        charged=fact.unit if fact.verdict == "late" else None,
         judged_with=fact.calendar_version,
     )
+
+
+@evolve_clock.register
+def _(fact: supervision.EarlierTimeClaimed, clock: Clock) -> Clock:
+    return replace(
+        clock,
+        claimed_at=fact.claimed_at,
+        claim="waiting",
+        confirmer=fact.confirmer,
+        confirmation=fact.confirmation,
+        claimed_by=fact.signed_by,
+    )
+
+
+@evolve_clock.register
+def _(fact: supervision.EarlierTimeConfirmed, clock: Clock) -> Clock:
+    if not clock.stopped_at:  # a round's answer is stopped by the signature that follows
+        return replace(clock, claim="confirmed")
+    return replace(clock, claim="confirmed", stopped_at=fact.stopped_at, verdict="in_time", charged=None)
+
+
+@evolve_clock.register
+def _(fact: supervision.EarlierTimeRejected, clock: Clock) -> Clock:
+    return replace(clock, claim="rejected")
 
 
 @evolve_clock.register
@@ -207,12 +251,23 @@ def _(fact: supervision.DeadlineApproaching, clock: Clock) -> Clock:
 
 @evolve_clock.register
 def _(fact: supervision.DeadlineMissed, clock: Clock) -> Clock:
-    return replace(clock, missed=True, missed_due_at=fact.due_at, missed_detected_at=fact.detected_at)
+    return replace(
+        clock,
+        missed=True,
+        missed_due_at=fact.due_at,
+        missed_detected_at=fact.detected_at,
+        charged=fact.unit,
+    )
+
+
+@evolve_clock.register
+def _(fact: supervision.MissRecharged, clock: Clock) -> Clock:
+    return replace(clock, charged=fact.unit)
 
 
 @evolve_clock.register
 def _(fact: supervision.DeadlineMissRetracted, clock: Clock) -> Clock:
-    return replace(clock, missed=False, missed_due_at=None, missed_detected_at=None)
+    return replace(clock, missed=False, missed_due_at=None, missed_detected_at=None, charged=None)
 
 
 @evolve_clock.register

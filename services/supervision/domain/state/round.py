@@ -7,7 +7,7 @@ from typing import Literal
 from services.supervision.domain.state.clock import Key
 from shared.domain.lifecycle import Lifecycle, replace
 from shared.events import supervision
-from shared.events.supervision import RoundKind, Trigger, Verdict
+from shared.events.supervision import RoundKind, Trigger, Verdict, VoidGround
 
 RoundStatus = Literal["issued", "answered", "signed", "concluded", "objected", "voided"]
 
@@ -23,6 +23,8 @@ class Round:
     trigger: Trigger
     followed: Key | None
     """The clock whose miss triggered it."""
+    follows: int | None
+    """The slow round that it follows."""
     requirement: str
     status: RoundStatus = "issued"
     issued_at: datetime
@@ -42,6 +44,8 @@ class Round:
     concluded_at: datetime | None = None
     """When it became true: of an unsigned round its due moment, however late that was noticed."""
     void_reason: str | None = None
+    void_ground: VoidGround | None = None
+    voided_at: datetime | None = None
     objection: str | None = None
     objection_upheld: bool | None = None
     ruling: str | None = None
@@ -67,14 +71,17 @@ evolve_round = Lifecycle(Round, begins=supervision.RoundIssued)
 
 @evolve_round.register
 def _(fact: supervision.RoundIssued) -> Round:
-    follows = fact.missed_clock is not None and fact.missed_cycle is not None
+    missed = fact.missed_clock is not None and fact.missed_cycle is not None
+    # An event from before there was a field for it: the next round followed the one before.
+    before = fact.round - 1 if fact.trigger == "slow_round" else None
     return Round(
         round=fact.round,
         unit=fact.unit,
         post=fact.post,
         kind=fact.kind,
         trigger=fact.trigger,
-        followed=(str(fact.missed_clock), int(fact.missed_cycle or 0)) if follows else None,
+        followed=(str(fact.missed_clock), int(fact.missed_cycle or 0)) if missed else None,
+        follows=fact.follows_round or before,
         requirement=fact.requirement,
         issued_at=fact.happened_at,
         due_on=fact.due_on,
@@ -87,14 +94,10 @@ def _(fact: supervision.RoundAnswered, asked: Round) -> Round:
     return replace(asked, status="answered", answer=fact.text, answered_at=fact.happened_at)
 
 
-@evolve_round.register
-def _(fact: supervision.RoundSigned, asked: Round) -> Round:
-    # Entered late, it takes back the verdict "unsigned", and with it the objection to that verdict.
+def _without_verdict(asked: Round) -> Round:
+    """Without the verdict for want of a signature, and the objection to it."""
     return replace(
         asked,
-        status="signed",
-        signed_by=fact.signed_by,
-        signed_at=fact.happened_at,
         verdict=None,
         reason=None,
         unsigned=False,
@@ -106,6 +109,18 @@ def _(fact: supervision.RoundSigned, asked: Round) -> Round:
         objection_upheld=None,
         ruling=None,
     )
+
+
+@evolve_round.register
+def _(fact: supervision.RoundSigned, asked: Round) -> Round:
+    return replace(
+        _without_verdict(asked), status="signed", signed_by=fact.signed_by, signed_at=fact.happened_at
+    )
+
+
+@evolve_round.register
+def _(fact: supervision.RoundVerdictWithdrawn, asked: Round) -> Round:
+    return replace(_without_verdict(asked), status="issued" if asked.answer is None else "answered")
 
 
 @evolve_round.register
@@ -125,7 +140,13 @@ def _(fact: supervision.RoundJudged, asked: Round) -> Round:
 
 @evolve_round.register
 def _(fact: supervision.RoundVoided, asked: Round) -> Round:
-    return replace(asked, status="voided", void_reason=fact.reason)
+    return replace(
+        asked,
+        status="voided",
+        void_reason=fact.reason,
+        void_ground=fact.ground,
+        voided_at=fact.happened_at,
+    )
 
 
 @evolve_round.register
