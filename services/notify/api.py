@@ -64,7 +64,7 @@ NoticeWithMaySchema = shown("NoticeWithMaySchema", NoticesView, hidden=UNSEEN, m
 EscalationSchema = shown(
     "EscalationSchema",
     EscalationsView,
-    hidden=("post", "leader_post", "units", "rulebook_version", "set_aside", "clock"),
+    hidden=("post", "leader_post", "units", "rulebook_version", "clock"),
     id=fields.UUID(required=True, metadata={"description": "the matter's id"}),
     to_post=fields.String(required=True),
     round=fields.Integer(required=True),

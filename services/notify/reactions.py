@@ -133,7 +133,8 @@ class NotifyReactions(Reactions[Notifier]):
             provisional=fact.provisional,
         )
         rung = self._rung(matter, fact.clock, "missed")
-        self._tell(matter, rung, fact.unit, fact.clock, fact.cycle, "missed", "red", said)
+        for unit in dict.fromkeys((fact.unit, fact.holder or fact.unit)):
+            self._tell(matter, rung, unit, fact.clock, fact.cycle, "missed", "red", said)
 
     def when_a_miss_was_retracted_then_withdraw_its_notices(
         self, fact: supervision.DeadlineMissRetracted, message: Message
@@ -146,9 +147,6 @@ class NotifyReactions(Reactions[Notifier]):
         }
         matter, ground = self._matter(message), f"超时撤回：{grounds[fact.ground]}"
         matter.withdraw_of_clock(self.act, "missed", ground=ground, clock=fact.clock, cycle=fact.cycle)
-        if (fact.clock, fact.cycle) == (matter.state.clock, matter.state.round):
-            # A round is found slow for want of a signature at the miss itself: without the miss no verdict.
-            matter.withdraw_escalation(self.act, ground=ground)
 
     def when_a_clock_rests_or_moves_then_withdraw_what_said_it_approaches(
         self,
@@ -204,14 +202,10 @@ class NotifyReactions(Reactions[Notifier]):
             said,
         )
 
-    def when_unit_still_slow_after_second_round_then_tell_the_main_leader(
-        self, fact: supervision.RoundJudged, message: Message
+    def when_the_second_supervision_left_it_unresolved_then_tell_the_main_leader(
+        self, fact: supervision.SupervisionUnresolved, message: Message
     ) -> None:
-        if fact.verdict != "slow":
-            return
         matter = self._matter(message)
-        if not matter.state.is_second(fact.round):
-            return
         said = words.unresolved(
             matter.state, round=fact.round, unit=self.app.unit_name(fact.unit), reason=fact.reason
         )
@@ -232,6 +226,11 @@ class NotifyReactions(Reactions[Notifier]):
         others = [role for role in rung if role != "main_leader"]
         self._tell(matter, others, fact.unit, ROUND, fact.round, "round2", "red", said)
 
+    def when_it_is_no_longer_unresolved_then_withdraw_the_escalation(
+        self, fact: supervision.SupervisionNoLongerUnresolved, message: Message
+    ) -> None:
+        self._matter(message).withdraw_escalation(self.act, ground=fact.ground)
+
     def when_a_round_was_judged_well_then_withdraw_what_no_longer_holds(
         self, fact: supervision.RoundJudged, message: Message
     ) -> None:
@@ -239,21 +238,20 @@ class NotifyReactions(Reactions[Notifier]):
             self._matter(message).resolve_round(self.act, ground=f"第{fact.round}轮督办认定为已解决")
         elif fact.verdict == "on_track":
             matter = self._matter(message)
-            matter.put_on_track(self.act, round=fact.round)
-            self._see_progress(matter, f"第{fact.round}轮督办认定为按序推进")
+            ground = f"第{fact.round}轮督办认定为按序推进"
+            matter.end_round(self.act, round=fact.round, ground=ground)
+            self._see_progress(matter, ground)
 
     def when_a_round_was_voided_then_withdraw_what_rested_on_it(
         self, fact: supervision.RoundVoided, message: Message
     ) -> None:
-        self._matter(message).set_round_aside(
-            self.act, round=fact.round, ground=f"第{fact.round}轮督办已作废"
-        )
+        self._matter(message).end_round(self.act, round=fact.round, ground=f"第{fact.round}轮督办已作废")
 
     def when_an_objection_was_upheld_then_withdraw_what_rested_on_the_round(
         self, fact: supervision.ObjectionRuled, message: Message
     ) -> None:
         if fact.upheld:
-            self._matter(message).set_round_aside(
+            self._matter(message).end_round(
                 self.act, round=fact.round, ground=f"对第{fact.round}轮督办认定的异议成立"
             )
 
@@ -325,13 +323,6 @@ class NotifyReactions(Reactions[Notifier]):
             matter.withdraw_of_clock(
                 self.act, "naming", ground=grounds[fact.TOPIC], clock=clock, cycle=naming.state.cycle
             )
-
-    def when_a_naming_is_no_longer_due_then_withdraw_the_escalation(
-        self, fact: supervision.NamingNoLongerDue, message: Message
-    ) -> None:
-        # What the naming itself was told about goes with the naming's own withdrawal: the case may be heard much
-        # earlier or later, and would then leave a notice standing or take one that was told anew.
-        self._matter(message).withdraw_escalation(self.act, ground=f"不再符合通报条件：{fact.ground}")
 
     # -- movement ------------------------------------------------------------------------------------------------
 

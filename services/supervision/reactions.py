@@ -128,7 +128,7 @@ class SupervisionReactions(Reactions[Supervision]):
     ) -> None:
         case = self._whistle(message)
         if case.merged:
-            case.close(self.act, "merged")
+            case.close(self.act, self.app.terms_of(case), "merged")
 
     def when_rework_is_ordered_then_the_hard_limit_runs_on_from_the_whistle(
         self, fact: enterprise.ReworkOrdered, message: Message

@@ -428,6 +428,28 @@ class ObjectionRuled(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SupervisionUnresolved(Fact):
+    """督办未果: a unit's second supervision, or a later one, left it unresolved; it goes to the main leader."""
+
+    TOPIC = "supervision.supervision_unresolved"
+    RESTS_ON = (RoundJudged,)
+    unit: str
+    round: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisionNoLongerUnresolved(Fact):
+    """不再提请: the matter is resolved or closed, or the round no longer counts."""
+
+    TOPIC = "supervision.supervision_no_longer_unresolved"
+    RESTS_ON = (SupervisionUnresolved,)
+    unit: str
+    round: int
+    ground: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class NamingBecameDue(Fact):
     """应予通报: two consecutive concluded slow rounds on the same matter; one naming per streak."""
 

@@ -196,13 +196,23 @@ class World:
         what = {"round": number, "unit": "fgw", "verdict": verdict, "reason": "未见进展"}
         self.told(supervision.RoundJudged, case, **{**what, **other})
 
+    def unresolved(self, case: UUID, number: int, **other: Any) -> None:
+        """The round was judged slow, and supervision says that it left the matter unresolved."""
+        self.judged(case, number, **other)
+        what = {"unit": "fgw", "round": number, "reason": "未见进展"}
+        self.told(supervision.SupervisionUnresolved, case, **what)
+
+    def no_longer_unresolved(self, case: UUID, number: int, ground: str) -> None:
+        what = {"unit": "fgw", "round": number, "ground": ground}
+        self.told(supervision.SupervisionNoLongerUnresolved, case, **what)
+
     def escalated(self, name: str = "case-1", **other: Any) -> UUID:
         """A case that two rounds left unresolved."""
         case = self.case(name, **other)
         self.round(case, 1)
         self.judged(case, 1)
         self.round(case, 2)
-        self.judged(case, 2)
+        self.unresolved(case, 2)
         return case
 
     def notices(self, **equal: Any) -> list[dict[str, Any]]:

@@ -32,7 +32,6 @@ steps = st.lists(
         st.tuples(st.just("escalate"), rounds),
         st.tuples(st.sampled_from(["remind", "expire", "progress", "close", "resolve"]), st.just(0)),
         st.tuples(st.just("aside"), rounds),
-        st.tuples(st.just("on_track"), rounds),
         st.tuples(st.just("hand_over"), st.sampled_from(["czj", "fgw"])),
         st.tuples(st.just("pin"), rounds),
         st.tuples(st.just("read"), st.tuples(choices, posts)),
@@ -106,9 +105,7 @@ def test_after_random_histories_the_aggregate_and_the_read_models_agree(
             case "resolve":
                 matter.resolve_round(act, ground="解决")
             case "aside":
-                matter.set_round_aside(act, round=arg, ground="作废")
-            case "on_track":
-                matter.put_on_track(act, round=arg)
+                matter.end_round(act, round=arg, ground="作废")
             case "hand_over":
                 matter.hand_over(act, unit=arg, post=None)
             case "pin":

@@ -16,7 +16,7 @@ def of(world: Any, case: Any, kind: Any) -> list[Any]:
 
 def release_second(world: Any, text: str) -> None:
     """Supervision releases this as the second rulebook."""
-    what = {"version": 3, "effective": date(2021, 3, 1), "text": text}
+    what = {"version": 4, "effective": date(2021, 3, 1), "text": text}
     world.told(supervision.RulebookReleased, stable_id("test-rulebook", 2), **what)
 
 
@@ -81,9 +81,9 @@ def test_a_whistle_follows_the_rulebook_under_which_its_case_is_opened(world: An
     text = text.replace(contact, contact.replace("missed:unit_head", "missed:vice_leader"))
     release_second(world, text)
     case = world.blown()
-    world.case(kind="whistle", post=None, supporters=(), rulebook_version=3)
+    world.case(kind="whistle", post=None, supporters=(), rulebook_version=4)
     [pinned] = of(world, case, notify.MatterPinned)
-    assert pinned.rulebook_version == 3
+    assert pinned.rulebook_version == 4
     world.missed(case, clock="contact")
     assert world.standing(level="missed") == [("missed", "gov/vice-leader")]
     world.nothing_new_when_delivered_again()
@@ -131,7 +131,7 @@ def test_a_case_pinned_to_another_rulebook_is_told_by_that_ladder(world: Any) ->
         '"approaching:officer missed:unit_head,vice_leader round1:unit_head round2:main_leader"',
     )
     release_second(world, text)
-    old, new = world.case("old"), world.case("new", rulebook_version=3)
+    old, new = world.case("old"), world.case("new", rulebook_version=4)
     world.missed(old)
     world.missed(new)
     assert world.standing(level="missed", case_id=str(old)) == [("missed", "fgw/head")]
@@ -165,67 +165,55 @@ def test_a_missing_leader_in_charge_is_left_out(world: Any) -> None:
     assert world.standing(level="round1") == [("round1", "fgw/head")]
 
 
-@pytest.mark.parametrize(("rounds", "escalated"), [(1, False), (2, True)])
-def test_only_after_the_second_supervision_the_main_leader_is_told(
-    world: Any, rounds: int, escalated: bool
-) -> None:
+def test_a_slow_round_alone_is_not_put_to_the_main_leader(world: Any) -> None:
     case = world.case()
-    for number in range(1, rounds + 1):
+    for number in (1, 2):
         world.round(case, number)
         world.judged(case, number)
-    assert ("EscalationOpened" in world.kinds(case)) is escalated
+    assert "EscalationOpened" not in world.kinds(case)
+
+
+def test_what_supervision_left_unresolved_is_put_to_the_main_leader(world: Any) -> None:
+    case = world.escalated()
     told = world.notices(level="unresolved")
-    assert [(row["to_post"], row["needs_acknowledgement"]) for row in told] == [
-        ("gov/main-leader", True)
-    ] * escalated
+    assert [(row["to_post"], row["needs_acknowledgement"]) for row in told] == [("gov/main-leader", True)]
+    assert "EscalationOpened" in world.kinds(case)
     world.nothing_new_when_delivered_again()
 
 
 def test_a_third_slow_round_is_put_to_the_main_leader_anew(world: Any) -> None:
     case = world.escalated()
     world.round(case, 3)
-    world.judged(case, 3)
+    world.unresolved(case, 3)
     assert [row["state"] for row in world.notices(level="unresolved")] == ["withdrawn", "open"]
     assert (world.escalation(case)["state"], world.escalation(case)["round"]) == ("open", 3)
 
 
-@pytest.mark.parametrize("rounds_before", [False, True])
-def test_a_voided_round_does_not_count_as_a_supervision(world: Any, rounds_before: bool) -> None:
-    """Voided before the verdict it prevents the escalation, after it it withdraws it."""
-    case = world.case()
-    world.round(case, 1)
-    world.judged(case, 1)
-    world.round(case, 2)
-    if rounds_before:
-        world.told(supervision.RoundVoided, case, round=1, reason="程序有误")
-    world.judged(case, 2)
-    if not rounds_before:
-        assert world.escalation(case)["state"] == "open"
-        world.told(supervision.RoundVoided, case, round=1, reason="程序有误")
-    assert world.escalation(case)["state"] == (None if rounds_before else "withdrawn")
+def test_what_is_no_longer_unresolved_is_withdrawn_and_may_come_back(world: Any) -> None:
+    case = world.escalated()
+    world.told(supervision.RoundVoided, case, round=1, reason="程序有误")
+    world.no_longer_unresolved(case, 2, "第1轮作废：程序有误")
+    assert world.escalation(case)["state"] == "withdrawn"
+    assert "程序有误" in world.escalation(case)["ground"]
     assert world.standing(level="unresolved") == world.standing(level="round1") == []
     world.round(case, 3)
-    world.judged(case, 3)
+    world.unresolved(case, 3)
     assert world.escalation(case)["state"] == "open"
     world.nothing_new_when_delivered_again()
 
 
-def test_an_upheld_objection_withdraws_and_a_rejected_one_does_not(world: Any) -> None:
+def test_an_upheld_objection_withdraws_the_rounds_notices_and_a_rejected_one_does_not(world: Any) -> None:
     case = world.escalated()
     world.told(supervision.ObjectionRuled, case, round=2, upheld=False, reason="维持")
-    assert world.escalation(case)["state"] == "open"
+    assert world.standing(level="round2")
     world.told(supervision.ObjectionRuled, case, round=2, upheld=True, reason="成立")
-    assert world.escalation(case)["state"] == "withdrawn"
-    assert "异议成立" in world.escalation(case)["ground"]
+    assert world.standing(level="round2") == []
     world.nothing_new_when_delivered_again()
 
 
 def test_resolution_withdraws_what_pressed_and_leaves_the_assignment(world: Any) -> None:
-    case = world.case()
+    case = world.escalated()
     world.missed(case)
-    for number in (1, 2):
-        world.round(case, number)
-        world.judged(case, number)
     world.round(case, 3)
     world.judged(case, 3, "resolved")
     assert world.standing() == [("assigned", "fgw/officer")]
@@ -262,27 +250,6 @@ def test_a_retracted_miss_withdraws_its_notice_and_a_later_miss_is_told_anew(wor
     assert len(world.standing(level="missed", clock="acknowledge")) == 1
     world.missed(case)
     assert world.standing(level="missed", clock="task_due") == [("missed", "fgw/head")]
-    world.nothing_new_when_delivered_again()
-
-
-def test_a_signature_that_was_in_time_after_all_withdraws_the_escalation_of_its_round(world: Any) -> None:
-    case = world.case()
-    world.round(case, 1)
-    world.judged(case, 1, "on_track")
-    world.round(case, 2)
-    world.missed(case, "round_answer", 2)
-    world.judged(case, 2, unsigned=True)
-    assert world.escalation(case)["state"] == "open"
-    world.told(
-        supervision.DeadlineMissRetracted,
-        case,
-        clock="round_answer",
-        cycle=2,
-        unit="fgw",
-        ground="fact_arrived_late",
-    )
-    assert world.escalation(case)["state"] == "withdrawn"
-    assert world.standing(level="missed") == world.standing(level="unresolved") == []
     world.nothing_new_when_delivered_again()
 
 
@@ -424,10 +391,10 @@ def test_a_corrected_naming_is_withdrawn_and_the_correction_told(world: Any) -> 
     assert (told["state"], told["colour"]) == ("open", "blue")
 
 
-def test_a_naming_no_longer_due_withdraws_the_escalation_and_its_withdrawal_the_window(world: Any) -> None:
+def test_a_naming_that_is_withdrawn_takes_the_notice_of_its_window(world: Any) -> None:
     case = world.escalated()
     naming = named(world, case)
-    world.told(supervision.NamingNoLongerDue, case, naming_id=naming, ground="异议成立")
+    world.no_longer_unresolved(case, 2, "第2轮异议成立")
     assert world.escalation(case)["state"] == "withdrawn"
     world.told(supervision.NamingWithdrawn, naming, reason="失去依据")
     assert world.standing(clock="objection_window") == []
@@ -470,6 +437,8 @@ def test_of_a_secret_matter_no_notice_holds_more_than_its_number(world: Any, kin
     for number in (1, 2):
         world.round(case, number, requirement="机密要求乙")
         world.judged(case, number, reason="机密情况丙")
+    what = {"unit": "fgw", "round": 2, "reason": "机密情况丙"}
+    world.told(supervision.SupervisionUnresolved, case, **what)
     naming = named(world, case)
     published(world, naming, case)
     world.at("2021-03-09 09:00")

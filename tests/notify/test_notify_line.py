@@ -16,7 +16,7 @@ def test_from_a_case_to_the_main_leader_who_acknowledges_until_it_is_closed(worl
     assert world.standing(level="unresolved") == []
     world.round(case, 2)
     assert world.standing(level="round2") == [("round2", "fgw/head"), ("round2", "gov/vice-leader")]
-    world.judged(case, 2)
+    world.unresolved(case, 2)
     assert world.standing(level="unresolved") == [("unresolved", "gov/main-leader")]
     assert world.escalation(case)["state"] == "open"
 

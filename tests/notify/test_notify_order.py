@@ -39,7 +39,7 @@ def registered() -> Iterator[Said]:
             what = {"post": post, "unit": unit, "title": role, "role": role}
             yield assignment.PostCreated, stable_id("post", post), what
     text = load_rulebook().text.replace("# version: 3", "# version: 4")
-    released = {"version": 3, "effective": date(2021, 1, 1), "text": text}
+    released = {"version": 4, "effective": date(2021, 1, 1), "text": text}
     yield supervision.RulebookReleased, stable_id("rulebook", 2), released
 
 
@@ -84,6 +84,15 @@ def lost(case: UUID) -> Said:
     return supervision.NamingNoLongerDue, case, {"naming_id": NAMING, "ground": "签字补录"}
 
 
+def unresolved(case: UUID) -> Said:
+    return supervision.SupervisionUnresolved, case, {"unit": "fgw", "round": 2, "reason": "未见进展"}
+
+
+def resolved(case: UUID) -> Said:
+    what = {"unit": "fgw", "round": 2, "ground": "签字补录"}
+    return supervision.SupervisionNoLongerUnresolved, case, what
+
+
 def drafted(naming: UUID, **other: Any) -> Said:
     what = {"case_id": CASE, "case_number": "2021-1", "unit": "fgw", "post": "fgw/officer", "rounds": (1, 2)}
     return supervision.NamingDrafted, naming, {**what, "text": "拟通报", **other}
@@ -122,15 +131,18 @@ def story() -> list[Said]:
         *slow(CASE, 1),
         *slow(CASE, 2),
         due(CASE),
+        unresolved(CASE),
         lost(CASE),
+        resolved(CASE),
         due(CASE),
+        unresolved(CASE),
         *redrafted_and_checked(),
         published(NAMING, 1),
         drafted(CORRECTION, corrects=NAMING),
         checked(CORRECTION, today),
         published(CORRECTION, 2, corrects=NAMING),
         (supervision.NamingCorrected, NAMING, {"correction_id": CORRECTION, "reason": "认定有误"}),
-        opened(OTHER, number="2021-2", rulebook_version=3, unit="czj", post="czj/officer"),
+        opened(OTHER, number="2021-2", rulebook_version=4, unit="czj", post="czj/officer"),
         missed(OTHER, unit="czj"),
         (supervision.CaseClosed, CASE, {"ground": "resolved"}),
     ]
@@ -172,7 +184,7 @@ def out(folder: Path, said: list[Said]) -> tuple[Counter[bytes], dict[str, str]]
 def test_in_every_order_of_aggregates_the_same_facts_are_out(tmp_path: Path) -> None:
     said = story()
     expected = out(tmp_path / "as-told", said)
-    assert Counter(expected[1].values()) == {"open": 3, "withdrawn": 10}
+    assert Counter(expected[1].values()) == {"open": 3, "withdrawn": 11}
     reference = (assignment.UnitRegistered, assignment.PostCreated, supervision.RulebookReleased)
     assert out(tmp_path / "reference", sorted(said, key=lambda one: one[0] in reference)) == expected
     for aggregate in (CASE, NAMING, CORRECTION, stable_id("rulebook", 2)):
@@ -188,10 +200,10 @@ def told(world: World, *said: Said) -> None:
 
 
 def test_a_case_heard_late_takes_no_notice_that_its_naming_was_given_anew(world: World) -> None:
-    told(world, opened(CASE), *slow(CASE, 1), *slow(CASE, 2), due(CASE))
+    told(world, opened(CASE), *slow(CASE, 1), *slow(CASE, 2), due(CASE), unresolved(CASE))
     told(world, *redrafted_and_checked())
     assert world.standing(clock="objection_window") == [("naming", "fgw/head")]
-    told(world, lost(CASE), due(CASE))
+    told(world, lost(CASE), resolved(CASE), due(CASE))
     assert world.standing(clock="objection_window") == [("naming", "fgw/head")]
     assert world.escalation(CASE)["state"] == "withdrawn"
     world.nothing_new_when_delivered_again()

@@ -102,7 +102,7 @@ def test_what_one_may_do_with_a_case_is_what_is_not_refused(
             case "move":
                 case.move(act, TERMS, "czj", to_post="czj/officer", leads=number == 1)
             case "close":
-                case.close(act, "resolved")
+                case.close(act, TERMS, "resolved")
             case "reopen":
                 told_to(case, act, NewInstructionGiven, text="x")
             case _:

@@ -222,7 +222,7 @@ COMMANDS: dict[str, Any] = {
     "stop": lambda c, a, n: c.stop(a, TERMS, "task_due"),
     "stop early": lambda c, a, n: c.stop(a, TERMS, "task_due", NOW),
     "return": lambda c, a, n: c.move(a, TERMS, "gov"),
-    "close": lambda c, a, n: c.close(a, "resolved"),
+    "close": lambda c, a, n: c.close(a, TERMS, "resolved"),
     "reopen": lambda c, a, n: told_to(c, a, NewInstructionGiven, text="x"),
 }
 

@@ -16,7 +16,7 @@ class EscalationsView(LifecycleView):
     """提级: by matter, the present or last escalation; a matter never escalated has no ``state`` and is not shown."""
 
     name = "escalations"
-    version = 2
+    version = 3
     lifecycle = evolve
     indexed = ("case_id", "unit", "state", "opened_at")
 

@@ -69,7 +69,7 @@ class DraftNaming(Body):
 
 # -- what is shown ------------------------------------------------------------------------------------------------
 
-INTERNAL = ("reporter", "namings", "extended_at", "stays")
+INTERNAL = ("reporter", "namings", "extended_at", "stays", "asked", "unresolved", "merged_at")
 """Columns for rules and for who may see a case."""
 CaseSchema = shown("CaseSchema", CasesView, hidden=INTERNAL, secrecy=fields.String(required=True))
 

@@ -162,6 +162,13 @@ class DueSchema(BaseSchema):
     lines = fields.List(fields.String(), required=True)
 
 
+class ExplanationSchema(DueSchema):
+    """A clock's due date and, if it was missed, who answers for that and why, day by day."""
+
+    charged = fields.String(required=True, allow_none=True)
+    charge_lines = fields.List(fields.String(), required=True)
+
+
 class RateArgs(BaseSchema):
     """Which clocks, due when."""
 
@@ -245,11 +252,17 @@ def list_clocks(args: dict[str, Any]) -> Any:
 
 @blueprint.get("/cases/<uuid:case_id>/clocks/<string:clock>/<int:cycle>/explanation")
 @allow(*Role)
-@blueprint.response(200, DueSchema)
+@blueprint.response(200, ExplanationSchema)
 def explain_clock(case_id: UUID, clock: str, cycle: int) -> Any:
-    """时限说明: Why this clock is due then: each day counted or skipped, pauses, extensions, versions."""
+    """时限说明: Why this clock is due then, and who answers for its miss: each day, pauses, extensions, custody."""
     one("cases", case_id, kind="Case")
-    return _explained(application(Supervision).explain(case_id, clock, cycle))
+    app = application(Supervision)
+    charge = app.explain_charge(case_id, clock, cycle)
+    return {
+        **_explained(app.explain(case_id, clock, cycle)),
+        "charged": None if charge is None else charge.unit,
+        "charge_lines": [] if charge is None else charge.explain(context().language),
+    }
 
 
 @blueprint.get("/due")

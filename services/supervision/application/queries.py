@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from services.supervision.application.use_cases import Supervision
 from shared.calendar import Calendar
@@ -39,9 +39,10 @@ def on_time(
     """On-time figures per clock and unit of the clocks due from ``since`` to ``until``, both included."""
     with app.views.reading() as connection:
         clocks = app.views.table(connection, "clocks")
+        answers = func.coalesce(clocks.c.charged, clocks.c.unit)
         query = select(
             clocks.c.clock,
-            clocks.c.unit,
+            answers.label("unit"),
             clocks.c.state,
             clocks.c.due_at,
             clocks.c.stopped_at,
@@ -51,7 +52,7 @@ def on_time(
         if clock is not None:
             query = query.where(clocks.c.clock == clock)
         if unit is not None:
-            query = query.where(clocks.c.unit == unit)
+            query = query.where(answers == unit)
         rows = connection.execute(query).all()
     counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for row in rows:

@@ -23,6 +23,7 @@ from services.supervision.domain import (
     Terms,
 )
 from services.supervision.domain.clocks import clock_of
+from services.supervision.domain.custody import Charge
 from services.supervision.domain.half_month_report import NoReportOwed, ReportSubmittedAlready
 from services.supervision.domain.naming import NamingState
 from services.supervision.domain.rounds import latest_naming, round_of
@@ -223,6 +224,12 @@ class Supervision(ServiceApplication):
         found = clock_of(case.state, clock, cycle)
         calendar = self.calendar_at(found.judged_with) if found.judged_with else self.calendar()
         return found.due(self.terms_of(case, calendar))
+
+    def explain_charge(self, case_id: UUID, clock: str, cycle: int) -> Charge | None:
+        """Who answers for the miss of a clock, able to explain itself; None if it was not missed."""
+        case = self.load(Case, case_id)
+        found = clock_of(case.state, clock, cycle)
+        return None if found.charged is None else case.charge(self.terms_of(case), found)
 
     def what_if(self, rule: str, start: date | datetime, own_date: date | None) -> Due:
         """When a clock that started then would be due. Raises UnknownRule and what the reckoning refuses."""

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any, Self
 from uuid import UUID
 
+from services.supervision.domain.clocks import LATE_ENTRY
 from services.supervision.domain.rounds import Rounds
 from services.supervision.domain.state import evolve
 from services.supervision.domain.terms import Terms
@@ -106,7 +107,7 @@ class Case(Rounds, lifecycle=evolve):
                     own_date = fact.own_date() if rule.unit == "own_date" else None
                     self.start(act, terms, rule.id, answering(rule.answers_for, self), own_date=own_date)
         if any(name in rule.closes_at for rule in known):
-            self.close(act, fact.CLOSES)
+            self.close(act, terms, fact.CLOSES)
         self.settle(act, terms)
 
     # -- hands -----------------------------------------------------------------------------------------------
@@ -212,7 +213,7 @@ class Case(Rounds, lifecycle=evolve):
         for clock in TotalLimits:
             self.cancel(act, clock, MERGED)
         if self.running("contact") is None:
-            self.close(act, "merged")
+            self.close(act, terms, "merged")
         self.settle(act, terms)
 
     def unmerge(self, act: CommandContext, terms: Terms, reason: str) -> None:
@@ -231,7 +232,7 @@ class Case(Rounds, lifecycle=evolve):
 
     # -- the end ---------------------------------------------------------------------------------------------
 
-    def close(self, act: CommandContext, ground: CloseGround) -> None:
+    def close(self, act: CommandContext, terms: Terms, ground: CloseGround) -> None:
         """Nothing is left to supervise: open clocks are cancelled, a round that is not concluded is void."""
         if self.state.closed:
             return
@@ -239,7 +240,9 @@ class Case(Rounds, lifecycle=evolve):
         if running is not None:
             self._void(act, running, "事项已结案", "closed")
         for clock in self.state.open_clocks:
-            self.record(
-                supervision.ClockCancelled, act, clock=clock.clock, cycle=clock.cycle, reason="事项已结案"
-            )
+            if clock.clock != LATE_ENTRY:  # what was entered late is still to be confirmed
+                self.record(
+                    supervision.ClockCancelled, act, clock=clock.clock, cycle=clock.cycle, reason="事项已结案"
+                )
         self.record(supervision.CaseClosed, act, ground=ground)
+        self.settle(act, terms)

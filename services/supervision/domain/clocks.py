@@ -21,6 +21,8 @@ from shared.events.supervision import Confirmer, RestGround, Timeliness
 
 Ground = Literal["resumed", "extended", "calendar"]
 
+DECIDERS = ("supervision_office", "leader_in_charge")
+"""Who answers for clocks that run while others wait for a decision; they do not date it back themselves."""
 LATE_ENTRY = "late_entry"
 """The rulebook's clock within which what was entered late is to be confirmed."""
 
@@ -234,8 +236,12 @@ class Clocks(Aggregate):
         If it was entered only after the clock was due, and is said to have happened before, the clock is stopped
         late, when it was entered, until the earlier time is confirmed; ``confirmation_by`` is the unit that has to.
         """
-        at, entered = fact.counts_from(), fact.entered_at()
-        confirmer = fact.CONFIRMED_BY
+        entered = fact.entered_at()
+        if terms.rule(clock.clock).answers_for in DECIDERS:
+            at = fact.happened_at if clock.in_time(entered) else entered
+            self.stop(act, terms, clock.clock, at)
+            return
+        at, confirmer = fact.counts_from(), fact.CONFIRMED_BY
         asks = LATE_ENTRY in terms.rulebook  # a case that began under an older one keeps it
         if confirmer is None or not asks or not clock.in_time(at) or clock.in_time(entered):
             self.stop(act, terms, clock.clock, at)

@@ -8,7 +8,8 @@ known; ``Rounds.settle`` records the difference to what stands.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.supervision.domain.state import ANSWER, CaseState, Clock, Round, hands
+from services.supervision.domain.clocks import LATE_ENTRY
+from services.supervision.domain.state import ANSWER, CaseState, Clock, Round, Unresolved, hands
 from services.supervision.domain.stay import Stay
 from services.supervision.domain.streaks import slow_in_a_row
 from services.supervision.domain.terms import Terms
@@ -16,6 +17,8 @@ from shared.events.supervision import VoidGround
 from shared.rulebook import Rulebook
 
 ACKNOWLEDGE = "acknowledge"
+SECOND = 2
+"""Measure 10: unresolved after the second supervision goes to the main leader."""
 
 
 class Lost(NamedTuple):
@@ -57,7 +60,7 @@ def _weighs(case: CaseState, number: int | None) -> bool:
 
 def supervised(case: CaseState, rulebook: Rulebook) -> tuple[Clock, ...]:
     """The clocks for whose sake rounds are issued: those with a round in their ladder; of a case without one, all."""
-    own = [clock for clock in case.clocks.values() if clock.clock != ANSWER]
+    own = [clock for clock in case.clocks.values() if clock.clock not in (ANSWER, LATE_ENTRY)]
     pressing = [clock for clock in own if "round1" in rulebook.rule(clock.clock).ladder]
     return tuple(pressing or own)
 
@@ -124,8 +127,29 @@ def _just_come(case: CaseState, missed: Clock, stay: Stay) -> bool:
     return waiting and stay.since >= missed.missed_due_at
 
 
+def unresolved(case: CaseState) -> Unresolved | None:
+    """The slow round for which the main leader is to be told: a unit's second supervision that counts, or a later one.
+
+    Until a round is judged as resolved, or the case is closed; that it is on track again does not resolve it.
+    """
+    supervised: dict[str, int] = {}
+    found: dict[str, int] = {}
+    for one in sorted(case.concluded, key=lambda one: one.round):
+        if not one.counts:
+            continue
+        supervised[one.unit] = supervised.get(one.unit, 0) + 1
+        if one.verdict == "slow" and supervised[one.unit] >= SECOND:
+            found[one.unit] = one.round
+        elif one.verdict == "resolved":
+            found.pop(one.unit, None)
+    if case.closed or not found:
+        return None
+    unit = max(found, key=lambda unit: found[unit])
+    return Unresolved(unit, found[unit])
+
+
 def why_not_named(case: CaseState, rounds: Sequence[int]) -> str:
-    """Why these two rounds no longer make a naming due, in Chinese: it stands in the event."""
+    """Why these rounds no longer make a naming due or a matter unresolved, in Chinese: it stands in the event."""
     for number in rounds:
         asked = case.issued[number]
         if asked.voided:
@@ -136,4 +160,10 @@ def why_not_named(case: CaseState, rounds: Sequence[int]) -> str:
             return f"第{number}轮的认定已撤回"
         if asked.verdict == "slow" and not _weighs(case, number):
             return f"第{number}轮进行中经批准延期"
+    better = [
+        one for one in case.concluded if one.round > rounds[-1] and one.counts and one.verdict != "slow"
+    ]
+    if better:
+        words = {"resolved": "已解决", "on_track": "按序推进", "slow": ""}[better[0].verdict]
+        return f"第{better[0].round}轮督办认定为{words}"
     return "督办认定已变更"

@@ -5,7 +5,13 @@ from datetime import date
 from uuid import UUID
 
 from services.supervision.domain.clocks import LATE_ENTRY, Clocks, clock_of
-from services.supervision.domain.consequences import is_done, lost_ground, owed_round, why_not_named
+from services.supervision.domain.consequences import (
+    is_done,
+    lost_ground,
+    owed_round,
+    unresolved,
+    why_not_named,
+)
 from services.supervision.domain.state import ANSWER, CaseState, Clock, DueNaming, Round, hands
 from services.supervision.domain.terms import Terms
 from shared.domain.aggregate import SUITE_UNIT, CommandContext, stable_id
@@ -473,6 +479,7 @@ class Rounds(Clocks):
         while self._conclude_the_unsigned(act, now) or self._void_the_groundless(now, terms):
             pass
         self._settle_namings(act)
+        self._settle_what_is_unresolved(now)
         owed = None if self.state.closed else owed_round(self.state, terms)
         if owed is not None:
             clock, follows = owed
@@ -524,6 +531,26 @@ class Rounds(Clocks):
                     rounds=streak.named_for,
                     naming_id=self.naming_id(*key),
                 )
+
+    def _settle_what_is_unresolved(self, now: CommandContext) -> None:
+        """The main leader is told of the latest round that left the matter unresolved, as long as it does."""
+        told, wanted = self.state.unresolved, unresolved(self.state)
+        if told == wanted:
+            return
+        if told is not None and (wanted is None or wanted.unit != told.unit):
+            ground = "事项已结案" if self.state.closed else why_not_named(self.state, [told.round])
+            self.record(
+                supervision.SupervisionNoLongerUnresolved,
+                now,
+                unit=told.unit,
+                round=told.round,
+                ground=ground,
+            )
+        if wanted is not None:
+            reason = self.state.issued[wanted.round].reason or ""
+            self.record(
+                supervision.SupervisionUnresolved, now, unit=wanted.unit, round=wanted.round, reason=reason
+            )
 
     def naming_id(self, unit: str, first: int, second: int) -> UUID:
         """The one naming for these two rounds: it can never be drafted twice."""

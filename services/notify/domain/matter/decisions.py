@@ -192,21 +192,9 @@ class Matter(Aggregate, lifecycle=evolve):
         self.withdraw_escalation(act, ground=ground)
         self.withdraw(act, ground=ground, which=lambda notice: notice.clock not in UNTIL_LIFTED)
 
-    def put_on_track(self, act: CommandContext, *, round: int) -> None:  # noqa: A002 - the published field's name
-        """The round ended well enough: its demand is met, and an escalation that rested on it loses its ground."""
-        ground = f"第{round}轮督办认定为按序推进"
+    def end_round(self, act: CommandContext, *, round: int, ground: str) -> None:  # noqa: A002 - the field's name
+        """The round was judged well, is void or does not count: what it demands no longer holds."""
         self.withdraw_of_clock(act, "round1", "round2", ground=ground, clock=ROUND, cycle=round)
-        if self.state.round == round:
-            self.withdraw_escalation(act, ground=ground)
-
-    def set_round_aside(self, act: CommandContext, *, round: int, ground: str) -> None:  # noqa: A002
-        """The round neither counts nor resets: its notices go, and an escalation that needed it."""
-        if round not in self.state.set_aside:
-            self.record(notify.RoundSetAside, act, round=round, ground=ground)
-        self.withdraw_of_clock(act, "round1", "round2", ground=ground, clock=ROUND, cycle=round)
-        escalated = self.state.round
-        if escalated is not None and (escalated == round or not self.state.is_second(escalated)):
-            self.withdraw_escalation(act, ground=ground)
 
     # -- escalation -----------------------------------------------------------------------------------------------
 

@@ -19,9 +19,6 @@ MAIN_CLOCKS = {"task": "task_due", "whistle": "resolve_or_confirm"}
 MAIN_CLOCK = "arrange"
 """That of every other kind: it has levels for supervision rounds, which a kind's own rows need not have."""
 
-SECOND = 2
-"""Measure 10: unresolved after the second supervision goes to the main leader."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class MatterState:
@@ -38,8 +35,6 @@ class MatterState:
     """Every unit that it has concerned."""
     secrecy: Secrecy
     rulebook_version: int
-    set_aside: tuple[int, ...] = ()
-    """Rounds that do not count."""
     status: Status | None = None
     """How the escalation stands; None if there never was one."""
     to_post: str | None = None
@@ -96,10 +91,6 @@ class MatterState:
         missed = [one.clock for one in self.notices.values() if one.level == "missed" and one.clock != ROUND]
         return [*reversed(missed), MAIN_CLOCKS.get(self.kind, MAIN_CLOCK)]
 
-    def is_second(self, round: int) -> bool:  # noqa: A002 - the published field's name
-        """Whether ``round`` is at least the second supervision that counts."""
-        return round - sum(1 for aside in self.set_aside if aside <= round) >= SECOND
-
 
 evolve = Lifecycle(
     MatterState,
@@ -137,7 +128,7 @@ def _(fact: notify.MatterHandedOver, matter: MatterState) -> MatterState:
 
 @evolve.register
 def _(fact: notify.RoundSetAside, matter: MatterState) -> MatterState:
-    return replace(matter, set_aside=(*matter.set_aside, fact.round))
+    return matter  # recorded by earlier releases, which counted the rounds here
 
 
 @evolve.register

@@ -24,6 +24,13 @@ class DueNaming(NamedTuple):
     naming_id: UUID
 
 
+class Unresolved(NamedTuple):
+    """The last slow round, of two or more in a row, for which the main leader is told."""
+
+    unit: str
+    round: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class CaseState:
     """督查事项: what is followed, who answers for it, who has it in hand, how many rounds and misses."""
@@ -47,6 +54,8 @@ class CaseState:
     missed: int = 0
     namings_due: int = 0
     namings: tuple[DueNaming, ...] = ()
+    unresolved: Unresolved | None = None
+    """For which round the main leader is told."""
     extended_at: tuple[datetime, ...] = ()
     """When extensions were granted."""
     stays: tuple[Stay, ...]
@@ -196,6 +205,16 @@ def _(fact: supervision.DeadlineMissRetracted, case: CaseState) -> CaseState:
 @evolve.register
 def _(fact: supervision.RoundIssued, case: CaseState) -> CaseState:
     return replace(_asked(case, fact.unit), rounds=fact.round)
+
+
+@evolve.register
+def _(fact: supervision.SupervisionUnresolved, case: CaseState) -> CaseState:
+    return replace(case, unresolved=Unresolved(fact.unit, fact.round))
+
+
+@evolve.register
+def _(fact: supervision.SupervisionNoLongerUnresolved, case: CaseState) -> CaseState:
+    return replace(case, unresolved=None)
 
 
 @evolve.register
