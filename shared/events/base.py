@@ -47,6 +47,8 @@ class Fact:
     class_version: ClassVar[int] = 1
     RESTS_ON: ClassVar[tuple[type["Fact"], ...]] = ()
     """Earlier facts of the same aggregate from which it follows: the last of each kind, of the same round or naming."""
+    RETIRED: ClassVar[bool] = False
+    """Whether only earlier releases recorded it; it is read for ever."""
 
     timestamp: Moment
     """When it was recorded (登记时间)."""

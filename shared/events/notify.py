@@ -169,6 +169,7 @@ class RoundSetAside(Fact):
     """督办轮次不计: the round was voided or an objection upheld: it counts no more towards the second supervision."""
 
     TOPIC = "notify.round_set_aside"
+    RETIRED = True
     round: int
     ground: str
 

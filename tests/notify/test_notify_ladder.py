@@ -34,9 +34,9 @@ def test_a_case_tells_the_post_in_blue(world: Any) -> None:
     world.nothing_new_when_delivered_again()
 
 
-def test_a_case_without_a_post_tells_nobody_yet(world: Any) -> None:
-    case = world.case(post=None)
-    assert world.kinds(case) == ["MatterFollowed"]
+def test_of_a_case_without_a_post_the_head_is_told(world: Any) -> None:
+    world.case(post=None)
+    assert world.standing() == [("assigned", "fgw/head")]
 
 
 def test_a_whistle_tells_the_head_of_its_desk_when_it_is_blown_though_no_case_is_opened_yet(
@@ -119,7 +119,7 @@ def test_the_ladder_of_the_clock_decides_whom_a_miss_tells(world: Any) -> None:
 def test_a_supporting_units_own_clock_tells_its_own_head(world: Any) -> None:
     case = world.case()
     world.approaching(case, "acknowledge", unit="czj")
-    assert world.standing(level="approaching") == []  # its officer is not known to the case
+    assert world.standing(level="approaching") == [("approaching", "czj/head")]  # its officer is not known
     world.missed(case, "acknowledge", unit="czj")
     assert world.standing(level="missed") == [("missed", "czj/head")]
 
@@ -159,10 +159,22 @@ def test_rounds_tell_the_head_and_the_leader_in_charge(world: Any) -> None:
     world.nothing_new_when_delivered_again()
 
 
-def test_a_missing_leader_in_charge_is_left_out(world: Any) -> None:
+def test_for_a_missing_leader_in_charge_the_main_leader_is_told(world: Any) -> None:
     case = world.case(leader_post=None)
     world.round(case, 1)
-    assert world.standing(level="round1") == [("round1", "fgw/head")]
+    assert world.standing(level="round1") == [("round1", "fgw/head"), ("round1", "gov/main-leader")]
+
+
+def test_a_leader_who_has_the_matter_is_told_himself(world: Any) -> None:
+    case = world.case()
+    world.missed(case, unit="gov", holder="gov")
+    assert world.standing(level="missed") == [("missed", "gov/vice-leader")]
+
+
+def test_who_answers_and_who_has_it_are_both_told_of_a_miss(world: Any) -> None:
+    case = world.case()
+    world.missed(case, unit="fgw", holder="czj")
+    assert world.standing(level="missed") == [("missed", "fgw/head"), ("missed", "czj/head")]
 
 
 def test_a_slow_round_alone_is_not_put_to_the_main_leader(world: Any) -> None:
@@ -409,7 +421,7 @@ def test_a_unit_without_a_head_parks_with_its_reason_and_is_healed(world: Any) -
         name="旗自然资源局",
         kind="department",
     )
-    case = world.case(unit="zrj", post=None)
+    case = world.case(unit="zrj", post="zrj/officer")
     size = world.size()
     world.missed(case, unit="zrj")
     [parked] = world.opened["notify"].reactor.parked()

@@ -255,23 +255,21 @@ class Notifier(ServiceApplication):
     def recipients(self, roles: Iterable[str], matter: MatterState, unit: str) -> list[Recipient]:
         """The posts that a rung of a ladder tells about ``unit``, each once.
 
-        An officer or a vice leader of whom the case knows no post is left out. Raises UnitHasNoHead,
-        NoMainLeaderRegistered, NoUnitOfKind, UnknownPost: telling nobody in silence would be worse.
+        An officer whom the case does not name is spoken for by the unit's head, a leader in charge whom it does not
+        name by the main leader, and a leader for himself. Raises UnitHasNoHead, NoMainLeaderRegistered,
+        NoUnitOfKind, UnknownPost: telling nobody in silence would be worse.
         """
         found = {to.post: to for role in roles if (to := self._recipient(role, matter, unit)) is not None}
         return list(found.values())
 
     def _recipient(self, role: str, matter: MatterState, unit: str) -> Recipient | None:
-        if role == "officer":
-            mine = unit == matter.unit and matter.post is not None
-            return Recipient(unit=unit, post=str(matter.post)) if mine else None
-        if role == "unit_head":
-            return Recipient(unit=unit, post=self.reference.head_of(unit))
-        if role == "vice_leader":
-            if matter.leader_post is None:
-                return None
+        if role == "officer" and unit == matter.unit and matter.post is not None:
+            return Recipient(unit=unit, post=matter.post)
+        if role in ("officer", "unit_head"):
+            return self._leader_of(matter, unit) or Recipient(unit=unit, post=self.reference.head_of(unit))
+        if role == "vice_leader" and matter.leader_post is not None:
             return Recipient(unit=self.reference.post(matter.leader_post)["unit"], post=matter.leader_post)
-        if role == "main_leader":
+        if role in ("main_leader", "vice_leader"):
             leader = self.reference.main_leader()
             if leader is None:
                 raise NoMainLeaderRegistered()
@@ -279,6 +277,12 @@ class Notifier(ServiceApplication):
         if role in ("government_office", "supervision_office"):
             return self._head_of_kind("office" if role == "government_office" else "supervision")
         return None  # an enterprise is not told by post
+
+    def _leader_of(self, matter: MatterState, unit: str) -> Recipient | None:
+        """The leader in charge, if it is the leaders' unit that has the matter: such a unit has no head."""
+        if matter.leader_post is None or self.reference.post(matter.leader_post)["unit"] != unit:
+            return None
+        return Recipient(unit=unit, post=matter.leader_post)
 
     def _head_of_kind(self, kind: str) -> Recipient:
         unit = self.reference.unit_of_kind(kind)
