@@ -1,7 +1,8 @@
 """Releases of the calendar: what every process knows, what moves, who is told, and who revises a verdict."""
 
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,27 @@ from hypothesis import strategies as st
 from services.supervision.__main__ import SERVICE
 from services.supervision.application import Supervision
 from shared.calendar import Calendar
-from shared.testing import Opened, StoppedClock, an_act, shanghai
+from shared.domain.aggregate import stable_id
+from shared.events import assignment
+from shared.testing import Opened, StoppedClock, an_act, kinds, shanghai
+from tests.supervision.conftest import World
 
 WEEK = [date(2021, 3, 1) + timedelta(days=n) for n in range(8)]
 """A week and a day, the weekend included."""
 
 
-def release(app: Supervision, clock: StoppedClock, *days: date) -> None:
-    """These days turn: what is worked becomes a rest day, what is rest is worked."""
+def drafted(app: Supervision, clock: StoppedClock, *days: date) -> UUID:
+    """A draft by which these days turn: what is worked becomes a rest day, what is rest is worked."""
     now, calendar = clock(), app.calendar()
     turned = [{"day": day, "working": not calendar.is_working(day), "name": "调休"} for day in days]
     title = f"关于第{calendar.version}版的通知"
     drafter = an_act(now, post="inspect/officer")
-    drafted = app.draft_release(drafter, layer="banner", title=title, days=turned)
-    app.release_calendar(an_act(now), UUID(drafted.id))
+    return UUID(app.draft_release(drafter, layer="banner", title=title, days=turned).id)
+
+
+def release(app: Supervision, clock: StoppedClock, *days: date) -> None:
+    """These days turn."""
+    app.release_calendar(an_act(clock()), drafted(app, clock, *days))
 
 
 # -- every process knows the newest release -----------------------------------------------------------------------
@@ -69,7 +77,7 @@ def no_process_keeps_an_old_calendar(history: list[Step], **database: Any) -> No
                 assert [known.is_working(day) for day in WEEK] == wanted
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(histories)
 def test_any_sequence_of_releases_and_reads_in_any_process_gives_the_newest(history: list[Step]) -> None:
     no_process_keeps_an_old_calendar(history)
@@ -86,3 +94,147 @@ SOME_HISTORIES: list[list[Step]] = [
 def test_two_releases_between_two_reads_are_both_seen() -> None:
     for history in SOME_HISTORIES:
         no_process_keeps_an_old_calendar(history)
+
+
+# -- every open clock stands as the newest calendar reckons it ------------------------------------------------------
+
+Event = tuple[str, int, list[date]]
+lives = st.lists(
+    st.tuples(
+        st.sampled_from(["release", "reversal", "task", "whistle", "done", "pause", "resume", "later"]),
+        st.integers(0, 9),
+        st.lists(st.sampled_from(WEEK[1:]), min_size=1, max_size=2, unique=True),
+    ),
+    min_size=3,
+    max_size=14,
+)
+
+
+@contextmanager
+def a_world() -> Iterator[World]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        clock = StoppedClock(shanghai("2021-03-01 09:00"))
+        world = World(stack.enter_context(Opened(folder, clock, SERVICE)), clock)
+        stack.callback(world.close)
+        world.units()
+        yield world
+
+
+def standing(world: World) -> dict[tuple[str, str, int], Any]:
+    """Every clock by case, name and cycle."""
+    cases = world.opened.rows("supervision", "cases")
+    found = [(case, clock) for case in cases for clock in world.case(UUID(case)).state.clocks.values()]
+    return {(case, clock.clock, clock.cycle): clock for case, clock in found}
+
+
+def released_as_previewed(world: World, *days: date) -> None:
+    """What the preview promises is what the release moves, and nothing else changes but warnings and verdicts."""
+    app = world.app
+    draft = drafted(app, world.clock, *days)
+    promised = {(one.case_id, one.clock, one.cycle): one.new_due_on for one in app.preview_release(draft)}
+    before, size = standing(world), world.size()
+    app.release_calendar(an_act(world.clock()), draft)
+    world.opened.settle()
+    after = standing(world)
+    moved = {
+        key: clock.due_on
+        for key, clock in after.items()
+        if clock.is_open
+        and (clock.due_on, clock.provisional) != (before[key].due_on, before[key].provisional)
+    }
+    assert moved == promised
+    assert after.keys() == before.keys()
+    allowed = (
+        "CalendarReleased",
+        "ClockRescheduled",
+        "VerdictRecomputed",
+        "DeadlineMissRetracted",
+        "RoundVoided",
+    )
+    consequences = ("ClockCancelled", "DeadlineMissed", "RoundIssued", "ClockStarted", "DeadlineApproaching")
+    assert set(kinds(world.opened.log("supervision")[size:])) <= {*allowed, *consequences}
+    for key, clock in after.items():
+        terms = app.terms_of(world.case(UUID(key[0])))
+        if clock.status == "open":
+            due = clock.due(terms)
+            wanted = (due.due_on, due.due_at, due.original_on, due.provisional, terms.warnings(due))
+            stands = (clock.due_on, clock.due_at, clock.original_due_on, clock.provisional, clock.warn_on)
+            assert stands == wanted
+        elif clock.status == "stopped":
+            due = clock.due(terms)
+            in_time = due.due_at is None or clock.stopped_at < due.due_at
+            assert (clock.recomputed or clock.verdict) == ("in_time" if in_time else "late")
+            assert clock.verdict == before[key].verdict
+
+
+@settings(max_examples=15, deadline=None)
+@given(lives)
+def test_after_any_releases_every_clock_stands_as_the_newest_calendar_reckons_it(life: list[Event]) -> None:
+    with a_world() as world:
+        last = WEEK[2:3]
+        for number, (what, at, days) in enumerate(life):
+            tasks = [stable_id("test-task", str(n)) for n in range(number) if life[n][0] == "task"]
+            task = tasks[at % len(tasks)] if tasks else None
+            running = world.case(world.case_of(task)).running("task_due") if task else None
+            if what in ("release", "reversal"):
+                last = days if what == "release" else last
+                released_as_previewed(world, *last)
+            elif what == "task":
+                world.task(str(number), due_on=date(2021, 3, 2) + timedelta(days=at))
+            elif what == "whistle":
+                world.whistle(str(number))
+            elif what == "later":
+                world.clock.advance(days=at / 4)
+                world.opened.settle()
+            elif task is None or running is None:
+                continue
+            elif what == "done":
+                world.told(assignment.CompletionAccepted, task, claimed_at=world.clock())
+            elif what == "pause" and running.status == "open":
+                world.told(assignment.TaskSuspended, task, reason="等")
+            elif what == "resume" and running.status == "paused":
+                world.told(assignment.TaskResumed, task)
+        world.consistent()
+
+
+def test_a_release_and_its_reversal_leave_every_clock_where_it_was(world: World) -> None:
+    whistles = [world.case_of(world.whistle("1"), "whistle")]
+    off = [date(2021, 3, 3), date(2021, 3, 4)]
+    released_as_previewed(world, *off)
+    whistles.append(world.case_of(world.whistle("2"), "whistle"))
+    assert [world.clock_row(case, "resolve_or_confirm")["due_on"] for case in whistles] == [
+        date(2021, 3, 8)
+    ] * 2
+    released_as_previewed(world, *off)
+    assert [world.clock_row(case, "resolve_or_confirm")["due_on"] for case in whistles] == [
+        date(2021, 3, 4)
+    ] * 2
+    assert {world.clock_row(case, "resolve_or_confirm")["calendar_version"] for case in whistles} == {3}
+    world.consistent()
+
+
+def test_a_verdict_follows_every_further_release(world: World) -> None:
+    directive = world.directive("1", "fgw")
+    case = world.case_of(directive, "duty", "arrange", "fgw")
+    world.at("2021-03-09 10:00")
+    world.told(assignment.ArrangementReported, directive, unit="fgw", number="1", text="已部署")
+    verdicts = []
+    days = [date(2021, 3, 3)], [date(2021, 3, 4), date(2021, 3, 5)], [date(2021, 3, 8)], [date(2021, 3, 4)]
+    for released in days:  # due 03-03, then 03-04, 03-08, 03-09, 03-08 again
+        released_as_previewed(world, *released)
+        row = world.clock_row(case, "arrange")
+        verdicts.append((row["verdict"], row["recomputed"]))
+    assert verdicts == [("late", None), ("late", None), ("late", "in_time"), ("late", "late")]
+    world.consistent()
+
+
+def test_a_clock_that_an_older_calendar_started_after_the_release_is_found_the_next_day(world: World) -> None:
+    older = world.app.terms()
+    released_as_previewed(world, date(2021, 3, 3))
+    terms, world.app.terms = world.app.terms, lambda: older  # decided before the release, saved after it
+    case = world.case_of(world.whistle(), "whistle")
+    world.app.terms = terms
+    assert world.clock_row(case, "resolve_or_confirm")["due_on"] == date(2021, 3, 4)
+    world.at("2021-03-02 09:00")
+    assert world.clock_row(case, "resolve_or_confirm")["due_on"] == date(2021, 3, 5)

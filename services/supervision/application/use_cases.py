@@ -80,7 +80,7 @@ class Supervision(ServiceApplication):
         self._rulebooks: dict[int, Rulebook] = {}
         self._calendars: dict[int, Calendar] = {}
         self._next_period: dict[str, date] = {}
-        self._recomputed = 0
+        self._recomputed = (0, date.min)
         self._examined: set[tuple[str, int]] = set()
         self._recomputing: tuple[int, int] = (0, 0)
 
@@ -196,7 +196,7 @@ class Supervision(ServiceApplication):
             raise ReleaseIsNotDrafted(version=present.version)
         after = present.with_release(draft.as_release())
         moved: list[Moved] = []
-        for row in self._clocks_touched(present, after, None):
+        for row in self._clocks_touched(after):
             if row["state"] != "open":
                 continue
             case = self.load(Case, UUID(row["case_id"]))
@@ -413,16 +413,17 @@ class Supervision(ServiceApplication):
     def recompute(self) -> bool:
         """Work through the clocks that an older calendar reckoned; whether there was any.
 
-        Restartable at any point: what is done is recorded in the cases, what is not is found again.
+        Restartable at any point: what is done is recorded in the cases, what is not is found again. Once a day it looks
+        again: a decision that was under way at the release was saved after it, by the calendar before.
         """
-        calendar = self.reference.calendar()
-        if calendar.version == self._recomputed:
+        calendar, today = self.reference.calendar(), local_day(self.clock())
+        if (calendar.version, today) == self._recomputed:
             return False
         if self._recomputing[0] != calendar.version:
             self._recomputing = (calendar.version, self.log.max_notification_id() or 0)
             self._examined.clear()
         worked = False
-        for row in self._clocks_touched(None, calendar, calendar.version):
+        for row in self._clocks_touched(calendar):
             seen = (row["id"], row["version"])
             if seen in self._examined:
                 continue
@@ -437,32 +438,23 @@ class Supervision(ServiceApplication):
                 except IntegrityError:
                     self._examined.discard(seen)  # changed meanwhile: again at the next step
         if not worked and self.views.reached(self.name, self._recomputing[1]):
-            self._recomputed = calendar.version
-            self._examined.clear()
+            self._recomputed = (calendar.version, today)
         return worked
 
-    def _clocks_touched(
-        self, before: Calendar | None, after: Calendar, older_than: int | None
-    ) -> list[dict[str, Any]]:
-        """Clocks, not cancelled, whose days a newer calendar counts otherwise, or makes certain."""
+    def _clocks_touched(self, after: Calendar) -> list[dict[str, Any]]:
+        """Open and judged clocks whose days ``after`` counts otherwise than the calendar of each, or makes certain."""
         with self.views.reading() as connection:
             clocks = self.views.table(connection, "clocks")
-            query = select(clocks).where(clocks.c.state.in_(("open", "stopped")))
-            if older_than is not None:
-                query = query.where(clocks.c.calendar_version < older_than)
-                oldest = connection.execute(
-                    select(clocks.c.calendar_version)
-                    .where(clocks.c.state.in_(("open", "stopped")))
-                    .order_by(clocks.c.calendar_version)
-                    .limit(1)
-                ).scalar()
-                before = self.calendar_at(oldest) if oldest is not None else after
-            assert before is not None
+            older = and_(clocks.c.state.in_(("open", "stopped")), clocks.c.calendar_version < after.version)
+            in_use = select(clocks.c.calendar_version).where(older).distinct()
             touched: list[ColumnElement[bool]] = [clocks.c.provisional.is_(True)]
-            changed = before.changed_days(after)
-            if changed:
-                touched.append(and_(clocks.c.started_on <= changed[-1], clocks.c.reckoned_upto >= changed[0]))
-            query = query.where(or_(*touched)).order_by(clocks.c.id)
+            for version in connection.execute(in_use).scalars().all():
+                changed = self.calendar_at(version).changed_days(after)
+                if changed:
+                    begun = or_(clocks.c.started_on <= changed[-1], clocks.c.own_date <= changed[-1])
+                    reaches = clocks.c.reckoned_upto >= changed[0]
+                    touched.append(and_(clocks.c.calendar_version == version, begun, reaches))
+            query = select(clocks).where(older, or_(*touched)).order_by(clocks.c.id)
             return [dict(row._mapping) for row in connection.execute(query)]
 
     def _own_act(self, because: str) -> CommandContext:

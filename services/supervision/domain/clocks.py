@@ -405,8 +405,8 @@ class Clocks(Aggregate):
 
     def _recompute(self, act: CommandContext, terms: Terms, clock: Clock) -> None:
         due = clock.due(terms)
-        now = (due.due_on, due.due_at, due.provisional, terms.warnings(due))
-        if now != (clock.due_on, clock.due_at, clock.provisional, clock.warn_on):
+        now = (due.due_on, due.due_at, due.original_on, due.provisional, terms.warnings(due))
+        if now != (clock.due_on, clock.due_at, clock.original_due_on, clock.provisional, clock.warn_on):
             self._reschedule(act, terms, clock, "calendar")
 
     def _reschedule(

@@ -272,4 +272,9 @@ def _(fact: supervision.DeadlineMissRetracted, clock: Clock) -> Clock:
 
 @evolve_clock.register
 def _(fact: supervision.VerdictRecomputed, clock: Clock) -> Clock:
-    return replace(clock, recomputed=fact.recomputed, calendar_version=fact.calendar_version)
+    return replace(
+        clock,
+        recomputed=fact.recomputed,
+        reckoned_upto=max(fact.due_on, clock.original_due_on),
+        calendar_version=fact.calendar_version,
+    )
