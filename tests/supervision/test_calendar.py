@@ -15,7 +15,8 @@ from services.supervision.__main__ import SERVICE
 from services.supervision.application import Supervision
 from shared.calendar import Calendar
 from shared.domain.aggregate import stable_id
-from shared.events import assignment
+from shared.events import assignment, supervision
+from shared.rulebook import parse_rulebook
 from shared.testing import Opened, StoppedClock, an_act, kinds, shanghai
 from tests.supervision.conftest import World
 
@@ -152,7 +153,15 @@ def released_as_previewed(world: World, *days: date) -> None:
         "DeadlineMissRetracted",
         "RoundVoided",
     )
-    consequences = ("ClockCancelled", "DeadlineMissed", "RoundIssued", "ClockStarted", "DeadlineApproaching")
+    consequences = (
+        "RoundVerdictWithdrawn",
+        "MissRecharged",
+        "ClockCancelled",
+        "DeadlineMissed",
+        "RoundIssued",
+        "ClockStarted",
+        "DeadlineApproaching",
+    )
     assert set(kinds(world.opened.log("supervision")[size:])) <= {*allowed, *consequences}
     for key, clock in after.items():
         terms = app.terms_of(world.case(UUID(key[0])))
@@ -238,3 +247,76 @@ def test_a_clock_that_an_older_calendar_started_after_the_release_is_found_the_n
     assert world.clock_row(case, "resolve_or_confirm")["due_on"] == date(2021, 3, 4)
     world.at("2021-03-02 09:00")
     assert world.clock_row(case, "resolve_or_confirm")["due_on"] == date(2021, 3, 5)
+
+
+# -- own dates and windows move off rest days -----------------------------------------------------------------------
+
+
+def test_a_task_due_on_a_new_rest_day_is_due_on_the_next_working_day_and_never_missed_inside_it(
+    world: World,
+) -> None:
+    thursday, friday, monday = date(2021, 3, 11), date(2021, 3, 12), date(2021, 3, 15)
+    case = world.case_of(world.task(due_on=thursday))
+    released_as_previewed(world, thursday, friday)
+    row = world.clock_row(case, "task_due")
+    assert (row["due_on"], row["original_due_on"], row["provisional"]) == (monday, thursday, False)
+    for day in (12, 13, 14, 15):
+        world.at(f"2021-03-{day} 12:00")
+        assert not world.clock_row(case, "task_due")["missed"]
+    told = world.client("inspect/chief").get(f"/api/v1/cases/{case}/clocks/task_due/1/explanation").json
+    assert (told["due"], told["original"]) == (str(monday), str(thursday))
+    assert any("is a rest day" in line and str(monday) in line for line in told["lines"])
+    world.at("2021-03-16 00:01")
+    assert world.last(case, supervision.DeadlineMissed).due_on == monday
+    world.consistent()
+
+
+def test_a_miss_on_a_day_that_is_then_said_to_have_been_a_rest_day_is_taken_back(world: World) -> None:
+    case = world.case_of(world.task(due_on=date(2021, 3, 5)))
+    world.at("2021-03-06 09:00")
+    assert world.clock_row(case, "task_due")["missed"]
+    released_as_previewed(world, date(2021, 3, 5))
+    row = world.clock_row(case, "task_due")
+    assert (row["due_on"], row["missed"]) == (date(2021, 3, 8), False)
+    assert world.last(case, supervision.RoundVoided).round == 1
+    world.consistent()
+
+
+def test_a_case_of_an_older_rulebook_keeps_its_date_as_it_was_set(world: World) -> None:
+    stays = world.app.rulebook.text.replace("# version: 3", "# version: 2").replace("50%,next,", "50%,,")
+    world.app.rulebook = parse_rulebook(stays, "an older one")
+    world.app.release_rulebook()
+    case = world.case_of(world.task(due_on=date(2021, 3, 11)))
+    released_as_previewed(world, date(2021, 3, 11))
+    assert world.clock_row(case, "task_due")["due_on"] == date(2021, 3, 11)
+
+
+def test_a_date_in_a_year_not_announced_moves_once_its_notice_makes_it_a_rest_day(world: World) -> None:
+    world.clock.set("2026-12-01 09:00")
+    case = world.case_of(world.task(due_on=date(2027, 2, 8)))
+    assert world.clock_row(case, "task_due")["provisional"]
+    released_as_previewed(world, *(date(2027, 2, day) for day in (5, 8, 9, 10, 11)))
+    row = world.clock_row(case, "task_due")
+    assert (row["due_on"], row["provisional"]) == (date(2027, 2, 12), True), (
+        "a banner's days announce no year"
+    )
+
+
+def test_the_answer_date_of_a_round_follows_its_clock_in_every_list(world: World) -> None:
+    case = world.case_of(world.task(due_on=date(2021, 12, 31)))
+    wednesday, thursday = date(2021, 3, 10), date(2021, 3, 11)
+    world.do("inspect/chief", f"cases/{case}/issue-round", requirement="说明进展", due_on=str(wednesday))
+    world.issued(world.case_of(world.task("2", due_on=date(2021, 12, 31))))
+    released_as_previewed(world, wednesday)
+    items = world.client("inspect/chief").get(f"/api/v1/rounds?case_id={case}&sort=due_on").json["items"]
+    shown = [(item["due_on"], item["original_due_on"], item["due_at"][:10]) for item in items]
+    assert shown == [(str(thursday), str(wednesday), "2021-03-11")]
+    assert world.case(case).state.issued[1].due_on == thursday
+    world.do("fgw/officer", f"cases/{case}/rounds/1/answer", text="正在办理")
+    world.at("2021-03-11 18:00")
+    world.do("fgw/head", f"cases/{case}/rounds/1/sign")
+    assert world.clock_row(case, "round_answer")["verdict"] == "in_time"
+    world.consistent()
+    later = {"requirement": "再说明", "due_on": "2021-03-13"}
+    world.do("inspect/chief", f"cases/{case}/rounds/1/judge", verdict="on_track", reason="有进展")
+    world.refused("round-date-on-a-rest-day", "inspect/chief", f"cases/{case}/issue-round", **later)
