@@ -146,6 +146,10 @@ class ClockRescheduled(Fact):
     calendar_version: int
     ground: Literal["resumed", "extended", "calendar", "fact_arrived_late"]
     extended_to: date | None = None
+    moved_from: date | None = None
+    """The due day before, if a calendar release moved it."""
+    unit: str | None = None
+    """Whose clock it is, if a calendar release moved it."""
     rest: RestGround | None = None
     """If it was resumed: which rest ended; another one may still run. None: the last one."""
 
@@ -505,6 +509,19 @@ class NamingChecked(Fact):
     drafted_by: str
     objections_until: date
     window_closes_at: Moment
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamingWindowMoved(Fact):
+    """通报异议期重新计算: a calendar release moved the day until whose close the unit may object."""
+
+    TOPIC = "supervision.naming_window_moved"
+    RESTS_ON = (NamingChecked,)
+    unit: str
+    moved_from: date
+    objections_until: date
+    window_closes_at: Moment
+    calendar_version: int
 
 
 @dataclass(frozen=True, kw_only=True)

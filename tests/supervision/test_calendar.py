@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from services.supervision.__main__ import SERVICE
 from services.supervision.application import Supervision
+from services.supervision.domain import Naming
 from shared.calendar import Calendar
 from shared.domain.aggregate import stable_id
+from shared.domain.clock import close_of
 from shared.events import assignment, supervision
 from shared.rulebook import parse_rulebook
 from shared.testing import Opened, StoppedClock, an_act, kinds, shanghai
@@ -320,3 +322,65 @@ def test_the_answer_date_of_a_round_follows_its_clock_in_every_list(world: World
     later = {"requirement": "再说明", "due_on": "2021-03-13"}
     world.do("inspect/chief", f"cases/{case}/rounds/1/judge", verdict="on_track", reason="有进展")
     world.refused("round-date-on-a-rest-day", "inspect/chief", f"cases/{case}/issue-round", **later)
+
+
+def checked(world: World) -> UUID:
+    """A naming that a second person has checked on Monday 1 March: the unit may object until the 4th."""
+    _, naming = world.named()
+    world.do("inspect/officer", f"namings/{naming}/check")
+    return naming
+
+
+def window(world: World, naming: UUID) -> Any:
+    return world.client("inspect/chief").get(f"/api/v1/namings/{naming}").json["objections_until"]
+
+
+def test_a_window_for_objections_never_closes_on_a_day_that_became_a_rest_day(world: World) -> None:
+    naming = checked(world)
+    assert window(world, naming) == "2021-03-04"
+    off = [date(2021, 3, 4), date(2021, 3, 5)]
+    draft = drafted(world.app, world.clock, *off)
+    [moved] = [one for one in world.app.preview_release(draft) if one.clock == "objection_window"]
+    assert (moved.unit, moved.cycle, moved.due_on, moved.new_due_on) == ("fgw", 2, off[0], date(2021, 3, 8))
+    world.app.release_calendar(an_act(world.clock()), draft)
+    world.opened.settle()
+    fact = world.last(naming, supervision.NamingWindowMoved)
+    assert (fact.moved_from, fact.objections_until) == (off[0], date(2021, 3, 8))
+    assert window(world, naming) == "2021-03-08"
+    world.at("2021-03-08 17:00")
+    world.refused("objection-window-still-open", "gov/main-leader", f"namings/{naming}/approve")
+    world.do("fgw/head", f"namings/{naming}/object", text="有异议")
+    world.consistent()
+
+
+def test_a_window_that_had_closed_is_open_again_until_the_naming_is_approved(world: World) -> None:
+    naming = checked(world)
+    world.at("2021-03-05 09:00")
+    world.refused("objection-window-closed", "fgw/head", f"namings/{naming}/object", text="有异议")
+    release(world.app, world.clock, date(2021, 3, 4))
+    world.opened.settle()
+    assert window(world, naming) == "2021-03-05"
+    release(world.app, world.clock, date(2021, 3, 4))
+    world.opened.settle()
+    assert window(world, naming) == "2021-03-04", "a release and its reversal"
+    world.do("gov/main-leader", f"namings/{naming}/approve")
+    release(world.app, world.clock, date(2021, 3, 3))
+    world.opened.settle()
+    assert window(world, naming) == "2021-03-04"
+    world.consistent()
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(WEEK[1:]), min_size=1, max_size=3, unique=True), max_size=5))
+def test_after_any_releases_a_window_closes_where_the_newest_calendar_says(turned: list[list[date]]) -> None:
+    with a_world() as world:
+        naming = checked(world)
+        for days in turned:
+            release(world.app, world.clock, *days)
+            world.opened.settle()
+            calendar = world.app.calendar()
+            until = calendar.working_days_after(date(2021, 3, 1), 3)
+            state = world.app.load(Naming, naming).state
+            assert (state.objections_until, state.window_closes_at) == (until, close_of(until))
+            assert calendar.is_working(until)
+        world.consistent()

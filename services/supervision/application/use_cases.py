@@ -1,6 +1,6 @@
 """The supervision service's use cases: load, decide, save."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -47,6 +47,9 @@ from shared.readmodels.timers import fire_due
 from shared.rulebook import Rule, Rulebook, parse_rulebook
 from shared.runtime.worker import Step
 from shared.service.application import ServiceApplication
+
+WINDOW = "objection_window"
+"""The rulebook's clock of the time for objections to a naming."""
 
 SAVED_AT_ONCE = 50
 """Cases saved in one transaction by the tick."""
@@ -214,7 +217,30 @@ class Supervision(ServiceApplication):
                         due.due_on,
                     )
                 )
-        return moved
+        return [*moved, *self._windows_moved(after)]
+
+    def _windows_moved(self, after: Calendar) -> Iterator[Moved]:
+        """The windows for objections to a naming that this calendar would move."""
+        for naming in self._checked_namings():
+            window = naming.window(self.terms_of(self.load(Case, naming.state.case_id), after))
+            if window is not None and window[0] != naming.state.objections_until:
+                yield Moved(
+                    str(naming.state.case_id),
+                    naming.state.case_number,
+                    WINDOW,
+                    max(naming.state.rounds, default=0),
+                    naming.state.unit,
+                    naming.state.objections_until,
+                    window[0],
+                )
+
+    def _checked_namings(self) -> list[Naming]:
+        """The namings that wait for objections or for the approval."""
+        with self.views.reading() as connection:
+            namings = self.views.table(connection, "namings")
+            query = select(namings.c.id).where(namings.c.state == "checked").order_by(namings.c.id)
+            found = connection.execute(query).scalars().all()
+        return [self.load(Naming, UUID(naming_id)) for naming_id in found]
 
     # -- clocks ----------------------------------------------------------------------------------------------
 
@@ -422,6 +448,13 @@ class Supervision(ServiceApplication):
         if self._recomputing[0] != calendar.version:
             self._recomputing = (calendar.version, self.log.max_notification_id() or 0)
             self._examined.clear()
+        worked = self._recompute_cases(calendar) + self._recompute_windows(calendar) > 0
+        if not worked and self.views.reached(self.name, self._recomputing[1]):
+            self._recomputed = (calendar.version, today)
+        return worked
+
+    def _recompute_cases(self, calendar: Calendar) -> bool:
+        """Reckon the cases whose clocks the calendar touches; whether there was any."""
         worked = False
         for row in self._clocks_touched(calendar):
             seen = (row["id"], row["version"])
@@ -430,16 +463,28 @@ class Supervision(ServiceApplication):
             self._examined.add(seen)
             worked = True
             case = self.load(Case, UUID(row["case_id"]))
-            act = self._own_act(f"calendar:{calendar.version}")
-            case.recompute(act, self.terms_of(case, calendar))
-            if case.pending_events:
-                try:
-                    self._save([case])
-                except IntegrityError:
-                    self._examined.discard(seen)  # changed meanwhile: again at the next step
-        if not worked and self.views.reached(self.name, self._recomputing[1]):
-            self._recomputed = (calendar.version, today)
+            case.recompute(self._own_act(f"calendar:{calendar.version}"), self.terms_of(case, calendar))
+            if not self._saved(case):
+                self._examined.discard(seen)  # changed meanwhile: again at the next step
         return worked
+
+    def _recompute_windows(self, calendar: Calendar) -> bool:
+        """Reckon the windows for objections to namings; whether any moved."""
+        worked = False
+        for naming in self._checked_namings():
+            terms = self.terms_of(self.load(Case, naming.state.case_id), calendar)
+            naming.recompute(self._own_act(f"calendar:{calendar.version}"), terms)
+            worked = worked or bool(naming.pending_events)
+            self._saved(naming)
+        return worked
+
+    def _saved(self, aggregate: Aggregate) -> bool:
+        """Save what it has decided; False if it was changed meanwhile."""
+        try:
+            self._save([aggregate] if aggregate.pending_events else [])
+        except IntegrityError:
+            return False
+        return True
 
     def _clocks_touched(self, after: Calendar) -> list[dict[str, Any]]:
         """Open and judged clocks whose days ``after`` counts otherwise than the calendar of each, or makes certain."""

@@ -423,6 +423,7 @@ class Clocks(Aggregate):
         # While it is paused there is no due date; what the event then says is replaced at the resumption.
         due_on = due.due_on or extended_to or clock.due_on
         due_at = due.due_at or close_of(due_on)
+        moved = ground == "calendar" and due_on != clock.due_on
         self.record(
             supervision.ClockRescheduled,
             act,
@@ -436,6 +437,8 @@ class Clocks(Aggregate):
             calendar_version=terms.calendar.version,
             ground=ground,
             extended_to=extended_to,
+            moved_from=clock.due_on if moved else None,
+            unit=clock.unit if moved else None,
             rest=rest,
         )
         if clock.missed and act.recorded_at < due_at:
