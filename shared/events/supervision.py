@@ -53,6 +53,8 @@ class CalendarReleaseDrafted(Fact):
     years: tuple[int, ...] = ()
     follows: int = 1
     """The calendar version against which it was drafted and checked."""
+    unchanged: tuple[date, ...] = ()
+    """The days among them that this version says already."""
 
 
 @dataclass(frozen=True, kw_only=True)

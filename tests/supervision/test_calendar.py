@@ -135,7 +135,9 @@ def released_as_previewed(world: World, *days: date) -> None:
     """What the preview promises is what the release moves, and nothing else changes but warnings and verdicts."""
     app = world.app
     draft = drafted(app, world.clock, *days)
-    promised = {(one.case_id, one.clock, one.cycle): one.new_due_on for one in app.preview_release(draft)}
+    promised = {
+        (one.case_id, one.clock, one.cycle): one.new_due_on for one in app.preview_release(draft).items
+    }
     before, size = standing(world), world.size()
     app.release_calendar(an_act(world.clock()), draft)
     world.opened.settle()
@@ -340,7 +342,7 @@ def test_a_window_for_objections_never_closes_on_a_day_that_became_a_rest_day(wo
     assert window(world, naming) == "2021-03-04"
     off = [date(2021, 3, 4), date(2021, 3, 5)]
     draft = drafted(world.app, world.clock, *off)
-    [moved] = [one for one in world.app.preview_release(draft) if one.clock == "objection_window"]
+    [moved] = [one for one in world.app.preview_release(draft).items if one.clock == "objection_window"]
     assert (moved.unit, moved.cycle, moved.due_on, moved.new_due_on) == ("fgw", 2, off[0], date(2021, 3, 8))
     world.app.release_calendar(an_act(world.clock()), draft)
     world.opened.settle()
@@ -384,3 +386,65 @@ def test_after_any_releases_a_window_closes_where_the_newest_calendar_says(turne
             assert (state.objections_until, state.window_closes_at) == (until, close_of(until))
             assert calendar.is_working(until)
         world.consistent()
+
+
+# -- a notice is typed as it was published --------------------------------------------------------------------------
+
+
+def days_of(*spans: tuple[str, str, bool, str]) -> list[dict[str, Any]]:
+    """The days from one to another, each worked or not, of this holiday."""
+    return [
+        {"day": str(date.fromisoformat(first) + timedelta(days=n)), "working": working, "name": name}
+        for first, last, working, name in spans
+        for n in range((date.fromisoformat(last) - date.fromisoformat(first)).days + 1)
+    ]
+
+
+def test_a_change_is_drafted_as_the_notice_says_it_and_what_is_so_already_is_said(world: World) -> None:
+    # May Day 2021 was announced as 1 to 5 May; a change to 6 May lists all of it anew.
+    days = days_of(
+        ("2021-05-01", "2021-05-06", False, "劳动节"),
+        ("2021-04-25", "2021-04-25", True, "劳动节"),
+        ("2021-05-08", "2021-05-09", True, "劳动节"),
+    )
+    body = {"layer": "state_council", "title": "国办关于调整2021年劳动节假期安排的通知", "days": days}
+    draft = world.do("inspect/officer", "calendar-releases", **body)["id"]
+    so_already = ["2021-04-25", *(f"2021-05-0{day}" for day in (1, 2, 3, 4, 5, 8))]
+    client = world.client("inspect/chief")
+    assert client.get(f"/api/v1/calendar-releases/{draft}").json["unchanged"] == so_already
+    assert client.get(f"/api/v1/calendar-releases/{draft}/preview").json["unchanged"] == so_already
+    world.do("inspect/chief", f"calendar-releases/{draft}/release")
+    calendar = world.app.calendar()
+    assert not calendar.is_working(date(2021, 5, 6))
+    assert calendar.is_working(date(2021, 5, 9))
+    world.refused("release-changes-nothing", "inspect/officer", "calendar-releases", **body)
+    world.consistent()
+
+
+def test_a_whole_year_with_days_of_the_year_before_is_drafted_as_it_was_published(world: World) -> None:
+    days = days_of(
+        ("2027-01-01", "2027-01-03", False, "元旦"),
+        ("2026-12-27", "2026-12-27", True, "元旦"),
+        ("2027-02-05", "2027-02-12", False, "春节"),
+        ("2027-02-14", "2027-02-14", True, "春节"),
+    )
+    body = {"layer": "state_council", "title": "国办关于2027年部分节假日安排的通知", "days": days}
+    draft = world.do("inspect/officer", "calendar-releases", **body)["id"]
+    world.do("inspect/chief", f"calendar-releases/{draft}/release")
+    assert 2027 in world.app.calendar().known_years
+    world.refused("release-changes-nothing", "inspect/officer", "calendar-releases", **body)
+
+
+def test_what_a_layer_above_says_otherwise_is_no_change(world: World) -> None:
+    banner = {
+        "layer": "banner",
+        "title": "旗庆放假",
+        "days": days_of(("2021-08-02", "2021-08-03", False, "旗庆")),
+    }
+    draft = world.do("inspect/officer", "calendar-releases", **banner)["id"]
+    world.do("inspect/chief", f"calendar-releases/{draft}/release")
+    days = days_of(("2021-08-03", "2021-08-03", True, ""), ("2021-08-04", "2021-08-04", False, "哀悼日"))
+    body = {"layer": "state_council", "title": "国办通知", "days": days}
+    draft = world.do("inspect/officer", "calendar-releases", **body)["id"]
+    found = world.client("inspect/chief").get(f"/api/v1/calendar-releases/{draft}").json
+    assert found["unchanged"] == ["2021-08-03"]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError
@@ -71,6 +71,13 @@ class Moved:
     unit: str
     due_on: date | None
     new_due_on: date | None
+
+
+class Preview(NamedTuple):
+    """What a draft would move, and which of its days are so already."""
+
+    items: list[Moved]
+    unchanged: tuple[date, ...]
 
 
 class Supervision(ServiceApplication):
@@ -191,8 +198,8 @@ class Supervision(ServiceApplication):
             released_as = later.state.fact.version
         return self.commit(act, draft.release(act, current=self.calendar(), released_as=released_as))
 
-    def preview_release(self, draft_id: UUID) -> list[Moved]:
-        """Which open clocks the draft would move; writes nothing. Raises NoSuchThing, ReleaseIsNotDrafted."""
+    def preview_release(self, draft_id: UUID) -> Preview:
+        """What the draft would move; writes nothing. Raises NoSuchThing, ReleaseIsNotDrafted."""
         draft = self.load(CalendarDraft, draft_id)
         present = self.calendar()
         if present.version != draft.state.follows:
@@ -217,7 +224,7 @@ class Supervision(ServiceApplication):
                         due.due_on,
                     )
                 )
-        return [*moved, *self._windows_moved(after)]
+        return Preview([*moved, *self._windows_moved(after)], draft.state.unchanged)
 
     def _windows_moved(self, after: Calendar) -> Iterator[Moved]:
         """The windows for objections to a naming that this calendar would move."""
