@@ -292,6 +292,23 @@ class VerdictRecomputed(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
+class VerdictRevised(Fact):
+    """判定修正: a second person lets the recomputed verdict stand; all three stay side by side."""
+
+    TOPIC = "supervision.verdict_revised"
+    RESTS_ON = (VerdictRecomputed,)
+    clock: str
+    cycle: int
+    unit: str
+    """Whose the clock is; if it is late now, who answers for it."""
+    as_judged: Timeliness
+    revised: Timeliness
+    calendar_version: int
+    """The calendar that gave the recomputed verdict."""
+    ground: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CustodyMoved(Fact):
     """经手移交: another unit has the matter in hand; the outer clocks do not move."""
 

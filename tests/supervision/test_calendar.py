@@ -448,3 +448,133 @@ def test_what_a_layer_above_says_otherwise_is_no_change(world: World) -> None:
     draft = world.do("inspect/officer", "calendar-releases", **body)["id"]
     found = world.client("inspect/chief").get(f"/api/v1/calendar-releases/{draft}").json
     assert found["unchanged"] == ["2021-08-03"]
+
+
+# -- a verdict is revised by a second person ------------------------------------------------------------------------
+
+
+def judged(world: World, unit: str = "fgw", name: str = "1") -> UUID:
+    """The unit arranged on Friday 5 March what was due on the 3rd, and has had a round for it."""
+    directive = world.directive(name, unit)
+    case = world.case_of(directive, "duty", "arrange", unit)
+    world.at("2021-03-05 10:00")
+    world.told(assignment.ArrangementReported, directive, unit=unit, number=name, text="已部署")
+    return case
+
+
+OFF = (date(2021, 3, 3), date(2021, 3, 4))
+
+
+def revise(case: UUID) -> str:
+    return f"cases/{case}/clocks/arrange/1/revise"
+
+
+def in_time_of(world: World) -> tuple[int, int]:
+    rates = world.client("inspect/chief").get("/api/v1/rates?since=2021-03-01&until=2021-03-31&clock=arrange")
+    [line] = rates.json["items"]
+    return line["numerator"], line["denominator"]
+
+
+def test_a_second_person_lets_a_recomputed_verdict_stand_and_what_rested_on_the_miss_goes(
+    world: World,
+) -> None:
+    case = judged(world)
+    by_the_leader = "gov/vice-leader", revise(case)
+    world.refused("nothing-recomputed", *by_the_leader, ground="复算")
+    released_as_previewed(world, *OFF)
+    row = world.clock_row(case, "arrange")
+    assert (row["verdict"], row["recomputed"], row["revised"]) == ("late", "in_time", None)
+    assert in_time_of(world) == (0, 1)
+    world.refused("only-a-head-revises", "inspect/officer", revise(case), ground="复算")
+    world.refused("revising-after-ones-own-release", "inspect/chief", revise(case), ground="复算")
+    world.do(*by_the_leader, ground="3月3日、4日旗庆放假")
+    row = world.clock_row(case, "arrange")
+    assert (row["verdict"], row["recomputed"], row["revised"]) == ("late", "in_time", "in_time")
+    assert (row["revised_by"], row["revised_because"]) == ("gov/vice-leader", "3月3日、4日旗庆放假")
+    assert in_time_of(world) == (1, 1)
+    assert world.last(case, supervision.DeadlineMissRetracted).ground == "calendar"
+    assert not row["missed"]
+    world.refused("verdict-already-revised", "gov/main-leader", revise(case), ground="复算")
+    items = world.client("inspect/chief").get(f"/api/v1/clocks?case_id={case}&clock=arrange").json["items"]
+    assert [(one["verdict"], one["recomputed"], one["revised"]) for one in items] == [
+        ("late", "in_time", "in_time")
+    ]
+    world.consistent()
+
+
+def test_a_round_that_rested_on_the_revised_miss_is_void(world: World) -> None:
+    task = world.task(due_on=date(2021, 3, 3))
+    case = world.case_of(task)
+    world.at("2021-03-04 10:00")
+    world.answered(case, 1)
+    world.at("2021-03-05 10:00")
+    world.told(assignment.CompletionAccepted, task, claimed_at=world.clock())
+    world.do("inspect/chief", f"cases/{case}/rounds/1/judge", verdict="slow", reason="缓慢")
+    released_as_previewed(world, *OFF)
+    assert not world.case(case).state.issued[1].voided, "a recomputed verdict alone changes nothing"
+    world.do("gov/main-leader", f"cases/{case}/clocks/task_due/1/revise", ground="旗庆放假")
+    state = world.case(case).state
+    assert (state.issued[1].voided, state.missed) == (True, 0)
+    world.consistent()
+
+
+def test_after_a_further_recalculation_a_revised_verdict_may_be_revised_again(world: World) -> None:
+    case = judged(world)
+    released_as_previewed(world, *OFF)
+    world.do("gov/main-leader", revise(case), ground="放假")
+    released_as_previewed(world, *OFF)  # taken back
+    row = world.clock_row(case, "arrange")
+    assert (row["verdict"], row["recomputed"], row["revised"]) == ("late", "late", "in_time")
+    world.do("gov/vice-leader", revise(case), ground="放假通知撤回")
+    row = world.clock_row(case, "arrange")
+    assert (row["revised"], row["charged"]) == ("late", "fgw")
+    assert in_time_of(world) == (0, 1)
+    world.consistent()
+
+
+def test_nobody_revises_the_verdict_on_their_own_unit_and_the_offices_head_may(world: World) -> None:
+    own = judged(world, "gov")
+    title = "旗庆放假"
+    days = [{"day": day, "working": False, "name": "旗庆"} for day in OFF]
+    clerk = an_act(world.clock(), "office", "office/head")
+    draft = world.app.draft_release(clerk, layer="banner", title=title, days=days).id
+    world.app.release_calendar(an_act(world.clock(), post="inspect/officer"), UUID(draft))
+    world.opened.settle()
+    world.refused("revising-ones-own-unit", "gov/main-leader", revise(own), ground="放假")
+    world.do("inspect/chief", revise(own), ground="放假")
+    world.refused("no-such-clock", "inspect/chief", f"cases/{own}/clocks/arrange/7/revise", ground="放假")
+    world.consistent()
+
+
+turns = st.lists(
+    st.one_of(st.none(), st.lists(st.sampled_from(WEEK[1:5]), min_size=1, max_size=2, unique=True)),
+    max_size=7,
+)
+
+
+@settings(max_examples=10, deadline=None)
+@given(turns)
+def test_a_verdict_is_revised_exactly_if_the_newest_calendar_gives_another_than_what_stands(
+    turned: list[list[date] | None],
+) -> None:
+    with a_world() as world:
+        case = judged(world)
+        for days in turned:
+            before = world.clock_row(case, "arrange")
+            if days is not None:
+                release(world.app, world.clock, *days)
+                world.opened.settle()
+            elif before["recomputed"] in (None, before["revised"] or "late"):
+                rule = "verdict-already-revised" if before["revised"] else "nothing-recomputed"
+                world.refused(rule, "gov/main-leader", revise(case), ground="放假")
+            else:
+                world.do("gov/main-leader", revise(case), ground="放假")
+            row = world.clock_row(case, "arrange")
+            in_time = world.app.calendar().working_days_between(date(2021, 3, 1), date(2021, 3, 4)) <= 1
+            assert row["verdict"] == "late"
+            assert (row["recomputed"] or "late") == ("in_time" if in_time else "late")
+            assert (
+                row["revised"] == (before["revised"] if days is not None else row["recomputed"]) or not days
+            )
+            assert in_time_of(world) == (int((row["revised"] or "late") == "in_time"), 1)
+        world.consistent()

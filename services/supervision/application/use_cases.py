@@ -167,6 +167,15 @@ class Supervision(ServiceApplication):
         """Who the main head of a unit is."""
         return self.reference.head_of
 
+    def releasers(self, case: CaseState, act: CommandContext) -> Callable[[int], str | None]:
+        """Which post released a version of the calendar; None for the base."""
+
+        def released_by(version: int) -> str | None:
+            released = self.find(CalendarVersion, stable_id("calendar", version))
+            return None if released is None else released.state.fact.by.post
+
+        return released_by
+
     def release_rulebook(self) -> None:
         """Release the configured rulebook, once per version. Raises RulebookVersionTaken."""
         released = self.find(RulebookVersion, stable_id("rulebook", self.rulebook.version))

@@ -80,6 +80,10 @@ class Clock:
     judged_with: int | None = None
     """The calendar version of the verdict."""
     recomputed: Timeliness | None = None
+    revised: Timeliness | None = None
+    """The recomputed verdict, once a second person has let it stand."""
+    revised_by: str | None = None
+    revised_because: str | None = None
     cancelled_at: datetime | None = None
     cancelled_because: str | None = None
     claimed_at: datetime | None = None
@@ -277,4 +281,15 @@ def _(fact: supervision.VerdictRecomputed, clock: Clock) -> Clock:
         recomputed=fact.recomputed,
         reckoned_upto=max(fact.due_on, clock.original_due_on),
         calendar_version=fact.calendar_version,
+    )
+
+
+@evolve_clock.register
+def _(fact: supervision.VerdictRevised, clock: Clock) -> Clock:
+    return replace(
+        clock,
+        revised=fact.revised,
+        revised_by=fact.by.post,
+        revised_because=fact.ground,
+        charged=fact.unit if fact.revised == "late" else None,
     )
