@@ -130,6 +130,7 @@ OF_CLOCKS = (
     supervision.ClockCancelled,
     supervision.DeadlineMissed,
     supervision.DeadlineMissRetracted,
+    supervision.VerdictRevised,
 )
 
 

@@ -59,6 +59,7 @@ WORDS: Mapping[str, str] = {
     "extended": "经批准延期",
     "resumed": "恢复计时",
     "approaching": "临近",
+    "rescheduled": "时限调整",
     "missed": "超时",
     "round1": "第一轮督办",
     "round2": "第二轮督办",

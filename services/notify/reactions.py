@@ -18,6 +18,9 @@ from shared.events.base import Message
 from shared.events.matter import Movement
 from shared.messaging.reactions import Reactions
 
+BEFORE_DUE: tuple[notify.Level, ...] = ("approaching", "rescheduled")
+"""What a clock is told of before it is due: it says no more once the clock moves or ends."""
+
 
 class NotifyReactions(Reactions[Notifier]):
     """A matter a case; whom to tell comes from the ladder of the rulebook that the case is pinned to."""
@@ -122,7 +125,7 @@ class NotifyReactions(Reactions[Notifier]):
     ) -> None:
         matter = self._matter(message)
         matter.withdraw_of_clock(
-            self.act, "approaching", ground="时限已过，另发超时通知", clock=fact.clock, cycle=fact.cycle
+            self.act, *BEFORE_DUE, ground="时限已过，另发超时通知", clock=fact.clock, cycle=fact.cycle
         )
         said = words.missed(
             matter.state,
@@ -158,16 +161,36 @@ class NotifyReactions(Reactions[Notifier]):
             supervision.ClockPaused.TOPIC: "该时限已暂停计时",
             supervision.ClockRescheduled.TOPIC: "该时限已重新计算",
         }
+        released = isinstance(fact, supervision.ClockRescheduled) and fact.ground == "calendar"
+        levels: tuple[notify.Level, ...] = ("approaching",) if released else BEFORE_DUE
         self._matter(message).withdraw_of_clock(
-            self.act, "approaching", ground=grounds[fact.TOPIC], clock=fact.clock, cycle=fact.cycle
+            self.act, *levels, ground=grounds[fact.TOPIC], clock=fact.clock, cycle=fact.cycle
         )
+
+    def when_a_calendar_release_moved_a_clock_then_tell_the_ladder(
+        self, fact: supervision.ClockRescheduled, message: Message
+    ) -> None:
+        if fact.moved_from is None or fact.unit is None:
+            return
+        matter, ground = self._matter(message), "该时限已重新计算"
+        matter.withdraw_of_clock(self.act, "rescheduled", ground=ground, clock=fact.clock, cycle=fact.cycle)
+        said = words.rescheduled(
+            matter.state,
+            self._calendar,
+            clock=self._clock_name(matter, fact.clock),
+            unit=self.app.unit_name(fact.unit),
+            moved_from=fact.moved_from,
+            due_on=fact.due_on,
+        )
+        rung = self._rung(matter, fact.clock, "approaching")
+        self._tell(matter, rung, fact.unit, fact.clock, fact.cycle, "rescheduled", "blue", said)
 
     def when_a_clock_was_cancelled_then_withdraw_its_notices(
         self, fact: supervision.ClockCancelled, message: Message
     ) -> None:
         self._matter(message).withdraw_of_clock(
             self.act,
-            "approaching",
+            *BEFORE_DUE,
             "missed",
             ground="该时限不再适用",
             clock=fact.clock,
@@ -286,6 +309,22 @@ class NotifyReactions(Reactions[Notifier]):
         )
         rung = self._rung(matter, OBJECTION, "approaching")
         self._tell(matter, rung, naming.state.unit, OBJECTION, naming.state.cycle, "naming", "yellow", said)
+
+    def when_a_calendar_release_moved_the_window_then_tell_the_unit_the_new_day(
+        self, fact: supervision.NamingWindowMoved, message: Message
+    ) -> None:
+        naming, matter = self._naming(message)
+        cycle = naming.state.cycle
+        matter.withdraw_of_clock(self.act, "naming", ground="异议期已重新计算", clock=OBJECTION, cycle=cycle)
+        said = words.window_moved(
+            matter.state,
+            self._calendar,
+            unit=self.app.unit_name(fact.unit),
+            moved_from=fact.moved_from,
+            until=fact.objections_until,
+        )
+        rung = self._rung(matter, OBJECTION, "approaching")
+        self._tell(matter, rung, fact.unit, OBJECTION, cycle, "naming", "blue", said)
 
     def when_a_naming_was_published_then_tell_the_unit_head(
         self, fact: supervision.NamingPublished, message: Message

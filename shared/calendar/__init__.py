@@ -127,17 +127,8 @@ class HolidayWithoutName(Refusal):
 
 
 class ReleaseChangesNothing(Refusal):
-    """{day}在现行日历（第{version}版）中已经如此，不是变更
-    The day {day} already stands so in the present calendar (version {version}): this is no change
-    """
-
-    status = 422
-    field = "days"
-
-
-class ReleaseMovesNoDay(Refusal):
-    """本次发布不改变任何一天的上班或放假（现行日历第{version}版）
-    This release turns no day from work to rest or back (present calendar: version {version})
+    """所列各日在现行日历（第{version}版）中均已如此，没有任何变更
+    Every day listed already stands so in the present calendar (version {version}): nothing would change
     """
 
     status = 422
@@ -414,11 +405,12 @@ def check_release(calendar: Calendar, layer: Layer, title: str, days: Iterable[D
 
     A State Council notice makes known every year, not known before, of which it names at least
     ``LEAST_REST_DAYS`` rest days; days of years already known are amendments, of any number. A banner
-    overlay makes no year known.
+    overlay makes no year known. A notice is released as it was published: days that are so already are no fault,
+    see ``unchanged_days``.
 
     Raises ``ReleaseFromUnknownLayer``, ``ReleaseWithoutTitle``, ``ReleaseNamesNoDay``,
-    ``ReleaseYearImplausible``, ``ReleaseNamesDayTwice``, ``HolidayWithoutName``, ``ReleaseChangesNothing``
-    (a single day), ``YearNoticeTooShort`` and ``ReleaseMovesNoDay`` (the release as a whole).
+    ``ReleaseYearImplausible``, ``ReleaseNamesDayTwice``, ``HolidayWithoutName``, ``YearNoticeTooShort`` and
+    ``ReleaseChangesNothing`` (not a single day).
     """
     rules = tuple(sorted(days, key=lambda rule: rule.day))
     if layer not in ("state_council", "banner"):
@@ -448,11 +440,18 @@ def check_release(calendar: Calendar, layer: Layer, title: str, days: Iterable[D
         announced = tuple(unknown)
 
     release = CalendarRelease(calendar.version + 1, title.strip(), layer, rules, announced)
-    after = calendar.with_release(release)
-    for rule in rules:
-        before_note, after_note = calendar.day(rule.day), after.day(rule.day)
-        if (before_note.working, before_note.why) == (after_note.working, after_note.why):
-            raise ReleaseChangesNothing(day=rule.day, version=calendar.version)
-    if not announced and not calendar.changed_days(after):
-        raise ReleaseMovesNoDay(version=calendar.version)
+    if not announced and len(unchanged_days(calendar, release)) == len(rules):
+        raise ReleaseChangesNothing(version=calendar.version)
     return release
+
+
+def unchanged_days(calendar: Calendar, release: CalendarRelease) -> tuple[date, ...]:
+    """The days of ``release`` that ``calendar`` says already, or that a layer above says otherwise: no change."""
+    after = calendar.with_release(release)
+    days = [rule.day for rule in release.days]
+    return tuple(day for day in days if _said_of(calendar, day) == _said_of(after, day))
+
+
+def _said_of(calendar: Calendar, day: date) -> tuple[bool, str]:
+    note = calendar.day(day)
+    return note.working, note.why

@@ -8,6 +8,9 @@ sets: in which order they came to be does not matter, and changing one never los
 A pause takes whole days away: the day on which it begins and every day up to the day before it ends are not
 counted, the day on which it ends is. While a pause is open the clock has no due date. A pause that begins
 after the due day changes nothing. No clock falls due on a paused day.
+
+A date that somebody set, the clock's own or that of an extension, may become a rest day by a later release. By the
+rulebook's column ``rest_day`` it then means the next working day; the date as it was set stays visible.
 """
 
 from collections.abc import Sequence
@@ -233,6 +236,18 @@ class Due:
         """The version of the calendar it was reckoned with."""
         return self.calendar.version
 
+    @property
+    def moved(self) -> tuple[tuple[date, date], ...]:
+        """The dates that were set and are rest days, each with the working day that it means."""
+        if not self.rule.moves_off_rest_days:
+            return ()
+        dates = [
+            self.original_on,
+            *(extension.to for extension in self.extensions if extension.to is not None),
+        ]
+        meant = [(day, self.calendar.roll_forward(day)) for day in dict.fromkeys(dates)]
+        return tuple((day, to) for day, to in meant if day != to)
+
     @cached_property
     def days(self) -> tuple[CountedDay, ...]:
         """Each day from the day after receipt to the due day; while paused, to the day the open pause began.
@@ -418,21 +433,21 @@ def _reckon(
         return _reckon_minutes(rule, start, extensions)
     start_day = day_of(start)
     original = _original(rule, calendar, start_day, own_date)
+    meant = _meant(rule, calendar, original)
     if not pauses and not extensions:
-        return _Reckoned(original, original, None, False)
+        return _Reckoned(original, meant, None, False)
 
     spans = _merge(pauses)
     more = sum(extension.working_days or 0 for extension in extensions)
-    candidates = [_past_pauses(calendar, spans, start_day, calendar.working_days_after(original, more))]
+    candidates = [_past_pauses(calendar, spans, start_day, calendar.working_days_after(meant, more))]
     for extension in extensions:
         if extension.to is None:
             continue
+        to = _meant(rule, calendar, extension.to)
         if extension.granted is None:
-            candidates.append(_out_of_pause(calendar, spans, extension.to))
+            candidates.append(_out_of_pause(calendar, spans, to))
         else:
-            candidates.append(
-                _past_pauses(calendar, spans, max(extension.granted - _DAY, start_day), extension.to)
-            )
+            candidates.append(_past_pauses(calendar, spans, max(extension.granted - _DAY, start_day), to))
     reached = _latest(candidates)
     # The latest candidate may be a date beyond the pause that holds another one up.
     reached = None if reached is None else _out_of_pause(calendar, spans, reached)
@@ -441,6 +456,11 @@ def _reckon(
         if capped is not None and (reached is None or reached > capped):
             return _Reckoned(original, capped, None, True)
     return _Reckoned(original, reached, None, False)
+
+
+def _meant(rule: Rule, calendar: Calendar, day: date) -> date:
+    """The due day that a date means which somebody set."""
+    return calendar.roll_forward(day) if rule.moves_off_rest_days else day
 
 
 def _reckon_minutes(rule: Rule, start: date | datetime, extensions: Sequence[Extension]) -> _Reckoned:
@@ -537,9 +557,9 @@ def _is_provisional(rule: Rule, calendar: Calendar, start: date, reckoned: _Reck
             # The last day of a period is the same whatever is announced, unless working days were added to
             # it.
             return extended and not calendar.is_known(last)
-        case "own_date" if last == reckoned.original and rule.length is None:
-            # A date set by hand does not move; whether it is a working day is still open.
-            return not calendar.is_known(last)
+        case "own_date" if last == _meant(rule, calendar, reckoned.original) and rule.length is None:
+            # It depends on no day before the date that was set; whether that is a working day is still open.
+            return not calendar.all_known(min(reckoned.original, last), last)
         case "month_first_working_day":
             first = start.replace(day=1)
         case _:
@@ -588,6 +608,7 @@ def _explain_zh(due: Due) -> list[str]:
         else:
             granted = f"（{extension.granted.isoformat()}批准）" if extension.granted else ""
             lines.append(f"延期：至{extension.to.isoformat()}{granted}")
+    lines += [f"{_said(day, 'zh')}是休息日，顺延至{_said(to, 'zh')}" for day, to in due.moved]
     if due.clipped:
         lines.append(f"延期超过上限，按上限{rule.cap}个工作日计")
     if due.due_on is None:
@@ -623,6 +644,10 @@ def _explain_en(due: Due) -> list[str]:
         else:
             granted = f", granted {extension.granted.isoformat()}" if extension.granted else ""
             lines.append(f"Extended: to {extension.to.isoformat()}{granted}")
+    lines += [
+        f"{_said(day, 'en')} is a rest day: due on the next working day, {_said(to, 'en')}"
+        for day, to in due.moved
+    ]
     if due.clipped:
         lines.append(f"The extension goes beyond the cap and is cut back to {rule.cap} working days")
     if due.due_on is None:

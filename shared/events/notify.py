@@ -9,7 +9,16 @@ from shared.events.base import Fact, Moment
 from shared.events.matter import CaseKind, Secrecy
 
 Level = Literal[
-    "assigned", "approaching", "missed", "round1", "round2", "unresolved", "naming", "withdrawn", "digest"
+    "assigned",
+    "approaching",
+    "rescheduled",
+    "missed",
+    "round1",
+    "round2",
+    "unresolved",
+    "naming",
+    "withdrawn",
+    "digest",
 ]
 
 

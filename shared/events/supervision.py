@@ -53,6 +53,8 @@ class CalendarReleaseDrafted(Fact):
     years: tuple[int, ...] = ()
     follows: int = 1
     """The calendar version against which it was drafted and checked."""
+    unchanged: tuple[date, ...] = ()
+    """The days among them that this version says already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +148,10 @@ class ClockRescheduled(Fact):
     calendar_version: int
     ground: Literal["resumed", "extended", "calendar", "fact_arrived_late"]
     extended_to: date | None = None
+    moved_from: date | None = None
+    """The due day before, if a calendar release moved it."""
+    unit: str | None = None
+    """Whose clock it is, if a calendar release moved it."""
     rest: RestGround | None = None
     """If it was resumed: which rest ended; another one may still run. None: the last one."""
 
@@ -283,6 +289,23 @@ class VerdictRecomputed(Fact):
     recomputed: Timeliness
     due_on: date
     calendar_version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictRevised(Fact):
+    """判定修正: a second person lets the recomputed verdict stand; all three stay side by side."""
+
+    TOPIC = "supervision.verdict_revised"
+    RESTS_ON = (VerdictRecomputed,)
+    clock: str
+    cycle: int
+    unit: str
+    """Whose the clock is; if it is late now, who answers for it."""
+    as_judged: Timeliness
+    revised: Timeliness
+    calendar_version: int
+    """The calendar that gave the recomputed verdict."""
+    ground: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -505,6 +528,19 @@ class NamingChecked(Fact):
     drafted_by: str
     objections_until: date
     window_closes_at: Moment
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamingWindowMoved(Fact):
+    """通报异议期重新计算: a calendar release moved the day until whose close the unit may object."""
+
+    TOPIC = "supervision.naming_window_moved"
+    RESTS_ON = (NamingChecked,)
+    unit: str
+    moved_from: date
+    objections_until: date
+    window_closes_at: Moment
+    calendar_version: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -138,30 +138,33 @@ def calendar_of(released: Iterable[supervision.CalendarReleased]) -> Calendar:
 
 
 _STATE = (
-    "SELECT name, version, generation FROM views WHERE live "
-    "UNION ALL SELECT 'assignment', partition, position FROM inbox_marks "
+    "SELECT 'live', name, version, generation, 0 FROM views WHERE live "
+    "UNION ALL SELECT 'mark', '', partition, position, place FROM inbox_marks "
     "WHERE consumer='project' AND source='assignment' "
-    "UNION ALL SELECT 'parked', 0, count(*) FROM inbox_parked WHERE consumer='project' "
-    "UNION ALL SELECT 'next calendar', 0, version FROM inbox_versions "
+    "UNION ALL SELECT 'hole', '', partition, after, before FROM inbox_holes "
+    "WHERE consumer='project' AND source='assignment' "
+    "UNION ALL SELECT 'parked', handler || ' ' || source, partition, position, 0 FROM inbox_parked "
+    f"WHERE consumer='project' AND handler IN ('', {', '.join(repr(view.name) for view in REFERENCE_VIEWS)}) "
+    "UNION ALL SELECT 'next calendar', '', 0, version, 0 FROM inbox_versions "
     "WHERE consumer='project' AND source='supervision' AND aggregate_id=?"
 )
-"""All on which an answer depends: the live tables, the folded position of their owner's log, the number of parked
-messages (one may be folded later), and whether the release after the known calendar has arrived."""
+"""All on which an answer depends: the live tables, what has been received of their owner's log, the parked messages
+(one may be folded later), and whether the release after the known calendar has arrived. No two states may look alike:
+what has come and gone is named, never counted."""
 
 
 class _Known:
     """Cached answers about reference data, valid while its state is unchanged."""
 
-    def __init__(self, state: frozenset[tuple[Any, ...]], calendar: int) -> None:
+    def __init__(self, state: tuple[int, frozenset[tuple[Any, ...]]]) -> None:
         self.state = state
         self.answers: dict[Hashable, Any] = {}
-        self._calendar = calendar
 
     @property
     def calendar(self) -> int:
         """The version of the known calendar."""
         known: Calendar | None = self.answers.get("calendar")
-        return self._calendar if known is None else known.version
+        return self.state[0] if known is None else known.version
 
 
 class Reference:
@@ -172,7 +175,7 @@ class Reference:
 
     def __init__(self, views: Views) -> None:
         self._views = views
-        self._known = _Known(frozenset(), Calendar.base().version)
+        self._known = _Known((Calendar.base().version, frozenset()))
 
     def answer(self, question: Hashable, ask: Callable[[Connection], T]) -> T:
         """The result of ``ask``, a query of reference data only, cached until any of them changes."""
@@ -185,12 +188,14 @@ class Reference:
 
     def _present(self) -> _Known:
         known = self._known
-        rows = self._views.query_now(_STATE, (str(stable_id("calendar", known.calendar + 1)),))
-        state = frozenset(tuple(row) for row in rows)
+        calendar = known.calendar
+        rows = self._views.query_now(_STATE, (str(stable_id("calendar", calendar + 1)),))
+        # "The next one has arrived" is another state for every known calendar.
+        state = calendar, frozenset(tuple(row) for row in rows)
         if state != known.state:
             # Read before any answer, or in the same snapshot: an answer may belong to a later state, and is then
             # queried again next time, but never to an earlier one.
-            known = self._known = _Known(state, known.calendar)
+            known = self._known = _Known(state)
         return known
 
     def unit(self, unit: str, *, field: str | None = None) -> Mapping[str, Any]:

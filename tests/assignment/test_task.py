@@ -2,11 +2,13 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from services.assignment.__main__ import SERVICE as ASSIGNMENT
 from services.assignment.application.tasks import NoSuchTask
 from services.assignment.domain.directives import SecrecyBelowItsSource, SecrecyNeedsGround, UnitStandsTwice
 from services.assignment.domain.task.refusals import (
@@ -54,10 +56,11 @@ from services.assignment.domain.task.refusals import (
 )
 from services.assignment.domain.units import NoLeadersPost
 from services.assignment.views.tasks import is_overdue
+from services.supervision.__main__ import SERVICE as SUPERVISION
 from shared.application.application import AlreadyExists, NoSuchThing
 from shared.events import assignment
 from shared.readmodels.reference import UnknownPost, UnknownUnit
-from shared.testing import shanghai
+from shared.testing import Opened, shanghai
 from tests.assignment.conftest import Banner
 
 # -- assigning -------------------------------------------------------------------------------------------------
@@ -104,6 +107,23 @@ def test_a_rest_day_names_the_working_days_around_it(banner: Banner) -> None:
     assert "2021-02-10" in refusal.text("zh")
     assert "2021-02-18" in refusal.text("en")
     banner.new_task(tasks, due_on=date(2021, 2, 7))  # a make-up Sunday is a working day
+
+
+def test_a_rest_day_of_the_newest_release_is_refused_by_a_process_that_knew_an_older_one(
+    banner: Banner,
+) -> None:
+    tasks = banner.new_list()
+    with Opened(banner.opened.config.data, banner.clock, ASSIGNMENT, SUPERVISION) as others:
+        calendars: Any = others["supervision"].app
+        for number, day in enumerate((date(2021, 3, 3), date(2021, 3, 10), date(2021, 6, 16))):
+            banner.new_task(tasks, number=f"{number}a", due_on=day)
+            banner.new_task(tasks, number=f"{number}b", due_on=day + timedelta(days=1))
+            rest = [{"day": day, "working": False, "name": "敖包节"}]
+            drafted = calendars.draft_release(banner.act("office"), layer="banner", title="通知", days=rest)
+            calendars.release_calendar(banner.act("inspect"), UUID(drafted.id))
+            others.settle()
+            refusal = banner.refuses(DueOnRestDay, partial(banner.new_task, tasks, number="x", due_on=day))
+            assert str(day + timedelta(days=1)) in refusal.text("en")
 
 
 def test_a_due_date_crosses_the_year_and_beyond_the_known_years(banner: Banner) -> None:

@@ -362,6 +362,26 @@ def published(world: Any, naming: Any, case: Any, number: int = 1, **other: Any)
     world.told(supervision.NamingPublished, naming, **what, number=number, text="通报全文", **other)
 
 
+def test_a_window_that_a_release_of_the_calendar_moved_is_told_anew(world: Any) -> None:
+    case = world.escalated()
+    naming = named(world, case)
+    world.told(
+        supervision.NamingWindowMoved,
+        naming,
+        unit="fgw",
+        moved_from=date(2021, 3, 12),
+        objections_until=date(2021, 3, 15),
+        window_closes_at=world.clock(),
+        calendar_version=2,
+    )
+    told = sorted(world.notices(level="naming"), key=lambda one: one["state"] == "withdrawn")
+    assert [one["to_post"] for one in told] == ["fgw/head", "fgw/head"]
+    assert [one["colour"] for one in told] == ["blue", "yellow"]
+    assert "3月12日" in told[0]["text"]
+    assert "3月15日" in told[0]["text"]
+    assert world.standing(level="naming") == [("naming", "fgw/head")]
+
+
 def test_a_naming_tells_the_head_its_window_then_its_number_until_it_is_lifted(world: Any) -> None:
     case = world.escalated()
     naming = named(world, case)

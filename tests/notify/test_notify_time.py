@@ -4,6 +4,7 @@ import email
 import email.policy
 from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from services.notify.domain import Matter
 from services.notify.domain.hours import in_hours, not_before
 from shared.calendar import Calendar
 from shared.domain.aggregate import stable_id
-from shared.domain.clock import local_day
+from shared.domain.clock import close_of, local_day
 from shared.events import assignment, enterprise, notify, supervision
 from shared.testing import shanghai
 
@@ -343,3 +344,42 @@ def test_a_reminder_that_lost_its_ground_meanwhile_writes_nothing(world: Any) ->
     written = app.commit(app._own_act("event:test", key="nothing", now=world.clock()), matter)
     assert written.position == 0
     assert world.size() == before
+
+
+def moved_by_a_release(
+    world: Any, case: UUID, moved_from: date | None, due_on: date, clock: str = "task_due"
+) -> None:
+    world.told(
+        supervision.ClockRescheduled,
+        case,
+        clock=clock,
+        cycle=1,
+        due_on=due_on,
+        due_at=close_of(due_on),
+        original_due_on=date(2021, 3, 5),
+        provisional=False,
+        calendar_version=2,
+        ground="calendar",
+        moved_from=moved_from,
+        unit=None if moved_from is None else "fgw",
+    )
+
+
+def test_whoever_a_release_of_the_calendar_concerns_learns_of_the_old_and_the_new_day(world: Any) -> None:
+    case = world.case()
+    world.started(case)
+    world.approaching(case)
+    moved_by_a_release(world, case, date(2021, 3, 5), date(2021, 3, 8))
+    [notice] = world.notices(level="rescheduled")
+    assert (notice["to_post"], notice["colour"]) == ("fgw/officer", "blue")
+    assert all(
+        words in notice["text"]
+        for words in ("节假日安排", "2021年3月5日（星期五）", "2021年3月8日（星期一）")
+    )
+    assert world.standing(level="approaching") == []
+    moved_by_a_release(world, case, None, date(2021, 3, 8))  # only its warnings moved: nothing to tell
+    moved_by_a_release(world, case, date(2021, 3, 8), date(2021, 3, 5))
+    assert world.standing(level="rescheduled") == [("rescheduled", "fgw/officer")]
+    assert len(world.notices(level="rescheduled")) == 2
+    world.missed(case)
+    assert world.standing(level="rescheduled") == []

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy.event import listen, remove
 
+from services.supervision.__main__ import SERVICE
+from services.supervision.views.releases import CalendarDraftsView
 from shared.calendar import Calendar
 from shared.domain.aggregate import stable_id
 from shared.events import assignment
 from shared.readmodels.reference import Reference, UnitHasNoHead, UnitsView, UnknownUnit
+from shared.testing import Opened, an_act
 
 ASK = "FROM units__"
 
@@ -138,3 +141,22 @@ def test_a_table_that_was_swapped_in_is_asked(world: Any, said: list[str]) -> No
 def test_an_answer_is_not_to_be_changed(world: Any) -> None:
     with pytest.raises(TypeError):
         reference_of(world).unit("fgw")["name"] = "改"  # type: ignore[index]
+
+
+def test_what_a_healed_message_changes_is_seen_though_another_was_parked_meanwhile(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference, views = reference_of(world), world.opened["supervision"].views
+    with monkeypatch.context() as broken:
+        broken.setattr(UnitsView, "follow", lambda *_: 1 / 0)
+        world.told(assignment.UnitRenamed, stable_id("unit", "fgw"), unit="fgw", name="新", short_names=())
+    assert reference.unit_name("fgw") == "旗发展和改革委员会"
+    with Opened(world.opened.config.data, world.clock, SERVICE) as other, monkeypatch.context() as broken:
+        app, runtime = other["supervision"].app, other["supervision"]
+        assert not runtime.views.parked(), "a new process has retried it at once"
+        broken.setattr(CalendarDraftsView, "follow", lambda *_: 1 / 0)
+        day = {"day": date(2021, 3, 3), "working": False, "name": "休"}
+        app.draft_release(an_act(world.clock()), layer="banner", title="通知", days=[day])
+        runtime.views.project(runtime.follower)
+        assert [row.handler for row in views.parked()] == ["calendar_drafts"]
+        assert reference.unit_name("fgw") == "新"

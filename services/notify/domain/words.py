@@ -138,6 +138,28 @@ def objection_window(matter: MatterState, calendar: Calendar, *, unit: str, unti
     )
 
 
+def rescheduled(
+    matter: MatterState, calendar: Calendar, *, clock: str, unit: str, moved_from: date, due_on: date
+) -> Said:
+    """时限因节假日安排调整."""
+    return Said(
+        f"【蓝】时限调整：{matter.number}（{clock}）",
+        f"{_kind(matter)}{_called(matter)}：因节假日安排调整，{unit}完成“{clock}”的时限由"
+        f"{day_words(calendar, moved_from)}调整为{day_words(calendar, due_on)}。",
+    )
+
+
+def window_moved(
+    matter: MatterState, calendar: Calendar, *, unit: str, moved_from: date, until: date
+) -> Said:
+    """通报异议期因节假日安排调整."""
+    return Said(
+        f"【蓝】异议期调整：{matter.number}",
+        f"因节假日安排调整，对拟公开通报{unit}（{_kind(matter)}{_called(matter)}）提出异议的期限由"
+        f"{day_words(calendar, moved_from)}调整为{day_words(calendar, until)}。如有异议，请在此之前书面提出。",
+    )
+
+
 def named(matter: MatterState, *, unit: str, series: str, year: int, number: int, text: str) -> Said:
     """公开通报."""
     return Said(

@@ -15,7 +15,7 @@ from services.supervision.domain import Case
 from services.supervision.views.cases import CLOCKS
 from services.supervision.views.clocks import ClocksView, TimersView, timers_with_units
 from shared.calendar.due import Due
-from shared.domain.roles import Role
+from shared.domain.roles import LEADERS, Role
 from shared.events import supervision
 from shared.events.matter import CaseKind
 from shared.web.auth import allow
@@ -48,7 +48,11 @@ on_clock = Commands(
     "/cases/<uuid:case_id>/clocks/<string:clock>/<int:cycle>/",
     Supervision,
     Case,
-    supply={"terms": Supervision.terms_for},
+    supply={
+        "terms": Supervision.terms_for,
+        "head_of": Supervision.heads,
+        "released_by": Supervision.releasers,
+    },
 )
 
 
@@ -73,6 +77,13 @@ class ConfirmEarlierTime(Body):
 
     confirmed = Flag(required=True)
     reason = Reason(required=True)
+
+
+@on_clock("revise", Case.revise_verdict, *LEADERS, Role.supervision_office)
+class ReviseVerdict(Body):
+    """判定修正 Let the verdict that a released calendar gave stand, by a leader or the supervision office's head."""
+
+    ground = Reason(required=True)
 
 
 # -- what is shown ------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from services.supervision.views.releases import (
     RulebooksView,
     calendar_draft,
     calendar_drafts,
-    days_of,
+    with_days,
 )
 from shared.domain.roles import LEADERS, OFFICES, Role
 from shared.web.auth import allow
@@ -72,6 +72,7 @@ class ReleaseCalendar(Body):
 
 RELEASED: dict[str, fields.Field[Any]] = {
     "days": fields.List(fields.Nested(DaySchema), required=True),
+    "unchanged": fields.List(Day(), required=True),
     "state": fields.String(required=True),
     "released_by": fields.String(required=True, allow_none=True),
     "released_at": Moment(required=True, allow_none=True),
@@ -99,7 +100,7 @@ class CalendarReleaseFilters(PageArgs):
 
 
 class MovedClockSchema(BaseSchema):
-    """An open clock that the release would move."""
+    """An open clock, or window for objections, that the release would move."""
 
     case_id = fields.UUID(required=True)
     number = fields.String(required=True)
@@ -111,9 +112,10 @@ class MovedClockSchema(BaseSchema):
 
 
 class PreviewSchema(BaseSchema):
-    """What a release would move."""
+    """What a release would move, and which of its days are so already."""
 
     items = fields.List(fields.Nested(MovedClockSchema), required=True)
+    unchanged = fields.List(Day(), required=True)
 
 
 @blueprint.get("/calendar-releases")
@@ -140,16 +142,16 @@ def show_release(release_id: UUID) -> Any:
         current=app.calendar(),
         released_as=row["calendar_version"],
     )
-    return {**row, "days": days_of(row), "may": may}, headers
+    return {**with_days(row), "may": may}, headers
 
 
 @blueprint.get("/calendar-releases/<uuid:release_id>/preview")
 @allow(*OFFICES)
 @blueprint.response(200, PreviewSchema)
 def preview_release(release_id: UUID) -> Any:
-    """发布预览: Which open clocks the draft would move; nothing is written."""
+    """发布预览: Which open clocks and windows the draft would move; nothing is written."""
     with reading():
-        return {"items": application(Supervision).preview_release(release_id)}
+        return application(Supervision).preview_release(release_id)
 
 
 class RulebookFilters(PageArgs):

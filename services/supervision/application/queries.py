@@ -47,6 +47,7 @@ def on_time(
             clocks.c.due_at,
             clocks.c.stopped_at,
             clocks.c.verdict,
+            clocks.c.revised,
             clocks.c.cancelled_at,
         ).where(clocks.c.due_on >= since, clocks.c.due_on <= until)
         if clock is not None:
@@ -66,7 +67,7 @@ def on_time(
 def counted(row: Any, as_of: datetime) -> tuple[int, int, int, int]:
     """What a clock's row adds to numerator, denominator, excluded and not yet due."""
     if row.state == "stopped":
-        return int(row.verdict == "in_time"), 1, 0, 0
+        return int((row.revised or row.verdict) == "in_time"), 1, 0, 0
     if row.state == "cancelled" and row.cancelled_at < row.due_at:
         return 0, 0, 1, 0
     if row.state == "cancelled" or (row.state == "open" and row.due_at <= as_of):

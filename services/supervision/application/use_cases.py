@@ -1,9 +1,9 @@
 """The supervision service's use cases: load, decide, save."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError
@@ -48,6 +48,9 @@ from shared.rulebook import Rule, Rulebook, parse_rulebook
 from shared.runtime.worker import Step
 from shared.service.application import ServiceApplication
 
+WINDOW = "objection_window"
+"""The rulebook's clock of the time for objections to a naming."""
+
 SAVED_AT_ONCE = 50
 """Cases saved in one transaction by the tick."""
 
@@ -70,6 +73,13 @@ class Moved:
     new_due_on: date | None
 
 
+class Preview(NamedTuple):
+    """What a draft would move, and which of its days are so already."""
+
+    items: list[Moved]
+    unchanged: tuple[date, ...]
+
+
 class Supervision(ServiceApplication):
     """Clocks, rounds, namings, the calendar and the rulebook."""
 
@@ -80,7 +90,7 @@ class Supervision(ServiceApplication):
         self._rulebooks: dict[int, Rulebook] = {}
         self._calendars: dict[int, Calendar] = {}
         self._next_period: dict[str, date] = {}
-        self._recomputed = 0
+        self._recomputed = (0, date.min)
         self._examined: set[tuple[str, int]] = set()
         self._recomputing: tuple[int, int] = (0, 0)
 
@@ -157,6 +167,15 @@ class Supervision(ServiceApplication):
         """Who the main head of a unit is."""
         return self.reference.head_of
 
+    def releasers(self, case: CaseState, act: CommandContext) -> Callable[[int], str | None]:
+        """Which post released a version of the calendar; None for the base."""
+
+        def released_by(version: int) -> str | None:
+            released = self.find(CalendarVersion, stable_id("calendar", version))
+            return None if released is None else released.state.fact.by.post
+
+        return released_by
+
     def release_rulebook(self) -> None:
         """Release the configured rulebook, once per version. Raises RulebookVersionTaken."""
         released = self.find(RulebookVersion, stable_id("rulebook", self.rulebook.version))
@@ -188,15 +207,15 @@ class Supervision(ServiceApplication):
             released_as = later.state.fact.version
         return self.commit(act, draft.release(act, current=self.calendar(), released_as=released_as))
 
-    def preview_release(self, draft_id: UUID) -> list[Moved]:
-        """Which open clocks the draft would move; writes nothing. Raises NoSuchThing, ReleaseIsNotDrafted."""
+    def preview_release(self, draft_id: UUID) -> Preview:
+        """What the draft would move; writes nothing. Raises NoSuchThing, ReleaseIsNotDrafted."""
         draft = self.load(CalendarDraft, draft_id)
         present = self.calendar()
         if present.version != draft.state.follows:
             raise ReleaseIsNotDrafted(version=present.version)
         after = present.with_release(draft.as_release())
         moved: list[Moved] = []
-        for row in self._clocks_touched(present, after, None):
+        for row in self._clocks_touched(after):
             if row["state"] != "open":
                 continue
             case = self.load(Case, UUID(row["case_id"]))
@@ -214,7 +233,30 @@ class Supervision(ServiceApplication):
                         due.due_on,
                     )
                 )
-        return moved
+        return Preview([*moved, *self._windows_moved(after)], draft.state.unchanged)
+
+    def _windows_moved(self, after: Calendar) -> Iterator[Moved]:
+        """The windows for objections to a naming that this calendar would move."""
+        for naming in self._checked_namings():
+            window = naming.window(self.terms_of(self.load(Case, naming.state.case_id), after))
+            if window is not None and window[0] != naming.state.objections_until:
+                yield Moved(
+                    str(naming.state.case_id),
+                    naming.state.case_number,
+                    WINDOW,
+                    max(naming.state.rounds, default=0),
+                    naming.state.unit,
+                    naming.state.objections_until,
+                    window[0],
+                )
+
+    def _checked_namings(self) -> list[Naming]:
+        """The namings that wait for objections or for the approval."""
+        with self.views.reading() as connection:
+            namings = self.views.table(connection, "namings")
+            query = select(namings.c.id).where(namings.c.state == "checked").order_by(namings.c.id)
+            found = connection.execute(query).scalars().all()
+        return [self.load(Naming, UUID(naming_id)) for naming_id in found]
 
     # -- clocks ----------------------------------------------------------------------------------------------
 
@@ -413,56 +455,67 @@ class Supervision(ServiceApplication):
     def recompute(self) -> bool:
         """Work through the clocks that an older calendar reckoned; whether there was any.
 
-        Restartable at any point: what is done is recorded in the cases, what is not is found again.
+        Restartable at any point: what is done is recorded in the cases, what is not is found again. Once a day it looks
+        again: a decision that was under way at the release was saved after it, by the calendar before.
         """
-        calendar = self.reference.calendar()
-        if calendar.version == self._recomputed:
+        calendar, today = self.reference.calendar(), local_day(self.clock())
+        if (calendar.version, today) == self._recomputed:
             return False
         if self._recomputing[0] != calendar.version:
             self._recomputing = (calendar.version, self.log.max_notification_id() or 0)
             self._examined.clear()
+        worked = self._recompute_cases(calendar) + self._recompute_windows(calendar) > 0
+        if not worked and self.views.reached(self.name, self._recomputing[1]):
+            self._recomputed = (calendar.version, today)
+        return worked
+
+    def _recompute_cases(self, calendar: Calendar) -> bool:
+        """Reckon the cases whose clocks the calendar touches; whether there was any."""
         worked = False
-        for row in self._clocks_touched(None, calendar, calendar.version):
+        for row in self._clocks_touched(calendar):
             seen = (row["id"], row["version"])
             if seen in self._examined:
                 continue
             self._examined.add(seen)
             worked = True
             case = self.load(Case, UUID(row["case_id"]))
-            act = self._own_act(f"calendar:{calendar.version}")
-            case.recompute(act, self.terms_of(case, calendar))
-            if case.pending_events:
-                try:
-                    self._save([case])
-                except IntegrityError:
-                    self._examined.discard(seen)  # changed meanwhile: again at the next step
-        if not worked and self.views.reached(self.name, self._recomputing[1]):
-            self._recomputed = calendar.version
-            self._examined.clear()
+            case.recompute(self._own_act(f"calendar:{calendar.version}"), self.terms_of(case, calendar))
+            if not self._saved(case):
+                self._examined.discard(seen)  # changed meanwhile: again at the next step
         return worked
 
-    def _clocks_touched(
-        self, before: Calendar | None, after: Calendar, older_than: int | None
-    ) -> list[dict[str, Any]]:
-        """Clocks, not cancelled, whose days a newer calendar counts otherwise, or makes certain."""
+    def _recompute_windows(self, calendar: Calendar) -> bool:
+        """Reckon the windows for objections to namings; whether any moved."""
+        worked = False
+        for naming in self._checked_namings():
+            terms = self.terms_of(self.load(Case, naming.state.case_id), calendar)
+            naming.recompute(self._own_act(f"calendar:{calendar.version}"), terms)
+            worked = worked or bool(naming.pending_events)
+            self._saved(naming)
+        return worked
+
+    def _saved(self, aggregate: Aggregate) -> bool:
+        """Save what it has decided; False if it was changed meanwhile."""
+        try:
+            self._save([aggregate] if aggregate.pending_events else [])
+        except IntegrityError:
+            return False
+        return True
+
+    def _clocks_touched(self, after: Calendar) -> list[dict[str, Any]]:
+        """Open and judged clocks whose days ``after`` counts otherwise than the calendar of each, or makes certain."""
         with self.views.reading() as connection:
             clocks = self.views.table(connection, "clocks")
-            query = select(clocks).where(clocks.c.state.in_(("open", "stopped")))
-            if older_than is not None:
-                query = query.where(clocks.c.calendar_version < older_than)
-                oldest = connection.execute(
-                    select(clocks.c.calendar_version)
-                    .where(clocks.c.state.in_(("open", "stopped")))
-                    .order_by(clocks.c.calendar_version)
-                    .limit(1)
-                ).scalar()
-                before = self.calendar_at(oldest) if oldest is not None else after
-            assert before is not None
+            older = and_(clocks.c.state.in_(("open", "stopped")), clocks.c.calendar_version < after.version)
+            in_use = select(clocks.c.calendar_version).where(older).distinct()
             touched: list[ColumnElement[bool]] = [clocks.c.provisional.is_(True)]
-            changed = before.changed_days(after)
-            if changed:
-                touched.append(and_(clocks.c.started_on <= changed[-1], clocks.c.reckoned_upto >= changed[0]))
-            query = query.where(or_(*touched)).order_by(clocks.c.id)
+            for version in connection.execute(in_use).scalars().all():
+                changed = self.calendar_at(version).changed_days(after)
+                if changed:
+                    begun = or_(clocks.c.started_on <= changed[-1], clocks.c.own_date <= changed[-1])
+                    reaches = clocks.c.reckoned_upto >= changed[0]
+                    touched.append(and_(clocks.c.calendar_version == version, begun, reaches))
+            query = select(clocks).where(older, or_(*touched)).order_by(clocks.c.id)
             return [dict(row._mapping) for row in connection.execute(query)]
 
     def _own_act(self, because: str) -> CommandContext:

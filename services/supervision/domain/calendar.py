@@ -1,7 +1,7 @@
 """Releases of the calendar: one person drafts, another releases; versions follow each other without a gap."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar, Self
 
 from shared.calendar import (
@@ -11,6 +11,7 @@ from shared.calendar import (
     DayRule,
     Layer,
     check_release,
+    unchanged_days,
 )
 from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.guards import requires
@@ -41,6 +42,8 @@ class CalendarDraftState:
     title: str
     days: tuple[CalendarDay, ...]
     years: tuple[int, ...]
+    unchanged: tuple[date, ...]
+    """The days among them that were so already."""
     follows: int
     drafted_by: str
     drafted_at: datetime
@@ -60,6 +63,7 @@ def _(fact: supervision.CalendarReleaseDrafted) -> CalendarDraftState:
         title=fact.title,
         days=fact.days,
         years=fact.years,
+        unchanged=fact.unchanged,
         follows=fact.follows,
         drafted_by=fact.by.post,
         drafted_at=fact.timestamp,
@@ -129,6 +133,7 @@ class CalendarDraft(Aggregate, lifecycle=evolve_draft):
             ),
             years=release.known_years,
             follows=calendar.version,
+            unchanged=unchanged_days(calendar, release),
         )
 
     def as_release(self) -> CalendarRelease:

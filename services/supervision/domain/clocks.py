@@ -1,6 +1,6 @@
 """The clocks of a case: each decides by itself what its time has come to. Overdue is derived, never stored."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Literal
 
@@ -83,6 +83,37 @@ class ConfirmingOnesOwnEntry(Refusal):
     status = 403
 
 
+class NothingRecomputed(Refusal):
+    """“{clock}”第 {cycle} 轮时限没有与现行判定不同的复算判定。
+    No recomputed verdict differs from what stands for the clock "{clock}", cycle {cycle}."""
+
+
+class VerdictAlreadyRevised(Refusal):
+    """“{clock}”第 {cycle} 轮时限的判定已经修正。
+    The verdict on the clock "{clock}", cycle {cycle}, is revised already."""
+
+
+class RevisingOnesOwnUnit(Refusal):
+    """不能修正本单位（{unit}）的判定，须回避。
+    Nobody revises the verdict on their own unit ({unit})."""
+
+    status = 403
+
+
+class RevisingAfterOnesOwnRelease(Refusal):
+    """发布日历第 {version} 版的人不能据此修正判定，须由第二人修正。
+    Whoever released version {version} of the calendar does not revise verdicts by it: that takes a second person."""
+
+    status = 403
+
+
+class OnlyAHeadRevises(Refusal):
+    """判定只能由政府领导或督查室主要负责人（{head}）修正。
+    Only a leader or the head of the supervision office ({head}) revises a verdict."""
+
+    status = 403
+
+
 # -- guards -------------------------------------------------------------------------------------------------------
 
 
@@ -139,6 +170,39 @@ def by_the_confirmer(case: CaseState, act: CommandContext, clock: str, cycle: in
         raise OnlyTheOfficeConfirms()
     if act.by.unit in {stay.unit for stay in case.stays}:
         raise ConfirmingOnesOwnEntry(unit=act.by.unit)
+
+
+def is_recomputed(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
+    """A later calendar judges it otherwise than the verdict that stands, and that is not revised yet."""
+    found = clock_of(case, clock, cycle)
+    if found.revised is not None and found.revised == found.recomputed:
+        raise VerdictAlreadyRevised(clock=clock, cycle=cycle)
+    if found.recomputed in (None, found.revised or found.verdict):
+        raise NothingRecomputed(clock=clock, cycle=cycle)
+
+
+def by_a_leader_or_the_offices_head(
+    case: CaseState, act: CommandContext, clock: str, cycle: int, head_of: Callable[[str], str]
+) -> None:
+    """An officer of the supervision office does not revise verdicts."""
+    if act.role == Role.supervision_office and act.by.post != head_of(act.by.unit):
+        raise OnlyAHeadRevises(head=head_of(act.by.unit))
+
+
+def concerns_another_unit(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
+    """Nobody revises the verdict on their own unit."""
+    found = clock_of(case, clock, cycle)
+    if act.by.unit in (found.unit, found.charged):
+        raise RevisingOnesOwnUnit(unit=act.by.unit)
+
+
+def by_another_than_the_releaser(
+    case: CaseState, act: CommandContext, clock: str, cycle: int, released_by: Callable[[int], str | None]
+) -> None:
+    """Whoever released the calendar does not draw the consequence."""
+    version = clock_of(case, clock, cycle).calendar_version
+    if act.by.post == released_by(version):
+        raise RevisingAfterOnesOwnRelease(version=version)
 
 
 # -- decisions ----------------------------------------------------------------------------------------------------
@@ -403,10 +467,44 @@ class Clocks(Aggregate):
                     )
         self.settle(act, terms)
 
+    @requires(
+        is_recomputed, by_a_leader_or_the_offices_head, concerns_another_unit, by_another_than_the_releaser
+    )
+    def revise_verdict(
+        self,
+        act: CommandContext,
+        *,
+        terms: Terms,
+        clock: str,
+        cycle: int,
+        ground: str,
+        head_of: Callable[[str], str],
+        released_by: Callable[[int], str | None],
+    ) -> None:
+        """Let the recomputed verdict stand; in time after all, what rested on the miss is withdrawn."""
+        found = clock_of(self.state, clock, cycle)
+        assert found.recomputed is not None
+        assert found.verdict is not None
+        in_time = found.recomputed == "in_time"
+        self.record(
+            supervision.VerdictRevised,
+            act,
+            clock=clock,
+            cycle=cycle,
+            unit=found.unit if in_time else self._charged(terms, found),
+            as_judged=found.verdict,
+            revised=found.recomputed,
+            calendar_version=found.calendar_version,
+            ground=ground,
+        )
+        if found.missed and in_time:
+            self._retract(act, found, "calendar")
+        self.settle(act, terms)
+
     def _recompute(self, act: CommandContext, terms: Terms, clock: Clock) -> None:
         due = clock.due(terms)
-        now = (due.due_on, due.due_at, due.provisional, terms.warnings(due))
-        if now != (clock.due_on, clock.due_at, clock.provisional, clock.warn_on):
+        now = (due.due_on, due.due_at, due.original_on, due.provisional, terms.warnings(due))
+        if now != (clock.due_on, clock.due_at, clock.original_due_on, clock.provisional, clock.warn_on):
             self._reschedule(act, terms, clock, "calendar")
 
     def _reschedule(
@@ -423,6 +521,7 @@ class Clocks(Aggregate):
         # While it is paused there is no due date; what the event then says is replaced at the resumption.
         due_on = due.due_on or extended_to or clock.due_on
         due_at = due.due_at or close_of(due_on)
+        moved = ground == "calendar" and due_on != clock.due_on
         self.record(
             supervision.ClockRescheduled,
             act,
@@ -436,6 +535,8 @@ class Clocks(Aggregate):
             calendar_version=terms.calendar.version,
             ground=ground,
             extended_to=extended_to,
+            moved_from=clock.due_on if moved else None,
+            unit=clock.unit if moved else None,
             rest=rest,
         )
         if clock.missed and act.recorded_at < due_at:

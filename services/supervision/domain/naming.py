@@ -86,6 +86,7 @@ class NamingState:
     drafted_by: str
     drafted_at: datetime
     checked_by: str | None = None
+    checked_at: datetime | None = None
     objections_until: date | None = None
     window_closes_at: datetime | None = None
     objection: str | None = None
@@ -150,9 +151,15 @@ def _(fact: supervision.NamingChecked, naming: NamingState) -> NamingState:
         naming,
         status="checked",
         checked_by=fact.by.post,
+        checked_at=fact.timestamp,
         objections_until=fact.objections_until,
         window_closes_at=fact.window_closes_at,
     )
+
+
+@evolve.register
+def _(fact: supervision.NamingWindowMoved, naming: NamingState) -> NamingState:
+    return replace(naming, objections_until=fact.objections_until, window_closes_at=fact.window_closes_at)
 
 
 @evolve.register
@@ -336,6 +343,29 @@ class Naming(Aggregate, lifecycle=evolve):
             drafted_by=self.state.drafted_by,
             objections_until=until,
             window_closes_at=closes,
+        )
+
+    def window(self, terms: Terms) -> tuple[date, datetime] | None:
+        """Until when the unit may object by these terms; None unless it is checked and waits for objections."""
+        naming = self.state
+        if naming.status != "checked" or naming.checked_at is None or naming.corrects is not None:
+            return None
+        _, until, closes = terms.fixed("objection_window", naming.checked_at)
+        return until, closes
+
+    def recompute(self, act: CommandContext, terms: Terms) -> None:
+        """Reckon the window with a newer calendar, as long as the naming is not approved."""
+        window, naming = self.window(terms), self.state
+        if window is None or naming.objections_until in (None, window[0]):
+            return
+        self.record(
+            supervision.NamingWindowMoved,
+            act,
+            unit=naming.unit,
+            moved_from=naming.objections_until,
+            objections_until=window[0],
+            window_closes_at=window[1],
+            calendar_version=terms.calendar.version,
         )
 
     @requires(by_the_unit_named, is_checked, is_not_objected_to, window_is_open)

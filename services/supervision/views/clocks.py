@@ -27,6 +27,7 @@ AboutAClock = (
     | supervision.DeadlineMissed
     | supervision.DeadlineMissRetracted
     | supervision.VerdictRecomputed
+    | supervision.VerdictRevised
 )
 
 

@@ -20,7 +20,7 @@ class NamingsView(LifecycleView):
     """通报: each naming from its draft to what became of it."""
 
     name = "namings"
-    version = 3
+    version = 4
     lifecycle = evolve
     indexed = ("case_id", "unit", "state", "window_closes_at", "year", "published_at", "corrects")
 

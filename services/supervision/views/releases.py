@@ -8,7 +8,6 @@ from sqlalchemy import Connection, FromClause, case, select
 from services.supervision.domain.calendar import CalendarDraftState, evolve_draft
 from services.supervision.domain.rulebook import evolve
 from shared.events.base import Message
-from shared.events.supervision import CalendarDay
 from shared.readmodels.lifecycle import LifecycleView
 from shared.readmodels.rows import Row
 from shared.readmodels.views import Views
@@ -19,7 +18,7 @@ class CalendarDraftsView(LifecycleView):
     """节假日安排: every draft; as which version it was released is looked up when read."""
 
     name = "calendar_drafts"
-    version = 3
+    version = 4
     lifecycle = evolve_draft
     indexed = ("layer",)
 
@@ -60,16 +59,16 @@ def with_releases(connection: Connection, views: Views) -> FromClause:
     )
 
 
-def days_of(row: Row) -> tuple[CalendarDay, ...]:
-    """The days of a draft."""
+def with_days(row: Row) -> Row:
+    """The draft's row with its days."""
     draft: CalendarDraftState = CalendarDraftsView.state_of(row)
-    return draft.days
+    return {**row, "days": draft.days, "unchanged": draft.unchanged}
 
 
 def calendar_drafts(args: Mapping[str, Any]) -> dict[str, Any]:
     """A page of the drafts."""
     found = many(with_releases, args, "state", "layer", all_see=True)
-    return {**found, "items": [{**row, "days": days_of(row)} for row in found["items"]]}
+    return {**found, "items": [with_days(row) for row in found["items"]]}
 
 
 def calendar_draft(draft_id: object) -> tuple[Row, dict[str, str]]:

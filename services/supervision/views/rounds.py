@@ -1,10 +1,13 @@
 """Supervision rounds."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from services.supervision.domain.state import evolve_round
-from shared.events.base import Message
+from services.supervision.domain.state import ANSWER, evolve_round
+from shared.events import supervision
+from shared.events.base import Fact, Message
 from shared.readmodels.lifecycle import LifecycleView
+from shared.readmodels.rows import Rows
 
 
 class RoundsView(LifecycleView):
@@ -18,5 +21,12 @@ class RoundsView(LifecycleView):
 
     @classmethod
     def key(cls, fact: Any, message: Message) -> str:
-        """See LifecycleView."""
-        return f"{message.aggregate_id}/{fact.round:04d}"
+        """See LifecycleView; the date in force is that of the round's answer clock."""
+        number = fact.cycle if isinstance(fact, supervision.ClockRescheduled) else fact.round
+        return f"{message.aggregate_id}/{number:04d}"
+
+    def keys(self, rows: Rows, fact: Fact, message: Message) -> Sequence[str]:
+        """See LifecycleView: most clocks are no round's."""
+        if isinstance(fact, supervision.ClockRescheduled) and fact.clock != ANSWER:
+            return ()
+        return super().keys(rows, fact, message)

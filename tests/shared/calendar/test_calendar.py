@@ -3,6 +3,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import chinese_calendar
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.calendar import (
     Calendar,
@@ -13,13 +15,13 @@ from shared.calendar import (
     Layer,
     ReleaseChangesNothing,
     ReleaseFromUnknownLayer,
-    ReleaseMovesNoDay,
     ReleaseNamesDayTwice,
     ReleaseNamesNoDay,
     ReleaseWithoutTitle,
     ReleaseYearImplausible,
     YearNoticeTooShort,
     check_release,
+    unchanged_days,
 )
 from shared.domain.refusal import Refusal
 
@@ -213,7 +215,12 @@ WORKDAY, WEEKEND = date(2026, 8, 5), date(2026, 8, 8)
         ("banner", "甲", [DayRule(WEEKEND, True, " ")], HolidayWithoutName),
         ("banner", "甲", [DayRule(WORKDAY, True)], ReleaseChangesNothing),
         ("banner", "甲", [DayRule(date(2026, 10, 1), False, "国庆节")], ReleaseChangesNothing),
-        ("banner", "甲", [DayRule(WEEKEND, False, "那达慕")], ReleaseMovesNoDay),
+        (
+            "banner",
+            "甲",
+            [DayRule(date(2026, 10, 1), False, "国庆节"), DayRule(WORKDAY, True)],
+            ReleaseChangesNothing,
+        ),
         ("state_council", "甲", [DayRule(date(2027, 1, 1), False, "元旦")], YearNoticeTooShort),
     ],
 )
@@ -224,3 +231,29 @@ def test_a_release_that_cannot_be_right_is_refused_by_name(
         check_release(BASE, layer, title, days)
     assert refused.value.status == 422
     assert refused.value.text("zh") != refused.value.text("en")
+
+
+def test_days_that_are_so_already_are_no_fault_and_are_told():
+    days = [DayRule(WORKDAY, False, "那达慕"), DayRule(date(2026, 10, 1), False, "国庆节")]
+    release = check_release(BASE, "banner", "甲", days)
+    assert unchanged_days(BASE, release) == (date(2026, 10, 1),)
+    only_a_name = check_release(BASE, "banner", "甲", [DayRule(WEEKEND, False, "那达慕")])
+    assert unchanged_days(BASE, only_a_name) == ()
+
+
+@given(
+    days=st.sets(st.dates(date(2026, 8, 1), date(2026, 10, 31)), min_size=1, max_size=12),
+    rest=st.booleans(),
+)
+def test_a_release_is_refused_exactly_if_no_day_of_it_changes_anything(days: set[date], rest: bool):
+    rules = [DayRule(day, not rest, "调休") for day in sorted(days)]
+    once = CalendarRelease(BASE.version + 1, "甲", "banner", tuple(rules))
+    so_already = unchanged_days(BASE, once)
+    if len(so_already) == len(rules):
+        with pytest.raises(ReleaseChangesNothing):
+            check_release(BASE, "banner", "甲", rules)
+        return
+    after = BASE.with_release(check_release(BASE, "banner", "甲", rules))
+    assert all(after.is_working(day) == BASE.is_working(day) for day in so_already)
+    with pytest.raises(ReleaseChangesNothing):
+        check_release(after, "banner", "甲", rules)

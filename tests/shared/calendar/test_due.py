@@ -34,6 +34,8 @@ RESOLVE, TASK_DUE, INCIDENT = (RULES.rule(name) for name in ("resolve_or_confirm
 ROUND, SERVICE_DAY, HALF_MONTH = (
     RULES.rule(name) for name in ("round_answer", "service_day", "half_month_report")
 )
+STAYS = replace(TASK_DUE, moves_off_rest_days=False)
+"""A task's rule as it was before version 3 of the rulebook."""
 
 AFTER_2027 = BASE.with_release(
     check_release(
@@ -176,12 +178,78 @@ def test_incidents_run_in_minutes_day_and_night():
 
 def test_a_clock_with_a_date_of_its_own_is_due_on_it_worked_or_not():
     assert of(TASK_DUE, date(2021, 1, 4), own_date=date(2021, 6, 30)).due_on == date(2021, 6, 30)
-    assert of(TASK_DUE, date(2021, 1, 4), own_date=date(2021, 10, 3)).due_on == date(2021, 10, 3)
+    assert of(STAYS, date(2021, 1, 4), own_date=date(2021, 10, 3)).due_on == date(2021, 10, 3)
+    assert of(STAYS, date(2021, 1, 4), own_date=date(2021, 10, 3)).moved == ()
     assert of(TASK_DUE, date(2021, 1, 4), own_date=date(2027, 3, 1)).provisional
     with pytest.raises(OwnDateNeeded):
-        of(TASK_DUE, date(2021, 1, 4))
+        of(replace(TASK_DUE, length=None), date(2021, 1, 4))
     with pytest.raises(OwnDateNotAllowed):
         of(CONTACT, date(2021, 1, 4), own_date=date(2021, 1, 8))
+
+
+@pytest.mark.parametrize(
+    ("own_date", "meant"),
+    [
+        ("2021-03-06", "2021-03-08"),  # a Saturday
+        ("2021-02-07", "2021-02-07"),  # a make-up Sunday
+        ("2021-02-11", "2021-02-18"),  # the Spring Festival
+        ("2021-10-03", "2021-10-08"),
+        ("2022-01-01", "2022-01-04"),
+        ("2030-01-06", "2030-01-07"),  # a Sunday of a year not announced
+    ],
+)
+def test_a_date_of_its_own_that_is_a_rest_day_means_the_next_working_day(own_date: str, meant: str):
+    set_on, due_day = date.fromisoformat(own_date), date.fromisoformat(meant)
+    for rule in (TASK_DUE, ROUND):
+        clock = of(rule, date(2021, 1, 4), own_date=set_on)
+        assert (clock.due_on, clock.original_on, clock.due_at) == (due_day, set_on, close_of(due_day))
+        assert clock.due_on == due_on(rule, BASE, date(2021, 1, 4), own_date=set_on)
+        assert clock.provisional == (set_on.year > 2026)
+        assert clock.to_json()["original"] == own_date
+        for language, words in (("zh", "是休息日"), ("en", "is a rest day")):
+            told = [line for line in clock.explain(language) if words in line]
+            assert len(told) == (set_on != due_day)
+            assert all(own_date in line and meant in line for line in told)
+
+
+def test_an_extension_to_a_rest_day_and_days_lost_after_one_reach_a_working_day():
+    start, saturday = date(2021, 3, 1), date(2021, 3, 6)
+    to_sunday = Extension(to=date(2021, 3, 14), granted=date(2021, 3, 3))
+    extended = of(TASK_DUE, start, own_date=saturday, extensions=[to_sunday])
+    assert (extended.due_on, extended.original_on) == (date(2021, 3, 15), saturday)
+    assert extended.moved == ((saturday, date(2021, 3, 8)), (to_sunday.to, date(2021, 3, 15)))
+    assert of(STAYS, start, own_date=saturday, extensions=[to_sunday]).due_on == to_sunday.to
+    one_day = of(TASK_DUE, start, own_date=saturday, extensions=[Extension(working_days=1)])
+    assert one_day.due_on == date(2021, 3, 9)
+    on_monday = Pause(date(2021, 3, 8), date(2021, 3, 9))
+    assert of(TASK_DUE, start, own_date=saturday, pauses=[on_monday]).due_on == date(2021, 3, 9)
+    two_days = Pause(date(2021, 3, 3), date(2021, 3, 5))
+    assert of(TASK_DUE, start, own_date=saturday, pauses=[two_days]).due_on == date(2021, 3, 10)
+
+
+def test_a_date_at_the_end_of_the_known_years_is_provisional_once_it_leads_beyond_them():
+    assert not of(TASK_DUE, date(2026, 11, 2), own_date=date(2026, 12, 31)).provisional
+    day = DayRule(date(2026, 12, 31), False, "旗庆")
+    rest = BASE.with_release(check_release(BASE, "banner", "旗庆放假", [day]))
+    moved = of(TASK_DUE, date(2026, 11, 2), rest, own_date=date(2026, 12, 31))
+    assert (moved.due_on, moved.provisional) == (date(2027, 1, 1), True)
+
+
+@given(
+    own=st.dates(date(2021, 1, 1), date(2027, 12, 31)),
+    turned=st.lists(st.sets(st.integers(0, 20), max_size=9), max_size=4),
+)
+def test_by_any_releases_a_date_of_its_own_means_the_first_working_day_from_it_on(own, turned):
+    calendar = BASE
+    for offsets in turned:
+        days = tuple(own + timedelta(days=n) for n in offsets)
+        rules = tuple(DayRule(day, not calendar.is_working(day), "调休") for day in days)
+        calendar = calendar.with_release(CalendarRelease(calendar.version + 1, "通知", "banner", rules))
+    clock = of(TASK_DUE, date(2021, 1, 1), calendar, own_date=own)
+    assert clock.original_on == own
+    assert calendar.is_working(clock.due_on)
+    assert not any(calendar.is_working(own + timedelta(days=n)) for n in range((clock.due_on - own).days))
+    assert clock.provisional == (not calendar.all_known(own, clock.due_on))
 
 
 def test_a_round_without_a_date_of_its_own_has_three_working_days():

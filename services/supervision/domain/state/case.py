@@ -124,12 +124,17 @@ def _clock_of(fact: Any) -> Key | None:
     return None if isinstance(fact, supervision.CustodyMoved) else (fact.clock, fact.cycle)
 
 
+def _round_of(fact: Any) -> int | None:
+    """The round that a fact is about; None: each of the case's, of which the step picks its own."""
+    return None if isinstance(fact, supervision.ClockRescheduled) else fact.round
+
+
 evolve = Lifecycle(
     CaseState,
     begins=supervision.CaseOpened,
     parts={
         "clocks": Parts(evolve_clock, _clock_of),
-        "issued": Parts(evolve_round, lambda fact: fact.round),
+        "issued": Parts(evolve_round, _round_of),
     },
 )
 

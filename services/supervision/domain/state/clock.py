@@ -80,6 +80,10 @@ class Clock:
     judged_with: int | None = None
     """The calendar version of the verdict."""
     recomputed: Timeliness | None = None
+    revised: Timeliness | None = None
+    """The recomputed verdict, once a second person has let it stand."""
+    revised_by: str | None = None
+    revised_because: str | None = None
     cancelled_at: datetime | None = None
     cancelled_because: str | None = None
     claimed_at: datetime | None = None
@@ -162,8 +166,8 @@ def _(fact: supervision.ClockStarted) -> Clock:
         own_date=fact.own_date,
         due_on=fact.due_on,
         due_at=fact.due_at,
-        original_due_on=fact.due_on,
-        reckoned_upto=fact.due_on,
+        original_due_on=fact.own_date or fact.due_on,
+        reckoned_upto=max(fact.due_on, fact.own_date or fact.due_on),
         provisional=fact.provisional,
         warn_on=fact.warn_on,
         calendar_version=fact.calendar_version,
@@ -272,4 +276,20 @@ def _(fact: supervision.DeadlineMissRetracted, clock: Clock) -> Clock:
 
 @evolve_clock.register
 def _(fact: supervision.VerdictRecomputed, clock: Clock) -> Clock:
-    return replace(clock, recomputed=fact.recomputed, calendar_version=fact.calendar_version)
+    return replace(
+        clock,
+        recomputed=fact.recomputed,
+        reckoned_upto=max(fact.due_on, clock.original_due_on),
+        calendar_version=fact.calendar_version,
+    )
+
+
+@evolve_clock.register
+def _(fact: supervision.VerdictRevised, clock: Clock) -> Clock:
+    return replace(
+        clock,
+        revised=fact.revised,
+        revised_by=fact.by.post,
+        revised_because=fact.ground,
+        charged=fact.unit if fact.revised == "late" else None,
+    )

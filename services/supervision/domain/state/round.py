@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-from services.supervision.domain.state.clock import Key
+from services.supervision.domain.state.clock import ANSWER, Key
 from shared.domain.lifecycle import Lifecycle, replace
 from shared.events import supervision
 from shared.events.supervision import RoundKind, Trigger, Verdict, VoidGround
@@ -30,6 +30,8 @@ class Round:
     issued_at: datetime
     due_on: date
     due_at: datetime
+    original_due_on: date
+    """The date as it was set; a calendar release may move the one in force."""
     answer: str | None = None
     answered_at: datetime | None = None
     signed_by: str | None = None
@@ -86,7 +88,15 @@ def _(fact: supervision.RoundIssued) -> Round:
         issued_at=fact.happened_at,
         due_on=fact.due_on,
         due_at=fact.due_at,
+        original_due_on=fact.due_on,
     )
+
+
+@evolve_round.register
+def _(fact: supervision.ClockRescheduled, asked: Round) -> Round:
+    if (fact.clock, fact.cycle) != (ANSWER, asked.round):
+        return asked
+    return replace(asked, due_on=fact.due_on, due_at=fact.due_at)
 
 
 @evolve_round.register
