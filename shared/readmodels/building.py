@@ -1,9 +1,10 @@
 """Building views beside the live ones, from the beginning of the logs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+from eventsourcing.persistence import Notification
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.exc import OperationalError
 
@@ -70,25 +71,24 @@ class Building:
         with transaction() as connection:
             execute = execute_on(connection)
             positions = inbox_store.positions(execute, CONSUMER)
-            parked = {
-                (row.source, row.aggregate_id)
-                for row in inbox_store.parked(execute, CONSUMER)
-                if not row.handler and row.kind != "gap"
-            }
+            parked = [
+                row for row in inbox_store.parked(execute, CONSUMER) if not row.handler and row.kind != "gap"
+            ]
         for source, replay in self._replays.items():
             own = {
                 partition: position.position
                 for (of, partition), position in positions.items()
                 if of == source
             }
+            blocked = {row.aggregate_id for row in parked if row.source == source}
             for batch in replay.up_to(own):
                 with transaction() as connection:
-                    self._fold_batch(connection, batch, parked)
+                    self._fold_batch(connection, batch, blocked)
                 if self.progress is not None:
                     self.progress(self.passed)
         return self.passed - before
 
-    def _fold_batch(self, connection: Connection, batch: Batch, parked: set[tuple[str, str]]) -> None:
+    def _fold_batch(self, connection: Connection, batch: Batch, blocked: set[str]) -> None:
         here = batch.source, batch.partition
         if here not in self._receipts:
             self._receipts[here] = Receipt(CONSUMER, *here)
@@ -97,27 +97,45 @@ class Building:
         decoded: dict[int, Message] = {}
         for one in self._views:
             rows = Rows(connection, one.table, one.rows, complete=True, parts=one.parts)
-            for message in accepted:
-                if message.topic not in one.view.handlers:
-                    continue
-                key = str(message.originator_id)
-                if (batch.source, key) in parked or key in receipt.blocked(one.view.name):
-                    receipt.park(parked_behind(receipt, message, one.view.name, self.clock()))
-                    continue
-                try:
-                    rows.begin()
-                    if message.id not in decoded:
-                        decoded[message.id] = read(*here, message)
-                    one.view.fold(rows, decoded[message.id])
-                except OperationalError:
-                    raise
-                except Exception as error:  # noqa: BLE001 - the message is parked with the reason
-                    rows.undo()
-                    reason = f"{type(error).__name__}: {error}"
-                    receipt.park(parked_from(here, message, "fault", reason, self.clock(), one.view.name))
+            messages = [message for message in accepted if message.topic in one.view.handlers]
+            self._fold_into(one.view, rows, receipt, messages, blocked, decoded)
             rows.flush()
         receipt.saved()
         self.passed += len(batch.rows)
+
+    def _fold_into(
+        self,
+        view: View,
+        rows: Rows,
+        receipt: Receipt,
+        messages: Sequence[Notification],
+        blocked: set[str],
+        decoded: dict[int, Message],
+    ) -> None:
+        """Fold these messages together; if that fails, each by itself, so that only faulty ones are parked."""
+        if behind := blocked | receipt.blocked(view.name):
+            for message in messages:
+                if str(message.originator_id) in behind:
+                    receipt.park(parked_behind(receipt, message, view.name, self.clock()))
+            messages = [message for message in messages if str(message.originator_id) not in behind]
+        rows.begin()
+        try:
+            for message in messages:
+                if message.id not in decoded:
+                    decoded[message.id] = read(*receipt.origin, message)
+                view.fold(rows, decoded[message.id])
+            rows.settle()
+        except OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the faulty message is found and parked with the reason
+            rows.undo()
+            if len(messages) > 1:
+                for message in messages:
+                    self._fold_into(view, rows, receipt, [message], blocked, decoded)
+                return
+            reason = f"{type(error).__name__}: {error}"
+            row = parked_from(receipt.origin, messages[0], "fault", reason, self.clock(), view.name)
+            receipt.park(row)
 
     def complete(self, connection: Connection) -> None:
         """Raises LogIncomplete if facts up to these positions are missing, here or in the live views."""

@@ -37,7 +37,7 @@ from shared.database.columns import MomentColumn
 from shared.domain.lifecycle import Lifecycle
 from shared.events.base import Fact, Message
 from shared.readmodels.concerned import concerned
-from shared.readmodels.rows import Row, Rows
+from shared.readmodels.rows import Ahead, Row, Rows
 from shared.readmodels.view import View
 
 S = TypeVar("S")
@@ -187,24 +187,32 @@ class LifecycleView(View):
             self._follow_one(rows, key, fact, message, evolve or self.lifecycle)
 
     def _follow_one(self, rows: Rows, key: str, fact: Fact, message: Message, evolve: Lifecycle[Any]) -> None:
-        row = rows.get(key)
-        if row is None and self.whole and evolve.needs_state(fact):
+        thing = rows.ahead.get(key)
+        if thing is None:
+            row = rows.get(key)
+            before = None if row is None else self.state_of(row)
+        else:
+            before = thing.state
+        if before is None and self.whole and evolve.needs_state(fact):
             return  # a past cut by when things happened may lack a part's first fact: the others still count
-        known, before = rows.states.get(key, (None, None))
-        if row is not None and known is not row:
-            before = self.state_of(row)
         after = evolve.step(fact, before, message.version)
         if after is before and self.whole:
             return  # it was about other parts
-        values = self.row_of(after, before)
+        if thing is None:
+            rows.ahead[key] = Ahead(before, after, message, self._changed)
+        else:
+            thing.state, thing.message = after, message
+
+    def _changed(self, before: Any, state: Any, message: Message) -> Row:
+        values = self.row_of(state, before)
         if "version" not in self.kept:
             values["version"] = message.version
         for name in self.seen_by:
-            value = getattr(after, name)
+            value = getattr(state, name)
             values[name] = concerned(*value) if name == "concerned" else value
-        if row is None and self.whole:
+        if before is None and self.whole:
             values[self.whole] = str(message.aggregate_id)
-        rows.states[key] = rows.write(key, values), after
+        return values
 
     @classmethod
     def row_of(cls, state: Any, before: Any = None) -> Row:

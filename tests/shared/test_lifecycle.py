@@ -1,13 +1,14 @@
 """What a fact does to a thing is written once: for the aggregate, for its parts, for their views."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Column, String
+from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine
 
 from shared.application.application import NoSuchThing
 from shared.domain.aggregate import Aggregate, CommandContext
@@ -15,8 +16,10 @@ from shared.domain.guards import open_to, requires
 from shared.domain.lifecycle import Lifecycle, Parts, replace
 from shared.domain.refusal import Refusal
 from shared.events.base import Fact, Message
+from shared.log.codec import decode, encode
 from shared.readmodels.lifecycle import HistoryView, LifecycleView
-from shared.readmodels.rows import Rows
+from shared.readmodels.rows import Row, Rows
+from shared.readmodels.view import View
 from shared.testing import an_act, folded, rows_of, shanghai
 
 NOW = shanghai("2021-01-04 09:00")
@@ -305,3 +308,141 @@ def test_a_fact_about_each_part_changes_each_where_it_is_held_and_where_it_is_sh
     assert folded(Slots, "shelf", [events[-1]]) == {}, (
         "of a part whose first fact is missing nothing is shown"
     )
+
+
+class Dustings(LifecycleView):
+    """Follows the books and adds what only it counts; shows none that is thin or was dusted three times."""
+
+    name = "dustings"
+    lifecycle = books
+
+    @classmethod
+    def key(cls, fact: Any, message: Message) -> str:
+        return f"{message.aggregate_id}/{fact.book}"
+
+    @classmethod
+    def more_columns(cls) -> Sequence[Column[Any]]:
+        return [Column("dusted", Integer, nullable=False, default=0)]
+
+    def on_book_shelved(self, rows: Rows, fact: BookShelved, message: Message) -> None:
+        if fact.book == "thin":
+            rows.drop(self.key(fact, message))
+
+    def on_book_dusted(self, rows: Rows, fact: BookDusted, message: Message) -> None:
+        row = rows.get(self.key(fact, message))
+        assert row is not None
+        assert row["state"] == "clean", "the lifecycle's step is in the row"
+        if row["dusted"] == 2:
+            rows.drop(row["id"])
+        else:
+            rows.change(row["id"], dusted=row["dusted"] + 1)
+
+
+@contextmanager
+def batch_of(view: type[View]) -> Iterator[tuple[Rows, dict[str, Row | None]]]:
+    """A batch over an empty table, and all its rows as it knows them."""
+    table = Table(view.name, MetaData(), Column("id", String, primary_key=True), *view.columns())
+    known: dict[str, Row | None] = {}
+    with create_engine("sqlite://").begin() as connection:
+        table.create(connection)
+        yield Rows(connection, table, known, complete=True), known
+
+
+def messages_of(events: Sequence[Any]) -> list[Message]:
+    return [
+        Message(
+            "shelf",
+            0,
+            position,
+            event.originator_id,
+            event.originator_version,
+            decode(event.TOPIC, encode(event)),
+        )
+        for position, event in enumerate(events, 1)
+    ]
+
+
+def used_shelves() -> list[Any]:
+    """Two shelves whose books are shelved, dusted and moved, fact by fact in turn."""
+    of_each = []
+    for number in (1, 2):
+        shelf = Rack.begin(ShelfPutUp, an_act(NOW), UUID(int=number), name="A")
+        for book in ("one", "chained", "one"):
+            shelf.record(BookShelved, an_act(NOW), book=book)
+        for room in ("B", "C"):
+            shelf.record(ShelfMoved, an_act(NOW), room=room)
+            shelf.record(BookShelved, an_act(NOW), book=f"last of {room}")
+        of_each.append(list(shelf.collect_events()))
+    return [event for pair in zip(*of_each, strict=True) for event in pair]
+
+
+def dusted_books() -> list[Any]:
+    shelf = shelved()
+    shelf.record(BookShelved, an_act(NOW), book="thin")
+    for book in ("one", "two", "one", "one"):
+        shelf.record(BookDusted, an_act(NOW), book=book)
+    shelf.record(BookShelved, an_act(NOW), book="one")
+    shelf.record(BookDusted, an_act(NOW), book="two")
+    return list(shelf.collect_events())
+
+
+@pytest.mark.parametrize(
+    ("view", "events"),
+    [(Slots, used_shelves()), (Books, dusted_books()), (Dustings, dusted_books()), (Labels, dusted_books())],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_the_facts_of_a_batch_leave_the_rows_that_they_leave_one_by_one(
+    view: type[View], events: list[Any]
+) -> None:
+    followed = [event for event in events if event.TOPIC in view.handlers]
+    for start in range(len(followed)):
+        with batch_of(view) as (rows, known):
+            for at, message in enumerate(messages_of(followed)):
+                if at == start:
+                    rows.flush()
+                view().fold(rows, message)
+            rows.flush()
+        assert {key: row for key, row in known.items() if row} == folded(view, "shelf", followed)
+
+
+def test_a_row_that_a_view_drops_or_changes_by_itself_is_what_the_view_made_it() -> None:
+    shown = folded(Dustings, "shelf", dusted_books()[1:])
+    assert {key.partition("/")[2]: row["dusted"] for key, row in shown.items()} == {"one": 0, "two": 2}
+
+
+def test_a_message_that_fails_half_way_changes_nothing() -> None:
+    class Torn(Slots):
+        name = "torn"
+        torn = False
+
+        def on_shelf_moved(self, rows: Rows, fact: ShelfMoved, message: Message) -> None:
+            if Torn.torn:
+                raise ValueError("after the lifecycle's step")
+
+    shelf = Rack.begin(ShelfPutUp, an_act(NOW), UUID(int=1), name="A")
+    for book in ("one", "two"):
+        shelf.record(BookShelved, an_act(NOW), book=book)
+    for room in ("B", "C", "D"):
+        shelf.record(ShelfMoved, an_act(NOW), room=room)
+    one, two, *moves = messages_of(list(shelf.collect_events())[1:])
+    with batch_of(Torn) as (rows, known):
+        for message in (one, two, *moves):
+            rows.begin()
+            Torn.torn = message is moves[1]
+            try:
+                Torn().fold(rows, message)
+            except ValueError:
+                assert Torn.torn
+                rows.undo()
+                assert [row["room"] for row in rows.parts(str(shelf.id), "rack_id")] == ["B", "B"]
+        rows.flush()
+    assert [row and row["room"] for row in known.values()] == ["D", "D"]
+    with batch_of(Torn) as (rows, known):
+        rows.begin()
+        for message in (one, two, moves[0]):
+            Torn.torn = message is moves[0]
+            with pytest.raises(ValueError, match="step") if Torn.torn else nullcontext():
+                Torn().fold(rows, message)
+        rows.undo()
+        rows.flush()
+    assert set(known.values()) == {None}

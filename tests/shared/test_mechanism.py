@@ -13,9 +13,11 @@ from shared.application.application import ATTEMPTS, ChangedMeanwhile, Idempoten
 from shared.application.result import CommandResult
 from shared.database.execute import Execute
 from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation, stable_id
+from shared.domain.lifecycle import Lifecycle
 from shared.events.base import Fact, Message
 from shared.messaging.parked import ConsumerStopped
 from shared.messaging.reactions import NotYet, Reactions
+from shared.readmodels.lifecycle import LifecycleView
 from shared.readmodels.rows import Rows
 from shared.readmodels.view import View
 from shared.runtime.service import Service
@@ -105,6 +107,33 @@ class Echo(Reactions[Wards]):
         self.get(Ward, message.aggregate_id).record(
             Ward.Renamed, self.act, unit=fact.unit, name=f"new {fact.name}"
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WardState:
+    """病区: one name cannot be shown, which is noticed only when its row is made."""
+
+    name: str
+
+    @property
+    def status(self) -> str:
+        if self.name == "unreadable":
+            raise ValueError("this name cannot be shown")
+        return self.name.upper()
+
+
+ward_states = Lifecycle(WardState, begins=WardOpened)
+
+
+@ward_states.register
+def _(fact: WardOpened | WardRenamed) -> WardState:
+    return WardState(name=fact.name)
+
+
+class States(LifecycleView):
+    name = "states"
+    lifecycle = ward_states
+    derived = ("status",)
 
 
 SERVICE = Service(name="ward", title="test", application=Wards, views=[Names], blueprints=[], reactions=Echo)
@@ -293,6 +322,27 @@ def test_a_rebuilt_view_equals_the_live_one_and_takes_its_place(opened: Opened) 
     app_of(opened).rename(an_act(NOW), "u3", "three")
     opened.settle()
     assert opened.rows("ward", "names")["u3"] == {"id": "u3", "name": "three", "changes": 2}
+
+
+def test_a_fault_in_making_a_row_parks_the_message_that_made_its_state(tmp_path: Path) -> None:
+    service = Service(name="ward", title="test", application=Wards, views=[States], blueprints=[])
+    with Opened(tmp_path, StoppedClock(NOW), service) as opened:
+        app = app_of(opened)
+        for unit in ("a", "b", "c"):
+            app.register(an_act(NOW), unit)
+        for unit, name in (("a", "two"), ("b", "two"), ("b", "unreadable"), ("a", "three")):
+            app.rename(an_act(NOW), unit, name)
+        opened.settle()
+        for _ in ("live", "rebuilt"):
+            assert {row["name"]: row["state"] for row in opened.rows("ward", "states").values()} == {
+                "three": "THREE",
+                "two": "TWO",
+                "c": "C",
+            }
+            assert [(row.kind, row.reason) for row in opened["ward"].views.parked()] == [
+                ("fault", "ValueError: this name cannot be shown")
+            ]
+            assert opened.rebuild_and_compare("ward") == []
 
 
 def test_a_new_version_is_built_beside_the_old_and_swapped_when_done(tmp_path: Path) -> None:
