@@ -44,6 +44,7 @@ ROOMS = (
     "application",
     "messaging",
     "readmodels",
+    "figures",
     "personal_data",
     "service",
     "web",

@@ -19,7 +19,7 @@ from rich.tree import Tree
 
 from services.audit import audit
 from services.audit.diff import changes, otherwise
-from services.audit.figures import Figure, figure
+from services.audit.figures import Asked, figure
 from services.audit.past import Answer, Cut, Pasts
 from services.audit.recount import Recount, path_of, recount
 from services.audit.replay import Replayed, replay
@@ -103,7 +103,7 @@ class Questions:
 
     def why(self, identity: Identity, subject: str, language: str, progress: Progress | None = None) -> Why:
         """The chain behind a subject. Raises what ``why.why`` and ``figures.figure`` raise."""
-        asked = Figure.read(subject) if subject.startswith("rate:") else None
+        asked = Asked.read(subject) if subject.startswith("rate:") else None
         self.record(identity, "why", {"subject": subject})
         cleared = identity.role in ALL_SEEING
         with self.pasts.alone():

@@ -16,7 +16,7 @@ from services.enterprise.domain import (
     matter_of,
 )
 from services.enterprise.domain.clocks import rating_until
-from services.enterprise.domain.rates import AsOfInTheFuture, six_rates
+from services.enterprise.domain.rates import Line, lines_of, six_rates
 from services.enterprise.domain.whistle.refusals import (
     CreditCodeNeeded,
     DeskMustBeAnOffice,
@@ -34,6 +34,8 @@ from shared.domain.aggregate import SUITE_UNIT, CommandContext, stable_id
 from shared.domain.clock import local_day
 from shared.domain.refusal import Refusal
 from shared.events.base import Actor
+from shared.figures.clocks import counted_clocks
+from shared.figures.figure import asked_as_of
 from shared.readmodels.timers import fire_due
 from shared.service.application import ServiceApplication
 
@@ -186,19 +188,20 @@ class EnterpriseApplication(ServiceApplication):
         return self.commit(act, whistle, *reporters)
 
     def rates(self, *, since: date, until: date, as_of: datetime | None) -> dict[str, Any]:
-        """六项指标 of the days from ``since`` to ``until``, as known at ``as_of``. Raises AsOfInTheFuture."""
-        now = self.clock()
-        if as_of is not None and as_of > now:
-            raise AsOfInTheFuture(as_of=as_of.isoformat())
-        found = six_rates(
-            records(self.views),
-            since=since,
-            until=until,
-            as_of=as_of or now,
-            rulebook=self.rulebook,
-            calendar=self.reference.calendar(),
-        )
-        return found.plain()
+        """六项指标 of the days from ``since`` to ``until``, as known at ``as_of``, of what has arrived by now.
+
+        Raises PeriodEndsBeforeItBegins, AsOfInTheFuture.
+        """
+        known = asked_as_of(as_of, since=since, until=until, now=self.clock())
+        lines = self.counted(since=since, until=until, as_of=known)
+        return six_rates(lines, since=since, until=until, as_of=known).plain()
+
+    def counted(self, *, since: date, until: date, as_of: datetime) -> list[Line]:
+        """What the six rates count."""
+        with self.views.reading() as connection:
+            clocks = counted_clocks(connection, self.views, since=since, until=until, as_of=as_of)
+            whistles = records(connection, self.views)
+        return lines_of(whistles, clocks, since=since, until=until, as_of=as_of)
 
     # -- by the clock ---------------------------------------------------------------------------------------------
 
