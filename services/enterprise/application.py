@@ -26,10 +26,12 @@ from services.enterprise.domain.whistle.refusals import (
     UnknownEnterprise,
     UnknownWhistle,
 )
+from services.enterprise.domain.whistle.state import Stay
 from services.enterprise.views.rating_windows import RatingWindowsView
 from services.enterprise.views.whistles import records
 from shared.application.application import AlreadyExists, NoSuchThing
 from shared.application.result import CommandResult
+from shared.calendar import Calendar
 from shared.domain.aggregate import SUITE_UNIT, CommandContext, stable_id
 from shared.domain.clock import local_day
 from shared.domain.refusal import Refusal
@@ -240,10 +242,14 @@ class EnterpriseApplication(ServiceApplication):
 
     # -- what they ask for ----------------------------------------------------------------------------------------
 
-    def hands(self, whistle: WhistleState, act: CommandContext) -> tuple[str, ...]:
-        """The units that have it in hand, or have the whistle that it was merged into."""
+    def hands(self, whistle: WhistleState, act: CommandContext) -> tuple[Stay, ...]:
+        """Who has had it in hand, also within the whistle that it was merged into."""
         main = self._main(whistle)
-        return (whistle if main is None else main.state).in_hands_of
+        return whistle.stays if main is None else whistle.stays_within(main.state)
+
+    def released_calendar(self, whistle: WhistleState, act: CommandContext) -> Calendar:
+        """The calendar in force."""
+        return self.reference.calendar()
 
     def last_day(self, whistle: WhistleState, act: CommandContext) -> date:
         """The day of its hard limit."""

@@ -14,7 +14,7 @@ class WhistlesView(LifecycleView):
     """诉求: every whistle, who has it, how it went. What it shares with one merged into it is looked up when read."""
 
     name = "whistles"
-    version = 3
+    version = 4
     lifecycle = evolve
     indexed = (
         "number",
