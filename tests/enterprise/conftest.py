@@ -161,9 +161,14 @@ class Town:
         """The office routes it."""
         self.did(self.office, whistle, "route", lead_unit=lead, supporters=list(supporters))
 
+    def contact(self, whistle: UUID, unit: str = "fgw") -> None:
+        """A unit that has it contacts the enterprise."""
+        self.did(getattr(self, unit), whistle, "contact", how="phone")
+
     def resolved(self, whistle: UUID) -> None:
-        """Routed to fgw and resolved by it."""
+        """Routed to fgw, contacted and resolved by it."""
         self.route(whistle)
+        self.contact(whistle)
         self.did(self.fgw, whistle, "resolve", result="已办好")
 
     def whistle(self, whistle: UUID) -> dict[str, Any]:
