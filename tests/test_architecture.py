@@ -243,7 +243,7 @@ def named(words: str) -> set[str]:
 
 
 def is_said_once(refusal: str) -> bool:
-    """Whether a README need not name it command by command: there is no such thing, an old version, a time that cannot be."""
+    """Whether a README need not name it command by command: no such thing, an old version, a time that cannot be."""
     return refusal.startswith("no-such-") or refusal in (
         "version-is-stale",
         "happened-in-the-future",

@@ -9,7 +9,8 @@ in the period then. Verdicts count as judged: a later calendar changes no figure
 * open and not due, or paused: excluded (``not_due``);
 * a cycle that another one of the same start takes up again (rework, an undone merger) is not counted beside it.
 
-A clock is counted with the unit that its fact charges: the miss's, the stop's, or else the lead of the moment.
+What was entered late counts in time from its confirmation on. A clock is counted with the unit that its facts charge
+(the miss's, the late stop's), or else with the lead of the moment.
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,6 +80,7 @@ class CountedClocksView(View):
             Column("started_at", MomentColumn, nullable=False),
             Column("lead", String, nullable=False),
             Column("charged", String),
+            Column("rests", JSON, nullable=False),
             Column("earliest_due_on", Date, nullable=False, info={"index": True}),
             Column("latest_due_on", Date, nullable=False, info={"index": True}),
             Column("standings", JSON, nullable=False),
@@ -105,6 +107,7 @@ class CountedClocksView(View):
             cycle=fact.cycle,
             started_at=fact.started_at,
             lead=fact.unit,
+            rests=[],
             earliest_due_on=fact.due_on,
             latest_due_on=fact.due_on,
             standings=[msgspec.to_builtins(standing)],
@@ -118,35 +121,62 @@ class CountedClocksView(View):
                 _stands(rows, row, fact, lead=fact.to_unit)
 
     def on_clock_paused(self, rows: Rows, fact: supervision.ClockPaused, message: Message) -> None:
-        self._tells(rows, fact, message, status="paused")
+        row = self._row(rows, fact, message)
+        if row is not None:
+            _stands(rows, row, fact, status="paused", rests=[*row["rests"], fact.rest])
 
     def on_clock_rescheduled(self, rows: Rows, fact: supervision.ClockRescheduled, message: Message) -> None:
-        resumed = {"status": "open"} if fact.ground == "resumed" else {}
-        self._tells(rows, fact, message, due_on=fact.due_on, due_at=fact.due_at, **resumed)
+        row = self._row(rows, fact, message)
+        if row is None:
+            return
+        changes: Row = {"due_on": fact.due_on, "due_at": fact.due_at}
+        if fact.ground == "resumed":
+            rests = _without(row["rests"], fact.rest)
+            changes |= {"rests": rests, "status": "paused" if rests else "open"}
+        _stands(rows, row, fact, **changes)
 
-    def on_deadline_missed(self, rows: Rows, fact: supervision.DeadlineMissed, message: Message) -> None:
+    def on_deadline_missed(
+        self, rows: Rows, fact: supervision.DeadlineMissed | supervision.MissRecharged, message: Message
+    ) -> None:
         self._tells(rows, fact, message, charged=fact.unit)
 
     def on_deadline_miss_retracted(
         self, rows: Rows, fact: supervision.DeadlineMissRetracted, message: Message
     ) -> None:
-        row = rows.get(_row_id(message, fact.clock, fact.cycle))
-        if row is not None and _last(row).status in OPEN:
-            _stands(rows, row, fact, charged=None)
+        self._tells(rows, fact, message, charged=None)
 
     def on_clock_stopped(self, rows: Rows, fact: supervision.ClockStopped, message: Message) -> None:
-        self._tells(rows, fact, message, status=fact.verdict, charged=fact.unit, due_on=fact.due_on)
+        late = fact.verdict == "late"
+        answers = {"charged": fact.unit} if late else {"charged": None, "lead": fact.unit}
+        self._tells(rows, fact, message, status=fact.verdict, due_on=fact.due_on, **answers)
+
+    def on_earlier_time_confirmed(
+        self, rows: Rows, fact: supervision.EarlierTimeConfirmed, message: Message
+    ) -> None:
+        row = self._row(rows, fact, message)
+        if row is not None and _last(row).status == "late":  # a round's answer is stopped by its signature
+            _stands(rows, row, fact, status="in_time", charged=None)
 
     def on_clock_cancelled(self, rows: Rows, fact: supervision.ClockCancelled, message: Message) -> None:
         self._tells(rows, fact, message, status="cancelled", ended_at=fact.happened_at)
 
     @staticmethod
-    def _tells(rows: Rows, fact: Any, message: Message, **changes: Any) -> None:
-        row = rows.get(_row_id(message, fact.clock, fact.cycle))
-        if (
-            row is not None
-        ):  # else it is not counted here, or a past that is cut by happened times lacks its start
+    def _row(rows: Rows, fact: Any, message: Message) -> Row | None:
+        """The clock's row; None if it is not counted here, or a past that is cut by happened times lacks its start."""
+        return rows.get(_row_id(message, fact.clock, fact.cycle))
+
+    def _tells(self, rows: Rows, fact: Any, message: Message, **changes: Any) -> None:
+        row = self._row(rows, fact, message)
+        if row is not None:
             _stands(rows, row, fact, **changes)
+
+
+def _without(rests: Sequence[str], ended: str | None) -> list[str]:
+    """The rests that still run; without a ground the last one ended."""
+    left = [*rests]
+    if left:
+        left.remove(ended if ended in left else left[-1])
+    return left
 
 
 def _row_id(message: Message, clock: str, cycle: int) -> str:
@@ -159,7 +189,7 @@ def _last(row: Row) -> Standing:
 
 def _stands(rows: Rows, row: Row, fact: Fact, **changes: Any) -> None:
     """From the recording of the fact on, the clock stands otherwise."""
-    of_row: Row = {name: changes.pop(name) for name in ("lead", "charged") if name in changes}
+    of_row: Row = {name: changes.pop(name) for name in ("lead", "charged", "rests") if name in changes}
     row = {**row, **of_row}
     unit = row["charged"] or row["lead"]
     now = _last(row)._replace(recorded_at=fact.timestamp, unit=unit, **changes)

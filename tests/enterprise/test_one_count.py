@@ -78,7 +78,9 @@ class Story:
         self.town.clock.set(self.town.clock() + timedelta(hours=hours, minutes=7))
         self.town.opened.settle()
         often: tuple[Callable[[], Any], ...] = (self.route, self.hand, self.hand, self.hand)
-        one = self.chance.choice((*often, self.blow, self.judge, self.pause, self.release, self.merge))
+        one = self.chance.choice(
+            (*often, self.blow, self.judge, self.pause, self.confirm, self.release, self.merge)
+        )
         answer = one()
         assert answer is None or answer.status_code < 500, answer.json
         self.town.opened.settle()
@@ -139,6 +141,14 @@ class Story:
         return self.town.supervision("inspect").post(
             f"{of}/{command}", {"reason": "企业补件"} if command == "pause" else {}
         )
+
+    def confirm(self) -> Any:
+        """A contact that was entered late is confirmed, or not."""
+        whistle = self.any()
+        owner = "coal" if self.town.whistle(whistle)["credit_code"] == COAL else "milk"
+        body = {"confirmed": self.chance.random() < 0.7, "reason": "属实"}
+        of = f"/api/v1/cases/{case_id('whistle', whistle)}/clocks/contact/1/confirm-earlier-time"
+        return self.town.supervision(owner).post(of, body)
 
     def release(self) -> Any:
         office, inspect = self.town.supervision("office"), self.town.supervision("inspect")

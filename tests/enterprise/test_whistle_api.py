@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.domain.case_id import case_id
 from shared.events import enterprise
 from shared.testing import Opened, as_id, shanghai
 
@@ -531,11 +532,17 @@ def test_the_rates_of_an_earlier_moment_are_the_same_for_ever(town: Any) -> None
     town.did(town.fgw, whistle, "contact", how="phone", happened_at="2021-02-05T17:00:00+08:00")
     town.did(town.fgw, whistle, "resolve", result="办好")
     assert town.leader.get(query).data == before
-    now = {
-        rate["id"]: (rate["numerator"], rate["denominator"])
-        for rate in town.leader.get("/api/v1/whistle-rates?from=2021-02-01&until=2021-03-31").json["rates"]
-    }
-    assert now == {
+
+    def now() -> dict[str, tuple[int, int]]:
+        rates = town.leader.get("/api/v1/whistle-rates?from=2021-02-01&until=2021-03-31").json["rates"]
+        return {rate["id"]: (rate["numerator"], rate["denominator"]) for rate in rates}
+
+    assert now()["contacted"] == (0, 1)  # entered long after it was due: the enterprise has to confirm it
+    confirm = f"/api/v1/cases/{case_id('whistle', whistle)}/clocks/contact/1/confirm-earlier-time"
+    answer = town.supervision("coal").post(confirm, {"confirmed": True, "reason": "当天下午来过电话"})
+    assert answer.status_code == 200, answer.json
+    town.opened.settle()
+    assert now() == {
         "contacted": (1, 1),
         "resolved_or_confirmed": (0, 1),
         "resolved": (0, 1),

@@ -69,9 +69,9 @@ def moved(recorded: str, unit: str, *, leads: bool = True) -> Fact:
     return at(recorded, supervision.CustodyMoved, from_unit="office", to_unit=unit, leads=leads)
 
 
-def rescheduled(recorded: str, ground: str) -> Fact:
+def rescheduled(recorded: str, ground: str, **more: Any) -> Fact:
     what = {"original_due_on": DUE["due_on"], "provisional": False, "calendar_version": 2}
-    return at(recorded, supervision.ClockRescheduled, ground=ground, **LATER, **what)
+    return at(recorded, supervision.ClockRescheduled, ground=ground, **LATER, **what, **more)
 
 
 def known(as_of: datetime, *facts: Fact, row: str = "contact/1") -> tuple[str, Any] | None:
@@ -162,6 +162,46 @@ def test_a_cycle_that_another_of_the_same_start_takes_up_is_not_counted_beside_i
     assert known(shanghai("2021-02-19 09:00"), *facts) == ("fgw", True)
     assert known(END, *facts) == ("fgw", None)
     assert known(END, *facts, row="contact/2") == ("office", False)
+
+
+def test_a_miss_is_counted_with_the_unit_to_which_it_is_charged_anew() -> None:
+    anew = at("2021-02-09 09:00", supervision.MissRecharged, from_unit="office", unit="czj")
+    assert known(shanghai("2021-02-09 08:00"), started(), missed("office"), anew) == ("office", False)
+    assert known(END, started(), missed("office"), anew) == ("czj", False)
+    late = stopped("2021-02-10 09:00", "late", "office")
+    assert known(END, started(), missed("office"), late, anew) == ("czj", False)
+
+
+def test_what_was_entered_late_counts_in_time_from_its_confirmation_on() -> None:
+    confirmed = at(
+        "2021-02-12 09:00",
+        supervision.EarlierTimeConfirmed,
+        stopped_at=shanghai("2021-02-06 10:00"),
+        reason="属实",
+    )
+    facts = [
+        started(),
+        moved("2021-02-06 09:00", "fgw"),
+        missed(),
+        stopped("2021-02-09 09:00", "late", "office"),
+        confirmed,
+    ]
+    assert known(shanghai("2021-02-12 08:59"), *facts) == ("office", False)
+    assert known(END, *facts) == ("fgw", True)
+
+
+def test_a_clock_that_rests_on_two_grounds_runs_again_when_both_are_over() -> None:
+    facts = [
+        started(),
+        at("2021-02-06 09:00", supervision.ClockPaused, reason="补件", rest="office"),
+        at("2021-02-06 10:00", supervision.ClockPaused, reason="待认定", rest="claimed"),
+        rescheduled("2021-02-07 09:00", "resumed", rest="office"),
+        rescheduled("2021-02-08 09:00", "resumed", rest="claimed"),
+    ]
+    assert known(END, *facts[:-1]) == ("office", "not_due")
+    assert known(END, *facts) == ("office", False)
+    unnamed = [*facts[:2], rescheduled("2021-02-07 09:00", "resumed")]
+    assert known(END, *unnamed) == ("office", False)
 
 
 def test_a_standing_without_a_time_of_its_cancellation_is_a_failure() -> None:
