@@ -29,13 +29,12 @@ from services.suite import SUITE
 from shared.audit.access import act_of, record_access
 from shared.domain.clock import SHANGHAI, Clock
 from shared.domain.refusal import Refusal
-from shared.domain.roles import Role
+from shared.domain.roles import ALL_SEEING, Role
 from shared.personal_data.keystore import KeyStore
 from shared.process import logs
 from shared.process.config import Config
 from shared.runtime.event_log import open_log
 from shared.web.auth import Identity
-from shared.web.lists import ALL_SEEING
 
 TIMEOUT = 300.0
 """Seconds of one wait for the database while whole logs are read."""

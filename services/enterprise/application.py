@@ -29,12 +29,14 @@ from services.enterprise.domain.whistle.refusals import (
 from services.enterprise.domain.whistle.state import Stay
 from services.enterprise.views.rating_windows import RatingWindowsView
 from services.enterprise.views.whistles import records
-from shared.application.application import AlreadyExists, NoSuchThing
+from shared.application.application import AlreadyExists
 from shared.application.result import CommandResult
 from shared.calendar import Calendar
-from shared.domain.aggregate import SUITE_UNIT, CommandContext, stable_id
+from shared.domain.aggregate import SUITE_UNIT, Aggregate, CommandContext, stable_id
 from shared.domain.clock import local_day
+from shared.domain.hidden import is_hidden_from
 from shared.domain.refusal import Refusal
+from shared.domain.roles import ON_WHISTLE, Role
 from shared.events.base import Actor
 from shared.figures.clocks import counted_clocks
 from shared.figures.figure import asked_as_of
@@ -255,17 +257,27 @@ class EnterpriseApplication(ServiceApplication):
         """The day of its hard limit."""
         return clocks_of(self.rulebook, self.reference.calendar(), whistle.blown_at).hard_limit_due
 
+    def hidden(self, found: Aggregate, act: CommandContext) -> bool:
+        """See Application. For an enterprise there is no whistle but its own.
+
+        A merged whistle concerns the units of its main one too.
+        """
+        if not isinstance(found, Whistle):
+            return super().hidden(found, act)
+        whistle = found.state
+        if act.role == Role.enterprise:
+            return act.by.unit != whistle.credit_code
+        main = self._main(whistle) if whistle.confidential and act.role in ON_WHISTLE else None
+        return is_hidden_from(act, whistle, *(main.state.concerned if main else ()))
+
     def whistle(self, act: CommandContext, whistle_id: UUID) -> Whistle:
-        """The whistle; for an enterprise there is none but its own (domain.md §8)."""
-        whistle = self.load(Whistle, whistle_id)
-        if act.role == "enterprise" and act.by.unit != whistle.state.credit_code:
-            raise NoSuchThing(kind="Whistle", id=whistle_id)
+        """The whistle, if the actor may know of it (domain.md §8)."""
         return self.load(Whistle, whistle_id, act)
 
     def _named(self, act: CommandContext, whistle_id: UUID, field: str) -> Whistle:
         """Another whistle that the request names. Raises UnknownWhistle."""
-        found = self.find(Whistle, whistle_id)
-        if found is None or (act.role == "enterprise" and act.by.unit != found.state.credit_code):
+        found = self.find(Whistle, whistle_id, act)
+        if found is None:
             raise UnknownWhistle(id=whistle_id, at_field=field)
         return found
 
