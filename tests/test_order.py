@@ -220,6 +220,7 @@ class Suite:
         of(again, "czj/head", "claim-infeasible", legal_ground="土地管理法", explanation="占用基本农田")
         of(again, "inspect/head", "review-infeasible", upheld=True, reason="属实")
         of(joined, "fgw/head", "contact", how="phone")
+        of(main, "fgw/head", "contact", how="phone")
         of(main, "fgw/head", "propose-plan", plan="分步办理", steps=["一"], promised_on="2021-01-20")
         of(main, coal, "agree-plan")
         self.opened.settle()
@@ -228,6 +229,7 @@ class Suite:
             of(main, coal, "rate", solved=False, satisfied=False, score=1, comment="没有")
         of(main, "gov/vice-leader", "route", lead_unit="gxj")
         of(undone, "office/officer", "route", lead_unit="zrj")
+        of(undone, "zrj/head", "contact", how="phone")
         of(undone, "zrj/head", "resolve", result="已办好")
         of(undone, milk, "rate", solved=True, satisfied=True, score=5)
         of(joined, milk, "rate", solved=False, satisfied=False, score=1)
@@ -326,6 +328,7 @@ class Suite:
         code = ENTERPRISES[0]
         whistle = self.do(code, "enterprise:whistles", title="己", category="用电", text="电力不足")
         self.do("office/officer", f"enterprise:whistles/{whistle}/route", lead_unit="zrj")
+        self.do("zrj/head", f"enterprise:whistles/{whistle}/contact", how="phone")
         self.do("zrj/head", f"enterprise:whistles/{whistle}/resolve", result="已办好")
         self.opened.settle()
 

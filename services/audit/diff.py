@@ -12,14 +12,13 @@ from services.assignment.api.units import SEE_HOLDERS
 from services.audit.past import Past
 from services.audit.replay import Stored, columns_that_differ, stored
 from services.audit.why import Facts, is_secret
-from shared.domain.roles import Role
+from shared.domain.roles import ALL_SEEING, Role
 from shared.events import supervision
 from shared.events.base import Message
 from shared.personal_data.encryption import MASKED
 from shared.personal_data.keystore import KeyStore
 from shared.readmodels.reference import REFERENCE_VIEWS
 from shared.readmodels.view import View
-from shared.web.lists import ALL_SEEING
 
 OWNER_OF_REFERENCE = "assignment"
 """Every service folds units, posts and the calendar alike: they are shown once."""

@@ -7,23 +7,20 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-
 from services.audit.past import Past
 from services.audit.why import FORMS, Facts, SubjectMalformed, Why, follow, is_secret
-from services.enterprise.domain.rates import RATES, Record, six_rates
-from services.enterprise.views.whistles import records
-from services.supervision.application.queries import counted
+from services.enterprise.domain.rates import RATES
 from shared.domain.clock import SHANGHAI
-from shared.events import supervision
 from shared.events.base import Message
+from shared.figures.clocks import CountedClock, CountedClocksView, counted_clocks
+from shared.figures.figure import Counted, Figure, asked_as_of
 
 ON_TIME = "on_time."
 """``on_time.task_due``: the on-time rate of a clock of the rulebook."""
 
 
 @dataclass(frozen=True)
-class Figure:
+class Asked:
     """``rate:contacted/spj@2021-02-01..2021-02-28``, with an as-of after another ``@``."""
 
     subject: str
@@ -34,7 +31,7 @@ class Figure:
     as_of: datetime | None
 
     @classmethod
-    def read(cls, subject: str) -> "Figure":
+    def read(cls, subject: str) -> "Asked":
         """What a subject names. Raises SubjectMalformed."""
         found = re.fullmatch(r"rate:([\w.]+)(?:/([^@/]+))?@([\d-]{10})\.\.([\d-]{10})(?:@(.+))?", subject)
         try:
@@ -55,28 +52,23 @@ class Figure:
             raise SubjectMalformed(subject=subject, forms="  ".join(FORMS)) from error
 
 
-Counted = tuple[str, str | None, list[Message]]
-"""Numerator, denominator only, or excluded; why; and the facts that prove it."""
+Line = tuple[Counted, list[Message]]
+"""What one thing in scope adds to the figure, and the facts that prove it."""
 
 
-def figure(past: Past, facts: Facts, asked: Figure, *, cleared: bool, language: str = "zh") -> Why:
+def figure(past: Past, facts: Facts, asked: Asked, *, cleared: bool, language: str = "zh") -> Why:
     """The figure as of the Past's moment, with the facts that it counts. Raises PeriodEndsBeforeItBegins."""
+    asked_as_of(None, since=asked.since, until=asked.until, now=past.cut.at)
     lines = list(_whistles(past, facts, asked) if asked.id in RATES else _clocks(past, facts, asked))
-    parts: dict[str, int] = {"numerator": 0, "denominator": 0}
-    reasons: dict[str, int] = {}
+    made = Figure.of(asked.id, [counted for counted, _ in lines])
     items: list[dict[str, Any]] = []
     roots: list[Message] = []
-    for place, reason, found in lines:
-        if place == "excluded":
-            reasons[str(reason)] = reasons.get(str(reason), 0) + 1
-        else:
-            parts["denominator"] += 1
-            parts["numerator"] += place == "numerator"
+    for counted, found in lines:
         withheld = not cleared and any(is_secret(one, facts) for one in found)
         items.append(
             {
-                "counted_as": place,
-                "reason": reason,
+                "counted_as": PLACES[counted] if isinstance(counted, bool) else "excluded",
+                "reason": None if isinstance(counted, bool) else counted,
                 "facts": [] if withheld else [one.id for one in found],
                 "withheld": withheld,
             }
@@ -89,73 +81,48 @@ def figure(past: Past, facts: Facts, asked: Figure, *, cleared: bool, language: 
         "since": asked.since.isoformat(),
         "until": asked.until.isoformat(),
         "as_of": past.cut.at.isoformat(),
-        **parts,
-        "exclusions": [{"reason": reason, "count": count} for reason, count in sorted(reasons.items())],
-        "total": len(lines),
+        "numerator": made.numerator,
+        "denominator": made.denominator,
+        "exclusions": [{"reason": reason, "count": count} for reason, count in made.exclusions],
+        "total": made.total,
         "items": items,
     }
     return answer
 
 
-def _whistles(past: Past, facts: Facts, asked: Figure) -> Iterator[Counted]:
-    app: Any = past.runtimes["enterprise"].app
-    calendar = app.reference.calendar()
+PLACES = {True: "numerator", False: "denominator"}
 
-    def alone(record: Record) -> Any:
-        return six_rates(
-            [record],
+
+def _whistles(past: Past, facts: Facts, asked: Asked) -> Iterator[Line]:
+    app: Any = past.runtimes["enterprise"].app
+    for line in app.counted(since=asked.since, until=asked.until, as_of=past.cut.at):
+        if line.rate == asked.id and asked.unit in (None, line.unit):
+            of_it = [one for one in facts.of("enterprise", UUID(line.whistle)) if past.cut_holds(one)]
+            yield line.counted, of_it + ([] if line.clock is None else _facts_of(past, facts, line.clock))
+
+
+def _clocks(past: Past, facts: Facts, asked: Asked) -> Iterator[Line]:
+    views = past.runtimes["supervision"].views
+    with views.reading() as connection:
+        clocks = counted_clocks(
+            connection,
+            views,
             since=asked.since,
             until=asked.until,
             as_of=past.cut.at,
-            rulebook=app.rulebook,
-            calendar=calendar,
+            clock=asked.id.removeprefix(ON_TIME),
+            unit=asked.unit,
         )
-
-    for record in records(app.views):
-        found = alone(record)
-        if not found.units or asked.unit not in (None, found.units[0][0]):
-            continue
-        rate = next(one for one in found.rates if one.id == asked.id)
-        of_it = [one for one in facts.of("enterprise", UUID(record.id)) if past.cut_holds(one)]
-        if rate.exclusions:
-            yield "excluded", rate.exclusions[0][0], of_it
-        elif rate.denominator:
-            yield ("numerator" if rate.numerator else "denominator"), None, of_it
+    for clock in clocks:
+        yield clock.counted, _facts_of(past, facts, clock)
 
 
-OF_CLOCKS = (
-    supervision.ClockStarted,
-    supervision.ClockRescheduled,
-    supervision.ClockStopped,
-    supervision.ClockCancelled,
-    supervision.DeadlineMissed,
-    supervision.DeadlineMissRetracted,
-    supervision.VerdictRevised,
-)
-
-
-def _clocks(past: Past, facts: Facts, asked: Figure) -> Iterator[Counted]:
-    views = past.runtimes["supervision"].views
-    with views.reading() as connection:
-        clocks = views.table(connection, "clocks")
-        query = select(clocks).where(
-            clocks.c.clock == asked.id.removeprefix(ON_TIME),
-            clocks.c.due_on >= asked.since,
-            clocks.c.due_on <= asked.until,
-        )
-        if asked.unit is not None:
-            query = query.where(clocks.c.unit == asked.unit)
-        rows = connection.execute(query.order_by(clocks.c.id)).all()
-    for row in rows:
-        numerator, denominator, excluded, _ = counted(row, past.cut.at)
-        of_it = [
-            one
-            for one in facts.of("supervision", UUID(row.case_id))
-            if isinstance(one.fact, OF_CLOCKS)
-            and (one.fact.clock, one.fact.cycle) == (row.clock, row.cycle)
-            and past.cut_holds(one)
-        ]
-        if denominator:
-            yield ("numerator" if numerator else "denominator"), None, of_it
-        else:
-            yield "excluded", ("cancelled" if excluded else "not_yet_due"), of_it
+def _facts_of(past: Past, facts: Facts, clock: CountedClock) -> list[Message]:
+    """What supervision has told of a clock, as far as it is counted."""
+    return [
+        one
+        for one in facts.of("supervision", UUID(clock.case_id))
+        if one.fact.TOPIC in CountedClocksView.handlers
+        and (getattr(one.fact, "clock", None), getattr(one.fact, "cycle", None)) == (clock.clock, clock.cycle)
+        and past.cut_holds(one)
+    ]

@@ -19,7 +19,7 @@ from rich.tree import Tree
 
 from services.audit import audit
 from services.audit.diff import changes, otherwise
-from services.audit.figures import Figure, figure
+from services.audit.figures import Asked, figure
 from services.audit.past import Answer, Cut, Pasts
 from services.audit.recount import Recount, path_of, recount
 from services.audit.replay import Replayed, replay
@@ -29,13 +29,12 @@ from services.suite import SUITE
 from shared.audit.access import act_of, record_access
 from shared.domain.clock import SHANGHAI, Clock
 from shared.domain.refusal import Refusal
-from shared.domain.roles import Role
+from shared.domain.roles import ALL_SEEING, Role
 from shared.personal_data.keystore import KeyStore
 from shared.process import logs
 from shared.process.config import Config
 from shared.runtime.event_log import open_log
 from shared.web.auth import Identity
-from shared.web.lists import ALL_SEEING
 
 TIMEOUT = 300.0
 """Seconds of one wait for the database while whole logs are read."""
@@ -103,7 +102,7 @@ class Questions:
 
     def why(self, identity: Identity, subject: str, language: str, progress: Progress | None = None) -> Why:
         """The chain behind a subject. Raises what ``why.why`` and ``figures.figure`` raise."""
-        asked = Figure.read(subject) if subject.startswith("rate:") else None
+        asked = Asked.read(subject) if subject.startswith("rate:") else None
         self.record(identity, "why", {"subject": subject})
         cleared = identity.role in ALL_SEEING
         with self.pasts.alone():

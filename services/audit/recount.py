@@ -24,7 +24,8 @@ from shared.web.auth import Identity
 
 ATTEMPTS = 5
 """Attempts at an answer of the live suite without a concurrent write."""
-KNOWS_ITS_AS_OF = "/api/v1/whistle-rates"
+SIX_RATES, ON_TIME = "/api/v1/whistle-rates", "/api/v1/rates"
+KNOWS_ITS_AS_OF = (SIX_RATES, ON_TIME)
 """What the live suite answers for a moment that has passed."""
 
 
@@ -88,8 +89,8 @@ def path_of(subject: str) -> str | None:
     if period is None or kind not in ("rate", "on-time"):
         raise NothingToRecount(subject=subject)
     if kind == "rate":
-        return f"{KNOWS_ITS_AS_OF}?{urlencode({'from': period[1], 'until': period[2]})}"
-    return f"/api/v1/rates?{urlencode({'since': period[1], 'until': period[2]})}"
+        return f"{SIX_RATES}?{urlencode({'from': period[1], 'until': period[2]})}"
+    return f"{ON_TIME}?{urlencode({'since': period[1], 'until': period[2]})}"
 
 
 def recount(

@@ -486,10 +486,11 @@ class Story:
             "enterprise",
             f"whistles/{bounced['id']}/contact",
             {"how": "phone", "happened_at": moment("2021-02-05 09:00").isoformat()},
-            "contact-before-whistle",
+            "before-what-it-rests-on",
         )
         self.tell(
-            f"把联系时间填在吹哨之前，被拒绝：{reason}", f"A contact before the whistle is refused: {reason}"
+            f"把联系时间填在接手之前，被拒绝：{reason}",
+            f"A contact before it had the whistle is refused: {reason}",
         )
         self.heads["nmj"].does(
             "enterprise", f"whistles/{bounced['id']}/contact", {"how": "phone", "happened_at": early}

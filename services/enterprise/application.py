@@ -16,7 +16,7 @@ from services.enterprise.domain import (
     matter_of,
 )
 from services.enterprise.domain.clocks import rating_until
-from services.enterprise.domain.rates import AsOfInTheFuture, six_rates
+from services.enterprise.domain.rates import Line, lines_of, six_rates
 from services.enterprise.domain.whistle.refusals import (
     CreditCodeNeeded,
     DeskMustBeAnOffice,
@@ -26,14 +26,20 @@ from services.enterprise.domain.whistle.refusals import (
     UnknownEnterprise,
     UnknownWhistle,
 )
+from services.enterprise.domain.whistle.state import Stay
 from services.enterprise.views.rating_windows import RatingWindowsView
 from services.enterprise.views.whistles import records
-from shared.application.application import AlreadyExists, NoSuchThing
+from shared.application.application import AlreadyExists
 from shared.application.result import CommandResult
-from shared.domain.aggregate import SUITE_UNIT, CommandContext, stable_id
+from shared.calendar import Calendar
+from shared.domain.aggregate import SUITE_UNIT, Aggregate, CommandContext, stable_id
 from shared.domain.clock import local_day
+from shared.domain.hidden import is_hidden_from
 from shared.domain.refusal import Refusal
+from shared.domain.roles import ON_WHISTLE, Role
 from shared.events.base import Actor
+from shared.figures.clocks import counted_clocks
+from shared.figures.figure import asked_as_of
 from shared.readmodels.timers import fire_due
 from shared.service.application import ServiceApplication
 
@@ -186,19 +192,20 @@ class EnterpriseApplication(ServiceApplication):
         return self.commit(act, whistle, *reporters)
 
     def rates(self, *, since: date, until: date, as_of: datetime | None) -> dict[str, Any]:
-        """六项指标 of the days from ``since`` to ``until``, as known at ``as_of``. Raises AsOfInTheFuture."""
-        now = self.clock()
-        if as_of is not None and as_of > now:
-            raise AsOfInTheFuture(as_of=as_of.isoformat())
-        found = six_rates(
-            records(self.views),
-            since=since,
-            until=until,
-            as_of=as_of or now,
-            rulebook=self.rulebook,
-            calendar=self.reference.calendar(),
-        )
-        return found.plain()
+        """六项指标 of the days from ``since`` to ``until``, as known at ``as_of``, of what has arrived by now.
+
+        Raises PeriodEndsBeforeItBegins, AsOfInTheFuture.
+        """
+        known = asked_as_of(as_of, since=since, until=until, now=self.clock())
+        lines = self.counted(since=since, until=until, as_of=known)
+        return six_rates(lines, since=since, until=until, as_of=known).plain()
+
+    def counted(self, *, since: date, until: date, as_of: datetime) -> list[Line]:
+        """What the six rates count."""
+        with self.views.reading() as connection:
+            clocks = counted_clocks(connection, self.views, since=since, until=until, as_of=as_of)
+            whistles = records(connection, self.views)
+        return lines_of(whistles, clocks, since=since, until=until, as_of=as_of)
 
     # -- by the clock ---------------------------------------------------------------------------------------------
 
@@ -237,26 +244,40 @@ class EnterpriseApplication(ServiceApplication):
 
     # -- what they ask for ----------------------------------------------------------------------------------------
 
-    def hands(self, whistle: WhistleState, act: CommandContext) -> tuple[str, ...]:
-        """The units that have it in hand, or have the whistle that it was merged into."""
+    def hands(self, whistle: WhistleState, act: CommandContext) -> tuple[Stay, ...]:
+        """Who has had it in hand, also within the whistle that it was merged into."""
         main = self._main(whistle)
-        return (whistle if main is None else main.state).in_hands_of
+        return whistle.stays if main is None else whistle.stays_within(main.state)
+
+    def released_calendar(self, whistle: WhistleState, act: CommandContext) -> Calendar:
+        """The calendar in force."""
+        return self.reference.calendar()
 
     def last_day(self, whistle: WhistleState, act: CommandContext) -> date:
         """The day of its hard limit."""
         return clocks_of(self.rulebook, self.reference.calendar(), whistle.blown_at).hard_limit_due
 
+    def hidden(self, found: Aggregate, act: CommandContext) -> bool:
+        """See Application. For an enterprise there is no whistle but its own.
+
+        A merged whistle concerns the units of its main one too.
+        """
+        if not isinstance(found, Whistle):
+            return super().hidden(found, act)
+        whistle = found.state
+        if act.role == Role.enterprise:
+            return act.by.unit != whistle.credit_code
+        main = self._main(whistle) if whistle.confidential and act.role in ON_WHISTLE else None
+        return is_hidden_from(act, whistle, *(main.state.concerned if main else ()))
+
     def whistle(self, act: CommandContext, whistle_id: UUID) -> Whistle:
-        """The whistle; for an enterprise there is none but its own (domain.md §8)."""
-        whistle = self.load(Whistle, whistle_id)
-        if act.role == "enterprise" and act.by.unit != whistle.state.credit_code:
-            raise NoSuchThing(kind="Whistle", id=whistle_id)
+        """The whistle, if the actor may know of it (domain.md §8)."""
         return self.load(Whistle, whistle_id, act)
 
     def _named(self, act: CommandContext, whistle_id: UUID, field: str) -> Whistle:
         """Another whistle that the request names. Raises UnknownWhistle."""
-        found = self.find(Whistle, whistle_id)
-        if found is None or (act.role == "enterprise" and act.by.unit != found.state.credit_code):
+        found = self.find(Whistle, whistle_id, act)
+        if found is None:
             raise UnknownWhistle(id=whistle_id, at_field=field)
         return found
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask import g
 from marshmallow import fields
-from sqlalchemy import ColumnElement, Table, true
+from sqlalchemy import ColumnElement, Table, or_, true
 
 from services.notify.application import Notifier
 from services.notify.domain import Matter
@@ -104,12 +104,17 @@ class DigestsArgs(PageArgs):
 # -- reads --------------------------------------------------------------------------------------------------------
 
 
-def _for_auditors(table: Table) -> ColumnElement[bool]:
-    if g.identity.role != Role.auditor:
+def _no_secret_of_others(table: Table) -> ColumnElement[bool]:
+    """An auditor, and a government office beside what its own unit is told, read of no secret matter."""
+    identity = g.identity
+    if identity.role not in (Role.auditor, Role.government_office):
         return true()
     views = application(Notifier).views
     with views.reading() as connection:
-        return telling_no_secret(connection, views, table)
+        open_to_all = telling_no_secret(connection, views, table)
+    if identity.role == Role.auditor:
+        return open_to_all
+    return or_(open_to_all, table.c.concerned.contains(f",{identity.unit},", autoescape=True))
 
 
 def _mine(table: Table) -> ColumnElement[bool]:
@@ -122,7 +127,7 @@ def _mine(table: Table) -> ColumnElement[bool]:
 @blueprint.response(200, PageSchema.of(NoticeSchema))
 def list_notices(args: dict[str, Any]) -> dict[str, Any]:
     """通知清单: The inbox of the caller's own post, as shown by now; an auditor reads all that tell of no secret."""
-    where = [_mine, _for_auditors, lambda table: table.c.not_before <= context().now]
+    where = [_mine, _no_secret_of_others, lambda table: table.c.not_before <= context().now]
     return many("notices", args, "level", "state", "matter", "case_id", where=where, all_see=True)
 
 
@@ -130,8 +135,8 @@ def list_notices(args: dict[str, Any]) -> dict[str, Any]:
 @allow(*TOLD, Role.auditor)
 @blueprint.response(200, NoticeWithMaySchema)
 def read_notice(notice_id: UUID) -> Any:
-    """通知: One notice to the caller's unit; leaders and supervision office read all, an auditor as in the list."""
-    row, headers = one("notices", notice_id, kind="Notice", where=[_for_auditors])
+    """通知: One notice to the caller's unit; leaders and supervision office read all, others nothing secret."""
+    row, headers = one("notices", notice_id, kind="Notice", where=[_no_secret_of_others])
     app, asked, notice = application(Notifier), context(), NoticesView.state_of(row)
     may = on_notice.open_to(asked.identity, app, notice, asked.now) if notice.level != "digest" else []
     return {**row, "may": may}, 200, headers
@@ -152,5 +157,5 @@ def list_escalations(args: dict[str, Any]) -> dict[str, Any]:
 @blueprint.arguments(DigestsArgs, location="query")
 @blueprint.response(200, PageSchema.of(DigestSchema))
 def list_digests(args: dict[str, Any]) -> dict[str, Any]:
-    """每日摘要: The digests of the caller's unit; leaders and both offices see all, an auditor what is not secret."""
-    return many("digests", args, "unit", "day", where=[_for_auditors])
+    """每日摘要: The digests of the caller's unit; leaders and supervision office see all, others nothing secret."""
+    return many("digests", args, "unit", "day", where=[_no_secret_of_others])

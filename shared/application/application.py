@@ -18,6 +18,7 @@ from eventsourcing.persistence import ApplicationRecorder, IntegrityError, Store
 from shared.application.result import CommandResult
 from shared.domain.aggregate import Aggregate, CommandContext
 from shared.domain.clock import Clock
+from shared.domain.hidden import is_hidden_from
 from shared.domain.refusal import Refusal
 from shared.log.codec import WireMapper
 from shared.log.recorder import Answered, First, LogRecorder
@@ -115,17 +116,26 @@ class Application(EventSourcedApplication[UUID]):
     def load(self, kind: type[A], id: UUID, act: CommandContext | None = None) -> A:  # noqa: A002
         """The aggregate as it stands.
 
-        Raises NoSuchThing if there is none of that kind; VersionIsStale if ``act`` expected another version.
+        Raises NoSuchThing if there is none of that kind, or none that the actor may know of; VersionIsStale if ``act``
+        expected another version.
         """
-        found = self.find(kind, id)
+        found = self.find(kind, id, act)
         if found is None:
             raise NoSuchThing(kind=kind.__name__, id=id)
         if act is not None and act.expected_version not in (None, found.version):
             raise VersionIsStale(expected=act.expected_version, actual=found.version)
         return found
 
-    def find(self, kind: type[A], id: UUID) -> A | None:  # noqa: A002
-        """The aggregate as it stands, or None if there is none of that kind under this id."""
+    def hidden(self, found: Aggregate, act: CommandContext) -> bool:
+        """Whether the actor is not to know of it: then it is as if it were not there."""
+        return is_hidden_from(act, getattr(found, "state", None))
+
+    def find(self, kind: type[A], id: UUID, act: CommandContext | None = None) -> A | None:  # noqa: A002
+        """The aggregate as it stands, or None if there is none of that kind under this id, or none for this actor."""
+        found = self._find(kind, id)
+        return None if found is None or (act is not None and self.hidden(found, act)) else found
+
+    def _find(self, kind: type[A], id: UUID) -> A | None:  # noqa: A002
         events: list[Any] = [self.mapper.to_domain_event(stored) for stored in self._stored(kind, id)]
         if kind.latest_event_only:
             last = events[-1] if events else None

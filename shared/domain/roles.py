@@ -33,6 +33,10 @@ DISPATCHERS = (Role.government_office, *LEADERS)
 """Whoever says which unit takes something on."""
 CLERKS = (Role.government_office, Role.operator)
 """Whoever keeps the register of units and posts."""
+ALL_SEEING = (*LEADERS, Role.supervision_office)
+"""The leaders and the supervision office see secret items too (domain.md §8)."""
+IN_HANDS = (Role.government_office, *UNITS, Role.enterprise)
+"""Whoever sees a secret item if it concerns their unit."""
 EVERYBODY = tuple(Role)
 READERS = (*LEADERS, *OFFICES, *UNITS, Role.overseer, Role.auditor)
 """Whoever may read at all; which rows they see is decided row by row."""

@@ -88,6 +88,7 @@ class WhistleReturned(Fact):
     """退单: the lead returned it with a reason and a suggested owner; no clock moves."""
 
     TOPIC = "enterprise.whistle_returned"
+    RESTS_ON = (WhistleRouted,)
     unit: str
     reason: str
     suggested_unit: str
@@ -123,6 +124,7 @@ class ServicePlanProposed(Movement):
 
     TOPIC = "enterprise.service_plan_proposed"
     MOVED = "提出服务方案"
+    RESTS_ON = (WhistleRouted, EnterpriseContacted)
     unit: str
     plan: str
     steps: tuple[str, ...]
@@ -173,7 +175,7 @@ class ReworkOrdered(Fact):
     """返工重办: the enterprise is not satisfied; the lead does it again while the total limit runs on."""
 
     TOPIC = "enterprise.rework_ordered"
-    RESTS_ON = (WhistleRated,)
+    RESTS_ON = (WhistleResolved, WhistleRated)
     reason: str
     times: int
 
@@ -183,6 +185,7 @@ class InfeasibilityClaimed(Fact):
     """申报不可行: the lead says it cannot be done, with the legal ground; a second reviewer decides."""
 
     TOPIC = "enterprise.infeasibility_claimed"
+    RESTS_ON = (WhistleRouted,)
     unit: str
     legal_ground: str
     explanation: str
@@ -193,6 +196,7 @@ class InfeasibilityReviewed(Fact):
     """不可行复核: a second reviewer, of another unit than the lead, upheld or rejected it."""
 
     TOPIC = "enterprise.infeasibility_reviewed"
+    RESTS_ON = (InfeasibilityClaimed,)
     upheld: bool
     reason: str
 
@@ -220,6 +224,7 @@ class WhistleUnmerged(Fact):
     """撤销并案: it goes on by itself again; its clocks run from its own blowing."""
 
     TOPIC = "enterprise.whistle_unmerged"
+    RESTS_ON = (WhistleMerged,)
     out_of: UUID
     reason: str
 
@@ -247,7 +252,7 @@ class WhistleClosed(MatterFact):
     """诉求办结归档: rated as solved, left unrated to the end of the window (未评价, not satisfied), or not feasible."""
 
     TOPIC = "enterprise.whistle_closed"
-    RESTS_ON = (WhistleResolved, WhistleRated)
+    RESTS_ON = (WhistleResolved, WhistleRated, InfeasibilityReviewed)
     MATTER = "whistle"
     ground: Literal["rated", "unrated", "not_feasible"]
 

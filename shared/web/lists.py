@@ -11,7 +11,7 @@ from flask import current_app, g
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, false, or_, select, true
 
 from shared.application.application import NoSuchThing
-from shared.domain.roles import Role
+from shared.domain.roles import ALL_SEEING, Role
 from shared.readmodels.rows import Row
 from shared.readmodels.views import Views
 from shared.web.auth import Identity
@@ -20,12 +20,12 @@ from shared.web.http import page, wait_for_positions, wanted_positions
 Source = Callable[[Connection, Views], FromClause]
 """Rows of a view with what is looked up for them in others when they are read."""
 
-ALL_SEEING = frozenset({Role.main_leader, Role.vice_leader, Role.supervision_office})
-"""The leaders and the supervision office see secret items too (domain.md §8)."""
-
 
 def may_see(identity: Identity, table: FromClause) -> ColumnElement[bool]:
-    """The rows of ``table`` (columns ``concerned`` and ``secrecy``) that this identity may see; fail closed."""
+    """The rows of ``table`` (columns ``concerned`` and ``secrecy``) that this identity may see; fail closed.
+
+    Of what is secret, ``is_hidden_from`` says the same about a state (shared/domain/hidden.py).
+    """
     own = table.c.concerned.contains(f",{identity.unit},", autoescape=True)
     match identity.role:
         case role if role in ALL_SEEING:

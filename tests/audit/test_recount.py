@@ -11,9 +11,9 @@ import pytest
 
 from services.audit.past import MomentHasNotCome
 from services.audit.recount import NothingToRecount, PublishedAddressRefuses
-from services.enterprise.domain.rates import Rate, Rates
-from shared.audit.tables import PartsDoNotAddUp, must_add_up
+from services.enterprise.domain.rates import Rates
 from shared.events import supervision
+from shared.figures.figure import Figure, PartsDoNotAddUp, must_add_up
 from shared.testing import shanghai
 from tests.audit.story import AUDITOR, Told, told
 
@@ -97,10 +97,10 @@ def test_a_doctored_read_model_is_found_with_the_place(suite: Told) -> None:
 
 
 def rates(numerator: int = 2) -> Rates:
-    rate = Rate("contacted", numerator, 3, (("not_due", 1),))
+    rate = Figure("contacted", numerator, 3, (("not_due", 1),))
     parts = (
-        ("fgw", (Rate("contacted", 1, 2, (("not_due", 1),)),)),
-        ("czj", (Rate("contacted", 1, 1, ()),)),
+        ("fgw", (Figure("contacted", 1, 2, (("not_due", 1),)),)),
+        ("czj", (Figure("contacted", 1, 1, ()),)),
     )
     moment = shanghai("2021-02-01 00:00")
     return Rates(date(2021, 1, 1), date(2021, 1, 31), moment, (rate,), parts)

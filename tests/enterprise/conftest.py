@@ -10,6 +10,7 @@ from eventsourcing.persistence import StoredEvent
 
 from services.enterprise.__main__ import SERVICE
 from services.enterprise.domain.credit_code import check_digit
+from services.supervision.__main__ import SERVICE as SUPERVISION
 from shared.domain.aggregate import stable_id
 from shared.events import assignment
 from shared.events.base import Actor, Fact
@@ -104,6 +105,7 @@ class Town:
 
     def __init__(self, opened: Opened) -> None:
         self.opened, self.clock = opened, opened.clock
+        self._supervision: dict[str, Caller] = {}
 
     def __getattr__(self, name: str) -> Caller:
         """An actor, made when first asked for."""
@@ -112,6 +114,12 @@ class Town:
         caller = self.opened.client("enterprise", *ACTORS[name])
         setattr(self, name, caller)
         return caller
+
+    def supervision(self, actor: str) -> Caller:
+        """An actor who talks HTTP to the supervision service."""
+        if actor not in self._supervision:
+            self._supervision[actor] = self.opened.client("supervision", *ACTORS[actor])
+        return self._supervision[actor]
 
     def register(self, *, phone: str = "13800000001") -> None:
         """Both enterprises."""
@@ -153,9 +161,14 @@ class Town:
         """The office routes it."""
         self.did(self.office, whistle, "route", lead_unit=lead, supporters=list(supporters))
 
+    def contact(self, whistle: UUID, unit: str = "fgw") -> None:
+        """A unit that has it contacts the enterprise."""
+        self.did(getattr(self, unit), whistle, "contact", how="phone")
+
     def resolved(self, whistle: UUID) -> None:
-        """Routed to fgw and resolved by it."""
+        """Routed to fgw, contacted and resolved by it."""
         self.route(whistle)
+        self.contact(whistle)
         self.did(self.fgw, whistle, "resolve", result="已办好")
 
     def whistle(self, whistle: UUID) -> dict[str, Any]:
@@ -165,7 +178,7 @@ class Town:
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Opened]:
-    with Opened(tmp_path, StoppedClock(NOW), SERVICE, ELSEWHERE) as opened:
+    with Opened(tmp_path, StoppedClock(NOW), SERVICE, SUPERVISION, ELSEWHERE) as opened:
         opened["assignment"].app.tell()  # type: ignore[attr-defined]
         opened.settle()
         yield opened

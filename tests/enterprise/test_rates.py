@@ -1,34 +1,32 @@
-"""The six rates: what is in the numerator, the denominator and the exclusions; and that the parts add up."""
+"""The rates of whistles: what is in the numerator, the denominator and the exclusions; and that the parts add up.
 
+What the three rates of clocks count is tested in tests/shared/test_figures.py and test_one_count.py.
+"""
+
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.enterprise.domain.rates import (
-    MINIMUM_N,
-    RATES,
-    REASONS,
-    PeriodEndsBeforeItBegins,
-    Rate,
-    Record,
-    six_rates,
-)
+from services.enterprise.domain.rates import OF_CLOCKS, RATES, Rates, Record, lines_of, six_rates
 from services.enterprise.domain.whistle.state import Moment
-from shared.calendar import Calendar
-from shared.rulebook import load_rulebook
+from shared.domain.case_id import case_id
+from shared.figures.clocks import CountedClock
 from shared.testing import shanghai
 
-RULEBOOK, CALENDAR = load_rulebook(), Calendar.base()
 BLOWN = shanghai("2021-02-05 16:00")
+PERIOD = {"since": "2021-02-01", "until": "2021-03-31", "as_of": "2021-04-01 00:00"}
+REASONS = {"cancelled", "merged", "not_due", "not_feasible", "unrated", "withdrawn"}
 
 
 def record(*history: tuple[str, str] | tuple[str, str, str], blown: datetime = BLOWN, n: int = 1) -> Record:
     """A whistle with steps of kind, Shanghai time and detail, recorded when they happened."""
     return Record(
-        id=f"{n:04d}",
+        id=str(UUID(int=n)),
         blown_at=blown,
         recorded_at=blown,
         desk_unit="office",
@@ -36,75 +34,55 @@ def record(*history: tuple[str, str] | tuple[str, str, str], blown: datetime = B
     )
 
 
+def of_its_clock(one: Record, clock: str = "hard_limit", counted: Any = "cancelled") -> CountedClock:
+    return CountedClock(str(case_id("whistle", UUID(one.id))), clock, 1, "fgw", counted)
+
+
 def rates(
-    *records: Record, since: str = "2021-02-01", until: str = "2021-03-31", as_of: str = "2021-04-01 00:00"
+    *records: Record, clocks: Sequence[CountedClock] = (), **asked: str
 ) -> dict[str, tuple[int, int, dict[str, int]]]:
-    found = six_rates(
+    asked = PERIOD | asked
+    found = reckoned(
         records,
-        since=date.fromisoformat(since),
-        until=date.fromisoformat(until),
-        as_of=shanghai(as_of),
-        rulebook=RULEBOOK,
-        calendar=CALENDAR,
+        clocks,
+        since=date.fromisoformat(asked["since"]),
+        until=date.fromisoformat(asked["until"]),
+        as_of=shanghai(asked["as_of"]),
     )
     return {rate.id: (rate.numerator, rate.denominator, dict(rate.exclusions)) for rate in found.rates}
 
 
+def reckoned(records: Sequence[Record], clocks: Sequence[CountedClock], **period: Any) -> Rates:
+    return six_rates(lines_of(records, clocks, **period), **period)
+
+
 @pytest.mark.parametrize(
-    ("contacted", "expected"),
+    ("step", "reason"),
     [
-        ("2021-02-07 23:59", (1, 1, {})),
-        ("2021-02-08 00:00", (0, 1, {})),
+        (("withdrawn", "2021-02-06 11:00"), "withdrawn"),
+        (("merged", "2021-02-06 11:00", "0002"), "merged"),
+        (("closed", "2021-02-06 11:00", "not_feasible"), "not_feasible"),
+        (("contacted", "2021-02-06 11:00"), "cancelled"),
     ],
 )
-def test_contacted_in_time_is_before_the_close_of_the_make_up_sunday(contacted: str, expected: Any) -> None:
-    assert rates(record(("contacted", contacted)))["contacted"] == expected
+def test_a_cancelled_clock_is_left_out_for_what_became_of_the_whistle(step: Any, reason: str) -> None:
+    one = record(step)
+    assert rates(one, clocks=[of_its_clock(one)])["resolved"] == (0, 0, {reason: 1})
 
 
-def test_the_first_contact_counts() -> None:
-    late_and_in_time = record(("contacted", "2021-02-09 10:00"), ("contacted", "2021-02-06 10:00"))
-    assert rates(late_and_in_time)["contacted"] == (1, 1, {})
+def test_a_clock_is_counted_as_supervision_says_whatever_the_whistle_says() -> None:
+    one = record(("contacted", "2021-02-05 17:00"), ("withdrawn", "2021-02-06 11:00"))
+    assert rates(one, clocks=[of_its_clock(one, "contact", True)])["contacted"] == (1, 1, {})
+    assert rates(one, clocks=[of_its_clock(one, "contact", False)])["contacted"] == (0, 1, {})
+    assert rates(one, clocks=[of_its_clock(one, "contact", "not_due")])["contacted"] == (0, 0, {"not_due": 1})
 
 
-def test_open_and_not_due_is_outside_and_open_past_due_is_a_failure() -> None:
-    assert rates(record(), as_of="2021-02-07 23:59")["contacted"] == (0, 0, {"not_due": 1})
-    assert rates(record(), as_of="2021-02-08 00:00")["contacted"] == (0, 1, {})
+def test_the_clocks_of_other_matters_are_none_of_a_whistle() -> None:
+    assert rates(record(), clocks=[of_its_clock(record(n=2), "contact", True)])["contacted"] == (0, 0, {})
 
 
-def test_only_clocks_due_in_the_period_are_in_scope() -> None:
-    whistle = record(("contacted", "2021-02-05 17:00"))
-    assert rates(whistle, since="2021-02-07", until="2021-02-07")["contacted"] == (1, 1, {})
-    assert rates(whistle, since="2021-02-08", until="2021-03-31")["contacted"] == (0, 0, {})
-    assert rates(whistle, since="2021-02-01", until="2021-02-06")["contacted"] == (0, 0, {})
-
-
-def test_a_confirmation_stops_the_three_day_clock_and_not_the_hard_limit() -> None:
-    found = rates(record(("confirmed", "2021-02-09 10:00")))
-    assert (found["resolved_or_confirmed"], found["resolved"]) == ((1, 1, {}), (0, 1, {}))
-    found = rates(record(("confirmed", "2021-02-09 10:00"), ("resolved", "2021-03-24 23:59")))
-    assert found["resolved"] == (1, 1, {})
-    found = rates(record(("resolved", "2021-03-25 00:00")))
-    assert (found["resolved_or_confirmed"], found["resolved"]) == ((0, 1, {}), (0, 1, {}))
-
-
-@pytest.mark.parametrize("kind", ["withdrawn", "merged"])
-def test_withdrawn_and_merged_are_excluded_and_listed(kind: str) -> None:
-    found = rates(record(("contacted", "2021-02-06 10:00"), (kind, "2021-02-06 11:00", "0002")))
-    assert [found[name] for name in ("contacted", "resolved_or_confirmed", "resolved")] == [
-        (0, 0, {kind: 1})
-    ] * 3
-
-
-def test_an_unmerged_whistle_counts_again_from_its_own_blowing() -> None:
-    again = record(("merged", "2021-02-06 10:00", "0002"), ("unmerged", "2021-02-20 10:00"))
-    assert rates(again)["contacted"] == (0, 1, {})
-
-
-def test_not_feasible_ends_the_clocks_that_were_not_due_and_is_not_solved() -> None:
+def test_what_is_not_feasible_is_not_solved() -> None:
     found = rates(record(("contacted", "2021-02-06 10:00"), ("closed", "2021-02-20 10:00", "not_feasible")))
-    assert found["contacted"] == (1, 1, {})
-    assert found["resolved_or_confirmed"] == (0, 1, {})
-    assert found["resolved"] == (0, 0, {"not_feasible": 1})
     assert found["solved"] == (0, 1, {})
 
 
@@ -132,17 +110,6 @@ def test_a_whistle_counts_once_with_its_last_rating_in_the_period() -> None:
     assert rates(whistle, as_of="2021-02-09 09:00")["rework"] == (0, 1, {})
 
 
-def test_a_small_denominator_has_no_value() -> None:
-    assert Rate("solved", 0, 0, ()).value is None
-    assert Rate("solved", MINIMUM_N - 1, MINIMUM_N - 1, ()).value is None
-    assert Rate("solved", 2, 6, ()).value == 0.3333
-
-
-def test_a_period_that_ends_before_it_begins_is_refused() -> None:
-    with pytest.raises(PeriodEndsBeforeItBegins):
-        rates(since="2021-02-02", until="2021-02-01")
-
-
 KINDS = ["routed", "returned", "contacted", "confirmed", "resolved", "rated", "rework", "merged", "unmerged"]
 DETAILS = {
     "routed": ["fgw", "czj", "zrj"],
@@ -163,55 +130,51 @@ def histories(draw: st.DrawFn) -> Record:
         detail = draw(st.sampled_from(DETAILS.get(kind, [""])))
         history.append(Moment(kind, at, at + timedelta(hours=draw(st.integers(0, 30))), detail))
     return Record(
-        id=draw(st.uuids()).hex, blown_at=blown, recorded_at=blown, desk_unit="office", history=tuple(history)
+        id=str(draw(st.uuids())),
+        blown_at=blown,
+        recorded_at=blown,
+        desk_unit="office",
+        history=tuple(history),
     )
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> tuple[list[Record], list[CountedClock]]:
+    records = draw(st.lists(histories(), max_size=12))
+    clocks = [
+        of_its_clock(one, clock, counted)._replace(unit=draw(st.sampled_from(["fgw", "czj", "office"])))
+        for one in records
+        for clock in OF_CLOCKS
+        if (counted := draw(st.sampled_from([True, False, "cancelled", "not_due", None]))) is not None
+    ]
+    return records, clocks
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(histories(), max_size=12), st.integers(0, 90), st.integers(0, 60), st.integers(0, 120))
-def test_the_parts_add_up_to_the_totals(records: list[Record], begin: int, length: int, known: int) -> None:
+@given(stories(), st.integers(0, 90), st.integers(0, 60), st.integers(0, 120))
+def test_the_parts_add_up_to_the_totals(story: Any, begin: int, length: int, known: int) -> None:
     since = date(2021, 1, 20) + timedelta(days=begin)
-    found = six_rates(
-        records,
-        since=since,
-        until=since + timedelta(days=length),
-        as_of=shanghai("2021-01-20 09:00") + timedelta(days=known),
-        rulebook=RULEBOOK,
-        calendar=CALENDAR,
-    )
+    as_of = shanghai("2021-01-20 09:00") + timedelta(days=known)
+    found = reckoned(*story, since=since, until=since + timedelta(days=length), as_of=as_of)
+    found.must_add_up()
     assert [rate.id for rate in found.rates] == list(RATES)
-    for place, rate in enumerate(found.rates):
-        parts = [unit[place] for _, unit in found.units]
-        assert 0 <= rate.numerator <= rate.denominator <= rate.total <= len(records)
+    for rate in found.rates:
+        assert 0 <= rate.numerator <= rate.denominator <= rate.total <= len(story[0])
         assert rate.total == rate.denominator + sum(count for _, count in rate.exclusions)
         assert all(count > 0 and reason in REASONS for reason, count in rate.exclusions)
-        assert rate.numerator == sum(part.numerator for part in parts)
-        assert rate.denominator == sum(part.denominator for part in parts)
-        assert rate.total == sum(part.total for part in parts)
-        for reason in REASONS:
-            assert dict(rate.exclusions).get(reason, 0) == sum(
-                dict(part.exclusions).get(reason, 0) for part in parts
-            )
         assert rate.value is None or 0 <= rate.value <= 1
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(histories(), max_size=8), st.integers(0, 100), st.integers(1, 60))
-def test_adjoining_periods_add_up_to_the_whole_for_clocks_and_closures(
+def test_adjoining_periods_add_up_to_the_whole_for_closures(
     records: list[Record], first: int, second: int
 ) -> None:
     start = date(2021, 1, 20)
     cut, end = start + timedelta(days=first), start + timedelta(days=first + second)
 
     def counted(since: date, until: date) -> list[tuple[int, int, int]]:
-        found = six_rates(
-            records,
-            since=since,
-            until=until,
-            as_of=shanghai("2021-12-01 09:00"),
-            rulebook=RULEBOOK,
-            calendar=CALENDAR,
-        )
+        found = reckoned(records, (), since=since, until=until, as_of=shanghai("2021-12-01 09:00"))
         return [
             (rate.numerator, rate.denominator, rate.total) for rate in found.rates if rate.id != "satisfied"
         ]
@@ -239,6 +202,5 @@ def test_what_is_recorded_later_changes_nothing_about_an_earlier_as_of(
         for one in records
         if one.recorded_at <= as_of
     ]
-    period = {"since": date(2021, 1, 1), "until": date(2021, 12, 31), "as_of": as_of}
-    terms: dict[str, Any] = {**period, "rulebook": RULEBOOK, "calendar": CALENDAR}
-    assert six_rates(then, **terms) == six_rates(records, **terms)
+    period: dict[str, Any] = {"since": date(2021, 1, 1), "until": date(2021, 12, 31), "as_of": as_of}
+    assert reckoned(then, (), **period) == reckoned(records, (), **period)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.domain.case_id import case_id
 from shared.events import enterprise
 from shared.testing import Opened, as_id, shanghai
 
@@ -200,7 +201,7 @@ def test_a_contact_time_before_the_whistle_is_refused(town: Any) -> None:
     town.route(whistle)
     problem = town.refused(
         422,
-        "contact-before-whistle",
+        "before-what-it-rests-on",
         town.fgw,
         whistle,
         "contact",
@@ -208,6 +209,28 @@ def test_a_contact_time_before_the_whistle_is_refused(town: Any) -> None:
         happened_at="2021-02-05T15:59:59+08:00",
     )
     assert problem["errors"][0]["field"] == "happened_at"
+
+
+def test_a_reporter_merged_into_it_is_contacted_before_all_is_resolved(town: Any) -> None:
+    main, joined = town.blow(), town.blow(town.milk)
+    town.route(main)
+    town.did(town.office, joined, "merge", into=str(main))
+    town.contact(main)
+    problem = town.refused(409, "reporter-not-contacted", town.fgw, main, "resolve", result="x")
+    assert "W-2021-0002" in problem["detail"]
+    town.contact(joined)
+    town.did(town.fgw, main, "resolve", result="一并办好")
+    assert town.whistle(joined)["state"] == "resolved"
+
+
+def test_a_service_plan_for_a_rest_day_is_refused_and_told_the_days_around(town: Any) -> None:
+    whistle = town.blow()
+    town.route(whistle)
+    plan = {"plan": "分步办理", "steps": ["补件"], "promised_on": "2021-02-14"}
+    problem = town.refused(422, "promise-on-rest-day", town.fgw, whistle, "propose-plan", **plan)
+    assert "2021-02-10" in problem["detail"]
+    assert "2021-02-18" in problem["detail"]
+    assert problem["errors"][0]["field"] == "promised_on"
 
 
 def test_a_confirmation_later_than_thirty_working_days_is_refused(town: Any) -> None:
@@ -305,6 +328,7 @@ def test_three_reworks_raise_it_to_the_leader_in_charge_and_transfers_then_to_th
 ) -> None:
     whistle = town.blow()
     town.route(whistle)
+    town.contact(whistle)
     for _ in range(3):
         town.did(town.fgw, whistle, "resolve", result="已办好")
         town.did(town.coal, whistle, "rate", solved=False, satisfied=False, score=1, comment="没有办好")
@@ -390,6 +414,8 @@ def test_merging_keeps_each_reporter(town: Any) -> None:
     assert town.czj.get(f"/api/v1/whistles/{joined}").status_code == 200
     assert town.milk.get(f"/api/v1/whistles/{main}").status_code == 404
 
+    town.refused(409, "resolved-without-contact", town.czj, main, "resolve", result="x")
+    town.contact(main, "czj")
     town.did(town.czj, main, "resolve", result="一并办好")
     town.did(town.coal, main, "rate", solved=True, satisfied=True, score=5)
     town.did(town.milk, joined, "rate", solved=True, satisfied=True, score=4)
@@ -418,6 +444,7 @@ def test_a_merger_is_undone(town: Any) -> None:
     assert town.coal.get(f"/api/v1/whistles/{main}").json["reporters"] == []
     assert town.fgw.get(f"/api/v1/whistles/{joined}").status_code == 404
     town.refused(409, "not-merged", town.office, joined, "unmerge", reason="x")
+    town.contact(main)
     town.did(town.fgw, main, "resolve", result="办好")
     assert town.whistle(joined)["resolved_at"] is None
     assert town.opened.rebuild_and_compare("enterprise") == []
@@ -505,11 +532,17 @@ def test_the_rates_of_an_earlier_moment_are_the_same_for_ever(town: Any) -> None
     town.did(town.fgw, whistle, "contact", how="phone", happened_at="2021-02-05T17:00:00+08:00")
     town.did(town.fgw, whistle, "resolve", result="办好")
     assert town.leader.get(query).data == before
-    now = {
-        rate["id"]: (rate["numerator"], rate["denominator"])
-        for rate in town.leader.get("/api/v1/whistle-rates?from=2021-02-01&until=2021-03-31").json["rates"]
-    }
-    assert now == {
+
+    def now() -> dict[str, tuple[int, int]]:
+        rates = town.leader.get("/api/v1/whistle-rates?from=2021-02-01&until=2021-03-31").json["rates"]
+        return {rate["id"]: (rate["numerator"], rate["denominator"]) for rate in rates}
+
+    assert now()["contacted"] == (0, 1)  # entered long after it was due: the enterprise has to confirm it
+    confirm = f"/api/v1/cases/{case_id('whistle', whistle)}/clocks/contact/1/confirm-earlier-time"
+    answer = town.supervision("coal").post(confirm, {"confirmed": True, "reason": "当天下午来过电话"})
+    assert answer.status_code == 200, answer.json
+    town.opened.settle()
+    assert now() == {
         "contacted": (1, 1),
         "resolved_or_confirmed": (0, 1),
         "resolved": (0, 1),
@@ -529,9 +562,11 @@ def test_may_lists_what_the_reader_can_do_with_the_whistle_now(town: Any) -> Non
     assert may(town.coal) == {"withdraw_whistle"}
     assert may(town.leader) == {"route_whistle"}
     town.route(whistle, "fgw", "czj")
-    at_work = {"return_whistle", "contact_enterprise", "propose_plan", "resolve_whistle", "claim_infeasible"}
+    at_work = {"return_whistle", "contact_enterprise", "propose_plan", "claim_infeasible"}
     assert may(town.fgw) == at_work
     assert may(town.czj) == {"contact_enterprise"}
+    town.contact(whistle)
+    assert may(town.fgw) == at_work | {"resolve_whistle"}
     town.did(town.fgw, whistle, "resolve", result="已办好")
     assert may(town.coal) == {"rate_whistle", "withdraw_whistle"}
     assert may(town.fgw) == {"contact_enterprise"}

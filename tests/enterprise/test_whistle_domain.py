@@ -17,8 +17,10 @@ from services.enterprise.views.whistles import WhistlesView
 from shared.calendar import Calendar
 from shared.domain.aggregate import CommandContext, stable_id
 from shared.domain.guards import open_to
+from shared.domain.moments import BeforeWhatItRestsOn
 from shared.domain.refusal import Refusal
 from shared.events import enterprise
+from shared.events.base import Fact
 from shared.log.codec import WireMapper
 from shared.rulebook import load_rulebook
 from shared.testing import an_act, facts, folded, kinds, rows_of, shanghai
@@ -75,6 +77,9 @@ def routed(whistle: Whistle | None = None, lead: str = "fgw", *supporters: str) 
 
 
 def resolve(whistle: Whistle, at: str = "2021-02-08 10:00", *reporters: Whistle) -> Whistle:
+    """Contacted, and resolved."""
+    if whistle.state.contacted_at is None:
+        contacted(whistle)
     whistle.resolve(act("fgw", at=at), result="已办好", rating_until=date(2021, 2, 22), reporters=reporters)
     return saved(whistle)
 
@@ -91,28 +96,180 @@ def refused(refusal: type[Refusal], whistle: Whistle, command: str, *args: Any, 
     return found.value
 
 
-def test_a_contact_before_the_whistle_is_refused() -> None:
-    before = act("fgw", happened_at=BLOWN - timedelta(seconds=1))
-    refused(refusals.ContactBeforeWhistle, routed(), "contact", before, how="phone", hands=("fgw", "czj"))
+def contacted(whistle: Whistle, at: str = "2021-02-07 10:00") -> Whistle:
+    whistle.contact(act("fgw", at=at), how="phone", hands=whistle.state.stays)
+    return saved(whistle)
 
 
-def test_a_contact_at_the_very_moment_of_the_whistle_counts_for_lead_and_supporter_only() -> None:
+def before(ground: type[Fact], whistle: Whistle, command: str, *args: Any, **what: Any) -> None:
+    """Refused, because it lies before that fact."""
+    found = refused(BeforeWhatItRestsOn, whistle, command, *args, **what)
+    assert found.facts["fact_zh"] == str(ground.__doc__).partition(":")[0]
+    assert found.facts["happened_at"] < found.facts["since"]
+
+
+def test_a_contact_counts_for_lead_and_supporter_only() -> None:
     whistle = routed(blown(), "fgw", "czj")
-    whistle.contact(act("czj", happened_at=BLOWN), how="visit", hands=whistle.state.in_hands_of)
+    whistle.contact(act("czj"), how="visit", hands=whistle.state.stays)
     assert kinds(facts(whistle)) == ["EnterpriseContacted"]
     saved(whistle)
-    refused(refusals.NotInHand, whistle, "contact", act("zrj"), how="phone", hands=("fgw", "czj"))
-    refused(refusals.NotInHand, whistle, "contact", office(), how="phone", hands=("fgw", "czj"))
+    refused(refusals.NotInHand, whistle, "contact", act("zrj"), how="phone", hands=whistle.state.stays)
+    refused(refusals.NotInHand, whistle, "contact", office(), how="phone", hands=whistle.state.stays)
+
+
+def at(moment: str, unit: str = "fgw") -> CommandContext:
+    """An act of that moment, entered long after."""
+    return act(unit, at="2021-02-25 09:00", happened_at=shanghai(moment))
+
+
+def test_a_unit_contacts_nobody_before_it_has_the_whistle() -> None:
+    whistle = blown()
+    desk = {"unit": "office", "role": "government_office"}
+    early = {"at": "2021-02-05 17:00", "happened_at": BLOWN - timedelta(seconds=1)}
+    before(
+        enterprise.WhistleBlown,
+        whistle,
+        "contact",
+        act(**desk, **early),  # type: ignore[arg-type]
+        how="phone",
+        hands=whistle.state.stays,
+    )
+    whistle.contact(act(**desk, happened_at=BLOWN), how="phone", hands=whistle.state.stays)
+    routed(saved(whistle))
+    routed(whistle, "fgw", "czj")
+    hands = whistle.state.stays
+    before(enterprise.WhistleRouted, whistle, "contact", at("2021-02-07 09:59"), how="phone", hands=hands)
+    for unit in ("fgw", "czj"):
+        whistle.contact(at("2021-02-07 10:00", unit), how="phone", hands=hands)
+
+
+def test_a_unit_that_gets_it_back_may_enter_a_contact_of_its_first_stay_and_none_of_the_time_between() -> (
+    None
+):
+    whistle = routed()
+    whistle.return_it(act("fgw", at="2021-02-08 10:00"), reason="不属本单位", suggested_unit="czj")
+    whistle.route(
+        office("2021-02-09 10:00"), lead_unit="fgw", post="fgw/head", supporters=(), leaders=LEADERS
+    )
+    saved(whistle)
+    hands = whistle.state.stays
+    before(enterprise.WhistleRouted, whistle, "contact", at("2021-02-08 15:00"), how="phone", hands=hands)
+    whistle.contact(at("2021-02-08 09:00"), how="phone", hands=hands)
+
+
+def test_a_main_whistles_lead_contacts_a_reporter_only_from_the_merger_on() -> None:
+    main, joined = routed(blown(1)), blown(2)
+    joined.merge(office("2021-02-08 10:00"), into=main)
+    saved(joined)
+    hands = joined.state.stays_within(main.state)
+    before(enterprise.WhistleMerged, joined, "contact", at("2021-02-08 09:00"), how="phone", hands=hands)
+    joined.contact(at("2021-02-08 10:00"), how="phone", hands=hands)
+
+
+def test_nothing_lies_before_what_it_rests_on() -> None:
+    whistle = routed()
+    suggests = {"reason": "x", "suggested_unit": "czj"}
+    before(enterprise.WhistleRouted, whistle, "return_it", at("2021-02-07 09:59"), **suggests)
+    plan = {
+        "plan": "办",
+        "steps": ["办"],
+        "promised_on": LAST_DAY,
+        "last_day": LAST_DAY,
+        "calendar": CALENDAR,
+    }
+    before(enterprise.WhistleRouted, whistle, "propose_plan", at("2021-02-07 09:59"), **plan)
+    contacted(whistle, "2021-02-08 10:00")
+    before(enterprise.EnterpriseContacted, whistle, "propose_plan", at("2021-02-08 09:59"), **plan)
+    done = {"result": "办好", "rating_until": date(2021, 3, 1)}
+    before(enterprise.WhistleRouted, whistle, "resolve", at("2021-02-07 09:59"), **done)
+    before(enterprise.EnterpriseContacted, whistle, "resolve", at("2021-02-08 09:59"), **done)
+    whistle.propose_plan(at("2021-02-08 11:00"), **plan)  # type: ignore[arg-type]
+    saved(whistle)
+    agreed = company("2021-02-25 10:00")
+    before(enterprise.ServicePlanProposed, whistle, "agree_plan", agreed.at(shanghai("2021-02-08 10:59")))
+    whistle.agree_plan(agreed.at(shanghai("2021-02-08 12:00")))
+    saved(whistle)
+    before(enterprise.ServiceConfirmed, whistle, "resolve", at("2021-02-08 11:59"), **done)
+    whistle.resolve(at("2021-02-20 10:00"), **done)  # type: ignore[arg-type]
+    saved(whistle)
+    verdict = {"solved": False, "satisfied": False, "score": 1}
+    before(enterprise.WhistleResolved, whistle, "rate", agreed.at(shanghai("2021-02-20 09:59")), **verdict)
+
+
+def test_a_review_lies_after_its_claim_and_an_undone_merger_after_the_merger() -> None:
+    whistle = routed()
+    claim = {"legal_ground": "x", "explanation": "x"}
+    before(enterprise.WhistleRouted, whistle, "claim_infeasible", at("2021-02-07 09:59"), **claim)
+    whistle.claim_infeasible(act("fgw", at="2021-02-08 10:00"), **claim)
+    saved(whistle)
+    review = act("inspect", "supervision_office", at="2021-02-09 10:00")
+    early = review.at(shanghai("2021-02-08 09:59"))
+    before(enterprise.InfeasibilityClaimed, whistle, "review_infeasible", early, upheld=True, reason="x")
+    joined = blown(2)
+    joined.merge(office("2021-02-08 10:00"), into=blown(3))
+    saved(joined)
+    undone = office("2021-02-09 10:00").at(shanghai("2021-02-08 09:59"))
+    before(enterprise.WhistleMerged, joined, "unmerge", undone, reason="x")
+
+
+def test_a_routing_lies_after_the_one_before_and_after_the_return() -> None:
+    whistle = routed()
+    again = {"lead_unit": "czj", "post": "czj/head", "supporters": (), "leaders": LEADERS}
+    late = office("2021-02-25 09:00")
+    before(enterprise.WhistleRouted, whistle, "route", late.at(shanghai("2021-02-07 09:59")), **again)
+    whistle.return_it(act("fgw", at="2021-02-08 10:00"), reason="不属本单位", suggested_unit="czj")
+    saved(whistle)
+    before(enterprise.WhistleReturned, whistle, "route", late.at(shanghai("2021-02-08 09:59")), **again)
+
+
+def test_nothing_is_resolved_without_a_contact_nor_along_with_a_reporter_who_had_none() -> None:
+    done = {"result": "办好", "rating_until": date(2021, 3, 1)}
+    main, joined = routed(blown(1)), blown(2)
+    refused(refusals.ResolvedWithoutContact, main, "resolve", act("fgw"), **done)
+    joined.merge(office(), into=main)
+    contacted(saved(main)), saved(joined)
+    found = refused(refusals.ReporterNotContacted, main, "resolve", act("fgw"), **done, reporters=[joined])
+    assert "W-2021-0002" in found.text("zh")
+    joined.contact(
+        act("fgw", at="2021-02-08 10:00"), how="phone", hands=joined.state.stays_within(main.state)
+    )
+    main.resolve(at("2021-02-07 12:00"), **done, reporters=[saved(joined)])  # type: ignore[arg-type]
+    assert (main.state.resolved_at, joined.state.resolved_at) == (
+        shanghai("2021-02-07 12:00"),
+        shanghai("2021-02-08 10:00"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("day", "around"),
+    [("2021-02-13", ("2021-02-10", "2021-02-18")), ("2021-03-06", ("2021-03-05", "2021-03-08"))],
+)
+def test_a_promise_on_a_rest_day_is_refused_and_told_the_days_around(
+    day: str, around: tuple[str, str]
+) -> None:
+    what = {"plan": "办", "steps": ["办"], "last_day": LAST_DAY, "calendar": CALENDAR}
+    promised = date.fromisoformat(day)
+    found = refused(
+        refusals.PromiseOnRestDay, routed(), "propose_plan", act("fgw"), promised_on=promised, **what
+    )
+    assert [str(found.facts[name]) for name in ("before", "after")] == [*around]
+
+
+def test_a_make_up_saturday_or_sunday_may_be_promised() -> None:
+    whistle = routed()
+    plan = {"plan": "办", "steps": ["办"], "last_day": LAST_DAY, "calendar": CALENDAR}
+    whistle.propose_plan(act("fgw"), promised_on=date(2021, 2, 20), **plan)  # type: ignore[arg-type]
+    assert kinds(facts(whistle)) == ["ServicePlanProposed"]
 
 
 def test_the_desk_has_it_in_hand_until_it_is_routed() -> None:
     whistle = blown()
-    whistle.contact(office(), how="phone", hands=whistle.state.in_hands_of)
+    whistle.contact(office(), how="phone", hands=whistle.state.stays)
     assert kinds(facts(whistle)) == ["EnterpriseContacted"]
 
 
 def test_a_promise_beyond_the_thirtieth_working_day_is_refused_and_told_the_last_possible_day() -> None:
-    plan = {"plan": "分步办理", "steps": ["补件"], "last_day": LAST_DAY}
+    plan = {"plan": "分步办理", "steps": ["补件"], "last_day": LAST_DAY, "calendar": CALENDAR}
     found = refused(
         refusals.PromiseBeyondHardLimit,
         routed(),
@@ -132,7 +289,14 @@ def test_a_promise_beyond_the_thirtieth_working_day_is_refused_and_told_the_last
 def test_only_the_enterprise_agrees_and_only_while_the_promise_can_still_be_kept() -> None:
     whistle = routed()
     refused(refusals.NoPlanToAgree, whistle, "agree_plan", company())
-    whistle.propose_plan(act("fgw"), plan="办", steps=["办"], promised_on=date(2021, 2, 9), last_day=LAST_DAY)
+    whistle.propose_plan(
+        act("fgw"),
+        plan="办",
+        steps=["办"],
+        promised_on=date(2021, 2, 9),
+        last_day=LAST_DAY,
+        calendar=CALENDAR,
+    )
     saved(whistle)
     refused(refusals.OnlyTheEnterprise, whistle, "agree_plan", act("fgw"))
     refused(refusals.PromiseHasPassed, whistle, "agree_plan", company("2021-02-10 08:00"))
@@ -140,7 +304,9 @@ def test_only_the_enterprise_agrees_and_only_while_the_promise_can_still_be_kept
 
 def test_a_plan_dies_with_the_lead_that_proposed_it() -> None:
     whistle = routed()
-    whistle.propose_plan(act("fgw"), plan="办", steps=["办"], promised_on=LAST_DAY, last_day=LAST_DAY)
+    whistle.propose_plan(
+        act("fgw"), plan="办", steps=["办"], promised_on=LAST_DAY, last_day=LAST_DAY, calendar=CALENDAR
+    )
     routed(whistle, "czj")
     refused(refusals.NoPlanToAgree, whistle, "agree_plan", company())
 
@@ -191,9 +357,7 @@ def test_a_resolution_cannot_be_dated_before_the_rework() -> None:
     rate(whistle, False)
     saved(whistle)
     early = act("fgw", at="2021-02-10 10:00", happened_at=shanghai("2021-02-08 12:00"))
-    refused(
-        refusals.ResolvedBeforeRework, whistle, "resolve", early, result="早", rating_until=date(2021, 2, 22)
-    )
+    before(enterprise.ReworkOrdered, whistle, "resolve", early, result="早", rating_until=date(2021, 2, 22))
 
 
 def test_the_third_change_of_hands_goes_to_the_leader_who_alone_routes_then() -> None:
@@ -280,7 +444,8 @@ def test_a_merged_whistle_keeps_its_reporters_contact_and_rating() -> None:
         supporters=(),
         leaders=LEADERS,
     )
-    joined.contact(act("fgw"), how="phone", hands=main.state.in_hands_of)
+    joined.contact(act("fgw"), how="phone", hands=joined.state.stays_within(main.state))
+    contacted(main)
     main.resolve(act("fgw"), result="一并办好", rating_until=date(2021, 2, 22), reporters=[joined])
     assert kinds(facts(joined)) == ["EnterpriseContacted", "WhistleResolved"]
     saved(main), saved(joined)
@@ -351,7 +516,9 @@ commands = st.sampled_from(
         *((name, "") for name in ("merge", "unmerge", "withdraw")),
     ]
 )
-steps = st.lists(st.tuples(st.integers(0, 2), commands, units, roles, st.integers(0, 3)), max_size=40)
+back = st.sampled_from([0, 0, 0, 1, 5, 30, 80])
+"""How many hours before its recording a fact happened."""
+steps = st.lists(st.tuples(st.integers(0, 2), commands, units, roles, st.integers(0, 3), back), max_size=40)
 LIKELY = {
     "office": "government_office",
     "fgw": "officer",
@@ -365,10 +532,11 @@ DECISIONS = {"good": "rate", "bad": "rate", "uphold": "review_infeasible", "reje
 ABOUT_CONTENT = {
     refusals.AlreadyRoutedSo,
     refusals.SuggestsItself,
-    refusals.ContactBeforeWhistle,
+    BeforeWhatItRestsOn,
     refusals.PromiseBeyondHardLimit,
+    refusals.PromiseOnRestDay,
     refusals.PromiseInThePast,
-    refusals.ResolvedBeforeRework,
+    refusals.ReporterNotContacted,
     refusals.MergedWithItself,
     refusals.WhistleHasReporters,
 }
@@ -384,10 +552,43 @@ def reloaded(whistle: Whistle, events: list[Any]) -> Whistle:
     return found  # type: ignore[no-any-return]
 
 
+GROUNDS = {
+    "WhistleRouted": ("WhistleBlown", "WhistleRouted", "WhistleReturned"),
+    "WhistleReturned": ("WhistleRouted",),
+    "ServicePlanProposed": ("WhistleRouted", "EnterpriseContacted"),
+    "ServiceConfirmed": ("ServicePlanProposed",),
+    "WhistleResolved": ("ServiceConfirmed", "ReworkOrdered"),
+    "WhistleRated": ("WhistleResolved",),
+    "ReworkOrdered": ("WhistleResolved", "WhistleRated"),
+    "InfeasibilityClaimed": ("WhistleRouted",),
+    "InfeasibilityReviewed": ("InfeasibilityClaimed",),
+    "WhistleUnmerged": ("WhistleMerged",),
+}
+
+
+def nothing_before_its_ground(events: list[Any]) -> None:
+    """No fact of a whistle lies before the last one that makes it possible, nor a contact before its unit had it."""
+    last: dict[str, Any] = {}
+    first_had: dict[str, Any] = {}
+    merged = "WhistleMerged" in kinds(events)
+    for fact, kind in zip(events, kinds(events), strict=True):
+        for ground in GROUNDS.get(kind, ("WhistleBlown",)):
+            assert fact.happened_at >= last.get(ground, fact).happened_at, (kind, ground)
+        if kind in ("WhistleBlown", "WhistleReturned", "WhistleRouted"):
+            routed = kind == "WhistleRouted"
+            for unit in (fact.lead_unit, *fact.supporters) if routed else (fact.desk_unit,):
+                first_had.setdefault(unit, fact.happened_at)
+        if kind in ("EnterpriseContacted", "WhistleResolved") and not merged:
+            assert fact.happened_at >= first_had[fact.unit]
+        if kind == "WhistleResolved" and not merged:
+            assert "EnterpriseContacted" in last
+        last[kind] = fact
+
+
 @settings(max_examples=150, deadline=None)
 @given(steps)
 def test_random_commands_never_leave_a_state_that_the_next_load_cannot_read(
-    sequence: list[tuple[int, tuple[str, str], str, str, int]],
+    sequence: list[tuple[int, tuple[str, str], str, str, int, int]],
 ) -> None:
     whistles = [blown(n) for n in (1, 2, 3)]
     logs: dict[UUID, list[Any]] = {}
@@ -407,15 +608,23 @@ def test_random_commands_never_leave_a_state_that_the_next_load_cannot_read(
         )
         logs[whistle.id] = list(fresh.collect_events())
     now = shanghai("2021-02-07 09:00")
-    for n, (which, (command, arg), unit, role, days) in enumerate(sequence):
+    for n, (which, (command, arg), unit, role, days, hours) in enumerate(sequence):
         now += timedelta(days=days, minutes=1)
         whistle = whistles[which]
-        who = an_act(now, unit, f"{unit}/officer", role if n % 5 == 0 else LIKELY[unit])
+        who = an_act(
+            now,
+            unit,
+            f"{unit}/officer",
+            role if n % 5 == 0 else LIKELY[unit],
+            happened_at=now - timedelta(hours=hours),
+        )
         others = [one for one in whistles if one.id in whistle.state.joined]
         within = next((one for one in whistles if one.id == whistle.state.merged_into), None)
         today = now.date()
         decision = DECISIONS.get(command, command)
-        known = {"hands": (within or whistle).state.in_hands_of}
+        own = whistle.state
+        hands = own.stays if within is None else own.stays_within(within.state)
+        known = {"hands": hands}
         may = open_to(getattr(Whistle, decision), whistle.state, who, known)
         refused_for: type[Refusal] | None = None
         try:
@@ -425,10 +634,15 @@ def test_random_commands_never_leave_a_state_that_the_next_load_cannot_read(
                 case "return_it":
                     whistle.return_it(who, reason="x", suggested_unit="zrj")
                 case "contact":
-                    whistle.contact(who, how="phone", hands=(within or whistle).state.in_hands_of)
+                    whistle.contact(who, how="phone", hands=hands)
                 case "propose_plan":
                     whistle.propose_plan(
-                        who, plan="x", steps=["x"], promised_on=today + timedelta(days=9), last_day=LAST_DAY
+                        who,
+                        plan="x",
+                        steps=["x"],
+                        promised_on=today + timedelta(days=9),
+                        last_day=LAST_DAY,
+                        calendar=CALENDAR,
                     )
                 case "agree_plan":
                     whistle.agree_plan(who)
@@ -474,6 +688,7 @@ def test_random_commands_never_leave_a_state_that_the_next_load_cannot_read(
         assert [row["ends_at"] for row in windows] == [*filter(None, [one.state.rating_is_over])]
         assert (one.status == "merged") <= (one.state.merged_into is not None)
         assert one.state.reworks == sum(isinstance(fact, enterprise.ReworkOrdered) for fact in logs[one.id])
+        nothing_before_its_ground(logs[one.id])
         ends = [fact for fact in logs[one.id] if fact.TOPIC.endswith(("whistle_closed", "whistle_withdrawn"))]
         assert len(ends) == (one.status in ("closed", "withdrawn"))
         if ends:

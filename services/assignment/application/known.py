@@ -7,6 +7,7 @@ from uuid import UUID
 from services.assignment.domain.directives import Directive
 from services.assignment.domain.units import NoLeadersPost, Post, Unit
 from shared.application.application import NoSuchThing
+from shared.domain.aggregate import CommandContext
 from shared.domain.units import PostState
 from shared.readmodels.reference import PostsView, Reference, UnitsView, UnknownPost, UnknownUnit
 from shared.readmodels.views import Views
@@ -52,11 +53,11 @@ class KnownUnits(ServiceApplication):
             raise NoLeadersPost(post=post)
         return post
 
-    def _directive(self, directive_id: UUID | None) -> Directive | None:
-        """The directive from which something comes."""
+    def _directive(self, directive_id: UUID | None, act: CommandContext | None = None) -> Directive | None:
+        """The directive from which something comes, if the actor may know of it."""
         if directive_id is None:
             return None
-        found = self.find(Directive, directive_id)
+        found = self.find(Directive, directive_id, act)
         if found is None:
             raise NoSuchDirective(kind="Directive", id=directive_id)
         return found

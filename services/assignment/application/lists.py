@@ -24,7 +24,7 @@ from services.assignment.spreadsheets import (
     read_tasks,
     write_tasks,
 )
-from shared.application.application import AlreadyExists
+from shared.application.application import AlreadyExists, NoSuchThing
 from shared.application.result import CommandResult
 from shared.calendar.periods import read_period
 from shared.domain.aggregate import CommandContext
@@ -115,7 +115,7 @@ class ListUseCases(KnownUnits):
         secrecy_ground: str = "",
     ) -> TaskList:
         """A list under the named leader, else its directive's; as secret as its directive, unless it is said."""
-        directive = self._directive(directive_id)
+        directive = self._directive(directive_id, act)
         of = None if directive is None else directive.state
         source: Secrecy = "public" if of is None else of.secrecy
         return TaskList.open(
@@ -149,7 +149,9 @@ class ListUseCases(KnownUnits):
 
         ``more`` are the rest of TaskPlan's fields.
         """
-        task_list = self.load(TaskList, list_id)
+        task_list = self.find(TaskList, list_id, act)
+        if task_list is None:
+            raise NoSuchThing(kind="TaskList", id=list_id)
         if self.find(Task, Task.id_of(list_id, number)) is not None:
             raise AlreadyExists(kind="任务", name=number, at_field="number")
         self.reference.unit(lead_unit, field="lead_unit")

@@ -5,8 +5,9 @@ from typing import Any
 from marshmallow import fields, validate
 
 from services.enterprise.application import EnterpriseApplication
-from services.enterprise.domain.rates import MINIMUM_N, RATES
+from services.enterprise.domain.rates import RATES
 from shared.domain.roles import Role
+from shared.figures.figure import MINIMUM_N
 from shared.web.auth import allow
 from shared.web.http import BaseSchema, Blueprint, Day, Moment
 from shared.web.lists import reading
@@ -71,5 +72,4 @@ class SixRatesSchema(BaseSchema):
 def get_rates(args: dict[str, Any]) -> Any:
     """六项指标: contacted, resolved or confirmed, resolved, solved, satisfied, rework; in all and by unit."""
     with reading():  # waits for the positions that the reader wants to be included
-        pass
-    return application(EnterpriseApplication).rates(**args)
+        return application(EnterpriseApplication).rates(**args)

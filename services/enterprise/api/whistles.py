@@ -45,7 +45,11 @@ on_whistle = Commands(
     EnterpriseApplication,
     Whistle,
     load=EnterpriseApplication.whistle,
-    supply={"hands": EnterpriseApplication.hands, "last_day": EnterpriseApplication.last_day},
+    supply={
+        "hands": EnterpriseApplication.hands,
+        "last_day": EnterpriseApplication.last_day,
+        "calendar": EnterpriseApplication.released_calendar,
+    },
 )
 
 
@@ -107,7 +111,7 @@ class ContactEnterprise(HappenedBody):
 
 @on_whistle("propose-plan", Whistle.propose_plan, *ON_WHISTLE)
 class ProposePlan(Body):
-    """提出服务方案 The lead proposes a plan with a date within 30 working days of the whistle."""
+    """提出服务方案 The lead proposes a plan with a working day within 30 working days of the whistle."""
 
     plan = Narrative(required=True)
     steps = fields.List(Text(500), required=True, validate=validate.Length(min=1, max=50))

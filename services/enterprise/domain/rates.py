@@ -1,35 +1,31 @@
-"""The six rates of measure 13 (measures.md A13 and D): a pure function of whistles, calendar and rulebook.
+"""The six rates of measure 13 (measures.md A13 and D): a pure function of whistles and of their clocks.
 
-A rate speaks of the whistles in its scope, whose number is ``total``; each is either counted (``denominator``) or
+A rate speaks of what is in its scope, whose number is ``total``; each is either counted (``denominator``) or
 excluded for one named reason, so that ``total = denominator + exclusions`` always. Only what was *recorded* by
 ``as_of`` is known: the same as-of gives the same figures for ever.
 
-Scope and count, for a period of whole days in Asia/Shanghai:
-
-* ``contacted``, ``resolved_or_confirmed``, ``resolved``: the clocks due in the period. In the numerator: stopped
-  before the close of the due day. Open and not due by ``as_of``: excluded (``not_due``); open and past due: counted,
-  as a failure.
+* ``contacted``, ``resolved_or_confirmed``, ``resolved``: the clocks due in the period, counted from what supervision
+  tells of them by the one rule of shared/figures/clocks.py.
 * ``solved``: ended in the period. In the numerator: rated as solved by the enterprise, in its last rating.
 * ``satisfied``: rated, or closed unrated, in the period; ``unrated`` is excluded, it is neither satisfied nor not.
   A whistle counts once, with its last rating within the period.
 * ``rework``: resolved for the first time in the period. In the numerator: sent back at least once.
 
-Withdrawn and merged whistles are excluded from all. What a second reviewer closed as not feasible before a clock
-was due is excluded from that clock (``not_feasible``); in ``solved`` it counts, as not solved.
+The last three leave out withdrawn and merged whistles; what a second reviewer closed as not feasible counts as not
+solved. Periods are whole days in Asia/Shanghai.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
+from uuid import UUID
 
-from services.enterprise.domain.clocks import clocks_of
 from services.enterprise.domain.whistle.state import Moment
-from shared.audit.tables import must_add_up
-from shared.calendar import Calendar
-from shared.domain.clock import close_of, local_day
-from shared.domain.refusal import Refusal
-from shared.rulebook import Rulebook
+from shared.domain.case_id import case_id
+from shared.domain.clock import local_day
+from shared.figures.clocks import CountedClock
+from shared.figures.figure import MINIMUM_N, Counted, Figure, must_add_up
 
 RateId: TypeAlias = Literal["contacted", "resolved_or_confirmed", "resolved", "solved", "satisfied", "rework"]
 RATES: tuple[RateId, ...] = (
@@ -41,27 +37,12 @@ RATES: tuple[RateId, ...] = (
     "rework",
 )
 
-REASONS = ("merged", "not_due", "not_feasible", "unrated", "withdrawn")
-"""Why a whistle in scope is not counted, in the order in which they are shown."""
-
-MINIMUM_N = 5
-"""Below this denominator only the counts are shown: no percentage and no ranking (measures C, small denominators)."""
-
-
-class PeriodEndsBeforeItBegins(Refusal):
-    """统计期的截止日 {until} 早于开始日 {since}。
-    The period ends ({until}) before it begins ({since})."""
-
-    status = 422
-    field = "until"
-
-
-class AsOfInTheFuture(Refusal):
-    """统计时点 {as_of} 晚于现在，不能统计尚未发生的情况。
-    The as-of, {as_of}, is later than now: what has not happened cannot be counted."""
-
-    status = 422
-    field = "as_of"
+OF_CLOCKS: dict[str, RateId] = {
+    "contact": "contacted",
+    "resolve_or_confirm": "resolved_or_confirmed",
+    "hard_limit": "resolved",
+}
+"""The rates that supervision's clocks give."""
 
 
 @dataclass(frozen=True)
@@ -76,49 +57,25 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Rate:
-    """One rate, published with its parts (domain.md §7)."""
-
-    id: RateId
-    numerator: int
-    denominator: int
-    exclusions: tuple[tuple[str, int], ...]
-
-    @property
-    def total(self) -> int:
-        """The whistles in scope: counted and excluded."""
-        return self.denominator + sum(count for _, count in self.exclusions)
-
-    @property
-    def value(self) -> float | None:
-        """The share, rounded to four places; None below MINIMUM_N."""
-        if self.denominator < MINIMUM_N:
-            return None
-        return round(self.numerator / self.denominator, 4)
-
-
-@dataclass(frozen=True)
 class Rates:
-    """The six rates of a period, in all and by the unit that has the whistle in hand at ``as_of``."""
+    """The six rates of a period, in all and by unit."""
 
     since: date
     until: date
     as_of: datetime
-    rates: tuple[Rate, ...]
-    units: tuple[tuple[str, tuple[Rate, ...]], ...]
+    rates: tuple[Figure, ...]
+    units: tuple[tuple[str, tuple[Figure, ...]], ...]
 
     def must_add_up(self) -> None:
         """The units' figures make the whole. Raises PartsDoNotAddUp."""
         for place, rate in enumerate(self.rates):
-            must_add_up(
-                f"六项指标 {rate.id}", _figures(rate), [_figures(rates[place]) for _, rates in self.units]
-            )
+            must_add_up(f"六项指标 {rate.id}", rate.counts, [rates[place].counts for _, rates in self.units])
 
     def plain(self) -> dict[str, Any]:
         """The figures as plain values, each rate with its as-of. Raises PartsDoNotAddUp."""
         self.must_add_up()
 
-        def shown(rates: Sequence[Rate]) -> list[dict[str, Any]]:
+        def shown(rates: Sequence[Figure]) -> list[dict[str, Any]]:
             return [
                 {
                     "id": rate.id,
@@ -142,13 +99,14 @@ class Rates:
         }
 
 
-def _figures(rate: Rate) -> dict[str, int]:
-    counts = {"numerator": rate.numerator, "denominator": rate.denominator, "total": rate.total}
-    return counts | dict(rate.exclusions)
+class Line(NamedTuple):
+    """One whistle in the scope of one rate, the unit with which it is counted, and what it adds."""
 
-
-Verdict: TypeAlias = "bool | str | None"
-"""In the numerator or not; the reason why it is not counted; or not in scope."""
+    rate: RateId
+    unit: str
+    counted: Counted
+    whistle: str
+    clock: CountedClock | None = None
 
 
 @dataclass(frozen=True)
@@ -159,16 +117,9 @@ class _Standing:
     history: tuple[Moment, ...]
     since: date
     until: date
-    as_of: datetime
-    contact_due: date
-    resolve_or_confirm_due: date
-    hard_limit_due: date
 
-    def first(self, *kinds: str) -> datetime | None:
-        return min((step.happened_at for step in self.history if step.kind in kinds), default=None)
-
-    def in_period(self, day: date) -> bool:
-        return self.since <= day <= self.until
+    def in_period(self, moment: datetime) -> bool:
+        return self.since <= local_day(moment) <= self.until
 
     @property
     def unit(self) -> str:
@@ -196,123 +147,82 @@ class _Standing:
     def end(self) -> Moment | None:
         return next((step for step in self.history if step.kind in ("closed", "withdrawn")), None)
 
-    def on_time(self, due_on: date, *stops: str) -> Verdict:
-        if not self.in_period(due_on):
-            return None
-        if self.set_aside:
-            return self.set_aside
-        due_at = close_of(due_on)
-        stopped = self.first(*stops)
-        if stopped is not None and stopped < due_at:
-            return True
-        end = self.end
-        if end is not None and end.detail == "not_feasible" and end.happened_at < due_at:
-            return "not_feasible"
-        return "not_due" if stopped is None and self.as_of < due_at else False
+    def of_clock(self, clock: CountedClock) -> Counted:
+        """As the clock is counted, with the whistle's own word for why it was cancelled."""
+        if clock.counted != "cancelled":
+            return clock.counted
+        not_feasible = self.end is not None and self.end.detail == "not_feasible"
+        return self.set_aside or ("not_feasible" if not_feasible else "cancelled")
 
-    def solved(self) -> Verdict:
-        if self.end is None or not self.in_period(local_day(self.end.happened_at)):
+    def solved(self) -> Counted | None:
+        if self.end is None or not self.in_period(self.end.happened_at):
             return None
         if self.set_aside:
             return self.set_aside
         last = next((step for step in reversed(self.history) if step.kind == "rated"), None)
         return self.end.detail == "rated" and last is not None and "solved" in last.detail.split()
 
-    def satisfied(self) -> Verdict:
-        rated = [
-            step
-            for step in self.history
-            if step.kind == "rated" and self.in_period(local_day(step.happened_at))
-        ]
+    def satisfied(self) -> Counted | None:
+        rated = [step for step in self.history if step.kind == "rated" and self.in_period(step.happened_at)]
         end = self.end
-        unrated = end is not None and end.detail == "unrated" and self.in_period(local_day(end.happened_at))
+        unrated = end is not None and end.detail == "unrated" and self.in_period(end.happened_at)
         if not rated and not unrated:
             return None
         if self.set_aside:
             return self.set_aside
         return "unrated" if unrated else "satisfied" in rated[-1].detail.split()
 
-    def rework(self) -> Verdict:
-        resolved = self.first("resolved")
-        if resolved is None or not self.in_period(local_day(resolved)):
+    def rework(self) -> Counted | None:
+        resolved = min((step.happened_at for step in self.history if step.kind == "resolved"), default=None)
+        if resolved is None or not self.in_period(resolved):
             return None
         return self.set_aside or any(step.kind == "rework" for step in self.history)
 
 
-_JUDGES: dict[RateId, Callable[[_Standing], Verdict]] = {
-    "contacted": lambda whistle: whistle.on_time(whistle.contact_due, "contacted"),
-    "resolved_or_confirmed": lambda whistle: whistle.on_time(
-        whistle.resolve_or_confirm_due, "resolved", "confirmed"
-    ),
-    "resolved": lambda whistle: whistle.on_time(whistle.hard_limit_due, "resolved"),
+_OF_WHISTLES: dict[RateId, Callable[[_Standing], Counted | None]] = {
     "solved": _Standing.solved,
     "satisfied": _Standing.satisfied,
     "rework": _Standing.rework,
 }
 
 
-def six_rates(
+def lines_of(
     whistles: Iterable[Record],
+    clocks: Iterable[CountedClock],
     *,
     since: date,
     until: date,
     as_of: datetime,
-    rulebook: Rulebook,
-    calendar: Calendar,
-) -> Rates:
-    """The six rates of the days from ``since`` to ``until``, both included, as known at ``as_of``.
+) -> list[Line]:
+    """Every whistle in the scope of every rate of the days from ``since`` to ``until``, as known at ``as_of``."""
+    lines, cases = [], {}
+    for record in whistles:
+        if record.recorded_at > as_of:
+            continue
+        history = tuple(step for step in record.history if step.recorded_at <= as_of)
+        standing = _Standing(record, history, since, until)
+        cases[str(case_id("whistle", UUID(record.id)))] = standing
+        for rate, judge in _OF_WHISTLES.items():
+            counted = judge(standing)
+            if counted is not None:
+                lines.append(Line(rate, standing.unit, counted, record.id))
+    for clock in clocks:
+        if (of := cases.get(clock.case_id)) is not None:
+            lines.append(Line(OF_CLOCKS[clock.clock], clock.unit, of.of_clock(clock), of.record.id, clock))
+    return lines
 
-    Raises PeriodEndsBeforeItBegins.
-    """
-    if until < since:
-        raise PeriodEndsBeforeItBegins(since=since, until=until)
-    standings = [
-        _standing(record, since, until, as_of, rulebook, calendar)
-        for record in whistles
-        if record.recorded_at <= as_of
-    ]
-    by_unit: dict[str, list[_Standing]] = {}
-    for standing in standings:
-        by_unit.setdefault(standing.unit, []).append(standing)
+
+def six_rates(lines: Sequence[Line], *, since: date, until: date, as_of: datetime) -> Rates:
+    """The six rates that these lines make."""
+    units = sorted({line.unit for line in lines})
     return Rates(
         since=since,
         until=until,
         as_of=as_of,
-        rates=_count(standings),
-        units=tuple((unit, _count(by_unit[unit])) for unit in sorted(by_unit)),
+        rates=_figures(lines),
+        units=tuple((unit, _figures([line for line in lines if line.unit == unit])) for unit in units),
     )
 
 
-def _standing(
-    record: Record, since: date, until: date, as_of: datetime, rulebook: Rulebook, calendar: Calendar
-) -> _Standing:
-    clocks = clocks_of(rulebook, calendar, record.blown_at)
-    return _Standing(
-        record=record,
-        history=tuple(step for step in record.history if step.recorded_at <= as_of),
-        since=since,
-        until=until,
-        as_of=as_of,
-        contact_due=clocks.contact_due,
-        resolve_or_confirm_due=clocks.resolve_or_confirm_due,
-        hard_limit_due=clocks.hard_limit_due,
-    )
-
-
-def _count(standings: Sequence[_Standing]) -> tuple[Rate, ...]:
-    rates = []
-    for rate_id, judge in _JUDGES.items():
-        verdicts = [judge(standing) for standing in standings]
-        excluded = [verdict for verdict in verdicts if isinstance(verdict, str)]
-        counted = [verdict for verdict in verdicts if isinstance(verdict, bool)]
-        rates.append(
-            Rate(
-                id=rate_id,
-                numerator=sum(counted),
-                denominator=len(counted),
-                exclusions=tuple(
-                    (reason, excluded.count(reason)) for reason in REASONS if reason in excluded
-                ),
-            )
-        )
-    return tuple(rates)
+def _figures(lines: Sequence[Line]) -> tuple[Figure, ...]:
+    return tuple(Figure.of(rate, (line.counted for line in lines if line.rate == rate)) for rate in RATES)

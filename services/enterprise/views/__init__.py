@@ -3,8 +3,15 @@
 from services.enterprise.views.enterprises import EnterprisesView
 from services.enterprise.views.rating_windows import RatingWindowsView
 from services.enterprise.views.whistle_steps import WhistleStepsView
-from services.enterprise.views.whistles import WhistlesView
+from services.enterprise.views.whistles import WhistleClocksView, WhistlesView
 
-VIEWS = (EnterprisesView, WhistlesView, WhistleStepsView, RatingWindowsView)
+VIEWS = (EnterprisesView, WhistlesView, WhistleStepsView, RatingWindowsView, WhistleClocksView)
 
-__all__ = ["VIEWS", "EnterprisesView", "RatingWindowsView", "WhistleStepsView", "WhistlesView"]
+__all__ = [
+    "VIEWS",
+    "EnterprisesView",
+    "RatingWindowsView",
+    "WhistleClocksView",
+    "WhistleStepsView",
+    "WhistlesView",
+]

@@ -61,7 +61,8 @@ class Notifier(ServiceApplication):
                 select(notices.c.matter).where(notices.c.id == str(notice_id))
             ).scalar()
         matter = None if found is None else self.find(Matter, UUID(found))
-        if matter is None:
+        told = None if matter is None else matter.notices.get(notice_id)
+        if matter is None or (self.hidden(matter, act) and (told is None or told.to_post != act.by.post)):
             raise NoSuchThing(kind="Notice", id=notice_id)
         expires_on = self.expires_on(matter.state, act)
         matter.acknowledge(act, notice_id=notice_id, note=note, expires_on=expires_on)

@@ -6,11 +6,11 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import fields, validate
 from sqlalchemy import and_, not_
 
 from services.supervision.application import Supervision
-from services.supervision.application.queries import LEAST_FOR_A_RANK, on_time
+from services.supervision.application.queries import on_time
 from services.supervision.domain import Case
 from services.supervision.views.cases import CLOCKS
 from services.supervision.views.clocks import ClocksView, TimersView, timers_with_units
@@ -18,6 +18,7 @@ from shared.calendar.due import Due
 from shared.domain.roles import LEADERS, Role
 from shared.events import supervision
 from shared.events.matter import CaseKind
+from shared.figures.figure import MINIMUM_N, asked_as_of
 from shared.web.auth import allow
 from shared.web.commands import Body, Commands, HappenedBody
 from shared.web.fields import Choice, Reason
@@ -187,6 +188,9 @@ class RateArgs(BaseSchema):
     until = Day(required=True)
     clock = Text(40, load_default=None)
     unit = Text(80, load_default=None)
+    as_of = Moment(
+        load_default=None, metadata={"description": "only what was recorded by then; default: now"}
+    )
 
 
 class RateSchema(BaseSchema):
@@ -291,18 +295,11 @@ def what_if(args: dict[str, Any]) -> Any:
 @blueprint.response(200, RatesSchema)
 def show_rates(args: dict[str, Any]) -> Any:
     """按时办结率: On-time figures per clock and unit, with numerator, denominator and what is excluded."""
-    if args["until"] < args["since"]:
-        raise ValidationError({"until": ["早于起始日期\nIs before since"]})
-    now = context().now
+    period = {"since": args["since"], "until": args["until"]}
+    args["as_of"] = asked_as_of(args["as_of"], now=context().now, **period)
     with reading():
-        items = on_time(application(Supervision), as_of=now, **args)
-    return {
-        "since": args["since"],
-        "until": args["until"],
-        "as_of": now,
-        "least_for_a_rank": LEAST_FOR_A_RANK,
-        "items": items,
-    }
+        items = on_time(application(Supervision), **args)
+    return {**period, "as_of": args["as_of"], "least_for_a_rank": MINIMUM_N, "items": items}
 
 
 @blueprint.get("/timers")

@@ -6,12 +6,14 @@ from services.supervision.views.duties import AbsencesView, DutiesView, HalfMont
 from services.supervision.views.namings import NamingGroundsView, NamingsView
 from services.supervision.views.releases import CalendarDraftsView, RulebooksView
 from services.supervision.views.rounds import RoundsView
+from shared.figures.clocks import CountedClocksView
 from shared.readmodels.view import View
 
 VIEWS: tuple[type[View], ...] = (
     CasesView,
     ClocksView,
     TimersView,
+    CountedClocksView,
     RoundsView,
     NamingsView,
     NamingGroundsView,

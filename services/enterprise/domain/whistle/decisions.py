@@ -5,16 +5,19 @@ Its three clocks run from the blowing, whatever the units do among themselves: n
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from services.enterprise.domain.whistle import refusals as no
-from services.enterprise.domain.whistle.state import ENDED, WhistleState, evolve
+from services.enterprise.domain.whistle.state import ENDED, Stay, WhistleState, evolve
+from shared.calendar import Calendar
 from shared.domain.aggregate import Aggregate, CommandContext
 from shared.domain.clock import local_day
 from shared.domain.guards import requires
+from shared.domain.moments import not_before
 from shared.domain.roles import LEADERS
 from shared.events import enterprise
+from shared.events.base import Fact
 
 MANY = 3
 """The third transfer and the third rework go one level up (domain.md §5)."""
@@ -72,10 +75,16 @@ def rated_by_the_enterprise(whistle: WhistleState, act: CommandContext) -> None:
         raise no.RatingByHandlerRefused
 
 
-def by_who_has_it(whistle: WhistleState, act: CommandContext, hands: Sequence[str]) -> None:
+def by_who_has_it(whistle: WhistleState, act: CommandContext, hands: Sequence[Stay]) -> None:
     """A unit that has it in hand acts."""
-    if act.by.unit not in hands or act.role in LEADERS:
+    if act.by.unit not in (one.unit for one in hands if one.until is None) or act.role in LEADERS:
         raise no.NotInHand(number=whistle.number, unit=act.by.unit)
+
+
+def is_contacted(whistle: WhistleState, act: CommandContext) -> None:
+    """Somebody has been in touch with the enterprise."""
+    if whistle.contacted_at is None:
+        raise no.ResolvedWithoutContact(number=whistle.number)
 
 
 def has_a_plan(whistle: WhistleState, act: CommandContext) -> None:
@@ -121,6 +130,12 @@ class Whistle(Aggregate, lifecycle=evolve):
 
     TOPIC = "enterprise.whistle"
     state: WhistleState
+
+    def record(self, fact: type[Fact], act: CommandContext, **what: Any) -> None:
+        """Record the fact. Raises BeforeWhatItRestsOn."""
+        for ground, since in self.state.grounds_of(fact).items():
+            not_before(act, ground, since)
+        super().record(fact, act, **what)
 
     # -- blowing --------------------------------------------------------------------------------------------------
 
@@ -271,28 +286,37 @@ class Whistle(Aggregate, lifecycle=evolve):
         *,
         how: enterprise.ContactedBy,
         note: str = "",
-        hands: Sequence[str],
+        hands: Sequence[Stay],
     ) -> None:
-        """A unit that has it in hand got in touch with the enterprise at ``act.happened_at``.
+        """A unit that has it in hand, and had it at ``act.happened_at``, got in touch with the enterprise then.
 
-        ``hands``: the units that have it in hand, or have the whistle that it was merged into.
+        ``hands``: who has had it in hand, also within the whistle that it was merged into.
         """
-        if act.happened_at < self.state.blown_at:
-            raise no.ContactBeforeWhistle(
-                happened_at=act.happened_at.isoformat(), blown_at=self.state.blown_at.isoformat()
-            )
+        if not any(one.holds(act.by.unit, act.happened_at) for one in hands):
+            (now,) = (one for one in hands if one.unit == act.by.unit and one.until is None)
+            not_before(act, now.began_with, now.since)
         self.record(enterprise.EnterpriseContacted, act, unit=act.by.unit, how=how, note=note)
 
     @requires(is_in_hand, by_the_lead)
     def propose_plan(
-        self, act: CommandContext, *, plan: str, steps: Sequence[str], promised_on: date, last_day: date
+        self,
+        act: CommandContext,
+        *,
+        plan: str,
+        steps: Sequence[str],
+        promised_on: date,
+        last_day: date,
+        calendar: Calendar,
     ) -> None:
         """The lead proposes what it will do, in which steps and until when; ``last_day`` is the hard limit's.
 
-        Raises PromiseBeyondHardLimit, which names the last possible day, and PromiseInThePast.
+        Raises PromiseBeyondHardLimit, which names the last possible day, PromiseOnRestDay and PromiseInThePast.
         """
         if promised_on > last_day:
             raise no.PromiseBeyondHardLimit(promised_on=promised_on, last_day=last_day)
+        if not calendar.is_working(promised_on):
+            before, after = calendar.working_days_around(promised_on)
+            raise no.PromiseOnRestDay(promised_on=promised_on, before=before, after=after)
         today = local_day(act.recorded_at)
         if promised_on < today:
             raise no.PromiseInThePast(promised_on=promised_on, today=today)
@@ -311,25 +335,25 @@ class Whistle(Aggregate, lifecycle=evolve):
         assert self.state.proposed is not None
         self.record(enterprise.ServiceConfirmed, act, **self.state.proposed._asdict())
 
-    @requires(is_in_hand, by_the_lead)
+    @requires(is_in_hand, by_the_lead, is_contacted)
     def resolve(
         self, act: CommandContext, *, result: str, rating_until: date, reporters: "Sequence[Whistle]" = ()
     ) -> None:
-        """The lead reports it resolved at ``act.happened_at``; ``reporters`` merged into it may rate too."""
-        if act.happened_at < self.state.blown_at:
-            raise no.HappenedBeforeTheWhistle(
-                happened_at=act.happened_at.isoformat(), blown_at=self.state.blown_at.isoformat()
-            )
-        if self.state.rework_at is not None and act.happened_at < self.state.rework_at:
-            raise no.ResolvedBeforeRework(
-                happened_at=act.happened_at.isoformat(), rework_at=self.state.rework_at.isoformat()
-            )
-        for whistle in (self, *(one for one in reporters if one._goes_along_with(self))):
-            # A reporter's own whistle may be younger than the resolution that also answers it.
-            along = act if act.happened_at >= whistle.state.blown_at else act.at(whistle.state.blown_at)
-            whistle.record(
-                enterprise.WhistleResolved, along, unit=act.by.unit, result=result, rating_until=rating_until
-            )
+        """The lead reports it resolved at ``act.happened_at``; ``reporters`` merged into it may rate too.
+
+        Raises ReporterNotContacted: each reporter is owed a contact of their own.
+        """
+        answered = [one for one in reporters if one._goes_along_with(self)]
+        for reporter in answered:
+            if reporter.state.contacted_at is None:
+                raise no.ReporterNotContacted(number=reporter.number)
+        what = {"unit": act.by.unit, "result": result, "rating_until": rating_until}
+        self.record(enterprise.WhistleResolved, act, **what)
+        for reporter in answered:
+            # A reporter's own whistle, or its contact, may be younger than the resolution that also answers it.
+            grounds = reporter.state.grounds_of(enterprise.WhistleResolved).values()
+            along = max(act.happened_at, *(since for since in grounds if since is not None))
+            reporter.record(enterprise.WhistleResolved, act.at(along), **what)
 
     # -- the enterprise's judgement -------------------------------------------------------------------------------
 

@@ -60,27 +60,6 @@ class NoLeaderInCharge(Refusal):
     No leader is registered who is in charge of {unit}, nor a main leader."""
 
 
-class HappenedBeforeTheWhistle(Refusal):
-    """发生时间 {happened_at} 早于吹哨时间 {blown_at}。
-    The time of the fact, {happened_at}, is before the whistle was blown, {blown_at}."""
-
-    status = 422
-    field = "happened_at"
-
-
-class ContactBeforeWhistle(HappenedBeforeTheWhistle):
-    """联系时间 {happened_at} 早于吹哨时间 {blown_at}，不能登记。
-    The contact at {happened_at} is before the whistle was blown, {blown_at}: it cannot be recorded."""
-
-
-class ResolvedBeforeRework(Refusal):
-    """办结时间 {happened_at} 早于返工时间 {rework_at}。
-    The time of the resolution, {happened_at}, is before the rework was ordered, {rework_at}."""
-
-    status = 422
-    field = "happened_at"
-
-
 class RoutedByAnotherDesk(Refusal):
     """诉求 {number} 由 {desk_unit} 受理，只能由该单位或领导派单、并案。
     The whistle {number} lies at the desk of {desk_unit}: only it or a leader routes and merges it."""
@@ -154,6 +133,14 @@ class PromiseBeyondHardLimit(Refusal):
     field = "promised_on"
 
 
+class PromiseOnRestDay(Refusal):
+    """承诺日期 {promised_on} 是休息日；前后的工作日是 {before} 和 {after}。
+    The date promised, {promised_on}, is a rest day; the working days around it are {before} and {after}."""
+
+    status = 422
+    field = "promised_on"
+
+
 class PromiseInThePast(Refusal):
     """承诺日期 {promised_on} 已过，今天是 {today}。
     The date promised, {promised_on}, has passed; today is {today}."""
@@ -165,6 +152,16 @@ class PromiseInThePast(Refusal):
 class PromiseHasPassed(Refusal):
     """方案承诺的日期 {promised_on} 已过，须另提方案。
     The date that the plan promises, {promised_on}, has passed: another plan is needed."""
+
+
+class ResolvedWithoutContact(Refusal):
+    """诉求 {number} 还没有联系企业，不能报办结。
+    Nobody has contacted the enterprise about the whistle {number}: it cannot be reported as resolved."""
+
+
+class ReporterNotContacted(ResolvedWithoutContact):
+    """并入的诉求 {number} 还没有联系其企业，不能一并报办结。
+    Nobody has contacted the reporter of the merged whistle {number}: it cannot be resolved along with this one."""
 
 
 class NoPlanToAgree(Refusal):

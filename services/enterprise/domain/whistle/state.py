@@ -1,5 +1,6 @@
 """A whistle's state, and what each fact does to it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
@@ -28,13 +29,28 @@ ENDED: tuple[Status, ...] = ("withdrawn", "closed")
 
 
 class Moment(NamedTuple):
-    """One fact of a whistle's history that the rates need, with both its times."""
+    """One fact of a whistle's history, with both its times."""
 
     kind: str
     happened_at: datetime
     recorded_at: datetime
     detail: str = ""
     """Routed: the lead unit. Rated: the words ``solved`` and ``satisfied`` that apply. Closed: the ground."""
+    supporters: tuple[str, ...] = ()
+    """Routed: the supporting units."""
+
+
+class Stay(NamedTuple):
+    """经手: a unit had it in hand, from one fact to another."""
+
+    unit: str
+    began_with: type[Fact]
+    since: datetime
+    until: datetime | None = None
+
+    def holds(self, unit: str, moment: datetime) -> bool:
+        """Whether this unit had it then."""
+        return self.unit == unit and self.since <= moment <= (self.until or moment)
 
 
 class Plan(NamedTuple):
@@ -114,6 +130,62 @@ class WhistleState:
         return (self.desk_unit,) if self.lead_unit is None else (self.lead_unit, *self.supporters)
 
     @property
+    def stays(self) -> tuple[Stay, ...]:
+        """Who had it in hand from when until when: the desk, or the lead and its supporters."""
+        stays = [Stay(self.desk_unit, enterprise.WhistleBlown, self.blown_at)]
+        for step in self.history:
+            if step.kind not in ("routed", "returned"):
+                continue
+            routed = step.kind == "routed"
+            began = enterprise.WhistleRouted if routed else enterprise.WhistleReturned
+            hands = (step.detail, *step.supporters) if routed else (self.desk_unit,)
+            stays = [
+                one if one.until is not None or one.unit in hands else one._replace(until=step.happened_at)
+                for one in stays
+            ]
+            holding = {one.unit for one in stays if one.until is None}
+            stays += [Stay(unit, began, step.happened_at) for unit in hands if unit not in holding]
+        return tuple(stays)
+
+    def stays_within(self, main: "WhistleState") -> tuple[Stay, ...]:
+        """The same for one that was merged: its own until then, and from then on those of its main whistle."""
+        merged_at = self.last(enterprise.WhistleMerged)
+        assert merged_at is not None
+        own = [one._replace(until=min(one.until or merged_at, merged_at)) for one in self.stays]
+        there = [
+            one
+            if one.since >= merged_at
+            else one._replace(began_with=enterprise.WhistleMerged, since=merged_at)
+            for one in main.stays
+            if one.until is None or one.until > merged_at
+        ]
+        return (*own, *there)
+
+    def last(self, fact: type[Fact]) -> datetime | None:
+        """When the last fact of this kind happened; of a routing, the one by which the present lead got it."""
+        if fact is enterprise.WhistleBlown:
+            return self.blown_at
+        if fact is enterprise.WhistleRouted:
+            return next(
+                (one.since for one in self.stays if one.unit == self.lead_unit and one.until is None), None
+            )
+        kind = STEPS.get(fact.TOPIC)
+        return next((step.happened_at for step in reversed(self.history) if step.kind == kind), None)
+
+    def grounds_of(self, fact: type[Fact]) -> Mapping[type[Fact], datetime | None]:
+        """What a fact of this kind rests on, and when that happened: it cannot have happened before."""
+        grounds: tuple[type[Fact], ...] = (enterprise.WhistleBlown, *fact.RESTS_ON)
+        found = {ground: self.last(ground) for ground in grounds}
+        if fact is enterprise.WhistleRouted:
+            found[self.stays[-1].began_with] = self.stays[-1].since
+        if fact is enterprise.WhistleResolved:
+            found |= {
+                enterprise.EnterpriseContacted: self.contacted_at,
+                enterprise.ReworkOrdered: self.rework_at,
+            }
+        return found
+
+    @property
     def concerned(self) -> tuple[str | None, ...]:
         """The enterprise, the desk, and the units that have it in hand."""
         return (self.credit_code, self.desk_unit, self.lead_unit, *self.supporters)
@@ -134,11 +206,38 @@ class WhistleState:
 evolve = Lifecycle(WhistleState, begins=enterprise.WhistleBlown)
 
 
+STEPS = {
+    enterprise.WhistleRouted.TOPIC: "routed",
+    enterprise.WhistleReturned.TOPIC: "returned",
+    enterprise.EnterpriseContacted.TOPIC: "contacted",
+    enterprise.ServicePlanProposed.TOPIC: "planned",
+    enterprise.ServiceConfirmed.TOPIC: "confirmed",
+    enterprise.WhistleResolved.TOPIC: "resolved",
+    enterprise.WhistleRated.TOPIC: "rated",
+    enterprise.ReworkOrdered.TOPIC: "rework",
+    enterprise.InfeasibilityClaimed.TOPIC: "claimed",
+    enterprise.InfeasibilityReviewed.TOPIC: "reviewed",
+    enterprise.WhistleMerged.TOPIC: "merged",
+    enterprise.WhistleUnmerged.TOPIC: "unmerged",
+    enterprise.WhistleWithdrawn.TOPIC: "withdrawn",
+    enterprise.WhistleClosed.TOPIC: "closed",
+}
+"""The facts that are kept in a whistle's history, and as what."""
+
+
 def _counted(
-    whistle: WhistleState, kind: str, fact: Fact, detail: str = "", /, **changes: Any
+    whistle: WhistleState,
+    fact: Fact,
+    detail: str = "",
+    /,
+    *,
+    supporters: tuple[str, ...] | None = None,
+    **changes: Any,
 ) -> WhistleState:
-    """A change that the rates count: kept with both its times."""
-    moment = Moment(kind, fact.happened_at, fact.timestamp, detail)
+    """A change that is kept in the history, with both its times."""
+    moment = Moment(STEPS[fact.TOPIC], fact.happened_at, fact.timestamp, detail, supporters or ())
+    if supporters is not None:
+        changes["supporters"] = supporters
     return replace(whistle, history=(*whistle.history, moment), **changes)
 
 
@@ -175,7 +274,6 @@ def _(fact: enterprise.WhistleRouted, whistle: WhistleState) -> WhistleState:
     again: Status = "rework" if whistle.reworks else "routed"
     return _counted(
         whistle,
-        "routed",
         fact,
         fact.lead_unit,
         status=again if moved else whistle.status,
@@ -193,7 +291,6 @@ def _(fact: enterprise.WhistleRouted, whistle: WhistleState) -> WhistleState:
 def _(fact: enterprise.WhistleReturned, whistle: WhistleState) -> WhistleState:
     return _counted(
         whistle,
-        "returned",
         fact,
         status="raised",
         lead_unit=None,
@@ -213,7 +310,6 @@ def _(fact: enterprise.WhistleRaisedALevel, whistle: WhistleState) -> WhistleSta
 def _(fact: enterprise.EnterpriseContacted, whistle: WhistleState) -> WhistleState:
     return _counted(
         whistle,
-        "contacted",
         fact,
         status="contacted" if whistle.status == "routed" else whistle.status,
         contacted_at=min(whistle.contacted_at or fact.happened_at, fact.happened_at),
@@ -222,14 +318,14 @@ def _(fact: enterprise.EnterpriseContacted, whistle: WhistleState) -> WhistleSta
 
 @evolve.register
 def _(fact: enterprise.ServicePlanProposed, whistle: WhistleState) -> WhistleState:
-    return replace(whistle, status="plan_proposed", proposed=Plan(fact.unit, fact.plan, fact.promised_on))
+    plan = Plan(fact.unit, fact.plan, fact.promised_on)
+    return _counted(whistle, fact, status="plan_proposed", proposed=plan)
 
 
 @evolve.register
 def _(fact: enterprise.ServiceConfirmed, whistle: WhistleState) -> WhistleState:
     return _counted(
         whistle,
-        "confirmed",
         fact,
         status="confirmed",
         proposed=None,
@@ -242,7 +338,6 @@ def _(fact: enterprise.ServiceConfirmed, whistle: WhistleState) -> WhistleState:
 def _(fact: enterprise.WhistleResolved, whistle: WhistleState) -> WhistleState:
     return _counted(
         whistle,
-        "resolved",
         fact,
         status="resolved",
         proposed=None,
@@ -257,7 +352,6 @@ def _(fact: enterprise.WhistleRated, whistle: WhistleState) -> WhistleState:
     verdict = ("solved " if fact.solved else "") + ("satisfied" if fact.satisfied else "")
     return _counted(
         whistle,
-        "rated",
         fact,
         verdict,
         status="merged" if back else whistle.status,
@@ -272,7 +366,6 @@ def _(fact: enterprise.WhistleRated, whistle: WhistleState) -> WhistleState:
 def _(fact: enterprise.ReworkOrdered, whistle: WhistleState) -> WhistleState:
     return _counted(
         whistle,
-        "rework",
         fact,
         status="raised" if whistle.lead_unit is None else "rework",
         reworks=fact.times,
@@ -282,8 +375,9 @@ def _(fact: enterprise.ReworkOrdered, whistle: WhistleState) -> WhistleState:
 
 @evolve.register
 def _(fact: enterprise.InfeasibilityClaimed, whistle: WhistleState) -> WhistleState:
-    return replace(
+    return _counted(
         whistle,
+        fact,
         before=whistle.status,
         status="infeasibility_claimed",
         claimed_by=Claim(fact.unit, fact.by.post),
@@ -292,14 +386,13 @@ def _(fact: enterprise.InfeasibilityClaimed, whistle: WhistleState) -> WhistleSt
 
 @evolve.register
 def _(fact: enterprise.InfeasibilityReviewed, whistle: WhistleState) -> WhistleState:
-    return replace(whistle, status=whistle.before, claimed_by=None)
+    return _counted(whistle, fact, status=whistle.before, claimed_by=None)
 
 
 @evolve.register
 def _(fact: enterprise.WhistleMerged, whistle: WhistleState) -> WhistleState:
     return _counted(
         whistle,
-        "merged",
         fact,
         str(fact.into),
         before=whistle.status,
@@ -316,19 +409,18 @@ def _(fact: enterprise.ReporterJoined, whistle: WhistleState) -> WhistleState:
 
 @evolve.register
 def _(fact: enterprise.WhistleUnmerged, whistle: WhistleState) -> WhistleState:
-    return _counted(whistle, "unmerged", fact, status=whistle.before, merged_into=None, rating_until=None)
+    return _counted(whistle, fact, status=whistle.before, merged_into=None, rating_until=None)
 
 
 @evolve.register
 def _(fact: enterprise.WhistleWithdrawn, whistle: WhistleState) -> WhistleState:
-    return _counted(whistle, "withdrawn", fact, status="withdrawn", open=False, closed_at=fact.happened_at)
+    return _counted(whistle, fact, status="withdrawn", open=False, closed_at=fact.happened_at)
 
 
 @evolve.register
 def _(fact: enterprise.WhistleClosed, whistle: WhistleState) -> WhistleState:
     return _counted(
         whistle,
-        "closed",
         fact,
         fact.ground,
         status="closed",
