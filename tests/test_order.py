@@ -346,11 +346,21 @@ class Suite:
         asked = stable_id("case", "task", tasks["corrected"])
         self.do("inspect/head", f"supervision:cases/{asked}/issue-round", requirement="请说明进展")
         self.at("2021-03-22 09:00")
-        days = [{"day": "2021-03-18", "working": False, "name": "沙尘停工"}]
+        (naming,) = (
+            self.opened["supervision"]
+            .app.load(Case, stable_id("case", "task", tasks["named"]))
+            .namings_due.values()
+        )
+        self.do("inspect/deputy", f"supervision:namings/{naming}/check")
+        days = [{"day": day, "working": False, "name": "沙尘停工"} for day in ("2021-03-18", "2021-03-24")]
         draft = self.do(
             "inspect/deputy", "supervision:calendar-releases", layer="banner", title="沙尘停工", days=days
         )
         self.do("inspect/head", f"supervision:calendar-releases/{draft}/release")
+        self.opened.settle()
+        judged = stable_id("case", "duty", directive, "arrange", "czj")
+        path = f"supervision:cases/{judged}/clocks/arrange/1/revise"
+        self.do("gov/main-leader", path, ground="旗庆放假")
         self.opened.settle()
 
     def upgrade(self) -> None:
