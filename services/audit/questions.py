@@ -124,7 +124,7 @@ class Questions:
     ) -> dict[str, Any]:
         """What changed from one moment to another. Raises DiffNeedsTwoMoments, MomentHasNotCome."""
         if since.at >= until.at:
-            raise DiffNeedsTwoMoments(since=since.at.isoformat(), until=until.at.isoformat())
+            raise DiffNeedsTwoMoments(since=since.at, until=until.at)
         until.must_have_come(self.clock())
         about = {"since": since.at.isoformat(), "until": until.at.isoformat(), "item": item, "unit": unit}
         self.record(identity, "diff", about)

@@ -432,7 +432,7 @@ def subjects(facts: Facts, subject: str) -> list[Message]:
     except (ValueError, OverflowError) as error:
         raise SubjectMalformed(subject=subject, forms="  ".join(FORMS)) from error
     if not found:
-        raise NoSuchThing(kind=kind, id=name)
+        raise NoSuchThing(kind=kind.title(), id=name)
     return found
 
 
@@ -623,7 +623,7 @@ def why(facts: Facts, subject: str, *, cleared: bool, language: str = "zh") -> W
         roots = [one for one in roots if not is_secret(one, facts)]
     if not roots:
         kind, _, name = subject.partition(":")
-        raise NoSuchThing(kind=kind, id=name)
+        raise NoSuchThing(kind=kind.title(), id=name)
     return follow(facts, subject, roots, cleared=cleared, language=language)
 
 

@@ -75,8 +75,8 @@ class BodyIsMalformed(Refusal):
 
 
 class RequestIsMalformed(Refusal):
-    """请求无法理解：{reason}
-    The request cannot be understood: {reason}"""
+    """请求无法理解
+    The request cannot be understood"""
 
     status = 400
 
@@ -96,8 +96,8 @@ class BodyTooLarge(Refusal):
 
 
 class ContentNotAcceptable(Refusal):
-    """有 {count} 处内容不合规定，见 errors
-    The content is not acceptable in {count} place(s), see errors"""
+    """有 {count} 处内容不合规定，逐项原因附后
+    The content is not acceptable in {count} place(s); each is listed with its reason"""
 
     status = 422
 
@@ -187,7 +187,7 @@ def as_refusal(error: Exception) -> Refusal:
             # {"json": {"field": […]}}: the location says nothing to the reader.
             return ContentNotAcceptable([*error.data["messages"].values()])
         case http.HTTPException() if error.code is not None and 400 <= error.code < 500:
-            return RequestIsMalformed(reason=error.name)
+            return RequestIsMalformed()
         case _ if isinstance(error, UNAVAILABLE):
             log("web").error("store unavailable", exc_info=error)
             return StoreUnavailable()

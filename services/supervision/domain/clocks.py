@@ -28,25 +28,25 @@ LATE_ENTRY = "late_entry"
 
 
 class NoSuchClock(Refusal):
-    """该事项没有“{clock}”第 {cycle} 轮时限。
-    This case has no clock "{clock}" with cycle {cycle}."""
+    """该事项没有这一时限（第 {cycle} 个计时周期）。
+    This case has no such clock with cycle {cycle}."""
 
     status = 404
 
 
 class ClockNotRunning(Refusal):
-    """“{clock}”第 {cycle} 轮时限已停止或取消。
-    The clock "{clock}", cycle {cycle}, has stopped or was cancelled."""
+    """该时限（第 {cycle} 个计时周期）已停止或取消。
+    Cycle {cycle} of this clock has stopped or was cancelled."""
 
 
 class ClockAlreadyPaused(Refusal):
-    """“{clock}”第 {cycle} 轮时限已在暂停中。
-    The clock "{clock}", cycle {cycle}, is paused already."""
+    """该时限（第 {cycle} 个计时周期）已在暂停中。
+    Cycle {cycle} of this clock is paused already."""
 
 
 class ClockNotPaused(Refusal):
-    """“{clock}”第 {cycle} 轮时限没有暂停。
-    The clock "{clock}", cycle {cycle}, is not paused."""
+    """该时限（第 {cycle} 个计时周期）没有暂停。
+    Cycle {cycle} of this clock is not paused."""
 
 
 class PauseBeforeTheLastOne(Refusal):
@@ -121,7 +121,7 @@ def clock_of(case: CaseState, clock: str, cycle: int) -> Clock:
     """That clock. Raises NoSuchClock."""
     found = case.clocks.get((clock, cycle))
     if found is None:
-        raise NoSuchClock(clock=clock, cycle=cycle)
+        raise NoSuchClock(cycle=cycle)
     return found
 
 
@@ -138,25 +138,25 @@ def pauses_by_the_rulebook(
 def is_running(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
     """The clock is neither stopped nor cancelled."""
     if not clock_of(case, clock, cycle).is_open:
-        raise ClockNotRunning(clock=clock, cycle=cycle)
+        raise ClockNotRunning(cycle=cycle)
 
 
 def is_not_paused(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
     """The clock does not rest already."""
     if clock_of(case, clock, cycle).status == "paused":
-        raise ClockAlreadyPaused(clock=clock, cycle=cycle)
+        raise ClockAlreadyPaused(cycle=cycle)
 
 
 def is_paused(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
     """The office has paused the clock."""
     if not clock_of(case, clock, cycle).rests("office"):
-        raise ClockNotPaused(clock=clock, cycle=cycle)
+        raise ClockNotPaused(cycle=cycle)
 
 
 def waits_for_confirmation(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
     """What stops it was entered late, and the earlier time is neither confirmed nor rejected."""
     if clock_of(case, clock, cycle).claim != "waiting":
-        raise NothingToConfirm(clock=clock, cycle=cycle)
+        raise NothingToConfirm(cycle=cycle)
 
 
 def by_the_confirmer(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
@@ -556,7 +556,7 @@ class Clocks(Aggregate):
 
     def _not_before(self, act: CommandContext, earliest: datetime) -> None:
         if act.happened_at < earliest:
-            raise PauseBeforeTheLastOne(at=act.happened_at.isoformat(), earliest=earliest.isoformat())
+            raise PauseBeforeTheLastOne(at=act.happened_at, earliest=earliest)
 
     # -- time passes ----------------------------------------------------------------------------------------
 
