@@ -24,7 +24,7 @@ from services.audit.past import Answer, Cut, Pasts
 from services.audit.recount import Recount, path_of, recount
 from services.audit.replay import Replayed, replay
 from services.audit.why import Facts, Node, Why, why
-from services.cli.options import Data, Progress, config_of, seen
+from services.cli.options import Data, Progress, config_of, seen, unreadable
 from services.suite import SUITE
 from shared.audit.access import act_of, record_access
 from shared.domain.clock import SHANGHAI, Clock
@@ -203,7 +203,7 @@ class Instant(click.ParamType[Any]):
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r}: 2021-02-05T16:00", param, ctx)
+            self.fail(unreadable(value, "2021-02-05T16:00, 2021-02-05"), param, ctx)
         return moment.replace(tzinfo=SHANGHAI) if moment.tzinfo is None else moment
 
 

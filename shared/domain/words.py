@@ -6,8 +6,9 @@ else an address or a question calls it.
 """
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -115,3 +116,16 @@ def said(value: Any, words: Enumerated | Things | None, language: str, *, second
         return ("、" if language == "zh" else ", ").join(str(said(one, words, language)) for one in value)
     title = None if words is None else words.title(str(value))
     return value if title is None else title.within(language)
+
+
+def no_such_day(text: str) -> Title | None:
+    """That there is no such day or month, if ``text`` is or begins with one that the calendar does not have."""
+    found = re.match(r"([0-9]{4}-[0-9]{2})(-[0-9]{2}(?![0-9])|$)", text)
+    if found is None:
+        return None
+    try:
+        date.fromisoformat(f"{found[1]}{found[2] or '-01'}")
+    except ValueError:
+        zh, en = ("这一天", "day") if found[2] else ("这个月", "month")
+        return Title(f"没有 {found[0]} {zh}", f"There is no {en} {found[0]}")
+    return None

@@ -223,7 +223,7 @@ def _refuse_any_body(asked: Request) -> None:
     body = json_body(asked)
     if body != {}:
         raise ValidationError(
-            {name: ["Unknown field."] for name in body} if isinstance(body, dict) else ["Invalid type."]
+            {name: ["Unknown field."] for name in body} if isinstance(body, dict) else ["Must be an object."]
         )
 
 
