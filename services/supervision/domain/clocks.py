@@ -58,8 +58,8 @@ class PauseBeforeTheLastOne(Refusal):
 
 
 class NothingToConfirm(Refusal):
-    """“{clock}”第 {cycle} 轮时限没有待核实的补录。
-    Nothing that was entered late waits to be confirmed for the clock "{clock}", cycle {cycle}."""
+    """该时限（第 {cycle} 个计时周期）没有待核实的补录。
+    Nothing that was entered late waits to be confirmed for cycle {cycle} of this clock."""
 
 
 class OnlyTheEnterpriseConfirms(Refusal):
