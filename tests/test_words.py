@@ -25,7 +25,8 @@ from services.notify.domain.matter.state import MatterState
 from shared.calendar import Calendar
 from shared.domain.aggregate import Aggregate
 from shared.domain.refusal import Refusal
-from shared.domain.words import SERVICE, THINGS, Enumerated, Title, moment_said, named, titles
+from shared.domain.words import SERVICE, THINGS, Enumerated, Title, enumerated_in, moment_said, named, titles
+from shared.events.base import VOCABULARY, Fact
 from shared.events.matter import CaseKind, Secrecy
 from shared.runtime.event_log import SERVICES
 from shared.web.titles import TitleWriter
@@ -96,6 +97,7 @@ def enumerated() -> tuple[set[str], set[str]]:
 
 
 FIELDS, WORDS = enumerated()
+PUBLISHED = [fact for fact in VOCABULARY.values() if fact.__module__.startswith("shared.events.")]
 
 
 def machine_words_in(text: str) -> list[str]:
@@ -222,8 +224,24 @@ def test_every_field_and_choice_has_a_title_and_every_title_is_used() -> None:
         if isinstance(known, Enumerated)
         for value in known.values
     }
-    unused = {one for one in titles().keys() - writer.used - said if one[0] != "thing"}
+    of_facts = {
+        ("choice", named("choice", known.names(value)))
+        for fact in PUBLISHED
+        for known in enumerated_in(fact).values()
+        for value in known.values
+    }
+    assert ("choice", None) not in said | of_facts
+    unused = {one for one in titles().keys() - writer.used - said - of_facts if one[0] != "thing"}
     assert not unused, "take them out of shared/domain/titles.csv"
+
+
+@pytest.mark.parametrize("fact", PUBLISHED, ids=lambda one: one.__name__)
+def test_every_enumerated_word_of_a_fact_has_a_title(fact: type[Fact]) -> None:
+    for name, known in enumerated_in(fact).items():
+        for value in known.values:
+            assert known.title(value) is not None, (
+                f"choice,{name}.{value}: add it to shared/domain/titles.csv"
+            )
 
 
 def test_every_kind_of_thing_has_a_title() -> None:

@@ -22,8 +22,8 @@ from services.supervision.domain.state import ANSWER
 from shared.application.application import Application, NoSuchThing
 from shared.audit.secrecy import Logged, withheld
 from shared.calendar import Calendar
-from shared.domain.clock import SHANGHAI
 from shared.domain.refusal import Refusal
+from shared.domain.words import moment_said
 from shared.events import assignment, enterprise, notify, supervision
 from shared.events.audit import AuditAccessed
 from shared.events.base import Fact, Message, message_id
@@ -603,7 +603,7 @@ class Why:
         lines = ["digraph why {", "  rankdir=LR;", '  node [shape=box, fontname="sans-serif"];']
         for node in self.nodes.values():
             says = node.says.replace("\\", "＼")
-            label = f"{node.name}\\n{says}\\n{node.happened_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+            label = f"{node.name}\\n{says}\\n{moment_said(node.happened_at, 'zh')}"
             label = label.replace('"', "'")
             bold = ", style=bold" if node.id in self.roots else ""
             lines.append(f'  "{node.id}" [label="{label}"{bold}];')

@@ -11,6 +11,7 @@ from uuid import UUID
 from shared.audit import merkle
 from shared.audit.checkpoint import Checkpoint, PublicKey, Read, Shown, read_checkpoints
 from shared.audit.merkle import HASH, TILE, Peaks
+from shared.domain.words import moment_said
 from shared.log.recorder import LeafRow
 
 WINDOW = 65_536
@@ -470,9 +471,9 @@ def _of_roots(
         row = walk.behind.get(last)
         yield Finding(
             "root",
-            f"{one.time:%Y-%m-%d %H:%M} UTC 的检查点（{where}，{one.size} 条）与日志不符"
+            f"{moment_said(one.time, 'zh')}的检查点（{where}，{one.size} 条）与日志不符"
             + ("" if explained else f"：前 {last} 条仍相符，问题在其后"),
-            f"the log does not lead to the checkpoint of {one.time:%Y-%m-%d %H:%M} UTC ({where}, {one.size} events)"
+            f"the log does not lead to the checkpoint of {moment_said(one.time, 'en')} ({where}, {one.size} events)"
             + ("" if explained else f": the first {last} events still do, what is wrong comes behind them"),
             None if explained else last,
             None if explained or row is None else row[0],

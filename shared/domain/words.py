@@ -8,10 +8,11 @@ else an address or a question calls it.
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from shared.domain.clock import SHANGHAI
 
@@ -94,6 +95,20 @@ class Things:
 
 
 THINGS = Things()
+
+
+@cache
+def enumerated_in(kind: Any) -> Mapping[str, Enumerated]:
+    """The fields of a dataclass that are enumerated words."""
+    hints = get_type_hints(kind)
+    found = ((one.name, _literal(hints[one.name])) for one in fields(kind))
+    return {name: Enumerated(literal, name) for name, literal in found if literal is not None}
+
+
+def _literal(hint: Any) -> Any:
+    if get_origin(hint) is Literal:
+        return hint
+    return next((found for part in get_args(hint) if (found := _literal(part)) is not None), None)
 
 
 SERVICE = Enumerated(Literal["assignment", "supervision", "enterprise", "notify"], "service")

@@ -31,7 +31,7 @@ def test_a_row_that_changed_says_what_it_was_and_what_it_is(suite: Told) -> None
     (row,) = [one for one in found["changes"] if one["view"] == "tasks"]
     assert row["kind"] == "changed"
     assert row["columns"]["progress_value"] == {"before": None, "after": "1"}
-    assert "progress_value — → 1" in row["says"]
+    assert "完成数量 — → 1" in row["says"]
 
 
 def test_one_item_brings_its_case_its_clocks_and_its_rounds_and_no_other_item(suite: Told) -> None:

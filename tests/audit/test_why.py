@@ -53,7 +53,7 @@ def test_a_naming_goes_back_to_its_rounds_the_task_the_list_and_the_directive(su
     judged = [
         node for node in found.nodes.values() if node.kind == "RoundJudged" and node.id in found.backward
     ]
-    assert {"认定缓慢" in node.says for node in judged} == {True}
+    assert {"认定进展缓慢" in node.says for node in judged} == {True}
     assert len(judged) >= 2
 
 
