@@ -240,6 +240,14 @@ def test_a_list_with_a_bad_row_is_refused_whole_with_row_field_value_and_reason(
     assert {(one["row"], one["field"]) for one in report["rejected"]} == {(3, "supporters"), (4, "due")}
     assert all(one["value"] and one["reason"] for one in report["rejected"])
     assert log_of(folder) == before
+    told = again("import", str(path), "--data", str(folder), "--dated", "2021-01-01").stderr
+    assert "第3行配合单位“不存在的局”：" in told
+    assert "第4行完成时限“长期坚持”：" in told
+    told = again(
+        "import", str(path), "--data", str(folder), "--dated", "2021-01-01", DUBAN_LANGUAGE="en"
+    ).stderr
+    assert 'row 3, supporting units "不存在的局": ' in told
+    assert 'row 4, due date "长期坚持": ' in told
 
 
 def test_an_export_imported_again_changes_nothing(folder: Path, tmp_path: Path) -> None:
