@@ -129,7 +129,7 @@ def test_edges_lead_from_a_fact_to_earlier_ones_backward_and_to_later_ones_forwa
             assert position[other] <= position[one] if earlier else position[one] <= position[other]
 
 
-def test_what_is_secret_is_no_subject_for_an_auditor_and_one_for_who_is_cleared(suite: Told) -> None:
+def test_a_secret_item_is_a_subject_for_the_cleared_only(suite: Told) -> None:
     with pytest.raises(NoSuchThing):
         why(suite, "task:密1")
     with pytest.raises(NoSuchThing):
