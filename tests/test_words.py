@@ -41,7 +41,7 @@ MODULES = [
 FILES = [path for top in ("shared", "services") for path in sorted((ROOT / top).rglob("*.py"))]
 SNAKE_OR_CAMEL = re.compile(r"[a-z]+_[a-z_]+|[A-Z][a-z]+[A-Z]\w*")
 CHINESE = re.compile(r"[\u4e00-\u9fff]+")
-PLAIN = {"csv", "xlsx", "EdDSA"}
+PLAIN = {"csv", "xlsx", "EdDSA", "NaN"}
 """Machine words that people say themselves."""
 
 
@@ -207,6 +207,49 @@ def test_no_notice_has_a_machine_word(kind: CaseKind, secrecy: Secrecy) -> None:
     assert len(sentences) > 5
     for said in sentences:
         assert not re.search("[A-Za-z]", said.subject + said.text)
+
+
+def said_in(path: Path) -> Iterator[tuple[ast.expr, str, list[ast.expr]]]:
+    """The Chinese texts in a file's code, but for docstrings, each with what is put into it."""
+    tree = ast.parse(path.read_text("utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    parts = {id(one) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for one in node.values}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(text)) if id(node) not in docstrings | parts:
+                values: list[ast.expr] = []
+            case ast.JoinedStr():
+                text = "".join(str(one.value) for one in node.values if isinstance(one, ast.Constant))
+                values = [one.value for one in node.values if isinstance(one, ast.FormattedValue)]
+            case _:
+                continue
+        if CHINESE.search(text):
+            yield node, text, values
+
+
+NAMES = {"clock", "colour", "fact.ground"}
+"""What is put into a text under the name of an enumerated word, and is a name or a text for people already."""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path in FILES
+        if {"domain", "application", "reactions", "spreadsheets", "web"} & {*path.parts, path.stem}
+    ],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_no_text_in_the_code_has_a_machine_word(path: Path) -> None:
+    for node, text, values in said_in(path):
+        chinese, _, english = text.partition("\n")
+        if not CHINESE.search(english):  # both languages, a line each
+            assert not SNAKE_OR_CAMEL.search(english), f"{path}:{node.lineno}"
+        chinese = re.sub(r" \([^)]*\)$", "", chinese)  # 工作任务 (task): a heading in an English sentence
+        assert not machine_words_in(chinese), f"{path}:{node.lineno}: {chinese}"
+        for value in values:
+            said = ast.unparse(value)
+            assert said in NAMES or said.rpartition(".")[2] not in FIELDS, f"{path}:{node.lineno}: {said}"
 
 
 def test_every_field_and_choice_has_a_title_and_every_title_is_used() -> None:
