@@ -84,13 +84,13 @@ class ConfirmingOnesOwnEntry(Refusal):
 
 
 class NothingRecomputed(Refusal):
-    """“{clock}”第 {cycle} 轮时限没有与现行判定不同的复算判定。
-    No recomputed verdict differs from what stands for the clock "{clock}", cycle {cycle}."""
+    """该时限（第 {cycle} 个计时周期）没有与现行判定不同的复算判定。
+    No recomputed verdict differs from the one that stands for cycle {cycle} of this clock."""
 
 
 class VerdictAlreadyRevised(Refusal):
-    """“{clock}”第 {cycle} 轮时限的判定已经修正。
-    The verdict on the clock "{clock}", cycle {cycle}, is revised already."""
+    """该时限（第 {cycle} 个计时周期）的判定已经修正。
+    The verdict on cycle {cycle} of this clock is revised already."""
 
 
 class RevisingOnesOwnUnit(Refusal):
@@ -176,9 +176,9 @@ def is_recomputed(case: CaseState, act: CommandContext, clock: str, cycle: int) 
     """A later calendar judges it otherwise than the verdict that stands, and that is not revised yet."""
     found = clock_of(case, clock, cycle)
     if found.revised is not None and found.revised == found.recomputed:
-        raise VerdictAlreadyRevised(clock=clock, cycle=cycle)
+        raise VerdictAlreadyRevised(cycle=cycle)
     if found.recomputed in (None, found.revised or found.verdict):
-        raise NothingRecomputed(clock=clock, cycle=cycle)
+        raise NothingRecomputed(cycle=cycle)
 
 
 def by_a_leader_or_the_offices_head(
