@@ -48,7 +48,11 @@ PLAIN = {"csv", "xlsx", "EdDSA", "NaN"}
 IDS = {"id", "unit", "before"}
 """Enumerated words in one place (a rate, the unit of a length, a state), free ones in all others."""
 
-FREE = {("ErasedAlready", "ground"), ("PublishedAddressRefuses", "status")}
+FREE = {
+    ("BeforeWhatItRestsOn", "fact_en"),
+    ("ErasedAlready", "ground"),
+    ("PublishedAddressRefuses", "status"),
+}
 """Facts of refusals that are no enumerated words although their field's name is that of such words elsewhere."""
 
 
