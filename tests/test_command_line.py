@@ -3,10 +3,12 @@
 Each command runs in a process of its own once; where it runs again it runs in this one, which has imported it already.
 """
 
+import ast
 import csv
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import stat
@@ -17,6 +19,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import structlog
 from click.testing import CliRunner, Result
@@ -24,6 +27,7 @@ from openpyxl import Workbook
 
 from services.assignment.samples.build import TASK_LIST, UNITS
 from services.cli.main import main
+from shared.process.command_line import chinese
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -96,6 +100,78 @@ def test_due_past_the_known_years_is_provisional() -> None:
     assert answer["due"].startswith("2027-01")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "zh", "en"),
+    [
+        (
+            ["due", "--help"],
+            ["用法：", "选项:"],
+            ["Usage:", "Options:"],
+        ),
+        (["duu"], ["错误：没有命令 'duu'。", "是否应为"], ["Error: No such command 'duu'.", "Did you mean"]),
+        (["due", "contact", "2021-02-30"], ["没有 2021-02-30 这一天"], ["There is no day 2021-02-30"]),
+        (["due", "contact", "2021-13"], ["没有 2021-13 这个月"], ["There is no month 2021-13"]),
+        (["due", "contact", "2021-02-29T08:00"], ["没有 2021-02-29 这一天"], ["There is no day 2021-02-29"]),
+        (["due", "contact", "soon"], ["“soon”无法识别"], ['"soon" is not understood']),
+        (
+            ["audit", "as-of", "--recorded", "2021-06-31", "x"],
+            ["没有 2021-06-31 这一天"],
+            ["There is no day 2021-06-31"],
+        ),
+        (["due"], ["错误：缺少参数 'RULE'"], ["Error: Missing argument 'RULE'"]),
+        (["token", "--unit", "fgw"], ["缺少选项 '--post'"], ["Missing option '--post'"]),
+        (["token", "--post"], ["选项 '--post' 须带一个值。"], ["Option '--post' requires an argument."]),
+        (["token", "--role", "king"], ["'king' 不在可选范围内"], ["'king' is not one of"]),
+        (
+            ["due", "a", "2021-02-05", "b", "c"],
+            ["多余的参数（b c）"],
+            ["Got unexpected extra arguments (b c)"],
+        ),
+        (["due", "--days"], ["没有选项 '--days'。"], ["No such option '--days'."]),
+        (["import", "/nowhere.csv"], ["'/nowhere.csv' 不存在。"], ["'/nowhere.csv' does not exist."]),
+        (["serve", "--port", "x"], ["'x' 不是有效的数字。"], ["'x' is not a valid integer."]),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else one,
+)
+def test_the_command_line_speaks_the_suites_language(
+    arguments: list[str], zh: list[str], en: list[str]
+) -> None:
+    for language, expected in (("zh", zh), ("en", en)):
+        done = again(*arguments, DUBAN_LANGUAGE=language)
+        for text in expected:
+            assert text in done.output
+
+
+@pytest.mark.parametrize(
+    ("language", "helped", "missing"),
+    [
+        ("zh", "显示本说明。", "错误：'FILE' 的值无效：文件 '/nowhere' 不存在。"),
+        (
+            "en",
+            "Show this message and exit.",
+            "Error: Invalid value for 'FILE': File '/nowhere' does not exist.",
+        ),
+    ],
+)
+def test_the_duban_process_speaks_the_suites_language(language: str, helped: str, missing: str) -> None:
+    assert helped in duban("due", "--help", DUBAN_LANGUAGE=language).stdout
+    done = duban("import", "/nowhere", DUBAN_LANGUAGE=language)
+    assert done.returncode == 2
+    assert missing in done.stderr
+
+
+def test_every_message_of_click_has_its_chinese() -> None:
+    said = set()
+    for path in Path(click.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("_", "ngettext"):
+                said |= {one.value for one in node.args[:2] if isinstance(one, ast.Constant)}
+    assert {one for one in said if isinstance(one, str)} - chinese().keys() == set()
+    for message, translated in chinese().items():
+        fields = r"\{(\w+)|%\((\w+)\)"
+        assert {*re.findall(fields, translated)} <= {*re.findall(fields, message)}, message
+
+
 def test_an_unknown_rule_fails_with_the_known_ones() -> None:
     done = again("due", "nonsense", "2021-02-05")
     assert done.exit_code == 1
@@ -164,6 +240,14 @@ def test_a_list_with_a_bad_row_is_refused_whole_with_row_field_value_and_reason(
     assert {(one["row"], one["field"]) for one in report["rejected"]} == {(3, "supporters"), (4, "due")}
     assert all(one["value"] and one["reason"] for one in report["rejected"])
     assert log_of(folder) == before
+    told = again("import", str(path), "--data", str(folder), "--dated", "2021-01-01").stderr
+    assert "第3行配合单位“不存在的局”：" in told
+    assert "第4行完成时限“长期坚持”：" in told
+    told = again(
+        "import", str(path), "--data", str(folder), "--dated", "2021-01-01", DUBAN_LANGUAGE="en"
+    ).stderr
+    assert 'row 3, supporting units "不存在的局": ' in told
+    assert 'row 4, due date "长期坚持": ' in told
 
 
 def test_an_export_imported_again_changes_nothing(folder: Path, tmp_path: Path) -> None:

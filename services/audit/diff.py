@@ -13,6 +13,7 @@ from services.audit.past import Past
 from services.audit.replay import Stored, columns_that_differ, stored
 from services.audit.why import Facts, is_secret
 from shared.domain.roles import ALL_SEEING, Role
+from shared.domain.words import Enumerated, said, titles
 from shared.events import supervision
 from shared.events.base import Message
 from shared.personal_data.encryption import MASKED
@@ -59,7 +60,8 @@ class Change:
         if self.kind == "gone":
             return f"{head}：不再存在"
         return f"{head}：" + "；".join(
-            f"{name} {_short(one)} → {_short(other)}" for name, (one, other) in self.columns.items()
+            f"{_column(name)} {_short(_named(name, one))} → {_short(_named(name, other))}"
+            for name, (one, other) in self.columns.items()
         )
 
     def plain(self) -> dict[str, Any]:
@@ -87,17 +89,12 @@ class Otherwise:
     because: str
     calendar_version: int | None
     fact: str
-
-    def says(self) -> str:
-        """Both verdicts in one line."""
-        return (
-            f"{self.number} {self.clock}/{self.cycle}：原判 {self.as_judged}，复算 {self.recomputed}"
-            f"（{self.because}）"
-        )
+    says: str
+    """Both verdicts in one line."""
 
     def plain(self) -> dict[str, Any]:
         """The JSON document."""
-        return {**{name: getattr(self, name) for name in self.__dataclass_fields__}, "says": self.says()}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def changes(
@@ -191,6 +188,12 @@ def _otherwise(message: Message, facts: Facts) -> Otherwise:
     if isinstance(fact, supervision.VerdictRecomputed):
         judged, recomputed = str(fact.as_judged), str(fact.recomputed)
     version: int | None = getattr(fact, "calendar_version", None)
+    rulebook = facts.rulebook(case.rulebook_version)
+    clock = "时限" if rulebook is None else rulebook.rule(fact.clock).name_zh
+    verdicts = [
+        "未超时" if one == "not missed" else str(_named("verdict", one)) for one in (judged, recomputed)
+    ]
+    says = f"{case.number} {clock}（第{fact.cycle}个计时周期）：原判 {verdicts[0]}，复算 {verdicts[1]}"
     return Otherwise(
         str(message.aggregate_id),
         case.number,
@@ -201,6 +204,7 @@ def _otherwise(message: Message, facts: Facts) -> Otherwise:
         because,
         version,
         message.id,
+        f"{says}（{_named('ground', because)}）",
     )
 
 
@@ -236,6 +240,17 @@ def _of_its_case(row: Mapping[str, Any], *rows: Mapping[Key, Stored]) -> dict[st
     key = ("supervision", "cases", str(row.get("case_id")))
     case = next((found for side in rows if (found := _decoded(side.get(key))) is not None), {})
     return {name: case[name] for name in ("number", "concerned") if name in case}
+
+
+def _column(name: str) -> str:
+    title = titles().get(("field", name))
+    return name if title is None else title.zh
+
+
+def _named(column: str, value: Any) -> Any:
+    """A value by its title, if it is an enumerated word."""
+    word = isinstance(value, str) and re.fullmatch("[a-z][a-z_0-9]*", value)
+    return said(value, Enumerated((), column), "zh") if word else value
 
 
 def _title(view: View) -> str:

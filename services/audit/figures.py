@@ -10,7 +10,9 @@ from uuid import UUID
 from services.audit.past import Past
 from services.audit.why import FORMS, Facts, SubjectMalformed, Why, follow, is_secret
 from services.enterprise.domain.rates import RATES
+from shared.calendar.periods import NoSuchDay
 from shared.domain.clock import SHANGHAI
+from shared.domain.words import no_such_day
 from shared.events.base import Message
 from shared.figures.clocks import CountedClock, CountedClocksView, counted_clocks
 from shared.figures.figure import Counted, Figure, asked_as_of
@@ -49,6 +51,9 @@ class Asked:
                 as_of,
             )
         except ValueError as error:
+            for day in (found[3], found[4], found[5] or "") if found else ():
+                if no_such_day(day):
+                    raise NoSuchDay(text=day, at_field="subject") from error
             raise SubjectMalformed(subject=subject, forms="  ".join(FORMS)) from error
 
 

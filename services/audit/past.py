@@ -114,7 +114,7 @@ class Cut:
         """Raises MomentHasNotCome."""
         for moment in (self.recorded, self.happened):
             if moment is not None and moment > now:
-                raise MomentHasNotCome(at=moment.isoformat())
+                raise MomentHasNotCome(at=moment)
 
     def about(self) -> dict[str, str]:
         """The cut as the record of an access names it."""
@@ -319,7 +319,7 @@ class Past:
         answer = ask(self.webs[service], service, path, identity, self.config, self.cut.at)
         # By recorded time nothing is left out: a failure is then a fault, and shown as one.
         if answer.status >= 500 and self.cut.happened is not None:
-            raise FactsDoNotMakeAWhole(at=self.cut.at.isoformat(), path=path)
+            raise FactsDoNotMakeAWhole(at=self.cut.at, path=path)
         return replace(answer, not_folded=len(self.parked()))
 
     def parked(self) -> list[tuple[str, Parked]]:

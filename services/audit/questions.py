@@ -24,12 +24,13 @@ from services.audit.past import Answer, Cut, Pasts
 from services.audit.recount import Recount, path_of, recount
 from services.audit.replay import Replayed, replay
 from services.audit.why import Facts, Node, Why, why
-from services.cli.options import Data, Progress, config_of, seen
+from services.cli.options import Data, Progress, config_of, seen, unreadable
 from services.suite import SUITE
 from shared.audit.access import act_of, record_access
 from shared.domain.clock import SHANGHAI, Clock
 from shared.domain.refusal import Refusal
 from shared.domain.roles import ALL_SEEING, Role
+from shared.domain.words import Enumerated, moment_said, said, titles
 from shared.personal_data.keystore import KeyStore
 from shared.process import logs
 from shared.process.config import Config
@@ -124,7 +125,7 @@ class Questions:
     ) -> dict[str, Any]:
         """What changed from one moment to another. Raises DiffNeedsTwoMoments, MomentHasNotCome."""
         if since.at >= until.at:
-            raise DiffNeedsTwoMoments(since=since.at.isoformat(), until=until.at.isoformat())
+            raise DiffNeedsTwoMoments(since=since.at, until=until.at)
         until.must_have_come(self.clock())
         about = {"since": since.at.isoformat(), "until": until.at.isoformat(), "item": item, "unit": unit}
         self.record(identity, "diff", about)
@@ -203,7 +204,7 @@ class Instant(click.ParamType[Any]):
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r}: 2021-02-05T16:00", param, ctx)
+            self.fail(unreadable(value, "2021-02-05T16:00, 2021-02-05"), param, ctx)
         return moment.replace(tzinfo=SHANGHAI) if moment.tzinfo is None else moment
 
 
@@ -297,10 +298,9 @@ def why_(
 
 
 def _tree(found: Why, days: bool) -> Tree:
-    top = Tree(found.subject)
+    top = Tree(f"{found.subject}（北京时间 Beijing time）")
     if found.figure is not None:
-        figure = {name: value for name, value in found.figure.items() if name != "items"}
-        top.add(json.dumps(figure, ensure_ascii=False))
+        top.add(_figure(found.figure), highlight=False)
     for label, edges in (("依据 rests on", found.backward), ("后果 led to", found.forward)):
         branch = top.add(label) if edges else top
         seen_ids: set[str] = set()
@@ -310,6 +310,20 @@ def _tree(found: Why, days: bool) -> Tree:
     if found.more:
         top.add("……还有 and more")
     return top
+
+
+def _figure(figure: Mapping[str, Any]) -> str:
+    told = {
+        **figure,
+        "as_of": moment_said(datetime.fromisoformat(figure["as_of"]), "zh"),
+        "exclusions": [f"{one['reason']} {one['count']}" for one in figure["exclusions"]],
+    }
+    parts = [
+        f"{titles()['field', name].zh} {said(value, None, 'zh')}"
+        for name, value in told.items()
+        if name not in ("id", "items") and value not in (None, [])
+    ]
+    return f"{said(figure['id'], Enumerated((), 'id'), 'zh')}：{'，'.join(parts)}"
 
 
 def _grow(

@@ -18,6 +18,7 @@ from services.cli.options import Progress
 from services.suite import SUITE
 from shared.application.application import Application
 from shared.domain.refusal import Refusal
+from shared.domain.words import SERVICE
 from shared.log.recorder import LogRecorder
 from shared.messaging.batch import Batch
 from shared.messaging.transport import PositionOf
@@ -43,7 +44,7 @@ class FolderIsNotEmpty(Refusal):
     status = 422
 
 
-class ReadModelsAreIncomplete(Refusal):
+class ReadModelsAreIncomplete(Refusal, service=SERVICE):
     """{service} 的在用读模型缺少事实（{reason}），不能比较，请先补齐。
     The live read models of {service} miss facts ({reason}): they cannot be compared before those have come."""
 

@@ -1,7 +1,7 @@
-"""Why: from a naming, a miss, a round or a due date back to the facts that it rests on, and forward (溯因).
+"""Why: the chain of facts behind a naming, a miss, a round or a due date, and the facts that follow from it (溯因).
 
-A pure function of the facts of all logs. A fact rests on its cause (``because``) and on the facts that its rule reads;
-what it led to is the inverse relation.
+A pure function of the facts of all logs. A fact rests on its cause (``because``) and on the facts that its rule reads.
+``led_to`` is the inverse relation.
 """
 
 import re
@@ -22,8 +22,8 @@ from services.supervision.domain.state import ANSWER
 from shared.application.application import Application, NoSuchThing
 from shared.audit.secrecy import Logged, withheld
 from shared.calendar import Calendar
-from shared.domain.clock import SHANGHAI
 from shared.domain.refusal import Refusal
+from shared.domain.words import moment_said
 from shared.events import assignment, enterprise, notify, supervision
 from shared.events.audit import AuditAccessed
 from shared.events.base import Fact, Message, message_id
@@ -33,14 +33,14 @@ from shared.readmodels.reference import calendar_of
 from shared.rulebook import Rulebook, parse_rulebook
 
 MOST_NODES = 2000
-"""Facts in one answer; beyond them it says that there are more."""
+"""The most facts in one answer; ``more`` says that there are others."""
 
 F = TypeVar("F", bound=Fact)
 
 
 class SubjectMalformed(Refusal):
     """“{subject}”不是可以追溯的对象；可写 {forms}
-    "{subject}" is nothing whose reasons can be told; write {forms}"""
+    "{subject}" is not a subject whose reasons can be traced; write {forms}"""
 
     status = 422
     field = "subject"
@@ -48,7 +48,7 @@ class SubjectMalformed(Refusal):
 
 class SeveralBearThisNumber(Refusal):
     """编号 {number} 有多项，请写明是哪一项：{ids}
-    Several bear the number {number}; say which: {ids}"""
+    Several items have the number {number}; say which: {ids}"""
 
     status = 422
     field = "subject"
@@ -76,7 +76,7 @@ _cause: "msgspec.json.Decoder[_Cause]" = msgspec.json.Decoder(_Cause)
 
 
 class Facts:
-    """The facts of all logs, found by id, by aggregate, by kind and by cause; read on from where it was."""
+    """The facts of all logs, indexed by id, aggregate, kind and cause; read incrementally."""
 
     def __init__(self) -> None:
         self._rows: dict[str, tuple[str, Notification]] = {}
@@ -88,7 +88,7 @@ class Facts:
         self.message = lru_cache(maxsize=100_000)(self._message)
 
     def read_on(self, logs: Mapping[str, Application]) -> None:
-        """Take in what has been recorded since."""
+        """Add the facts recorded since the last call."""
         for source, application in logs.items():
             for batch in rows_of(application.log, self._heads.get(source, 0)):
                 for row in batch:
@@ -107,7 +107,7 @@ class Facts:
         self._caused[_cause.decode(row.state).because].append(name)
 
     def secret(self) -> set[str]:
-        """The facts that only those who are cleared may see."""
+        """The facts that only cleared readers may see."""
         if self._secret is None:
             names: dict[str, list[str]] = defaultdict(list)
             for name, (source, _) in self._rows.items():
@@ -135,7 +135,7 @@ class Facts:
         return StoredEvent(row.originator_id, row.originator_version, row.topic, row.state)
 
     def find(self, name: str) -> Message | None:
-        """The fact of this id, if it was ever recorded."""
+        """The fact with this id, or None."""
         return self.message(name) if name in self._rows else None
 
     def of_kind(self, kind: type[F]) -> Iterator[tuple[F, Message]]:
@@ -149,7 +149,7 @@ class Facts:
         return [self.message(name) for name in self._of.get((source, aggregate), ())]
 
     def caused_by(self, because: str) -> list[Message]:
-        """The facts that name this as their cause."""
+        """The facts whose ``because`` is this."""
         return [self.message(name) for name in self._caused.get(because, ())]
 
     def first(self, message: Message) -> Message:
@@ -171,7 +171,7 @@ class Facts:
         return None
 
     def names(self) -> dict[str, str]:
-        """Units and posts by their ids, as they are called now."""
+        """The present names of units and posts, by id."""
         found = {fact.unit: fact.name for fact, _ in self.of_kind(assignment.UnitRegistered)}
         found |= {fact.unit: fact.name for fact, _ in self.of_kind(assignment.UnitRenamed)}
         return found | {
@@ -180,11 +180,11 @@ class Facts:
         }
 
 
-# -- what a fact rests on ---------------------------------------------------------------------------------------
+# -- the facts behind a fact ---------------------------------------------------------------------------------------
 
 
 def _last(before: Message, facts: Facts, kind: type[Fact], **equal: Any) -> list[Message]:
-    """The last earlier fact of this kind in the same aggregate whose fields have these values."""
+    """The latest earlier fact of this kind in the same aggregate with these field values."""
     for message in reversed(facts.of(before.source, before.aggregate_id)):
         if message.version < before.version and type(message.fact) is kind and _has(message.fact, equal):
             return [message]
@@ -212,7 +212,7 @@ RUNNING = (
     supervision.ClockPaused,
     supervision.ClockRescheduled,
 )
-"""What a clock's due date follows from."""
+"""The facts that determine a clock's due date."""
 
 
 def _of_clock(message: Message, facts: Facts) -> list[Message]:
@@ -322,11 +322,11 @@ def _case(message: Message, facts: Facts) -> list[Message]:
 
 
 OF_THE_SAME = ("round", "naming_id")
-"""The fields that tell one thing of an aggregate from another."""
+"""The fields that identify one part of an aggregate."""
 
 
 def _what_it_says(message: Message, facts: Facts) -> list[Message]:
-    """What the event says that it rests on, or else the beginning of its aggregate."""
+    """The facts that the event class declares (``RESTS_ON``), or else the first fact of its aggregate."""
     fact = message.fact
     found = [
         one
@@ -370,11 +370,11 @@ RULES: Mapping[type[Fact], Rule] = {
     assignment.TaskListOpened: _list,
     assignment.TaskAssigned: _task,
 }
-"""The facts that the rule behind a fact looks at, where it looks at more than the event itself says."""
+"""The facts that a fact's rule reads, where the event class does not declare them."""
 
 
 def cause_of(message: Message, facts: Facts) -> list[Message]:
-    """What ``because`` names: a fact, or the running clock, calendar or rulebook that the suite acted upon."""
+    """The facts that ``because`` names: a fact, a running clock, or a calendar release."""
     what, _, name = message.fact.because.partition(":")
     if what == "event":
         found = facts.find(name)
@@ -395,7 +395,7 @@ def cause_of(message: Message, facts: Facts) -> list[Message]:
 
 
 def rests_on(message: Message, facts: Facts) -> list[Message]:
-    """The facts from which this one follows, each once, in the order of what was recorded first."""
+    """The facts from which this one follows, each once, in recorded order."""
     rule = RULES.get(type(message.fact)) or (_what_it_says if message.fact.RESTS_ON else None)
     found = rule(message, facts) if rule is not None else []
     found = found + cause_of(message, facts)
@@ -422,7 +422,7 @@ def _in_order(found: Iterable[Message]) -> list[Message]:
 
 
 def subjects(facts: Facts, subject: str) -> list[Message]:
-    """The facts that a subject names. Raises SubjectMalformed, NoSuchThing, SeveralBearThisNumber."""
+    """The facts that a subject refers to. Raises SubjectMalformed, NoSuchThing, SeveralBearThisNumber."""
     kind, _, name = subject.partition(":")
     find = SUBJECTS.get(kind)
     if find is None or not name:
@@ -432,7 +432,7 @@ def subjects(facts: Facts, subject: str) -> list[Message]:
     except (ValueError, OverflowError) as error:
         raise SubjectMalformed(subject=subject, forms="  ".join(FORMS)) from error
     if not found:
-        raise NoSuchThing(kind=kind, id=name)
+        raise NoSuchThing(kind=kind.title(), id=name)
     return found
 
 
@@ -526,11 +526,11 @@ SUBJECTS: Mapping[str, Callable[[Facts, str], list[Message]]] = {
 }
 
 
-# -- secrets ------------------------------------------------------------------------------------------------------
+# -- secrecy ------------------------------------------------------------------------------------------------------
 
 
 def is_secret(message: Message, facts: Facts) -> bool:
-    """Whether only those who are cleared may see it: what an export for others would leave out."""
+    """Whether only cleared readers may see it: an export for others leaves it out."""
     return message.id in facts.secret()
 
 
@@ -539,7 +539,7 @@ def is_secret(message: Message, facts: Facts) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """One fact of the chain; of a secret one that the asker may not see only that it is there."""
+    """One fact of the chain. Of a secret fact, a reader who is not cleared sees only that it exists."""
 
     id: str
     kind: str
@@ -558,7 +558,7 @@ class Node:
     withheld: bool = False
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The JSON document."""
         return {
             **{name: getattr(self, name) for name in self.__dataclass_fields__},
             "recorded_at": self.recorded_at.isoformat(),
@@ -569,21 +569,21 @@ class Node:
 
 @dataclass
 class Why:
-    """A subject's facts, with all that they rest on and all that they led to."""
+    """A subject's facts, the facts behind them, and the facts that follow from them."""
 
     subject: str
     roots: list[str] = field(default_factory=list)
     nodes: dict[str, Node] = field(default_factory=dict)
     backward: dict[str, list[str]] = field(default_factory=dict)
-    """Fact → the facts it rests on, of the roots and behind them."""
+    """Fact → the facts it rests on, from the roots backward."""
     forward: dict[str, list[str]] = field(default_factory=dict)
-    """Fact → the facts that follow from it, of the roots and after them."""
+    """Fact → the facts that follow from it, from the roots forward."""
     more: bool = False
-    """Whether facts were left out because there are too many."""
+    """Whether facts were omitted because there are too many."""
     figure: dict[str, Any] | None = None
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The JSON document."""
 
         def edges(of: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
             return [{"from": one, "to": other} for one, others in of.items() for other in others]
@@ -599,11 +599,11 @@ class Why:
         }
 
     def dot(self) -> str:
-        """As Graphviz draws it: arrows from cause to effect."""
+        """A Graphviz document with arrows from cause to effect."""
         lines = ["digraph why {", "  rankdir=LR;", '  node [shape=box, fontname="sans-serif"];']
         for node in self.nodes.values():
             says = node.says.replace("\\", "＼")
-            label = f"{node.name}\\n{says}\\n{node.happened_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+            label = f"{node.name}\\n{says}\\n{moment_said(node.happened_at, 'zh')}"
             label = label.replace('"', "'")
             bold = ", style=bold" if node.id in self.roots else ""
             lines.append(f'  "{node.id}" [label="{label}"{bold}];')
@@ -614,16 +614,16 @@ class Why:
 
 
 def why(facts: Facts, subject: str, *, cleared: bool, language: str = "zh") -> Why:
-    """Why this is so. ``cleared``: whether the asker may see secret items.
+    """The chain of facts behind a subject. ``cleared``: whether the reader may see secret items.
 
-    Raises SubjectMalformed, SeveralBearThisNumber; NoSuchThing, also for what the asker may not see.
+    Raises SubjectMalformed, SeveralBearThisNumber; NoSuchThing, also for what the reader may not see.
     """
     roots = subjects(facts, subject)
     if not cleared:
         roots = [one for one in roots if not is_secret(one, facts)]
     if not roots:
         kind, _, name = subject.partition(":")
-        raise NoSuchThing(kind=kind, id=name)
+        raise NoSuchThing(kind=kind.title(), id=name)
     return follow(facts, subject, roots, cleared=cleared, language=language)
 
 
@@ -636,7 +636,7 @@ def follow(
     language: str = "zh",
     onward: bool = True,
 ) -> Why:
-    """The chains of these facts, backward and, with ``onward``, forward."""
+    """The chains of these facts: backward, and forward if ``onward``."""
     found = Why(subject, [root.id for root in roots])
     names = facts.names()
     for relation, edges in ((rests_on, found.backward), (led_to, found.forward)):
@@ -664,7 +664,7 @@ def follow(
 
 
 def node_of(message: Message, facts: Facts, names: Mapping[str, str], cleared: bool, language: str) -> Node:
-    """The fact as the answer shows it."""
+    """The fact as a node of the answer."""
     fact: Any = message.fact
     if not cleared and is_secret(message, facts):
         return Node(
@@ -712,7 +712,7 @@ _mapper = WireMapper()
 
 
 def _case_before(message: Message, facts: Facts) -> Case | None:
-    """The supervision case as this fact left it."""
+    """The supervision case after this fact."""
     if message.source != "supervision" or not isinstance(facts.first(message).fact, supervision.CaseOpened):
         return None
     case: Any = None
@@ -735,7 +735,7 @@ EXPLAINED = (
 def _explained(
     message: Message, facts: Facts, case: Case | None, language: str
 ) -> tuple[list[str], int | None]:
-    """The day-by-day reckoning behind a due date, and the calendar version that it was reckoned with."""
+    """The day-by-day explanation of a due date, and the calendar version it was computed with."""
     fact: Any = message.fact
     if case is None or not isinstance(fact, EXPLAINED):
         return [], None

@@ -1,1 +1,5 @@
 """The ``duban`` command line."""
+
+from shared.process.command_line import translate
+
+translate()  # before the modules here declare parameters

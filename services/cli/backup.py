@@ -18,6 +18,7 @@ from services.cli.backup_stores import CHUNK, Database, File, Store, store_of
 from shared.audit import merkle
 from shared.domain.clock import Clock
 from shared.domain.refusal import Refusal
+from shared.domain.words import SERVICE
 from shared.process.config import Config
 from shared.runtime.event_log import SERVICES, open_log
 from shared.runtime.schema import SCHEMA_VERSION
@@ -42,17 +43,17 @@ class BackupOfAnotherRelease(Refusal):
     The backup's tables are at schema {found}, this release needs {needed}."""
 
 
-class BackupDamaged(Refusal):
+class BackupDamaged(Refusal, service=SERVICE):
     """备份与其清单不符：{service}：{reason}。未恢复任何内容。
     The backup is not what its manifest says: {service}: {reason}. Nothing was restored."""
 
 
-class RecoveryRefused(Refusal):
+class RecoveryRefused(Refusal, service=SERVICE):
     """{service} 的主题与日志不能衔接：位置 {position} 是聚合 {aggregate} 的第 {version} 版，日志已有第 {known} 版。
     The topic of {service} does not continue its log: {position} is version {version} of {aggregate}, not {known}+1."""
 
 
-class LogNotEmpty(Refusal):
+class LogNotEmpty(Refusal, service=SERVICE):
     """{service} 的事件日志不是空的（{events} 条），只能恢复到空的系统。
     The log of {service} is not empty ({events} events): a backup is restored into an empty suite only."""
 

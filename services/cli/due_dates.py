@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import click
 
-from services.cli.options import Data, config_of
+from services.cli.options import Data, config_of, unreadable
 from shared.calendar import Calendar
 from shared.calendar.due import due as due_of
 from shared.domain.clock import SHANGHAI, local_day
@@ -34,7 +34,7 @@ class When(click.ParamType[Any]):
                 return date.fromisoformat(value)
             moment = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r}: 2021-02-05, 2021-02, 2021-02-05T16:00", param, ctx)
+            self.fail(unreadable(value, "2021-02-05, 2021-02, 2021-02-05T16:00"), param, ctx)
         return moment.replace(tzinfo=SHANGHAI) if moment.tzinfo is None else moment
 
 

@@ -15,12 +15,14 @@ from rich.progress import Progress
 
 from services.assignment.application.lists import RowsRefused
 from services.assignment.spreadsheets import RowProblem, read_units
+from services.assignment.spreadsheets.writing import HEADINGS
 from services.cli.due_dates import When
 from services.cli.options import Data, config_of
 from services.suite import SUITE
 from shared.domain.aggregate import CommandContext
 from shared.domain.clock import local_day
 from shared.domain.roles import Role
+from shared.domain.words import Title, titles
 from shared.events.base import Actor
 from shared.process.config import Config
 from shared.runtime.opening import open_service
@@ -58,7 +60,7 @@ def units_import(data: Path | None, file: Path) -> None:
     read = read_units(file.read_bytes(), file.name)
     for problem in read.rejected:
         reason = problem.reason_en if config.language == "en" else problem.reason_zh
-        click.echo(f"第{problem.row}行 {problem.field}“{problem.value}”：{reason}", err=True)
+        click.echo(_refused(problem.row, problem.field, problem.value, reason, config.language), err=True)
     if read.rejected:
         raise click.ClickException(f"{len(read.rejected)} 行有误，未导入 rows refused, nothing imported")
     with offline(config) as runtime:
@@ -159,7 +161,8 @@ def import_(
         )
     else:
         for one in refused:
-            click.echo(f"第{one.row}行 {one.field}“{one.value}”：{one.reason(config.language)}", err=True)
+            reason = one.reason(config.language)
+            click.echo(_refused(one.row, one.field, one.value, reason, config.language), err=True)
         would = "（未写入 nothing written）" if dry_run else ""
         click.echo(
             f"新增 {report['assigned']} 项，未变 {report['unchanged']} 项，退回 {len(refused)} 处{would}  "
@@ -185,6 +188,14 @@ def export_tasks(data: Path | None, file: Path) -> None:
     with offline(config_of(data)) as runtime:
         file.write_bytes(runtime.app.export_tasks(kind))
     click.echo(str(file))
+
+
+def _refused(row: int, field: str, value: str, reason: str, language: str) -> str:
+    """Why a cell is refused, in one line."""
+    title = titles().get(("field", field)) or Title(HEADINGS.get(field, field), field)
+    if language == "en":
+        return f'row {row}, {title.within("en")} "{value}": {reason}'
+    return f"第{row}行{HEADINGS.get(field, title.zh)}“{value}”：{reason}"
 
 
 COMMANDS = (units, import_, export)

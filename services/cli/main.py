@@ -1,6 +1,5 @@
 """``duban``: the suite's command line and composition root."""
 
-import os
 import sys
 from typing import Any
 
@@ -12,6 +11,7 @@ from services.audit.personal_data import person
 from services.cli import due_dates, lists, logs, running
 from shared.database.unavailable import UNAVAILABLE
 from shared.domain.refusal import Refusal
+from shared.process.command_line import language
 from shared.process.config import Misconfigured
 
 
@@ -23,10 +23,10 @@ class Cli(click.Group):
         try:
             return super().invoke(ctx)
         except Refusal as refusal:
-            english = os.environ.get("DUBAN_LANGUAGE") == "en"
-            raise click.ClickException(refusal.text("en" if english else "zh")) from refusal
+            raise click.ClickException(refusal.text(language())) from refusal
         except UNAVAILABLE as error:
-            raise click.ClickException(f"{type(error).__name__}: {error}") from error
+            away = "暂时不可用" if language() == "zh" else "unavailable for the moment"
+            raise click.ClickException(f"{away}: {error}") from error
         except Misconfigured as error:
             click.echo(f"duban: {error}", err=True)
             sys.exit(2)

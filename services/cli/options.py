@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
+from shared.domain.words import Title, no_such_day
+from shared.process.command_line import language
 from shared.process.config import Config, Misconfigured
 from shared.runtime.roles import settings
 
@@ -21,6 +23,14 @@ Data = click.option(
     default=None,
     help="数据目录 The data folder (default: DUBAN_DATA, else ./data).",
 )
+
+
+def unreadable(value: str, forms: str) -> str:
+    """Why a day or a moment is refused: there is no such day, or it is not written as one of the ``forms``."""
+    reason = no_such_day(value) or Title(
+        f"“{value}”无法识别，可写 {forms}", f'"{value}" is not understood; write {forms}'
+    )
+    return reason.zh if language() == "zh" else reason.en
 
 
 def config_of(data: Path | None, **changes: Any) -> Config:

@@ -20,6 +20,7 @@ from shared.domain.aggregate import Aggregate, CommandContext
 from shared.domain.clock import Clock
 from shared.domain.hidden import is_hidden_from
 from shared.domain.refusal import Refusal
+from shared.domain.words import THINGS
 from shared.log.codec import WireMapper
 from shared.log.recorder import Answered, First, LogRecorder
 
@@ -44,7 +45,7 @@ class _Attempt(threading.local):
     """The streams of the expected aggregates, once they have been read."""
 
 
-class NoSuchThing(Refusal):
+class NoSuchThing(Refusal, kind=THINGS):
     """没有找到编号为 {id} 的{kind}。
     There is no {kind} with the id {id}."""
 
@@ -63,9 +64,9 @@ class ChangedMeanwhile(Refusal):
     Others changed it at the same moment, it is at version {version} now: look again before you change it."""
 
 
-class AlreadyExists(Refusal):
+class AlreadyExists(Refusal, kind=THINGS):
     """{kind} {name} 已存在，不能重复登记。
-    {kind} {name} exists already and is not registered twice."""
+    The {kind} {name} exists already and is not registered twice."""
 
 
 class IdempotencyKeyReused(Refusal):

@@ -1,17 +1,17 @@
-"""Signed checkpoints: how large a log was and which root it had, at a moment (C2SP tlog-checkpoint, signed-note).
+"""Signed checkpoints: the size and the root of a log at a moment (C2SP tlog-checkpoint, signed-note).
 
 ::
 
-    duban.local/assignment              origin: whose log
-    417                                 size: how many events
+    duban.local/assignment              origin: the log's name
+    417                                 size: the number of events
     qINS1GRFhWHwdkUeqLEoP4yEMkTBBzxBkGwGQlVlVcs=   root (RFC 9162)
     time 2021-03-05T08:00:00Z           when it was signed (UTC)
-    next-key duban.local/assignment+…   only where the key changes: from here on that one signs
+    next-key duban.local/assignment+…   only where the key changes: the next key signs from here on
 
     — duban.local/assignment <base64(key id ‖ Ed25519 signature over the lines above)>
 
-Key id = SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key)[:4]. Trust goes from the first public key along the ``next-key``
-lines, each signed by the key before.
+Key id = SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key)[:4]. The chain of trust starts at the first public key and follows
+the ``next-key`` lines, each signed by the key before.
 """
 
 import base64
@@ -32,16 +32,16 @@ ED25519 = b"\x01"
 KEY_ID = 4
 SIGNATURE = 64
 LARGEST = 1_000_000
-"""Characters of a note that are still read."""
+"""The longest note that is read, in characters."""
 
 
 class BadNote(Exception):
-    """Not a note, a checkpoint or a public key as this suite writes them; the text says what is wrong."""
+    """A malformed note, checkpoint or public key; the text says what is wrong."""
 
 
 @dataclass(frozen=True)
 class PublicKey:
-    """A public key under a name (验证公钥)."""
+    """A named public key (验证公钥)."""
 
     name: str
     key: bytes
@@ -52,7 +52,7 @@ class PublicKey:
         return sha256(self.name.encode() + b"\n" + ED25519 + self.key).digest()[:KEY_ID]
 
     def __str__(self) -> str:
-        """The key as signed-note writes it: ``name+key id+base64``."""
+        """The signed-note form: ``name+key id+base64``."""
         return f"{self.name}+{self.id.hex()}+{base64.b64encode(ED25519 + self.key).decode()}"
 
     @classmethod
@@ -70,7 +70,7 @@ class PublicKey:
         return key
 
     def verifies(self, text: bytes, signature: bytes) -> bool:
-        """Whether ``signature`` is this key's over ``text``."""
+        """Whether this key made ``signature`` over ``text``."""
         try:
             Ed25519PublicKey.from_public_bytes(self.key).verify(signature, text)
         except (InvalidSignature, ValueError):
@@ -80,7 +80,7 @@ class PublicKey:
 
 @dataclass(frozen=True)
 class Signer:
-    """A private key under a name."""
+    """A named private key."""
 
     name: str
     private: Ed25519PrivateKey
@@ -91,7 +91,7 @@ class Signer:
         return PublicKey(self.name, self.private.public_key().public_bytes_raw())
 
     def sign(self, text: str) -> str:
-        """The text, which ends with a newline, as a signed note."""
+        """A signed note of ``text``, which ends with a newline."""
         signed = base64.b64encode(self.public.id + self.private.sign(text.encode())).decode()
         return f"{text}\n— {self.name} {signed}\n"
 
@@ -124,9 +124,9 @@ class Note:
         return cls(text + "\n", signatures)
 
     def signer(self, keys: Iterable[PublicKey]) -> PublicKey | None:
-        """The first of ``keys`` that has signed it, or None.
+        """The first of ``keys`` that signed the note, or None.
 
-        Raises BadNote for a false signature of one of them.
+        Raises BadNote if a signature in one of their names is invalid.
         """
         found = None
         for key in keys:
@@ -140,7 +140,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """检查点: a log's size and root at a moment."""
+    """检查点: the size and the root of a log at a moment."""
 
     origin: str
     size: int
@@ -161,7 +161,7 @@ class Checkpoint:
 
     @classmethod
     def parse(cls, text: str) -> "Checkpoint":
-        """Read a note's text as a checkpoint. Raises BadNote. Unknown extension lines are left alone."""
+        """Read a note's text as a checkpoint. Raises BadNote. Unknown extension lines are ignored."""
         lines = text.split("\n")
         if len(lines) < 5 or lines[-1] or not all(lines[:-1]):
             raise BadNote("a checkpoint has an origin, a size, a root and a time, a line each")
@@ -196,7 +196,7 @@ def _base64(text: str, what: str) -> bytes:
 
 @dataclass(frozen=True)
 class Shown:
-    """A note, and where it was found: ``database 3``, a file's name."""
+    """A note and its source: ``database 3``, or a file's name."""
 
     where: str
     note: str
@@ -215,21 +215,21 @@ class Problem:
 
 @dataclass
 class Read:
-    """The checkpoints that the chain of keys vouches for, and what is wrong with the others."""
+    """The checkpoints signed by the chain of keys, and the problems of the others."""
 
     held: list[tuple[str, Checkpoint]] = field(default_factory=list)
-    """Where, and the checkpoint; smallest first."""
+    """Source and checkpoint, smallest first."""
     problems: list[Problem] = field(default_factory=list)
     keys: list[PublicKey] = field(default_factory=list)
     """The chain, the first key first."""
 
 
 def read_checkpoints(origin: str, first_key: PublicKey | None, shown: Iterable[Shown]) -> Read:
-    """Read all checkpoints of one log, from wherever they come, and judge them together.
+    """Read and check together all checkpoints of one log, whatever their source.
 
-    Named are: what cannot be read or is another log's; signed by nobody that the chain from ``first_key`` knows; signed
-    by a key after it had handed over; a key that handed over to two others; two different roots for one size
-    (分叉视图, split view).
+    Problems are: an unreadable checkpoint or one of another log; a signature by no key of the chain from
+    ``first_key``; a signature by a key that had handed over before; a key that handed over to two others; two
+    different roots for one size (分叉视图, split view).
     """
     found = Read(keys=[] if first_key is None else [first_key])
     readable: dict[str, tuple[str, Note, Checkpoint]] = {}
@@ -274,11 +274,11 @@ def read_checkpoints(origin: str, first_key: PublicKey | None, shown: Iterable[S
 
 
 def _follow_keys(found: Read, readable: Sequence[tuple[str, Note, Checkpoint]]) -> set[int]:
-    """Walk from the first key along what each hands over to; which of ``readable`` the chain vouches for."""
+    """Follow the chain from the first key; the indexes of ``readable`` that it signed."""
     signed_by: dict[int, PublicKey] = {}
     wrong: set[int] = set()
     handed_over: dict[bytes, tuple[int, PublicKey]] = {}
-    for key in found.keys:  # grows while it is walked
+    for key in found.keys:  # grows during the loop
         for place, (where, note, checkpoint) in enumerate(readable):
             if place in signed_by or place in wrong:
                 continue
@@ -323,8 +323,8 @@ def _follow_keys(found: Read, readable: Sequence[tuple[str, Note, Checkpoint]]) 
                     "stranger",
                     where,
                     checkpoint.size,
-                    "由不认识的密钥签名",
-                    "signed by a key that is not known here",
+                    "由未知的密钥签名",
+                    "signed by an unknown key",
                 )
             )
         elif checkpoint.size > handed_over.get(signer.id, (checkpoint.size, None))[0]:

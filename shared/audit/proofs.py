@@ -7,22 +7,23 @@ from shared.audit import merkle
 from shared.audit.checkpoint import Checkpoint, Note
 from shared.audit.tree import Signed, Tree
 from shared.domain.refusal import Refusal
+from shared.domain.words import SERVICE
 from shared.log.recorder import LogRecorder
 
 
-class NoSuchEvent(Refusal):
+class NoSuchEvent(Refusal, service=SERVICE):
     """{service} 的日志中没有聚合 {aggregate} 的第 {version} 版。
     The log of {service} has no version {version} of {aggregate}."""
 
     status = 404
 
 
-class NotSealedYet(Refusal):
+class NotSealedYet(Refusal, service=SERVICE):
     """{service} 的日志还没有 {size} 条以上的检查点，请稍后再试，或执行 duban audit checkpoint。
     The log of {service} has no checkpoint of {size} events or more yet: try later, or run duban audit checkpoint."""
 
 
-class NoCheckpointOfThatSize(Refusal):
+class NoCheckpointOfThatSize(Refusal, service=SERVICE):
     """{service} 的日志没有恰好 {size} 条的检查点。
     The log of {service} has no checkpoint of exactly {size} events."""
 

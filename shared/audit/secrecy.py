@@ -1,8 +1,8 @@
-"""Events whose content an export below a clearance leaves out 涉密内容.
+"""Which events an export below a clearance leaves out 涉密内容.
 
-An item is secret, and so is what follows from it: its case, its matter in the notifier, its naming, in whatever log
-they stand. Nothing here trusts the event classes: an event is read as plain JSON, and a mention is any UUID in it.
-Fail closed: an event that cannot be read or names no secrecy is withheld.
+A secret item makes secret what follows from it in any log: its case, its matter in the notifier, its naming. The event
+classes are not trusted: an event is read as plain JSON, and every UUID in it counts as a mention. It fails closed: an
+event that cannot be read is withheld.
 """
 
 import re
@@ -28,11 +28,11 @@ _OPEN = frozenset(
         "supervision.series_opened",
     }
 )
-"""First events of what is public by its nature; whatever else names no secrecy is internal."""
+"""First events of aggregates that are public by nature; without a stated secrecy all others are internal."""
 _NEVER_PUBLIC = ("enterprise.", "notify.", "audit.")
-"""What is for the offices even if its item is public: enterprises' concerns, notices, who looked into the logs."""
+"""At least internal even if the item is public: enterprises' concerns, notices, who read the logs."""
 _TELLING = ("notify.", "audit.")
-"""Events whose text is written about others: a digest names matters by their number alone."""
+"""Events whose text mentions other items: a digest names matters by number only."""
 _UUID = re.compile(rb"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
 _NUMBERS = ("number", "case_number")
 _ASIDE = ("timestamp", "happened_at", "by", "because")
@@ -48,28 +48,28 @@ class Logged:
 
 
 Log = Callable[[], Iterable[Logged]]
-"""Iterates over a whole log, from the beginning at each call."""
+"""Each call iterates over the whole log from its beginning."""
 
 
 @dataclass
 class _Subject:
-    """What is known of one aggregate."""
+    """One aggregate: its secrecy level and what it mentions."""
 
     level: int
     begun_by: set[UUID]
-    """What its first event mentions, be it as its cause."""
+    """The ids that its first event mentions, its cause included."""
     about: set[UUID]
-    """What its first event mentions in what it says."""
+    """The ids that its first event mentions in its content."""
     numbers: set[str] = field(default_factory=set)
 
 
 def withheld(logs: Mapping[str, Log], clearance: Clearance) -> dict[str, set[int]]:
-    """For each service the indexes (from 0, in log order) of events whose content may not leave below ``clearance``.
+    """For each service the indexes (from 0, in log order) of the events that ``clearance`` may not see.
 
-    Withheld wholly is an aggregate one of whose events sets a secrecy above the clearance, whose first event mentions
-    a withheld aggregate, or whose first event cannot be read. Any other event that mentions a withheld aggregate (for
-    want of an id, its number) or cannot be read is withheld by itself. The highest clearance sees everything. Reads
-    each log twice; whatever reading raises is passed on.
+    An aggregate is withheld as a whole if one of its events sets a secrecy above the clearance, if its first event
+    mentions a withheld aggregate, or if its first event cannot be read. Any other event is withheld alone if it
+    mentions a withheld aggregate (by id, or by number where it has no id) or cannot be read. The highest clearance
+    sees everything. Each log is read twice; errors of reading are raised.
     """
     highest = _LEVELS[clearance]
     if highest >= _SECRET:
@@ -101,7 +101,7 @@ def _subjects(logs: Mapping[str, Log]) -> dict[UUID, _Subject]:
                 )
                 if known is None:
                     known = subjects[row.aggregate_id] = first
-                else:  # another service's aggregate under the same id: the stricter of the two holds for both
+                else:  # another service has an aggregate with the same id: the stricter level holds for both
                     known.level = max(known.level, first.level)
                     known.begun_by |= first.begun_by
                     known.about |= first.about
@@ -115,7 +115,7 @@ def _subjects(logs: Mapping[str, Log]) -> dict[UUID, _Subject]:
 
 
 def _closed(hidden: set[UUID], subjects: Mapping[UUID, _Subject]) -> set[UUID]:
-    """With all that begins with a mention of a hidden one, however far away."""
+    """The hidden aggregates and, transitively, those whose first event mentions one."""
     begins: dict[UUID, list[UUID]] = {}
     for id_, subject in subjects.items():
         for mentioned in subject.begun_by:
@@ -130,7 +130,7 @@ def _closed(hidden: set[UUID], subjects: Mapping[UUID, _Subject]) -> set[UUID]:
 
 
 def _tells(row: Logged, hidden: set[UUID], numbers: list[str], subjects: Mapping[UUID, _Subject]) -> bool:
-    """Whether this event by itself tells of a hidden aggregate."""
+    """Whether this event alone reveals a hidden aggregate."""
     state = _read(row.state)
     if state is None:
         return True
@@ -140,18 +140,18 @@ def _tells(row: Logged, hidden: set[UUID], numbers: list[str], subjects: Mapping
     if not numbers:
         return False
     if any(id_ in subjects for id_ in _about(row, state) | subjects[row.aggregate_id].about):
-        return False  # it says by its id what it is about, and that is not hidden
+        return False  # it names its subject by id, and that subject is not hidden
     telling = row.topic.startswith(_TELLING)
     text = "\n".join(_texts(_content(state)))
     return any(
         number in text and _stands_in(number, text)
         for number in numbers
-        if telling or not number.isascii() or not number.isdigit()  # "1" is the number of many things
+        if telling or not number.isascii() or not number.isdigit()  # "1" is the number of many items
     )
 
 
 def _stands_in(number: str, text: str) -> bool:
-    """Whether it stands there as a number of its own: 密1 does not stand in 密12."""
+    """Whether the text holds the whole number: 密12 does not hold 密1."""
     return re.search(rf"(?<![0-9A-Za-z]){re.escape(number)}(?![0-9A-Za-z])", text) is not None
 
 
@@ -164,7 +164,7 @@ def _read(state: bytes) -> dict[str, Any] | None:
 
 def _mentioned(raw: bytes, state: dict[str, Any] | None) -> set[UUID]:
     if state is not None and b"\\" in raw:
-        raw = msgspec.json.encode(state)  # \u0061 would hide a digit
+        raw = msgspec.json.encode(state)  # an escape such as \u0061 would hide a digit
     return {UUID(found.decode()) for found in _UUID.findall(raw)}
 
 
@@ -173,7 +173,7 @@ def _content(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _about(row: Logged, state: dict[str, Any] | None) -> set[UUID]:
-    """What the event mentions beside its own aggregate and its cause."""
+    """The ids that the event mentions, without its own aggregate and its cause."""
     if state is None:
         return set()
     content = _content(state)
@@ -189,7 +189,7 @@ def _first_level(topic: str, state: dict[str, Any] | None) -> int:
 
 
 def _stated_level(state: dict[str, Any]) -> int | None:
-    """The secrecy that an event sets, if it sets any; one that nobody knows is the highest."""
+    """The secrecy level that an event sets, or None; an unknown secrecy counts as the highest."""
     levels = []
     if "secrecy" in state:
         secrecy = state["secrecy"]

@@ -1,6 +1,6 @@
-"""Verifies that a log is what was sealed: recomputes everything from its rows, names the first difference (核验).
+"""Verifies a log against its seal: recomputes everything from the rows and names the first difference (核验).
 
-Pure: rows, stored tiles and checkpoints come in, a report goes out. SQLite, PostgreSQL and an outside copy share it.
+A pure function: rows, stored tiles and checkpoints in, a report out. SQLite, PostgreSQL and outside copies share it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,32 +11,34 @@ from uuid import UUID
 from shared.audit import merkle
 from shared.audit.checkpoint import Checkpoint, PublicKey, Read, Shown, read_checkpoints
 from shared.audit.merkle import HASH, TILE, Peaks
+from shared.domain.words import moment_said
 from shared.log.recorder import LeafRow
 
 WINDOW = 65_536
-"""Events after the first bad one that are compared, to tell removed, inserted, reordered and changed ones apart."""
+"""The number of events after the first bad one that are compared, to tell removed, inserted, reordered and changed
+events apart."""
 MOST = 20
-"""Listed findings of one kind; the others are counted."""
+"""The most findings of one kind that are listed; the others are counted."""
 
 Tiles = Callable[[int, int], bytes | None]
-"""(level, index) → a tile's bytes as they are kept somewhere, or None if it is not there."""
+"""(level, index) → the stored bytes of a tile, or None if it is missing."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One difference from what was sealed; ``index`` is the event's place in log order from 0."""
+    """One difference from what was sealed; ``index`` counts events in log order from 0."""
 
     kind: str
     zh: str
     en: str
     index: int | None = None
     position: int | None = None
-    """Of the log. Where events are gone, the first position behind the last good event."""
+    """In the log. Where events are missing, the first position after the last good event."""
     aggregate: str | None = None
     version: int | None = None
 
     def text(self, language: str) -> str:
-        """The finding as a sentence, with the place."""
+        """The finding as a sentence, with its location."""
         zh = language == "zh"
         names = (
             ("位置 {}", "第 {} 叶", "聚合 {}", "第 {} 版")
@@ -52,25 +54,25 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What is known of one service's log; everything but ``rows`` was read before them."""
+    """The input for one service's log; everything but ``rows`` was read before the rows."""
 
     service: str
     origin: str
     rows: Iterable[Sequence[LeafRow]]
     """All rows in log order, in batches of any length."""
     size: int
-    """How many of them the stored tree says that it has."""
+    """The number of rows in the stored tree."""
     position: int | None = None
-    """The tree's own position."""
+    """The position at which the stored tree ends."""
     tiles: Tiles
-    """The tree beside the log."""
+    """The tree stored beside the log."""
     outside: Tiles | None = None
-    """The tiles of the copy outside, if there is one."""
+    """The tiles of the outside copy, if there is one."""
     outside_size: int = 0
     checkpoints: Sequence[Shown] = ()
-    """The database's."""
+    """Those stored in the database."""
     other_checkpoints: Sequence[Shown] = ()
-    """Those that were kept outside."""
+    """Those kept outside the database."""
     first_key: PublicKey | None
 
 
@@ -81,11 +83,11 @@ class Report:
     service: str
     events: int = 0
     sealed: int = 0
-    """Events that the tree has; those behind it were written since, and wait for it."""
+    """The number of events in the tree; later ones are not sealed yet."""
     checkpoints: int = 0
-    """Checkpoints that were signed along the chain of keys."""
+    """The number of checkpoints signed by the chain of keys."""
     proven: int = 0
-    """Events that a checkpoint vouches for, from the first one on."""
+    """The number of events, from the first one on, that a checkpoint proves."""
     findings: list[Finding] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
 
@@ -96,7 +98,7 @@ class Report:
 
     @property
     def first(self) -> Finding | None:
-        """The finding with the first bad place; if none has a place, the first one."""
+        """The finding with the lowest index; if none has an index, the first one."""
         placed = [one for one in self.findings if one.index is not None]
         return min(placed, key=lambda one: one.index or 0) if placed else next(iter(self.findings), None)
 
@@ -116,11 +118,11 @@ class Report:
 
 @dataclass
 class _Difference:
-    """Where rows and a kept tree part: what both say from there on."""
+    """The first difference between the rows and a stored tree, and what both hold from there on."""
 
     index: int
     position: int
-    """Of the row that stands there; without one, behind the last."""
+    """Of the row at ``index``; without one, the position after the last row."""
     rows: list[LeafRow]
     hashes: list[bytes]
     before: int
@@ -128,7 +130,7 @@ class _Difference:
 
 
 def verify(evidence: Evidence, progress: Callable[[int], None] = lambda _: None) -> Report:
-    """Recompute everything. ``progress`` gets the number of events read."""
+    """Recompute everything. ``progress`` is called with the number of events read."""
     read = read_checkpoints(
         evidence.origin, evidence.first_key, [*evidence.other_checkpoints, *evidence.checkpoints]
     )
@@ -145,7 +147,7 @@ def verify(evidence: Evidence, progress: Callable[[int], None] = lambda _: None)
     good = [(where, one) for where, one in read.held if walk.roots.get(one.size) == one.root]
     in_database = {one.where for one in evidence.checkpoints}
     if any(where not in in_database for where, _ in bad):
-        # An attacker with the key may have signed the rewritten log: only checkpoints kept outside count then.
+        # An attacker who has the key may have signed a rewritten log: then only checkpoints kept outside count.
         good = [(where, one) for where, one in good if where not in in_database]
     holds = [one.size for _, one in good if all(one.size < wrong.size for _, wrong in bad)]
     report.findings += _of_trees(evidence, walk, read, [one.size for _, one in good])
@@ -165,20 +167,20 @@ class _Walk:
         self.evidence = evidence
         self.count = 0
         self.roots: dict[int, bytes] = {}
-        """The recomputed root at every checkpoint's size that the log still has."""
+        """The recomputed root at each checkpoint's size, as far as the log reaches."""
         self.behind: dict[int, LeafRow] = {}
-        """The row behind every checkpoint's size."""
+        """The row after each checkpoint's size."""
         self.last_position = 0
         self.first_bad_row: Finding | None = None
         self.holes: list[tuple[int, LeafRow, int]] = []
-        """Index, row, and the version that should have been there."""
+        """Index, row, and the expected version."""
         self.more_holes = 0
         self.differences: dict[str, _Difference] = {}
-        """By the kept tree: ``database`` or ``outside``."""
+        """By stored tree: ``database`` or ``outside``."""
         self.missing: dict[str, tuple[int, int]] = {}
-        """The kept tree has no tile (level, index) where it should."""
-        self.mark_position: int | None = None
-        """The position of the last row that the tree has."""
+        """The first tile (level, index) that a stored tree lacks."""
+        self.sealed_position: int | None = None
+        """The position of the last row in the tree."""
         self.tile_roots: list[bytes] = []
         self._sizes = sizes
         self._kept = {"database": (evidence.tiles, evidence.size)}
@@ -186,7 +188,7 @@ class _Walk:
             self._kept["outside"] = (evidence.outside, evidence.outside_size)
 
     def through(self, progress: Callable[[int], None]) -> None:
-        """Read everything."""
+        """Read all rows once."""
         peaks = Peaks()
         if 0 in self._sizes:
             self.roots[0] = merkle.EMPTY
@@ -204,7 +206,7 @@ class _Walk:
                 if size < end:
                     self.behind[size] = rows[size - start]
             if start < self.evidence.size <= end:
-                self.mark_position = rows[self.evidence.size - start - 1][0]
+                self.sealed_position = rows[self.evidence.size - start - 1][0]
             self.count, self.last_position = end, rows[-1][0]
             if len(rows) == TILE:
                 self.tile_roots.append(merkle.tile_root(hashes))
@@ -245,7 +247,7 @@ class _Walk:
         for place, row in enumerate(rows):
             aggregate_id, version = row[1], row[2]
             if row[3] is None:
-                version = known(aggregate_id, 0) + 1  # reported elsewhere: this row is no event
+                version = known(aggregate_id, 0) + 1  # reported by _hash: this row is not an event
             elif version != known(aggregate_id, 0) + 1:
                 if len(self.holes) < MOST:
                     self.holes.append((self.count + place, row, known(aggregate_id, 0) + 1))
@@ -328,7 +330,7 @@ def _of_rows(walk: _Walk) -> Iterator[Finding]:
 
 
 def _of_trees(evidence: Evidence, walk: _Walk, read: Read, good: Sequence[int]) -> Iterator[Finding]:
-    """``good``: the sizes of the checkpoints that the rows lead to."""
+    """``good``: the sizes of the checkpoints whose root the rows reproduce."""
     for name, found in walk.differences.items():
         tiles = evidence.tiles if name == "database" else evidence.outside
         assert tiles is not None
@@ -356,18 +358,18 @@ def _of_trees(evidence: Evidence, walk: _Walk, read: Read, good: Sequence[int]) 
         )
     if "database" not in walk.differences | walk.missing:
         yield from _of_upper_levels(evidence, walk)
-        if evidence.position is not None and walk.mark_position not in (None, evidence.position):
+        if evidence.position is not None and walk.sealed_position not in (None, evidence.position):
             yield Finding(
                 "mark",
                 f"树记录的末位置 {evidence.position} 与日志不符",
                 f"the tree says that its last event is at position {evidence.position}, it is elsewhere",
                 evidence.size - 1,
-                walk.mark_position,
+                walk.sealed_position,
             )
 
 
 def _is_signed(tiles: Tiles, read: Read, index: int) -> bool:
-    """Whether a checkpoint vouches for what a kept tree has at ``index``."""
+    """Whether a checkpoint proves the stored tree's leaf at ``index``."""
     roots = {checkpoint.root for _, checkpoint in read.held if checkpoint.size > index}
     sizes = sorted({checkpoint.size for _, checkpoint in read.held if checkpoint.size > index})
     peaks, count = Peaks(), 0
@@ -402,7 +404,7 @@ def _of_upper_levels(evidence: Evidence, walk: _Walk) -> Iterator[Finding]:
 
 
 def _kept_hashes(tiles: Tiles, index: int) -> list[bytes]:
-    """The kept leaf hashes from ``index`` on, within the window."""
+    """The stored leaf hashes from ``index`` on, within the window."""
     hashes: list[bytes] = []
     number = index // TILE
     while len(hashes) < WINDOW and (kept := tiles(0, number)):
@@ -430,7 +432,7 @@ def _what_was_done(walk: _Walk, found: _Difference, kept: list[bytes], name: str
     later_kept, later_found = set(kept[1:]), set(found.hashes[1:])
     if here in later_kept and sealed not in later_found:
         gone = kept.index(here)
-        # Only a later event of the same aggregate can tell whose event is gone.
+        # Only a gap before a later event of the same aggregate tells whose event was removed.
         of = f"，属于聚合 {'、'.join(holes[:5])}" if holes else "，是其聚合的最后一条"
         of_en = f", of {', '.join(holes[:5])}" if holes else ", the last of their aggregates"
         return Finding(
@@ -461,7 +463,7 @@ def _of_roots(
     holds: Sequence[int],
     known: Sequence[Finding],
 ) -> Iterator[Finding]:
-    """Checkpoints that the rows do not lead to. Where no tree names the place, it is behind the last that holds."""
+    """Checkpoints whose root the rows do not give. If no tree locates the fault, it is after the last good one."""
     exact = [one.index for one in known if one.index is not None and one.kind not in ("tree", "versions")]
     short = [(where, one) for where, one in read.held if one.size > walk.count]
     for where, one in bad:
@@ -470,10 +472,10 @@ def _of_roots(
         row = walk.behind.get(last)
         yield Finding(
             "root",
-            f"{one.time:%Y-%m-%d %H:%M} UTC 的检查点（{where}，{one.size} 条）与日志不符"
+            f"{moment_said(one.time, 'zh')}的检查点（{where}，{one.size} 条）与日志不符"
             + ("" if explained else f"：前 {last} 条仍相符，问题在其后"),
-            f"the log does not lead to the checkpoint of {one.time:%Y-%m-%d %H:%M} UTC ({where}, {one.size} events)"
-            + ("" if explained else f": the first {last} events still do, what is wrong comes behind them"),
+            f"the log does not lead to the checkpoint of {moment_said(one.time, 'en')} ({where}, {one.size} events)"
+            + ("" if explained else f": the first {last} events still do, the fault lies after them"),
             None if explained else last,
             None if explained or row is None else row[0],
             None if explained or row is None else _id(row[1]),

@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 from chinese_calendar import constants
 
 from shared.domain.refusal import Refusal
+from shared.domain.words import Enumerated
 
 Layer: TypeAlias = Literal["base", "state_council", "banner"]
 """Who released a version: the embedded base, the State Council, or the banner (旗) for its own holidays."""
@@ -81,7 +82,7 @@ class ReleaseWithoutTitle(Refusal):
     field = "title"
 
 
-class ReleaseFromUnknownLayer(Refusal):
+class ReleaseFromUnknownLayer(Refusal, layer=Enumerated(Layer)):
     """日历只能由国务院办公厅通知或旗级安排发布，不能是“{layer}”
     A calendar is released from a State Council notice or a banner overlay, not from "{layer}"
     """

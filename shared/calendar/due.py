@@ -86,8 +86,8 @@ class MomentWithoutZone(Refusal):
 
 
 class PauseEndsBeforeItBegins(Refusal):
-    """暂停结束（{until}）早于开始（{since}）
-    The pause ends ({until}) before it begins ({since})
+    """暂停结束的时间 {until} 早于开始的时间 {since}
+    The pause ends at {until}, before it begins at {since}
     """
 
     status = 422
@@ -108,7 +108,7 @@ def day_of(moment: date | datetime) -> date:
     if not isinstance(moment, datetime):
         return moment
     if moment.tzinfo is None:
-        raise MomentWithoutZone(moment=moment.isoformat())
+        raise MomentWithoutZone(moment=f"{moment:%Y-%m-%d %H:%M}")
     return local_day(moment)
 
 
@@ -127,7 +127,7 @@ class Pause:
         if self.until is None:
             day_of(self.since)
         elif day_of(self.until) < day_of(self.since):
-            raise PauseEndsBeforeItBegins(since=self.since.isoformat(), until=self.until.isoformat())
+            raise PauseEndsBeforeItBegins(since=self.since, until=self.until)
 
     @property
     def first(self) -> date:

@@ -28,8 +28,8 @@ class AmbiguousPeriod(Refusal):
 
 
 class NoSuchDay(Refusal):
-    """“{text}”不是日历上的一天
-    "{text}" is no day of the calendar
+    """没有“{text}”这一天
+    There is no day "{text}"
     """
 
     status = 422

@@ -54,9 +54,7 @@ class CommandContext:
         if happened_at is None:
             return self
         if happened_at > self.recorded_at:
-            raise HappenedInTheFuture(
-                happened_at=happened_at.isoformat(), recorded_at=self.recorded_at.isoformat()
-            )
+            raise HappenedInTheFuture(happened_at=happened_at, recorded_at=self.recorded_at)
         return replace(self, happened_at=happened_at)
 
     def new_id(self, kind: str) -> UUID:

@@ -94,5 +94,5 @@ def asked_as_of(as_of: datetime | None, *, since: date, until: date, now: dateti
     if until < since:
         raise PeriodEndsBeforeItBegins(since=since, until=until)
     if as_of is not None and as_of > now:
-        raise AsOfInTheFuture(as_of=as_of.isoformat())
+        raise AsOfInTheFuture(as_of=as_of)
     return as_of or now

@@ -53,8 +53,7 @@ FINGERPRINTS = "duban/fingerprints"
 
 class MasterNotReadableYet(Refusal):
     """请先把 {file} 中的新主密钥作为另一行加入每个进程的 {variable} 文件，再轮换，否则它们将读不出个人信息。
-    Put the new master key of {file} as a further line into every process's {variable} file first, then rotate: else
-    they could not read personal data."""
+    Add the new key of {file} to each process's {variable} file before rotating, or they read no personal data."""
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,8 @@ LIVE = "SELECT name, version, generation FROM views WHERE live"
 
 
 class ViewIsBeingBuilt(Refusal):
-    """视图 {view} 正在重建，请稍后再试。
-    The view {view} is being built: try again in a moment."""
+    """所查的数据正在重建，请稍后再试。
+    What is asked for is being built: try again in a moment."""
 
     status = 503
 
@@ -89,7 +89,7 @@ class Generations:
             )
         ).scalar()
         if generation is None:
-            raise ViewIsBeingBuilt(view=view.name)
+            raise ViewIsBeingBuilt()
         return self.table(view, generation)
 
     def all_live(self, connection: Connection) -> dict[str, Table]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args, overload
 
 from shared.domain.refusal import Refusal
+from shared.domain.words import Title
 from shared.events.base import VOCABULARY, Fact
 from shared.events.matter import MatterFact
 from shared.events.supervision import CreditKind
@@ -252,7 +253,8 @@ class Rulebook:
         for rule in self.rules:
             if rule.id == rule_id:
                 return rule
-        raise UnknownRule(rule=rule_id, version=self.version, known=", ".join(rule.id for rule in self.rules))
+        known = [Title(f"{rule.name_zh}（{rule.id}）", f"{rule.name_en} ({rule.id})") for rule in self.rules]
+        raise UnknownRule(rule=rule_id, version=self.version, known=known)
 
     def started_by(self, fact: Fact, only: str | None = None) -> tuple[Rule, ...]:
         """The rules whose clocks start at the fact; of them ``only`` one, if that is named."""

@@ -16,6 +16,7 @@ from shared.domain.refusal import Refusal
 from shared.messaging.parked import Kind
 from shared.personal_data.keystore import check_keys
 from shared.process import logs
+from shared.process.command_line import translate
 from shared.process.config import Config, Misconfigured
 from shared.process.gc_tuning import tune_gc
 from shared.process.metrics import REGISTRY
@@ -227,6 +228,7 @@ def start(runtime: Runtime, role: str = "worker") -> None:
 def main(service: Service) -> None:
     """Entry point of ``python -m services.<name>``."""
     roles = ("web", *service.roles)
+    translate()
 
     @click.command(
         help=f"{service.title}\n\nROLE: {' | '.join(roles)}. Settings come from DUBAN_* variables."

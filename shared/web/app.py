@@ -169,7 +169,7 @@ def _gate(app: Flask, web: Web) -> Callable[[], None]:
         if roles:
             app_ctx.g.identity = identity = web.verify(bearer(asked.headers.get("Authorization")))
             if identity.role not in roles:
-                raise RoleMayNot(role=str(identity.role), allowed="、".join(sorted(roles)))
+                raise RoleMayNot(role=identity.role, allowed=sorted(roles))
         if asked.view_args and any(unprintable(str(value)) for value in asked.view_args.values()):
             raise NoSuchPage
         asked.max_content_length = getattr(view, "duban_max_body", None)
@@ -223,7 +223,7 @@ def _refuse_any_body(asked: Request) -> None:
     body = json_body(asked)
     if body != {}:
         raise ValidationError(
-            {name: ["Unknown field."] for name in body} if isinstance(body, dict) else ["Invalid type."]
+            {name: ["Unknown field."] for name in body} if isinstance(body, dict) else ["Must be an object."]
         )
 
 

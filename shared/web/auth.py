@@ -21,6 +21,7 @@ from joserfc.jws import JWSRegistry
 from shared.domain.clock import Clock
 from shared.domain.refusal import Refusal
 from shared.domain.roles import Role
+from shared.domain.words import Enumerated, Title
 from shared.process.config import Misconfigured
 from shared.process.files import put_once
 
@@ -89,7 +90,7 @@ class TokenAudienceIsWrong(NotAuthenticated):
     The token is meant for another audience; expected {expected}"""
 
 
-class RoleMayNot(Refusal):
+class RoleMayNot(Refusal, role=Enumerated(Role, "role"), allowed=Enumerated(Role, "role")):
     """角色 {role} 不能做这件事；可以做的角色：{allowed}
     The role {role} may not do this; these may: {allowed}"""
 
@@ -172,7 +173,7 @@ def _signed_claims(token: str, key: OKPKey) -> Mapping[str, Any]:
         raise TokenAlgorithmRefused from error
     except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
         # joserfc lets a few plain errors through for headers that are not what they should be.
-        raise TokenIsMalformed(reason=type(error).__name__) from error
+        raise TokenIsMalformed(reason=Title("不是签名的 JWT", "it is no signed JWT")) from error
 
 
 @dataclass(frozen=True)
@@ -187,28 +188,32 @@ class _Token:
         """Who it is. Raises TokenHasExpired, TokenIsNotYetValid."""
         moment = now.timestamp()
         if moment >= self.exp:
-            raise TokenHasExpired(at=datetime.fromtimestamp(self.exp, now.tzinfo).isoformat())
+            raise TokenHasExpired(at=datetime.fromtimestamp(self.exp, now.tzinfo))
         if moment < self.nbf:
-            raise TokenIsNotYetValid(at=datetime.fromtimestamp(self.nbf, now.tzinfo).isoformat())
+            raise TokenIsNotYetValid(at=datetime.fromtimestamp(self.nbf, now.tzinfo))
         return self.identity
+
+
+def _claim(name: str) -> Title:
+    return Title(f"声明“{name}”", f'the claim "{name}"')
 
 
 def _checked(claims: Mapping[str, Any], *, issuer: str, audience: str) -> _Token:
     for name in ("iss", "sub", "post", "unit", "role"):
         if not isinstance(claims.get(name), str) or not claims[name]:
-            raise TokenIsMalformed(reason=name)
+            raise TokenIsMalformed(reason=_claim(name))
     for name in ("exp", "nbf"):
         value = claims.get(name)
         # Bounded, so that a moment can be made of it; a bool is an int in Python.
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**35:
-            raise TokenIsMalformed(reason=name)
+            raise TokenIsMalformed(reason=_claim(name))
     if claims["iss"] != issuer:
         raise TokenIssuerIsWrong(expected=issuer)
     audiences = claims.get("aud")
     if audience not in (audiences if isinstance(audiences, list) else [audiences]):
         raise TokenAudienceIsWrong(expected=audience)
     if claims["role"] not in Role.__members__:
-        raise TokenIsMalformed(reason="role")
+        raise TokenIsMalformed(reason=_claim("role"))
     identity = Identity(claims["sub"], claims["post"], claims["unit"], Role(claims["role"]))
     return _Token(identity, claims["nbf"], claims["exp"])
 

@@ -11,6 +11,7 @@ import msgspec
 from flask import Request
 from marshmallow import ValidationError
 
+from shared.domain.words import Title
 from shared.web.problems import BodyIsMalformed, BodyTypeNotSupported
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -62,25 +63,40 @@ def _read(asked: Request) -> Any:
             f"嵌套太深，至多 {MAX_DEPTH} 层\nNested too deeply; at most {MAX_DEPTH}"
         ) from error
     except ValueError as error:  # also: not UTF-8, and integers of thousands of digits
-        raise BodyIsMalformed(reason=str(error)[:200]) from error
+        raise BodyIsMalformed(reason=_fault(error)) from error
     _check(value)
     return value
+
+
+def _fault(error: ValueError) -> Title:
+    match error:
+        case json.JSONDecodeError():
+            return Title(
+                f"第 {error.lineno} 行第 {error.colno} 个字符处有误",
+                f"line {error.lineno}, character {error.colno}: {error.msg}",
+            )
+        case UnicodeDecodeError():
+            return Title("不是 UTF-8 编码", "it is not UTF-8")
+        case _ if isinstance(fault := error.args[0], Title):
+            return fault
+        case _:
+            return Title("数字太长", "a number is too long")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise ValueError("a name stands twice in one object")
+        raise ValueError(Title("同一对象中有重名的字段", "a name stands twice in one object"))
     return members
 
 
 def _constant(text: str) -> float:
-    raise ValueError(f"{text} is not JSON")
+    raise ValueError(Title(f"{text} 不是 JSON 的值", f"{text} is not JSON"))
 
 
 def _float(text: str) -> float:
     if not math.isfinite(value := float(text)):
-        raise ValueError(f"{text[:40]} is out of range")
+        raise ValueError(Title(f"数字 {text[:40]} 超出范围", f"{text[:40]} is out of range"))
     return value
 
 

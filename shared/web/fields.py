@@ -1,6 +1,6 @@
 """The vocabulary of commands: each kind of value has its one bound here, whichever command takes it.
 
-Choices come from the published language's ``Literal``s. Titles for people stand in ``titles.csv``.
+Choices come from the published language's ``Literal``s. Titles for people stand in ``shared/domain/titles.csv``.
 """
 
 from decimal import Decimal

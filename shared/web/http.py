@@ -20,6 +20,7 @@ from werkzeug.datastructures import CombinedMultiDict, Headers
 
 from shared.application.result import CommandResult
 from shared.domain.refusal import Refusal
+from shared.domain.words import no_such_day
 from shared.web.auth import Identity
 from shared.web.body import FORM_TYPES, has_personal_body, json_body
 from shared.web.problems import BodyTypeNotSupported, language
@@ -75,6 +76,8 @@ class NotThereYet(Refusal):
 class BaseSchema(Schema):
     """Unknown fields are refused; the order is that of the class."""
 
+    error_messages = {"type": "Must be an object."}  # noqa: RUF012 - as marshmallow declares it
+
     class Meta:
         unknown = RAISE
 
@@ -115,10 +118,16 @@ class Text(fields.String):
         return text
 
 
+def _refuse_no_day(value: Any) -> None:
+    if isinstance(value, str) and (reason := no_such_day(value)):
+        raise ValidationError("\n".join(reason))
+
+
 class Moment(fields.DateTime):
     """An RFC 3339 date-time with offset, converted to UTC. Years 1900–2999, so that no zone overflows."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        _refuse_no_day(value)
         pattern = r"[12]\d{3}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?"
         if not isinstance(value, str) or not re.fullmatch(pattern, value, re.ASCII):
             raise self.make_error("invalid", obj_type="aware datetime")
@@ -135,6 +144,7 @@ class Day(fields.Date):
     """A calendar day as ``2021-03-05``. Years 1900–2999."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:
+        _refuse_no_day(value)
         if not isinstance(value, str) or not re.fullmatch(r"(19|2\d)\d\d-\d\d-\d\d", value, re.ASCII):
             raise self.make_error("invalid")
         return super()._deserialize(value, attr, data, **kwargs)

@@ -12,6 +12,7 @@ from werkzeug import exceptions as http
 
 from shared.database.unavailable import UNAVAILABLE
 from shared.domain.refusal import Refusal
+from shared.domain.words import Enumerated, titles
 from shared.process.logs import log
 
 MEDIA_TYPE = "application/problem+json"
@@ -21,6 +22,7 @@ MESSAGES: list[tuple[str, str]] = [
     (r"Unknown field\.", "没有这个字段"),
     (r"Invalid value\.|Invalid input\.", "值不符合规定"),
     (r"Invalid (input )?type\.", "类型不对"),
+    (r"Must be an object\.", "类型不对，应为对象"),
     (r"Not a valid aware datetime\.", "不是带时区的有效时刻，例如 2021-02-05T16:00:00+08:00"),
     (r"Not a valid datetime\.", "不是有效的时刻"),
     (r"Not a valid date\.", "不是有效的日期，应为 2021-03-05 这样的写法"),
@@ -30,7 +32,7 @@ MESSAGES: list[tuple[str, str]] = [
     (r"Not a valid boolean\.", "不是 true 或 false"),
     (r"Not a valid UUID\.", "不是有效的编号"),
     (r"Not a valid list\.", "不是列表"),
-    (r"Not a valid mapping type\.", "不是对象"),
+    (r"Not a valid mapping type\.", "类型不对，应为对象"),
     (r"Not a valid email address\.", "不是有效的电子邮件地址"),
     (r"Not a valid URL\.", "不是有效的网址"),
     (r"Not a valid (.+)\.", "不是有效的 {0}"),
@@ -50,6 +52,8 @@ MESSAGES: list[tuple[str, str]] = [
     (r"String does not match expected pattern\.", "格式不对"),
 ]
 """marshmallow's standard messages in Chinese. Own messages carry both: first line Chinese, second English."""
+
+CHOICES = r"(Must be one of: |One or more of the choices you made was not in: )(.*)\."
 
 TITLES: dict[int, tuple[str, str]] = {
     400: ("请求无法理解", "The request cannot be understood"),
@@ -75,8 +79,8 @@ class BodyIsMalformed(Refusal):
 
 
 class RequestIsMalformed(Refusal):
-    """请求无法理解：{reason}
-    The request cannot be understood: {reason}"""
+    """请求无法理解
+    The request cannot be understood"""
 
     status = 400
 
@@ -96,8 +100,8 @@ class BodyTooLarge(Refusal):
 
 
 class ContentNotAcceptable(Refusal):
-    """有 {count} 处内容不合规定，见 errors
-    The content is not acceptable in {count} place(s), see errors"""
+    """有 {count} 处内容不合规定，逐项原因附后
+    The content is not acceptable in {count} place(s); each is listed with its reason"""
 
     status = 422
 
@@ -152,7 +156,9 @@ def _flat(messages: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
                 yield ".".join(path) or "body", str(message)
 
 
-def _in_language(message: str, language: str) -> str:
+def _in_language(message: str, language: str, field: str) -> str:
+    if found := re.fullmatch(CHOICES, message):
+        message = f"{found[1]}{', '.join(_choice(one, field, language) for one in found[2].split(', '))}."
     chinese, newline, english = message.partition("\n")
     if newline:
         return chinese.strip() if language == "zh" else english.strip()
@@ -161,6 +167,15 @@ def _in_language(message: str, language: str) -> str:
             if found := re.fullmatch(pattern, message, re.DOTALL):
                 return translation.format(*found.groups())
     return message
+
+
+def _choice(value: str, field: str, language: str) -> str:
+    """A choice as it is to be written, with its title unless that depends on the thing whose field it is."""
+    name = field.rpartition(".")[2]
+    title = Enumerated((), name).title(value)
+    if title is None or any(line.endswith(f".{name}.{value}") for _, line in titles()):
+        return value
+    return f"{title.zh}（{value}）" if language == "zh" else f"{title.en} ({value})"
 
 
 def language() -> str:
@@ -187,7 +202,7 @@ def as_refusal(error: Exception) -> Refusal:
             # {"json": {"field": […]}}: the location says nothing to the reader.
             return ContentNotAcceptable([*error.data["messages"].values()])
         case http.HTTPException() if error.code is not None and 400 <= error.code < 500:
-            return RequestIsMalformed(reason=error.name)
+            return RequestIsMalformed()
         case _ if isinstance(error, UNAVAILABLE):
             log("web").error("store unavailable", exc_info=error)
             return StoreUnavailable()
@@ -212,7 +227,7 @@ def problem(error: Exception) -> Response:
         "rule": refusal.rule,
         "errors": [
             # A third part, if any, says where in a file: the row, and the value that stands there.
-            {"field": message[0], "reason": _in_language(message[1], lang), **dict(*message[2:])}
+            {"field": message[0], "reason": _in_language(message[1], lang, message[0]), **dict(*message[2:])}
             for message in messages
         ],
     }

@@ -1,40 +1,15 @@
-"""What fields and choices are called for people, in Chinese and English: ``titles.csv``.
+"""Writes the titles of fields and choices (``shared/domain/titles.csv``) into the OpenAPI documents.
 
-A field's line is named after the field, or ``Owner.field`` where the same name means something else: the owner is a
-schema (and those whose names begin with its words), or ``path`` for the parts of an address. A parameter is titled as
-the field of what the operation answers with. A choice's line is named after its value, or ``field.value`` or
-``Owner.field.value``. Words for sorting and operations need no line: they are named after fields and commands.
+The owner of a field is a schema (and those whose names begin with its words), or ``path`` for the parts of an address.
+A parameter is titled as the field of what the operation answers with. Words for sorting and operations need no line:
+they are named after fields and commands.
 """
 
-import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-FILE = Path(__file__).with_name("titles.csv")
-
-
-class Title(NamedTuple):
-    """A short name in both languages."""
-
-    zh: str
-    en: str
-
-
-@cache
-def titles() -> Mapping[tuple[str, str], Title]:
-    """The titles by kind (``field``, ``choice``) and name. Raises ValueError, with the line, for what is no title."""
-    found: dict[tuple[str, str], Title] = {}
-    with FILE.open(encoding="utf-8", newline="") as lines:
-        reader = csv.DictReader(lines)
-        for line in reader:
-            key, title = (line["kind"], line["name"]), Title(line["zh"], line["en"])
-            if key[0] not in ("field", "choice") or not all((key[1], *title)) or key in found:
-                raise ValueError(f"{FILE.name}, line {reader.line_num}: incomplete, or there twice")
-            found[key] = title
-    return found
+from shared.domain.words import Title, named, titles
 
 
 class TitleWriter:
@@ -98,12 +73,12 @@ class TitleWriter:
         )
 
     def _find(self, kind: str, names: Sequence[str]) -> Title | None:
-        for name in names:
-            if (kind, name) in titles():
-                self.used.add((kind, name))
-                return titles()[kind, name]
-        self.lacking.add(f"{kind},{names[-1]}")
-        return None
+        name = named(kind, names)
+        if name is None:
+            self.lacking.add(f"{kind},{names[-1]}")
+            return None
+        self.used.add((kind, name))
+        return titles()[kind, name]
 
 
 def _owners(schema: str) -> list[str]:

@@ -391,6 +391,15 @@ def test_a_task_without_end_has_no_date_and_is_refused_for_that_reason():
     assert "没有完成期限" in result.rejected[0].reason_zh
 
 
+@pytest.mark.parametrize("written", ["2021-02-30", "2021年2月30日", "2021.13.1", "9月31日", "2021年13月底前"])
+def test_a_day_that_does_not_exist_says_so(written):
+    refused = read(xlsx(HEADER, row(due=written))).rejected[0]
+    assert (refused.reason_zh, refused.reason_en) == (
+        f"没有“{written}”这一天",
+        f'There is no day "{written}"',
+    )
+
+
 def test_a_due_date_on_a_rest_day_is_refused_and_the_working_days_around_it_offered():
     result = read(xlsx(HEADER, row(due=date(2021, 10, 2))))
     assert result.rejected[0].reason_zh == "2021-10-02 是休息日；前后的工作日是 2021-09-30、2021-10-08"

@@ -25,7 +25,7 @@ def auditor(**more: Any) -> Any:
 
 
 @pytest.mark.parametrize("service", ["enterprise", "notify"])
-def test_a_look_stands_in_the_log_that_was_looked_into(opened: Opened, service: str) -> None:
+def test_an_access_is_recorded_in_the_log_that_was_read(opened: Opened, service: str) -> None:
     record_access(opened[service].app, auditor(), "as-of", {"path": "/api/v1/whistles"})
     (fact,) = opened.log(service)
     assert isinstance(fact, AuditAccessed)
@@ -35,14 +35,14 @@ def test_a_look_stands_in_the_log_that_was_looked_into(opened: Opened, service: 
     assert [opened.log(other) for other in others] == [[]]
 
 
-def test_the_same_act_is_one_look_and_another_act_is_another(opened: Opened) -> None:
+def test_a_repeated_command_is_one_access(opened: Opened) -> None:
     app, act = opened["enterprise"].app, auditor()
     for asked in (act, act, auditor()):
         record_access(app, asked, "why", {"subject": "whistle:W-2021-0001"})
     assert len(opened.of_kind("enterprise", AuditAccessed)) == 2
 
 
-def test_no_view_and_no_reaction_is_moved_by_it(opened: Opened) -> None:
+def test_an_access_moves_no_view_and_no_reaction(opened: Opened) -> None:
     record_access(opened["enterprise"].app, auditor(), "replay", {})
     opened.settle()
     assert opened["enterprise"].parked() == []

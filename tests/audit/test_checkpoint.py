@@ -75,7 +75,7 @@ def test_a_checkpoint_has_the_lines_that_c2sp_wants() -> None:
     assert lines[6:] == [""]
 
 
-def test_what_was_written_is_read_back() -> None:
+def test_a_note_is_read_back_unchanged() -> None:
     signer, following = a_signer(), a_signer()
     checkpoint = Checkpoint(ORIGIN, 7, b"\x02" * 32, NOW, following.public)
     assert Checkpoint.parse(Note.parse(signer.sign(checkpoint.text())).text) == checkpoint
@@ -102,7 +102,7 @@ def test_what_was_written_is_read_back() -> None:
         lambda _: "a\nb\nc\n\n— a AAAA\n",
     ],
 )
-def test_what_is_not_written_that_way_is_not_read(edit: object) -> None:
+def test_a_malformed_note_is_refused(edit: object) -> None:
     signer = a_signer()
     note = edit(signed(signer, 417))  # type: ignore[operator]
     with pytest.raises(BadNote):
@@ -113,7 +113,7 @@ def test_what_is_not_written_that_way_is_not_read(edit: object) -> None:
 @pytest.mark.parametrize(
     "text", ["", "a+b", f"{C2SP_KEY}x", C2SP_KEY.replace("c74f20a3", "c74f20a4"), "a+00000000+AQ=="]
 )
-def test_what_is_no_public_key_is_not_read(text: str) -> None:
+def test_a_malformed_public_key_is_refused(text: str) -> None:
     with pytest.raises(BadNote):
         PublicKey.parse(text)
 
@@ -129,7 +129,7 @@ def test_every_letter_of_a_checkpoint_is_under_its_signature() -> None:
 # --- the chain of keys -----------------------------------------------------------------------------------
 
 
-def test_trust_goes_from_the_first_key_along_what_each_hands_over_to() -> None:
+def test_trust_follows_the_chain_of_next_keys() -> None:
     one, two, three = a_signer(), a_signer(), a_signer()
     notes = [
         signed(one, 10),
@@ -144,7 +144,7 @@ def test_trust_goes_from_the_first_key_along_what_each_hands_over_to() -> None:
     assert read.keys == [one.public, two.public, three.public]
 
 
-def test_a_checkpoint_signed_by_a_stranger_is_named_and_does_not_count() -> None:
+def test_a_checkpoint_signed_by_an_unknown_key_is_reported_and_does_not_count() -> None:
     own, stranger = a_signer(), a_signer()
     read = judged(
         own, signed(own, 10), signed(stranger, 20), signed(stranger, 20, next_key=a_signer().public)
@@ -155,7 +155,7 @@ def test_a_checkpoint_signed_by_a_stranger_is_named_and_does_not_count() -> None
     assert read.keys == [own.public]
 
 
-def test_without_any_key_every_checkpoint_is_a_strangers() -> None:
+def test_without_a_key_every_signer_is_unknown() -> None:
     assert kinds(judged(None, signed(a_signer(), 10))) == ["stranger"]
 
 
@@ -194,6 +194,6 @@ def test_another_logs_checkpoint_is_none_of_this_one() -> None:
     assert "duban.local/notify" in read.problems[0].en
 
 
-def test_an_edited_checkpoint_is_told_from_a_strangers() -> None:
+def test_an_edited_checkpoint_is_distinguished_from_an_unknown_signer() -> None:
     own = a_signer()
     assert kinds(judged(own, signed(own, 10).replace("\n10\n", "\n11\n"))) == ["bad_signature"]

@@ -1,5 +1,6 @@
 """Diff: what changed between two moments; judgements as made, and beside them as recomputed."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -31,7 +32,7 @@ def test_a_row_that_changed_says_what_it_was_and_what_it_is(suite: Told) -> None
     (row,) = [one for one in found["changes"] if one["view"] == "tasks"]
     assert row["kind"] == "changed"
     assert row["columns"]["progress_value"] == {"before": None, "after": "1"}
-    assert "progress_value — → 1" in row["says"]
+    assert "完成数量 — → 1" in row["says"]
 
 
 def test_one_item_brings_its_case_its_clocks_and_its_rounds_and_no_other_item(suite: Told) -> None:
@@ -56,6 +57,7 @@ def test_a_verdict_stands_as_judged_beside_the_one_that_the_calendar_makes(suite
         (fact.as_judged, fact.recomputed) for fact in recomputed
     }
     assert all("原判" in one["says"] and "复算" in one["says"] for one in beside)
+    assert not [one["says"] for one in beside if re.search("[a-z]", one["says"])]
 
 
 def test_a_miss_that_a_late_fact_took_back_stands_beside_it(suite: Told) -> None:

@@ -301,7 +301,7 @@ def test_a_diff_shows_who_holds_a_post_as_the_lists_do_and_a_token_to_nobody(tow
         assert "personal:" not in json.dumps(found)
         (post,) = [one for one in found["changes"] if one["view"] == "posts"]
         holder = tuple(post["columns"]["holder"].values())
-        assert f"holder {holder[0]} → {holder[1]}" in post["says"]
+        assert f"任职人 {holder[0]} → {holder[1]}" in post["says"]
         return holder
 
     for role in Role:

@@ -75,7 +75,7 @@ def test_an_event_is_proved_under_the_newest_checkpoint_and_under_an_older_one(o
         merkle.check_inclusion(leaf, 2, checkpoint.size, as_bytes(proof["path"]), checkpoint.root)
 
 
-def test_the_newer_checkpoint_is_proved_to_only_add_to_the_older_one(opened: Opened) -> None:
+def test_the_newer_checkpoint_extends_the_older_one(opened: Opened) -> None:
     caller = auditor(opened)
     key = first_key(caller)
     one, two = caller.get(f"{AUDIT}/checkpoints").json["items"]
@@ -144,7 +144,7 @@ def test_only_an_auditor_is_answered(opened: Opened, role: str) -> None:
         assert auditor(opened, role).get(f"{AUDIT}/{asked}").status_code == 403
 
 
-def test_every_look_is_a_fact_of_the_log(opened: Opened) -> None:
+def test_every_access_is_recorded_in_the_log(opened: Opened) -> None:
     caller = auditor(opened)
     caller.get(f"{AUDIT}/keys")
     caller.get(f"{AUDIT}/keys")

@@ -92,7 +92,7 @@ def test_after_a_change_of_the_key_the_chain_still_holds(data: Path) -> None:
     assert len(report["keys"]) == 2
 
 
-def test_each_look_is_a_fact_of_the_log_that_was_looked_into(data: Path) -> None:
+def test_each_access_is_recorded_in_the_log_that_was_read(data: Path) -> None:
     assert duban(data, "verify", "--service", "assignment").exit_code == 0
     [last] = rows(data, "SELECT topic, state FROM stored_events ORDER BY rowid DESC LIMIT 1")
     fact: Any = decode(last[0], bytes(last[1]))
@@ -100,7 +100,7 @@ def test_each_look_is_a_fact_of_the_log_that_was_looked_into(data: Path) -> None
     assert fact.question == "verify"
 
 
-def test_a_key_or_a_checkpoint_of_no_log_here_is_refused_not_left_aside(data: Path, tmp_path: Path) -> None:
+def test_a_key_or_a_checkpoint_of_an_unknown_log_is_refused(data: Path, tmp_path: Path) -> None:
     assert duban(data, "checkpoint").exit_code == 0
     kept = data / "checkpoints" / "assignment" / "checkpoints" / "000000001-6.note"
     vkey = (data / "checkpoints" / "assignment" / "keys" / "000001.vkey").read_text("utf-8").strip()
@@ -118,7 +118,7 @@ def test_a_key_or_a_checkpoint_of_no_log_here_is_refused_not_left_aside(data: Pa
     assert duban(data, "verify", "--key", "nonsense").exit_code == 1
 
 
-def test_a_later_checkpoint_is_proved_to_only_add_to_an_earlier_one(data: Path) -> None:
+def test_a_later_checkpoint_extends_an_earlier_one(data: Path) -> None:
     assert duban(data, "checkpoint").exit_code == 0
     assert duban(data, "checkpoint").exit_code == 0  # the look itself has made the log longer
     proved = duban(data, "prove-consistency", "--service", "assignment", "6")

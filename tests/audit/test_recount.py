@@ -77,7 +77,7 @@ def test_the_future_and_what_the_address_refuses(suite: Told) -> None:
         recount(suite, "rate:2021-02-01..2021-01-31")
 
 
-def test_a_doctored_read_model_is_found_with_the_place(suite: Told) -> None:
+def test_a_manipulated_read_model_is_found_with_its_path(suite: Told) -> None:
     """Last of this module: it spoils the live read model."""
     path = suite.opened.config.data / "assignment" / "views.sqlite"
     with sqlite3.connect(path) as connection:

@@ -49,7 +49,7 @@ def test_one_service_is_replayed_into_a_folder_that_stays(suite: Told, tmp_path:
         suite.questions.replay(AUDITOR, "supervision", tmp_path / "replayed")
 
 
-def test_read_models_behind_their_log_are_compared_where_they_stand(suite: Told) -> None:
+def test_lagging_read_models_are_compared_at_their_own_position(suite: Told) -> None:
     suite.do("office/head", "assignment:task-lists", title="尚未进入读模型", dated="2021-01-04")
     assert suite.questions.replay(AUDITOR, None).differences == []
     suite.opened.settle()

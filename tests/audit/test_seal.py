@@ -162,7 +162,7 @@ def test_a_checkpoint_is_signed_at_once_and_then_every_hour_while_the_log_grows(
     assert [one.root for one in checkpoints(sealed)] == [root_of(sealed, size) for size in (5, 10, 11)]
 
 
-def test_a_checkpoint_on_demand_takes_in_everything_that_was_written(sealed: Sealed) -> None:
+def test_a_checkpoint_on_demand_covers_the_whole_log(sealed: Sealed) -> None:
     sealed.write(Events(7, 9).some(3000))
     signed, away = seal.seal_now(sealed.config, SERVICE, sealed.app.log, sealed.clock)
     assert (signed.size, away) == (3000, [])
@@ -195,7 +195,7 @@ def test_the_copy_outside_only_grows_and_has_every_tile(sealed: Sealed) -> None:
     assert sealed.verify(sealed.outside).holds
 
 
-def test_a_copy_that_says_something_else_is_never_overwritten_and_cried_out(sealed: Sealed) -> None:
+def test_a_deviating_copy_is_never_overwritten_and_is_reported(sealed: Sealed) -> None:
     sealed.write(Events(9, 9).some(10))
     sealed.seal()
     note = next((sealed.outside.folder / "checkpoints").iterdir())
@@ -223,7 +223,7 @@ def test_a_log_that_was_sealed_anew_does_not_pass_over_the_copy_outside(sealed: 
     assert "holds something else than the database" in trouble
 
 
-def test_a_folder_that_is_away_holds_up_nothing_and_gets_everything_later(tmp_path: Path) -> None:
+def test_an_unavailable_folder_blocks_nothing_and_is_filled_later(tmp_path: Path) -> None:
     outside = tmp_path / "mounted" / "outside"
     sealed = open_sealed(tmp_path / "data", create=True, seal_folder=outside)
     outside.parent.write_text("not mounted", "utf-8")
@@ -317,7 +317,7 @@ def test_every_checkpoint_goes_out_by_mail_and_can_be_verified_from_it(tmp_path:
     sealed.close()
 
 
-def test_a_mail_server_that_is_away_holds_up_nothing_and_gets_every_checkpoint_later(tmp_path: Path) -> None:
+def test_an_unavailable_mail_server_blocks_nothing_and_gets_every_checkpoint_later(tmp_path: Path) -> None:
     with mail_server() as free:
         port = free.port
     sealed = open_sealed(
@@ -422,7 +422,7 @@ def test_nothing_is_signed_with_a_key_that_is_not_the_logs(sealed: Sealed) -> No
         seal.sign(sealed.config, SERVICE, sealed.tree, sealed.clock)
 
 
-def test_a_stranger_who_signs_in_the_database_is_found(sealed: Sealed) -> None:
+def test_a_checkpoint_signed_by_an_unknown_key_in_the_database_is_found(sealed: Sealed) -> None:
     sealed.write(Events(20, 9).some(10))
     sealed.seal()
     stranger = Signer(ORIGIN, Ed25519PrivateKey.generate())

@@ -17,7 +17,7 @@ from tests.faults.cluster import until
 from tests.roles.site import Answer, ask
 
 
-def test_an_auditor_asks_the_process_and_each_log_says_so(tmp_path: Path) -> None:
+def test_every_log_records_an_auditors_question(tmp_path: Path) -> None:
     with told(tmp_path / "data") as suite:
         config = suite.opened.config
     port = free_port()

@@ -289,7 +289,7 @@ def test_an_untouched_log_holds(original: Path, tmp_path: Path) -> None:
     sealed.close()
 
 
-def test_events_behind_the_tree_are_no_fault_and_wait_for_it(original: Path, tmp_path: Path) -> None:
+def test_events_after_the_sealed_size_are_no_finding(original: Path, tmp_path: Path) -> None:
     sealed = open_sealed(copied(original, tmp_path))
     events = Events(SEED, 40)
     events.some(520)

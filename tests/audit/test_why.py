@@ -53,7 +53,7 @@ def test_a_naming_goes_back_to_its_rounds_the_task_the_list_and_the_directive(su
     judged = [
         node for node in found.nodes.values() if node.kind == "RoundJudged" and node.id in found.backward
     ]
-    assert {"认定缓慢" in node.says for node in judged} == {True}
+    assert {"认定进展缓慢" in node.says for node in judged} == {True}
     assert len(judged) >= 2
 
 
@@ -129,7 +129,7 @@ def test_edges_lead_from_a_fact_to_earlier_ones_backward_and_to_later_ones_forwa
             assert position[other] <= position[one] if earlier else position[one] <= position[other]
 
 
-def test_what_is_secret_is_no_subject_for_an_auditor_and_one_for_who_is_cleared(suite: Told) -> None:
+def test_a_secret_item_is_a_subject_for_the_cleared_only(suite: Told) -> None:
     with pytest.raises(NoSuchThing):
         why(suite, "task:密1")
     with pytest.raises(NoSuchThing):

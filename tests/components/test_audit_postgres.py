@@ -200,7 +200,7 @@ def test_a_sealer_on_postgresql_that_is_killed_at_any_moment_loses_nothing(
     kill_again_and_again(config, tmp_path, request)
 
 
-def test_a_database_that_was_away_is_sealed_on(programs: None, tmp_path: Path) -> None:
+def test_sealing_resumes_after_the_database_was_unavailable(programs: None, tmp_path: Path) -> None:
     with Postgres(tmp_path / "postgres") as server:
         sealed = opened_on(server, "away", tmp_path / "data")
         events = Events(34, 9)

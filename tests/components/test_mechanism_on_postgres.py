@@ -42,9 +42,7 @@ def opened(server: Postgres, tmp_path: Path) -> Iterator[Opened]:
         yield opened
 
 
-def test_connections_that_the_server_has_ended_cost_one_try_each_and_no_restart(
-    opened: Opened, server: Postgres
-) -> None:
+def test_connections_closed_by_the_server_cost_one_retry_each(opened: Opened, server: Postgres) -> None:
     app, runtime = mechanism.app_of(opened), opened["ward"]
     database = urlsplit(runtime.config.database_of("ward")).path.lstrip("/")
     wanted = set[str]()
@@ -69,7 +67,7 @@ def test_connections_that_the_server_has_ended_cost_one_try_each_and_no_restart(
     }
 
 
-def test_the_server_lets_go_of_a_client_whose_machine_is_gone_and_waits_for_the_disk_where_it_matters(
+def test_the_server_drops_dead_clients_and_commits_synchronously_where_configured(
     server: Postgres,
 ) -> None:
     server.create_database("sessions")
@@ -89,7 +87,7 @@ def test_the_server_lets_go_of_a_client_whose_machine_is_gone_and_waits_for_the_
         engine.dispose()
 
 
-def test_a_transaction_whose_client_stands_still_is_ended_by_who_waits_for_its_locks(
+def test_a_stalled_transaction_is_ended_by_whoever_waits_for_its_locks(
     server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.create_database("abandoned")
@@ -140,7 +138,7 @@ def _tries(url: str, statement: str) -> int:
     raise AssertionError("the lock was never let go of")
 
 
-def test_of_many_messages_that_meet_another_transaction_the_halves_are_folded(
+def test_a_conflicting_batch_is_split_in_halves(
     opened: Opened, server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = mechanism.app_of(opened)
@@ -172,7 +170,7 @@ def test_of_many_messages_that_meet_another_transaction_the_halves_are_folded(
     assert {row["changes"] for row in opened.rows("ward", "names").values()} == {2}
 
 
-def test_a_save_that_is_made_again_answers_where_the_events_stand(
+def test_a_retried_save_answers_the_position_of_its_events(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app, tries = mechanism.app_of(opened), []
@@ -193,9 +191,7 @@ def test_a_save_that_is_made_again_answers_where_the_events_stand(
     assert tries[0] != tries[1] == [row.id]
 
 
-def test_a_save_that_has_waited_in_vain_is_not_made_again(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_save_that_timed_out_is_not_retried(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     app, tries = mechanism.app_of(opened), []
     save = postgres_log.PostgresLog._save
 
@@ -216,9 +212,7 @@ def test_a_save_that_has_waited_in_vain_is_not_made_again(
 @pytest.mark.parametrize(
     "answered", ["at the end", "before more is said", "before the end", "when looked at"]
 )
-def test_of_what_is_said_together_the_first_that_failed_is_the_one_that_is_raised(
-    opened: Opened, answered: str
-) -> None:
+def test_a_pipeline_raises_its_first_failure(opened: Opened, answered: str) -> None:
     url = opened["ward"].config.database_of("ward")
 
     def say(execute: Execute) -> None:
@@ -247,7 +241,7 @@ def test_of_what_is_said_together_the_first_that_failed_is_the_one_that_is_raise
         assert (len(rows), list(rows), rows[0]) == (1, [(1,)], (1,))
 
 
-def test_who_waits_for_rows_keeps_nobody_from_looking_at_other_rows(opened: Opened) -> None:
+def test_waiting_for_rows_does_not_block_reads_of_other_rows(opened: Opened) -> None:
     url = opened["ward"].config.database_of("ward")
     with postgres.connect(url, autocommit=True) as one, postgres.connect(url, autocommit=True) as other:
         other.execute("SELECT pg_advisory_lock(7)")
@@ -286,9 +280,7 @@ VALUES: dict[type, object] = {  # JSON is an object
     sorted({view for service in SUITE.values() for view in service.views}, key=lambda view: view.name),
     ids=lambda view: str(view.name),
 )
-def test_rows_are_read_as_they_were_written_whatever_their_columns_are(
-    view: type[View], of_no_view: Engine
-) -> None:
+def test_rows_of_every_column_type_are_read_back_unchanged(view: type[View], of_no_view: Engine) -> None:
     columns = list(view.columns())
     table = Table(view.name, MetaData(), Column("id", String, primary_key=True), *columns)
     full = {column.name: VALUES[column.type.python_type] for column in columns}
@@ -307,7 +299,7 @@ def test_rows_are_read_as_they_were_written_whatever_their_columns_are(
         assert [dict(row._mapping) for row in by_sqlalchemy] == wanted
 
 
-def test_the_parts_of_one_thing_are_read_together_with_those_not_written_yet(of_no_view: Engine) -> None:
+def test_the_parts_of_one_thing_include_those_not_flushed_yet(of_no_view: Engine) -> None:
     columns = [Column("case", String, nullable=False), Column("note", String)]
     table = Table("parts", MetaData(), Column("id", String, primary_key=True), *columns)
     with of_no_view.connect() as connection:

@@ -127,7 +127,7 @@ def test_a_committed_row_outlives_kill_9_and_an_uncommitted_one_does_not(postgre
     assert postgres.psql("SHOW fsync") == "on"
 
 
-def test_a_stopped_postgres_comes_back_on_the_same_port_and_its_refusals_are_heard(
+def test_a_stopped_postgres_restarts_on_the_same_port_and_its_errors_are_raised(
     postgres: Postgres,
 ) -> None:
     postgres.stop()

@@ -108,7 +108,7 @@ def test_facts_travel_over_the_broker_and_have_their_effect_once(opened: Opened)
 
 
 @pytest.mark.parametrize("more", [0, 2])
-def test_what_a_crash_of_the_database_takes_back_of_the_views_is_folded_again(
+def test_view_rows_lost_in_a_database_crash_are_folded_again(
     opened: Opened, server: Postgres, monkeypatch: pytest.MonkeyPatch, more: int
 ) -> None:
     monkeypatch.setattr(follower, "STALLED_AFTER", 2.0)
@@ -141,7 +141,7 @@ def test_what_a_crash_of_the_database_takes_back_of_the_views_is_folded_again(
     assert (len(now), ward.holes(), ward.parked()) == (10 + more, [], [])
 
 
-def test_what_is_published_again_changes_nothing(opened: Opened) -> None:
+def test_republished_events_change_nothing(opened: Opened) -> None:
     register(opened)
     until(lambda: everything_seen(opened), opened)
     before, ward = opened.rows("ward", "names"), opened["ward"]
@@ -162,7 +162,7 @@ def test_what_is_published_again_changes_nothing(opened: Opened) -> None:
     assert (ward.app.log.max_notification_id(), ward.holes(), ward.parked()) == (2 * UNITS, [], [])
 
 
-def test_a_topic_made_anew_that_ends_where_the_mark_stands_is_read_from_its_beginning(opened: Opened) -> None:
+def test_a_recreated_topic_that_ends_at_the_stored_offset_is_read_from_its_beginning(opened: Opened) -> None:
     ward = opened["ward"]
     register(opened, 9)
     while ward.relay.step():  # type: ignore[union-attr]
@@ -241,7 +241,7 @@ def test_two_workers_share_the_partitions_and_nothing_happens_twice(config: Conf
         assert opened.rebuild_and_compare("ward") == []
 
 
-def test_a_strangers_cloudevents_sdk_reads_what_is_sent(opened: Opened) -> None:
+def test_a_third_party_cloudevents_sdk_reads_the_records(opened: Opened) -> None:
     register(opened, 3)
     until(lambda: everything_seen(opened, 3), opened)
     config = opened["ward"].config
@@ -272,7 +272,7 @@ def test_a_strangers_cloudevents_sdk_reads_what_is_sent(opened: Opened) -> None:
     assert len(set(traces)) == 6  # six commands
 
 
-def test_what_the_partitions_held_before_a_position_is_found_in_the_log(opened: Opened) -> None:
+def test_what_partitions_hold_before_a_position_is_found_in_the_log(opened: Opened) -> None:
     register(opened, 9)
     log = opened["ward"].app.log
     rows = log.select_notifications(start=1, limit=100)
@@ -351,7 +351,7 @@ def test_over_tls_a_service_logs_in_and_may_write_only_its_own_topic(programs: N
         other.close()
 
 
-def test_a_strangers_record_is_parked_and_can_be_given_up(opened: Opened) -> None:
+def test_a_foreign_record_is_parked_and_can_be_discarded(opened: Opened) -> None:
     ward = opened["ward"]
     producer = KafkaProducer(bootstrap_servers=ward.config.kafka)
     producer.send(topic_of("ward"), key=b"x", value=b"\xff what is this").get(timeout=10)
@@ -368,7 +368,7 @@ def test_a_strangers_record_is_parked_and_can_be_given_up(opened: Opened) -> Non
     assert ward.parked() == []
 
 
-def test_a_desk_waits_for_its_notice_and_nobody_for_a_clock_to_be_started() -> None:
+def test_a_blown_whistle_is_urgent_for_notify_and_not_for_supervision() -> None:
     blown = Notification(
         originator_id=stable_id("test-whistle", 1),
         originator_version=1,
@@ -405,7 +405,7 @@ def sockets_left_behind(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     ],
     ids=["follow", "replay", "publish", "last rows", "checkpoint", "topics"],
 )
-def test_who_finds_no_broker_leaves_no_thread_behind(
+def test_a_failed_connection_to_the_broker_leaks_no_thread(
     begin: Callable[[Config], object],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -273,7 +273,7 @@ def logged(members: list[Member], event: str) -> list[object]:
 
 # Last, because what a defective reaction has done to supervision's log stays there.
 @pytest.mark.parametrize("mark", [None, "later", "earlier"])
-def test_a_mark_that_does_not_move_with_its_effect_is_caught(
+def test_an_offset_that_is_not_committed_with_its_effect_is_detected(
     cluster: Cluster, client: Client, tmp_path: Path, mark: str | None
 ) -> None:
     tasks = [ok(client.assign()) for _ in range(2)]

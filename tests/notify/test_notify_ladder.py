@@ -433,7 +433,7 @@ def test_a_naming_that_is_withdrawn_takes_the_notice_of_its_window(world: Any) -
     world.nothing_new_when_delivered_again()
 
 
-def test_a_unit_without_a_head_parks_with_its_reason_and_is_healed(world: Any) -> None:
+def test_a_unit_without_a_head_parks_the_message_until_a_retry(world: Any) -> None:
     world.say(
         assignment.UnitRegistered,
         stable_id("unit", "zrj"),

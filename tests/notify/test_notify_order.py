@@ -337,7 +337,7 @@ def test_a_case_closed_before_or_after_leaves_its_namings_window_open(world: Wor
     world.nothing_new_when_delivered_again()
 
 
-def test_a_calendar_that_overtakes_another_waits_for_it(world: World) -> None:
+def test_a_calendar_release_waits_for_the_one_before_it(world: World) -> None:
     def released(version: int, day: date) -> Said:
         days = (supervision.CalendarDay(day=day, working=False, name="旗庆"),)
         what = {"release_id": stable_id("draft", version), "version": version, "layer": "banner"}

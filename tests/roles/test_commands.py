@@ -57,7 +57,7 @@ def _both(site: Site, asks: list[Callable[[], Answer]]) -> tuple[list[Answer], b
     return [answers[number] for number in range(len(asks))], met
 
 
-def test_of_two_who_saw_the_same_version_one_wins(webs: tuple[Site, list[Member]]) -> None:
+def test_of_two_writers_with_the_same_version_one_wins(webs: tuple[Site, list[Member]]) -> None:
     site, processes = webs
     clients = [Client(site, web) for web in processes]
     version = clients[0].register_unit("fgw").body["version"]
@@ -82,7 +82,7 @@ def test_of_two_who_saw_the_same_version_one_wins(webs: tuple[Site, list[Member]
     assert meetings, "in no round had both decided before either was saved"
 
 
-def test_without_a_version_both_succeed_one_after_the_other(webs: tuple[Site, list[Member]]) -> None:
+def test_without_if_match_both_writers_succeed(webs: tuple[Site, list[Member]]) -> None:
     site, processes = webs
     clients = [Client(site, web) for web in processes]
     versions = [clients[0].register_unit("fgw").body["version"]]

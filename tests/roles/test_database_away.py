@@ -151,7 +151,7 @@ def _served_after(client: Asking, moment: float) -> bool:
     )
 
 
-def test_a_worker_without_a_broker_says_that_the_database_is_away(new_site: Callable[..., Site]) -> None:
+def test_a_worker_without_a_broker_reports_an_unavailable_database(new_site: Callable[..., Site]) -> None:
     site = new_site(kafka=False)
     assert site.stack is not None
     worker = site.add("supervision", "worker")

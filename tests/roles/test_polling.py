@@ -120,9 +120,7 @@ def _units(site: Site) -> set[str]:
     return found
 
 
-def test_a_save_of_which_nobody_was_told_is_found_by_polling(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_save_without_notification_is_found_by_polling(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.add("assignment", "relay", poll_seconds=POLL)
     site.add("assignment", "project")
     site.wait_until_ready()
@@ -136,7 +134,7 @@ def test_a_save_of_which_nobody_was_told_is_found_by_polling(
     assert len(told) == 3, "a save that told nobody was what this test is about"
 
 
-def test_who_is_told_of_a_save_does_not_wait_for_the_next_look(site: Site) -> None:
+def test_a_notified_reader_does_not_wait_for_the_next_poll(site: Site) -> None:
     following, writing = site.open("assignment"), site.open("assignment")
     relay = following.relay
     assert relay is not None
@@ -155,7 +153,7 @@ def test_who_is_told_of_a_save_does_not_wait_for_the_next_look(site: Site) -> No
     writing.close()
 
 
-def test_a_relay_that_has_always_more_to_send_rests_and_one_that_has_rested_sends_at_once(
+def test_a_busy_relay_pauses_between_sends_and_an_idle_one_sends_at_once(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = site.open("assignment")

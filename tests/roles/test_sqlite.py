@@ -101,7 +101,7 @@ def _log_of(member: Member) -> list[str]:
     return member.process.log_file.read_text("utf-8", "replace").splitlines()
 
 
-def test_a_write_that_could_not_open_the_file_keeps_no_later_one_from_writing(tmp_path: Path) -> None:
+def test_a_write_that_could_not_open_the_file_does_not_block_later_ones(tmp_path: Path) -> None:
     with Site(None, tmp_path / "site", kafka=False) as site:
         web = site.add("assignment", "web")
         site.wait_until_ready()

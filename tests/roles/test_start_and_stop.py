@@ -45,7 +45,7 @@ def _asked(member: Member, path: str) -> int:
         return 0
 
 
-def test_every_role_starts_with_database_and_broker_away_and_works_when_they_come(site: Site) -> None:
+def test_every_role_starts_without_database_and_broker_and_recovers(site: Site) -> None:
     assert site.stack is not None
     site.stack.database.cut()
     site.stack.kafka.cut()
@@ -74,7 +74,7 @@ def test_every_role_starts_with_database_and_broker_away_and_works_when_they_com
     assert _asked(members[0], "/metrics") == 200
 
 
-def test_a_relay_outlives_a_broker_that_says_nothing(site: Site) -> None:
+def test_a_relay_survives_an_unresponsive_broker(site: Site) -> None:
     assert site.stack is not None
     relay = site.add("assignment", "relay")
     site.wait_until_ready()
@@ -106,7 +106,7 @@ def _sockets(member: Member) -> int:
     return found
 
 
-def test_a_broker_that_stays_away_does_not_use_up_file_descriptors(site: Site) -> None:
+def test_an_unavailable_broker_does_not_use_up_file_descriptors(site: Site) -> None:
     assert site.stack is not None
     for service, role in (("assignment", "relay"), ("assignment", "project"), ("supervision", "react")):
         site.add(service, role)

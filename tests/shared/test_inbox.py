@@ -93,7 +93,7 @@ def written(*aggregates: str, partitions: int = 1) -> Topic:
     return topic
 
 
-def test_what_was_delivered_before_has_no_effect_and_is_counted() -> None:
+def test_a_redelivered_fact_has_no_effect_and_is_counted() -> None:
     topic, database = written("a", "b", "a"), Database()
     topic.publish()
     assert database.take(topic.batch(0, 0)) == ([("a", 1), ("b", 1), ("a", 2)], 0)
@@ -101,7 +101,7 @@ def test_what_was_delivered_before_has_no_effect_and_is_counted() -> None:
     assert database.take(topic.batch(0, 1)) == ([], 2)
 
 
-def test_a_record_that_the_relay_dropped_keeps_its_aggregate_back_while_others_flow() -> None:
+def test_a_dropped_record_blocks_its_own_aggregate_only() -> None:
     topic, database = written("a", "a", "b", "a", "b"), Database()
     topic.publish(without=frozenset({2}))
     assert database.take(topic.batch(0, 0)) == ([("a", 1), ("b", 1), ("b", 2)], 0)
@@ -130,7 +130,7 @@ def test_a_wiped_topic_is_noticed_though_no_aggregate_shows_a_gap() -> None:
     assert inbox_store.holes(database.execute, "test") == []
 
 
-def test_a_reader_may_rely_on_a_position_when_every_partition_has_what_was_before_it() -> None:
+def test_a_position_is_reached_when_every_partition_has_reached_it() -> None:
     topic, database = written("a", "b", "a", "b", "b", partitions=2), Database()
     topic.publish()  # a: partition 1, b: partition 0
     database.take(topic.batch(1, 0))
@@ -155,7 +155,7 @@ def test_two_workers_with_the_same_batch_write_it_once() -> None:
         save(database.execute, other)
 
 
-def test_a_worker_that_went_on_with_what_it_knew_while_another_had_its_partition_is_overtaken() -> None:
+def test_a_worker_with_a_stale_inbox_conflicts_on_save() -> None:
     topic, database = written("a", "b", "a"), Database()
     topic.publish()
     database.take(topic.batch(0, 0, 1))
@@ -174,7 +174,7 @@ def test_a_worker_that_went_on_with_what_it_knew_while_another_had_its_partition
 
 @pytest.mark.parametrize("forgets", [False, True])
 @pytest.mark.parametrize("kept", [0, 1])
-def test_a_worker_whose_last_saves_the_databases_crash_took_back_begins_again(
+def test_a_worker_rereads_its_inbox_when_a_database_crash_lost_its_last_saves(
     kept: int, forgets: bool
 ) -> None:
     topic, database = written("a", "a", "a", "a", "a"), Database()
@@ -216,7 +216,7 @@ def test_several_partitions_are_received_and_saved_together_in_portions() -> Non
     assert [len(batch.rows) for portion in portions(batches, 3) for batch in portion] == [2, 3, 1]
 
 
-def test_two_workers_who_heal_the_same_gap_write_it_once() -> None:
+def test_two_workers_that_close_the_same_gap_write_it_once() -> None:
     topic, database = written("a", "a", "b"), Database()
     topic.publish(without=frozenset({1}))
     database.take(topic.batch(0, 0))
@@ -231,7 +231,7 @@ def test_two_workers_who_heal_the_same_gap_write_it_once() -> None:
         save(database.execute, other)
 
 
-def test_what_is_no_event_of_ours_is_parked_with_its_bytes() -> None:
+def test_an_unreadable_record_is_parked_with_its_bytes() -> None:
     database = Database()
     stranger = Notification(id=-8, originator_id="t/0/7", originator_version=1, topic="", state=b"\xff")
     assert database.take(Batch("s", 0, [stranger], [7], [0], [""])) == ([], 0)
@@ -282,14 +282,14 @@ def test_whatever_is_dropped_repeated_and_split_each_fact_has_its_effect_once_an
     assert reached(database.execute, "test", "s", len(topic.log))
 
 
-def test_what_a_restore_has_marked_as_done_is_not_done_again_though_its_position_is_new() -> None:
+def test_an_event_that_a_restore_marked_as_handled_is_not_handled_again() -> None:
     topic, database = written("a", "b", "b"), Database()
     topic.publish()
     database.execute("INSERT INTO inbox_versions VALUES ('test', 's', 'b', 1)")
     assert database.take(topic.batch(0, 0)) == ([("a", 1), ("b", 2)], 1)
 
 
-def test_a_first_fact_is_taken_to_be_new_while_nothing_has_come_twice_and_asked_for_after_that(
+def test_a_first_fact_is_looked_up_once_anything_was_redelivered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Inbox, "MOST", 0)  # of what was received before nothing is kept in mind
@@ -318,7 +318,7 @@ def test_a_first_fact_is_taken_to_be_new_while_nothing_has_come_twice_and_asked_
     assert asked(), "a later fact's version is always known from the table"
 
 
-def test_a_first_fact_that_comes_again_together_with_the_next_is_not_taken_to_be_new(
+def test_a_first_fact_redelivered_with_the_next_is_recognised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Inbox, "MOST", 0)

@@ -165,7 +165,7 @@ def test_a_fact_is_reacted_to_once_and_seen_in_the_view(opened: Opened) -> None:
     assert [fact.because for fact in renamed] == [f"event:ward/{stable_id('unit', 'fgw')}/1"]
 
 
-def test_the_same_key_gets_the_first_answer_and_writes_nothing_more(opened: Opened) -> None:
+def test_a_repeated_key_returns_the_first_answer_and_writes_nothing(opened: Opened) -> None:
     app = app_of(opened)
     act = an_act(NOW, key="clerk|1", fingerprint="a")
     first = app.perform(act, lambda act: app.register(act, "fgw"))
@@ -177,7 +177,7 @@ def test_the_same_key_gets_the_first_answer_and_writes_nothing_more(opened: Open
         app.perform(an_act(NOW, key="clerk|1", fingerprint="b"), lambda act: app.register(act, "czj"))
 
 
-def test_a_command_is_decided_anew_when_somebody_else_wrote_first(opened: Opened) -> None:
+def test_a_command_is_retried_after_a_concurrency_conflict(opened: Opened) -> None:
     app = app_of(opened)
     app.register(an_act(NOW), "fgw")
     tries = []
@@ -196,7 +196,7 @@ def test_a_command_is_decided_anew_when_somebody_else_wrote_first(opened: Opened
         app.rename(an_act(NOW, expected_version=1), "fgw", "too late")
 
 
-def test_a_mark_and_the_events_of_a_reaction_stand_or_fall_together(opened: Opened) -> None:
+def test_the_inbox_and_the_events_of_a_reaction_are_one_transaction(opened: Opened) -> None:
     app = app_of(opened)
     ward = Ward.begin(Ward.Registered, an_act(NOW), stable_id("unit", "a"), unit="a", name="a")
 
@@ -209,7 +209,7 @@ def test_a_mark_and_the_events_of_a_reaction_stand_or_fall_together(opened: Open
     assert opened.log("ward") == []
 
 
-def test_a_message_that_cannot_be_handled_is_parked_with_its_successors_and_healed_in_order(
+def test_a_failing_message_is_parked_with_its_successors_and_retried_in_order(
     opened: Opened,
 ) -> None:
     app = app_of(opened)
@@ -235,7 +235,7 @@ def test_a_message_that_cannot_be_handled_is_parked_with_its_successors_and_heal
     assert opened.rows("ward", "names")["bad"] == {"id": "bad", "name": "new bad", "changes": 2}
 
 
-def test_a_message_that_needs_what_is_on_its_way_waits_for_it_and_lets_the_others_pass(
+def test_a_message_that_waits_for_another_does_not_block_the_rest(
     opened: Opened,
 ) -> None:
     reactor = opened["ward"].reactor
@@ -255,7 +255,7 @@ def test_a_message_that_needs_what_is_on_its_way_waits_for_it_and_lets_the_other
     assert [row.reason for row in reactor.parked()] == ["NotYet: not here yet"]
 
 
-def test_what_has_come_together_is_saved_together(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_is_saved_in_one_transaction(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     app, reactor = app_of(opened), opened["ward"].reactor
     assert reactor is not None
     saved: list[int] = []
@@ -284,7 +284,7 @@ def test_what_has_come_together_is_saved_together(opened: Opened, monkeypatch: p
     ]
 
 
-def test_what_is_read_in_one_moment_stays_as_it_was(opened: Opened) -> None:
+def test_reads_of_one_snapshot_are_consistent(opened: Opened) -> None:
     app, runtime = app_of(opened), opened["ward"]
 
     def names() -> list[str]:
@@ -312,7 +312,7 @@ def test_many_parked_in_a_row_stop_the_consumer(opened: Opened) -> None:
         opened.settle()
 
 
-def test_a_rebuilt_view_equals_the_live_one_and_takes_its_place(opened: Opened) -> None:
+def test_a_rebuilt_view_equals_the_live_one_and_replaces_it(opened: Opened) -> None:
     for n in range(30):
         app_of(opened).register(an_act(NOW), f"u{n}")
     opened.settle()
@@ -374,7 +374,7 @@ def test_a_new_version_is_built_beside_the_old_and_swapped_when_done(tmp_path: P
     runtime.close()
 
 
-def test_a_command_that_others_overtake_again_and_again_is_refused_with_the_version_it_has_now(
+def test_a_command_that_keeps_conflicting_is_refused_with_the_present_version(
     opened: Opened,
 ) -> None:
     app = app_of(opened)

@@ -33,7 +33,9 @@ def things(datastore: sqlite.Datastore) -> list[int]:
         return [row["id"] for row in cursor.fetchall()]
 
 
-def test_who_cannot_open_the_file_gives_the_turn_back(datastore: sqlite.Datastore, tmp_path: Path) -> None:
+def test_a_writer_that_cannot_open_the_file_releases_the_lock(
+    datastore: sqlite.Datastore, tmp_path: Path
+) -> None:
     (tmp_path / "site").rename(tmp_path / "away")
     for _ in range(2):
         with pytest.raises(UNAVAILABLE):
@@ -43,7 +45,7 @@ def test_who_cannot_open_the_file_gives_the_turn_back(datastore: sqlite.Datastor
     assert things(datastore) == [1]
 
 
-def test_what_is_refused_leaves_nothing_and_gives_the_turn_back(datastore: sqlite.Datastore) -> None:
+def test_a_refused_write_leaves_nothing_and_releases_the_lock(datastore: sqlite.Datastore) -> None:
     put(datastore, 1)
     with pytest.raises(IntegrityError):
         put(datastore, 2, 1)
@@ -51,14 +53,14 @@ def test_what_is_refused_leaves_nothing_and_gives_the_turn_back(datastore: sqlit
     assert things(datastore) == [1, 3]
 
 
-def test_of_many_who_write_at_once_each_has_its_turn(datastore: sqlite.Datastore) -> None:
+def test_concurrent_writers_are_served_in_order(datastore: sqlite.Datastore) -> None:
     put(datastore, 0)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: put(datastore, number), range(1, 200)))
     assert things(datastore) == list(range(200))
 
 
-def test_who_waits_in_vain_is_told_and_readers_do_not_wait(
+def test_a_writer_times_out_and_readers_do_not_wait(
     datastore: sqlite.Datastore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(datastore, 1)

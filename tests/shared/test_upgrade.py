@@ -32,7 +32,7 @@ def as_in_0_1_0(folder: Path) -> None:
             views.execute(f"DROP TABLE inbox_{table}")
 
 
-def test_a_folder_of_the_first_release_goes_on_where_it_stood(tmp_path: Path) -> None:
+def test_a_data_folder_of_the_first_release_opens(tmp_path: Path) -> None:
     clock = StoppedClock(NOW)
     Echo.broken, Echo.misses = True, 0
     with Opened(tmp_path, clock, SERVICE) as opened:

@@ -115,7 +115,7 @@ def test_the_next_calendar_is_seen_though_only_the_own_log_has_moved(world: Any)
         assert not reference.calendar().is_working(rest)
 
 
-def test_what_a_healed_message_changes_is_seen_though_no_mark_moves(
+def test_a_retried_message_is_applied_although_no_position_moves(
     world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reference, views = reference_of(world), world.opened["supervision"].views

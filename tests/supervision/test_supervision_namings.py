@@ -1,5 +1,6 @@
 """Namings: two people, a window, a leader, a number; corrected, never deleted."""
 
+import re
 from datetime import date
 from typing import Any
 
@@ -110,3 +111,11 @@ def test_the_text_of_a_secret_naming_never_holds_the_title(world: Any) -> None:
     seen = world.client("czj/head", "overseer").get("/api/v1/namings").json["items"]
     assert seen == []
     assert world.client("zrj/head").get(f"/api/v1/cases/{case}").status_code == 404
+
+
+def test_the_text_of_a_naming_has_no_machine_word(world: Any) -> None:
+    case, naming = world.named()
+    text = world.last(naming, told.NamingDrafted).text
+    number = world.last(case, told.CaseOpened).number
+    assert "进展缓慢" in text
+    assert not re.search("[A-Za-z]", text.replace(number, "")), text

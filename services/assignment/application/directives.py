@@ -34,7 +34,7 @@ class DirectiveUseCases(KnownUnits):
         By default the actor's own unit is the office that decomposes it, and the main leader is its leader.
         """
         if self.find(Directive, Directive.id_of(number)) is not None:
-            raise AlreadyExists(kind="交办事项", name=number, at_field="number")
+            raise AlreadyExists(kind="Directive", name=number, at_field="number")
         for unit in units:
             self.reference.unit(unit, field="units")
         office = office_unit or act.by.unit

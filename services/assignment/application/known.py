@@ -23,8 +23,8 @@ class NoSuchDirective(NoSuchThing):
 
 
 class NoOneLeads(UnknownPost):
-    """没有登记政府主要领导岗位，请写明 leader_post。
-    No main leader's post is registered: name a leader_post."""
+    """没有登记政府主要领导岗位，请写明分管领导的岗位。
+    No main leader's post is registered: name the post of the leader in charge."""
 
     field = "leader_post"
 
@@ -59,7 +59,7 @@ class KnownUnits(ServiceApplication):
             return None
         found = self.find(Directive, directive_id, act)
         if found is None:
-            raise NoSuchDirective(kind="Directive", id=directive_id)
+            raise NoSuchDirective(id=directive_id)
         return found
 
 

@@ -54,8 +54,8 @@ _FIELDS = {
 
 
 class RowsRefused(Refusal):
-    """有 {count} 处不能导入，什么都没有写入；逐行原因见 errors
-    {count} thing(s) cannot be imported and nothing was written; see errors for each row"""
+    """有 {count} 处不能导入，什么都没有写入；逐行原因附后
+    {count} thing(s) cannot be imported and nothing was written; each row is listed with its reason"""
 
     status = 422
 
@@ -100,7 +100,7 @@ class ListUseCases(KnownUnits):
     ) -> CommandResult:
         """Open a list."""
         if self.find(TaskList, TaskList.id_of(title, dated)) is not None:
-            raise AlreadyExists(kind="任务清单", name=f"{title}（{dated}）", at_field="title")
+            raise AlreadyExists(kind="TaskList", name=f"{title}（{dated}）", at_field="title")
         new = self._new_list(act, title, dated, leader_post, directive_id, secrecy, secrecy_ground)
         return self.commit(act, new, location=f"/api/v1/task-lists/{new.id}")
 
@@ -153,7 +153,7 @@ class ListUseCases(KnownUnits):
         if task_list is None:
             raise NoSuchThing(kind="TaskList", id=list_id)
         if self.find(Task, Task.id_of(list_id, number)) is not None:
-            raise AlreadyExists(kind="任务", name=number, at_field="number")
+            raise AlreadyExists(kind="Task", name=number, at_field="number")
         self.reference.unit(lead_unit, field="lead_unit")
         for one in supporters:
             self.reference.unit(one.unit, field="supporters")

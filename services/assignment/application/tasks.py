@@ -39,7 +39,7 @@ class TaskUseCases(KnownUnits):
         """被替代: by another task that there is."""
         task = self.load(Task, task_id, act)
         if self.find(Task, by_task, act) is None:
-            raise NoSuchTask(kind="Task", id=by_task)
+            raise NoSuchTask(id=by_task)
         task.supersede(act, by_task=by_task, reason=reason)
         return self.commit(act, task)
 

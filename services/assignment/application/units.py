@@ -37,7 +37,7 @@ class UnitUseCases(KnownUnits):
     ) -> CommandResult:
         """Register a unit under the id that the clerk gives."""
         new = Unit.register(act, unit=unit, name=name, short_names=short_names, kind=kind)
-        known = AlreadyExists(kind="单位", name=unit, at_field="id")
+        known = AlreadyExists(kind="Unit", name=unit, at_field="id")
         return self.commit_new(act, new, known, location=f"/api/v1/units/{unit}")
 
     def register_units(
@@ -84,7 +84,7 @@ class UnitUseCases(KnownUnits):
         """Create a post ``unit/name``."""
         new = Post.create(act, post=post, title=title, role=role)
         self.reference.unit(new.state.unit, field="id")
-        known = AlreadyExists(kind="岗位", name=post, at_field="id")
+        known = AlreadyExists(kind="Post", name=post, at_field="id")
         return self.commit_new(act, new, known, location=f"/api/v1/posts/{post}")
 
     def assign_portfolio(

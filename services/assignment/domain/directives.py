@@ -10,6 +10,7 @@ from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.guards import requires
 from shared.domain.lifecycle import Lifecycle, replace
 from shared.domain.refusal import Refusal
+from shared.domain.words import Enumerated
 from shared.events import assignment
 
 DECOMPOSED = ("field_visit_issue", "onsite_meeting_decision")
@@ -39,9 +40,9 @@ class SecrecyNeedsGround(Refusal):
     field = "secrecy_ground"
 
 
-class SecrecyBelowItsSource(Refusal):
+class SecrecyBelowItsSource(Refusal, source=Enumerated(assignment.Secrecy)):
     """来源事项的密级为 {source}，由它产生的清单和任务密级不能低于它
-    It comes from something {source} and cannot be less secret"""
+    It comes from something {source}, and cannot be less secret"""
 
     status = 422
     field = "secrecy"
@@ -225,9 +226,7 @@ def _(
 def since_it_was_received(directive: DirectiveState, act: CommandContext) -> None:
     """Nothing is dated before it was received."""
     if act.happened_at < directive.received_at:
-        raise BeforeItWasReceived(
-            happened_at=act.happened_at.isoformat(), received_at=directive.received_at.isoformat()
-        )
+        raise BeforeItWasReceived(happened_at=act.happened_at, received_at=directive.received_at)
 
 
 def by_a_unit_that_has_to_arrange_it(directive: DirectiveState, act: CommandContext) -> None:

@@ -10,6 +10,7 @@ from shared.domain.clock import local_day
 from shared.domain.guards import requires
 from shared.domain.refusal import Refusal
 from shared.domain.units import PostState, UnitState, evolve_post, evolve_unit
+from shared.domain.words import Enumerated
 from shared.events import assignment
 
 _UNIT_ID = re.compile(r"[a-z][a-z0-9-]{1,30}")
@@ -45,7 +46,7 @@ class UnitIsNamedSo(Refusal):
     The unit {unit} has exactly this name and these short names already: {name}"""
 
 
-class UnitKindIsFixed(Refusal):
+class UnitKindIsFixed(Refusal, kind=Enumerated(assignment.UnitKind)):
     """单位 {unit} 已登记为 {kind}，类型不能通过导入更改
     The unit {unit} is registered as {kind}; an import does not change a unit's kind"""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.assignment.spreadsheets.tables import FileRefusal, Table
+from shared.domain.words import Title
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "number": ("序号", "编号", "任务编号", "任务序号", "项目编号", "序", "号", "no", "no."),
@@ -178,8 +179,8 @@ _CONTAINS = (
 
 
 class NoTaskHeader(FileRefusal):
-    """没有找到任务清单的表头，或表头缺少这些列：{missing_zh}。
-    No task list header found, or it lacks these columns: {missing_en}."""
+    """没有找到任务清单的表头，或表头缺少这些列：{missing}。
+    No task list header found, or it lacks these columns: {missing}."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,10 +203,7 @@ class Header:
 
     def refusal(self) -> NoTaskHeader:
         """What was looked for and not found."""
-        return NoTaskHeader(
-            missing_zh="、".join(REQUIRED[role] for role in self.missing),
-            missing_en=", ".join(_REQUIRED_EN[role] for role in self.missing),
-        )
+        return NoTaskHeader(missing=[Title(REQUIRED[name], _REQUIRED_EN[name]) for name in self.missing])
 
 
 def find_header(table: Table) -> Header | None:

@@ -9,22 +9,20 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from services.assignment.spreadsheets.tables import FileRefusal, read_tables
+from shared.domain.words import Enumerated, said
+from shared.events.assignment import UnitKind
 
 BANNER_PREFIXES = ("鄂托克前旗", "鄂前旗", "旗")
 """May stand before a name or be left out: 旗发改委 and 发改委 are the same unit."""
 
-KINDS = ("government", "office", "supervision", "zone", "town", "department")
+KIND = Enumerated(UnitKind)
 _KINDS_IN_CHINESE = {
-    "政府": "government",
+    **{str(said(kind, KIND, "zh")): kind for kind in KIND.values},
     "办公室": "office",
-    "政府办公室": "office",
     "督查室": "supervision",
     "督查": "supervision",
     "开发区": "zone",
-    "管委会": "zone",
-    "镇": "town",
     "乡镇": "town",
-    "部门": "department",
 }
 
 _TOWNS = ("各镇", "各镇人民政府", "各镇政府", "全旗各镇", "各乡镇", "各镇党委政府")
@@ -228,8 +226,8 @@ def _bare(key: str) -> str:
 
 
 class NoUnitHeader(FileRefusal):
-    """没有找到表头；需要这些列：id（编号）、name（单位名称）、short_names（简称）、kind（类型）。
-    No header found; these columns are needed: id, name, short_names, kind."""
+    """没有找到表头；需要这些列：编号、单位名称、类型，可另有简称。
+    No header found; these columns are needed: id, name, kind; short names may stand in another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +252,7 @@ class ReadUnits:
 _UNIT_COLUMNS = {
     "id": ("id", "编号", "单位编号", "标识", "代码"),
     "name": ("name", "单位名称", "名称", "全称", "单位"),
-    "short_names": ("short_names", "shortnames", "简称", "别名", "简称(分号隔开)"),
+    "short_names": ("short_names", "shortnames", "short names", "简称", "别名", "简称(分号隔开)"),
     "kind": ("kind", "类型", "类别", "单位类型"),
 }
 _UNIT_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -313,10 +311,12 @@ def _units_below(rows: dict[int, dict[str, str]]) -> ReadUnits:
         if not name:
             refuse("name", name, "缺少单位名称", "the name is missing")
         kind = _KINDS_IN_CHINESE.get(cells["kind"], cells["kind"].lower())
-        if kind not in KINDS:
-            allowed = "、".join(KINDS)
+        if kind not in KIND.values:
             refuse(
-                "kind", cells["kind"], f"类型须为：{allowed}", f"the kind must be one of: {', '.join(KINDS)}"
+                "kind",
+                cells["kind"],
+                f"类型须为：{said(KIND.values, KIND, 'zh')}",
+                f"the kind must be one of: {', '.join(KIND.values)}",
             )
         short_names = [s.strip() for s in re.split("[;；]", cells.get("short_names", "")) if s.strip()]
         short_names = list(dict.fromkeys(s for s in short_names if _key(s) != _key(name)))

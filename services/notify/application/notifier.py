@@ -19,6 +19,8 @@ from shared.calendar import Calendar
 from shared.domain.aggregate import SUITE_UNIT, CommandContext
 from shared.domain.clock import local_day
 from shared.domain.refusal import Refusal
+from shared.domain.words import Enumerated
+from shared.events.assignment import UnitKind
 from shared.events.base import Actor, message_id
 from shared.messaging.reactions import NotYet
 from shared.process import logs
@@ -36,7 +38,7 @@ class NoMainLeaderRegistered(Refusal):
     No main leader's post is registered, so nobody can be told."""
 
 
-class NoUnitOfKind(Refusal):
+class NoUnitOfKind(Refusal, kind=Enumerated(UnitKind)):
     """没有登记类别为 {kind} 的单位，无法通知。
     No unit of the kind {kind} is registered, so nobody can be told."""
 

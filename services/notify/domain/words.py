@@ -9,14 +9,10 @@ from datetime import date
 
 from services.notify.domain.matter import MatterState
 from shared.calendar import Calendar, weekday_name
+from shared.domain.words import Enumerated, said
+from shared.events.matter import CaseKind
 
-KINDS = {
-    "task": "督办任务",
-    "duty": "交办事项",
-    "whistle": "企业诉求",
-    "trip": "考察报告",
-    "period": "按期应办事项",
-}
+KIND = Enumerated(CaseKind, "Case.kind")
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ def _called(matter: MatterState) -> str:
 
 
 def _kind(matter: MatterState) -> str:
-    return KINDS[matter.kind]
+    return str(said(matter.kind, KIND, "zh"))
 
 
 def _more(matter: MatterState, text: str) -> str:

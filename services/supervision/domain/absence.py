@@ -77,8 +77,8 @@ class NoTripReportOwed(Refusal):
 
 
 class BeforeTheStepBefore(Refusal):
-    """发生时间 {at} 早于上一步（{before}）。
-    It cannot have happened at {at}, before the step before it ({before})."""
+    """发生时间 {at} 早于上一步的时间 {before}。
+    It cannot have happened at {at}: the step before it is of {before}."""
 
     status = 422
     field = "happened_at"
@@ -120,7 +120,7 @@ class AbsenceState:
         """Raises BeforeTheStepBefore."""
         before = self.ended_at or self.began_at or self.requested_at
         if act.happened_at < before:
-            raise BeforeTheStepBefore(at=act.happened_at.isoformat(), before=before.isoformat())
+            raise BeforeTheStepBefore(at=act.happened_at, before=before)
 
 
 evolve = Lifecycle(AbsenceState, begins=supervision.AbsenceRequested)

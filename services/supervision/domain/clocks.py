@@ -28,25 +28,25 @@ LATE_ENTRY = "late_entry"
 
 
 class NoSuchClock(Refusal):
-    """该事项没有“{clock}”第 {cycle} 轮时限。
-    This case has no clock "{clock}" with cycle {cycle}."""
+    """该事项没有这一时限（第 {cycle} 个计时周期）。
+    This case has no such clock with cycle {cycle}."""
 
     status = 404
 
 
 class ClockNotRunning(Refusal):
-    """“{clock}”第 {cycle} 轮时限已停止或取消。
-    The clock "{clock}", cycle {cycle}, has stopped or was cancelled."""
+    """该时限（第 {cycle} 个计时周期）已停止或取消。
+    Cycle {cycle} of this clock has stopped or was cancelled."""
 
 
 class ClockAlreadyPaused(Refusal):
-    """“{clock}”第 {cycle} 轮时限已在暂停中。
-    The clock "{clock}", cycle {cycle}, is paused already."""
+    """该时限（第 {cycle} 个计时周期）已在暂停中。
+    Cycle {cycle} of this clock is paused already."""
 
 
 class ClockNotPaused(Refusal):
-    """“{clock}”第 {cycle} 轮时限没有暂停。
-    The clock "{clock}", cycle {cycle}, is not paused."""
+    """该时限（第 {cycle} 个计时周期）没有暂停。
+    Cycle {cycle} of this clock is not paused."""
 
 
 class PauseBeforeTheLastOne(Refusal):
@@ -58,8 +58,8 @@ class PauseBeforeTheLastOne(Refusal):
 
 
 class NothingToConfirm(Refusal):
-    """“{clock}”第 {cycle} 轮时限没有待核实的补录。
-    Nothing that was entered late waits to be confirmed for the clock "{clock}", cycle {cycle}."""
+    """该时限（第 {cycle} 个计时周期）没有待核实的补录。
+    Nothing that was entered late waits to be confirmed for cycle {cycle} of this clock."""
 
 
 class OnlyTheEnterpriseConfirms(Refusal):
@@ -84,13 +84,13 @@ class ConfirmingOnesOwnEntry(Refusal):
 
 
 class NothingRecomputed(Refusal):
-    """“{clock}”第 {cycle} 轮时限没有与现行判定不同的复算判定。
-    No recomputed verdict differs from what stands for the clock "{clock}", cycle {cycle}."""
+    """该时限（第 {cycle} 个计时周期）没有与现行判定不同的复算判定。
+    No recomputed verdict differs from the one that stands for cycle {cycle} of this clock."""
 
 
 class VerdictAlreadyRevised(Refusal):
-    """“{clock}”第 {cycle} 轮时限的判定已经修正。
-    The verdict on the clock "{clock}", cycle {cycle}, is revised already."""
+    """该时限（第 {cycle} 个计时周期）的判定已经修正。
+    The verdict on cycle {cycle} of this clock is revised already."""
 
 
 class RevisingOnesOwnUnit(Refusal):
@@ -121,7 +121,7 @@ def clock_of(case: CaseState, clock: str, cycle: int) -> Clock:
     """That clock. Raises NoSuchClock."""
     found = case.clocks.get((clock, cycle))
     if found is None:
-        raise NoSuchClock(clock=clock, cycle=cycle)
+        raise NoSuchClock(cycle=cycle)
     return found
 
 
@@ -138,25 +138,25 @@ def pauses_by_the_rulebook(
 def is_running(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
     """The clock is neither stopped nor cancelled."""
     if not clock_of(case, clock, cycle).is_open:
-        raise ClockNotRunning(clock=clock, cycle=cycle)
+        raise ClockNotRunning(cycle=cycle)
 
 
 def is_not_paused(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
     """The clock does not rest already."""
     if clock_of(case, clock, cycle).status == "paused":
-        raise ClockAlreadyPaused(clock=clock, cycle=cycle)
+        raise ClockAlreadyPaused(cycle=cycle)
 
 
 def is_paused(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
     """The office has paused the clock."""
     if not clock_of(case, clock, cycle).rests("office"):
-        raise ClockNotPaused(clock=clock, cycle=cycle)
+        raise ClockNotPaused(cycle=cycle)
 
 
 def waits_for_confirmation(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
     """What stops it was entered late, and the earlier time is neither confirmed nor rejected."""
     if clock_of(case, clock, cycle).claim != "waiting":
-        raise NothingToConfirm(clock=clock, cycle=cycle)
+        raise NothingToConfirm(cycle=cycle)
 
 
 def by_the_confirmer(case: CaseState, act: CommandContext, clock: str, cycle: int) -> None:
@@ -176,9 +176,9 @@ def is_recomputed(case: CaseState, act: CommandContext, clock: str, cycle: int) 
     """A later calendar judges it otherwise than the verdict that stands, and that is not revised yet."""
     found = clock_of(case, clock, cycle)
     if found.revised is not None and found.revised == found.recomputed:
-        raise VerdictAlreadyRevised(clock=clock, cycle=cycle)
+        raise VerdictAlreadyRevised(cycle=cycle)
     if found.recomputed in (None, found.revised or found.verdict):
-        raise NothingRecomputed(clock=clock, cycle=cycle)
+        raise NothingRecomputed(cycle=cycle)
 
 
 def by_a_leader_or_the_offices_head(
@@ -556,7 +556,7 @@ class Clocks(Aggregate):
 
     def _not_before(self, act: CommandContext, earliest: datetime) -> None:
         if act.happened_at < earliest:
-            raise PauseBeforeTheLastOne(at=act.happened_at.isoformat(), earliest=earliest.isoformat())
+            raise PauseBeforeTheLastOne(at=act.happened_at, earliest=earliest)
 
     # -- time passes ----------------------------------------------------------------------------------------
 

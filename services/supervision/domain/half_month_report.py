@@ -96,7 +96,7 @@ class HalfMonthReport(Aggregate, lifecycle=evolve):
         if not nil and not text:
             raise NothingReported()
         if act.happened_at < midnight(period.first):
-            raise ReportedBeforeItBegan(at=act.happened_at.isoformat(), first=period.first)
+            raise ReportedBeforeItBegan(at=act.happened_at, first=period.first)
         return cls.begin(
             supervision.HalfMonthReportSubmitted,
             act,

@@ -17,13 +17,14 @@ from shared.domain.clock import local_day
 from shared.domain.guards import requires
 from shared.domain.lifecycle import Lifecycle, replace
 from shared.domain.refusal import Refusal
+from shared.domain.words import Enumerated
 from shared.events import supervision
 from shared.events.matter import Secrecy
 
 Status = Literal["drafted", "checked", "approved", "published", "lifted", "corrected", "withdrawn"]
 
 
-class NamingIsInAnotherState(Refusal):
+class NamingIsInAnotherState(Refusal, state=Enumerated(Status), needed=Enumerated(Status)):
     """通报目前为“{state}”，只有“{needed}”时才能这样做。
     The naming is {state}; this needs one that is {needed}."""
 

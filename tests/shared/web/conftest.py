@@ -69,6 +69,8 @@ class AssignSchema(BaseSchema):
     follows = Id(load_default=None, allow_none=True)
     kind = fields.String(validate=validate.OneOf(["常规", "重点"]), load_default="常规")
     share = fields.Float(load_default=0.0)
+    urgency = fields.String(validate=validate.OneOf(["normal", "urgent"]))
+    state = fields.String(validate=validate.OneOf(["open", "waived"]))
     supporters = fields.List(fields.Nested(SupporterSchema), load_default=[], validate=validate.Length(max=5))
 
 
@@ -80,6 +82,7 @@ class TaskSchema(BaseSchema):
 class TaskFilters(PageArgs):
     sort = Sort("title", "-title")
     unit = Text(40)
+    due_from = Day()
 
 
 class FileSchema(BaseSchema):

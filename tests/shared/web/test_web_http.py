@@ -16,7 +16,7 @@ TASK = f"{TASKS}/00000000-0000-0000-0000-000000000001"
 GOOD = {"title": "修路", "due_on": "2021-03-05"}
 
 
-def test_a_write_answers_what_was_written(toy):
+def test_a_write_answers_id_version_and_position(toy):
     answer = toy.call("POST", TASKS, json=GOOD)
     assert answer.status_code == 201
     assert set(answer.json) == {"id", "version", "position", "state", "number"}

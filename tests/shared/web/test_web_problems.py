@@ -45,6 +45,8 @@ def test_each_field_at_fault_is_named_with_dots_and_in_chinese(toy):
         "colour": "red",
         "weight": "3",
         "kind": "其他",
+        "urgency": "very",
+        "state": "gone",
         "secret": 1,
         "follows": "x",
         "note": " ",
@@ -59,6 +61,9 @@ def test_each_field_at_fault_is_named_with_dots_and_in_chinese(toy):
         "colour": "没有这个字段",
         "weight": "不是整数",
         "kind": "只能是：常规, 重点",
+        "urgency": "只能是：一般（normal）, 紧急（urgent）",
+        # What is open depends on the thing: a case, a notice or a part.
+        "state": "只能是：open, 已免除（waived）",
         "secret": "不是 true 或 false",
         "follows": "不是有效的编号",
         "note": "不能为空白",
@@ -70,6 +75,43 @@ def test_each_field_at_fault_is_named_with_dots_and_in_chinese(toy):
     english = toy.call("POST", TASKS, json=body, headers={"Accept-Language": "en"}).json["errors"]
     assert {"field": "supporters.1.unit", "reason": "Holds control characters"} in english
     assert {"field": "title", "reason": "Missing data for required field."} in english
+    assert {"field": "urgency", "reason": "Must be one of: Normal (normal), Urgent (urgent)."} in english
+
+
+@pytest.mark.parametrize(
+    ("written", "day"),
+    [
+        ("2021-02-30", "2021-02-30"),
+        ("2021-13-01", "2021-13-01"),
+        ("2023-02-29", "2023-02-29"),
+        ("2100-02-29", "2100-02-29"),
+        ("2021-00-10", "2021-00-10"),
+        ("2021-04-31T10:00:00+08:00", "2021-04-31"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("language", "reason"), [("zh", "没有 {day} 这一天"), ("en", "There is no day {day}")]
+)
+def test_a_day_that_does_not_exist_says_so(toy, written, day, language, reason):
+    headers, expected = {"Accept-Language": language}, reason.format(day=day)
+    for field in ("due_on", "received_at"):
+        answer = toy.call("POST", TASKS, json={**GOOD, field: written}, headers=headers)
+        assert problem(answer, 422, "content-not-acceptable")["errors"] == [
+            {"field": field, "reason": expected}
+        ]
+    answer = toy.call("GET", TASKS, query_string={"due_from": written}, headers=headers)
+    assert answer.json["errors"] == [{"field": "due_from", "reason": expected}]
+
+
+@pytest.mark.parametrize("element", [3, "住建局", ["住建局"], True])
+def test_a_list_element_of_the_wrong_type_is_told_the_right_one(toy, element):
+    for language, reason in (("zh", "类型不对，应为对象"), ("en", "Must be an object.")):
+        body = {**GOOD, "supporters": [{"unit": "住建局", "part": "路基"}, element]}
+        answer = toy.call("POST", TASKS, json=body, headers={"Accept-Language": language})
+        assert answer.json["errors"] == [{"field": "supporters.1", "reason": reason}]
+        assert toy.call("POST", TASKS, json=[element], headers={"Accept-Language": language}).json[
+            "errors"
+        ] == [{"field": "body", "reason": reason}]
 
 
 @pytest.mark.parametrize(

@@ -66,9 +66,7 @@ def is_open(task: TaskState, act: CommandContext) -> None:
     if task.ended is not None:
         raise no.TaskAlreadyClosed(number=task.number, state=task.ended)
     if act.happened_at < task.assigned_at:
-        raise no.BeforeItWasAssigned(
-            happened_at=act.happened_at.isoformat(), assigned_at=task.assigned_at.isoformat()
-        )
+        raise no.BeforeItWasAssigned(happened_at=act.happened_at, assigned_at=task.assigned_at)
 
 
 def is_running(task: TaskState, act: CommandContext) -> None:
@@ -157,7 +155,7 @@ def required_parts_are_over(task: TaskState, act: CommandContext) -> None:
     """Every required part is done or waived."""
     waiting = [unit for unit, part in task.supporters.items() if part.required and part.state == "open"]
     if waiting:
-        raise no.RequiredPartIsOpen(units="、".join(waiting))
+        raise no.RequiredPartIsOpen(units=waiting)
 
 
 def from_an_instruction(task: TaskState, act: CommandContext) -> None:
@@ -466,9 +464,7 @@ class Task(Aggregate, lifecycle=evolve):
         """The task goes on, not before it was suspended."""
         since = self.state.pauses[-1].since
         if act.happened_at < since:
-            raise no.BeforeItWasAssigned(
-                happened_at=act.happened_at.isoformat(), assigned_at=since.isoformat()
-            )
+            raise no.BeforeItWasAssigned(happened_at=act.happened_at, assigned_at=since)
         self.record(assignment.TaskResumed, act, reason=reason)
 
     @requires(is_open)

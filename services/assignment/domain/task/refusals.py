@@ -1,6 +1,8 @@
 """The rules of a task list's tasks (measure 7), each by its name and in the words that the user reads."""
 
+from services.assignment.domain.task.state import End, PartState
 from shared.domain.refusal import Refusal
+from shared.domain.words import Enumerated
 
 # -- what a task must be to be assigned ------------------------------------------------------------------------
 
@@ -64,7 +66,7 @@ class MilestoneOutside(Refusal):
 # -- who and when ----------------------------------------------------------------------------------------------
 
 
-class TaskAlreadyClosed(Refusal):
+class TaskAlreadyClosed(Refusal, state=Enumerated(End)):
     """任务 {number} 已结束（{state}），不能再操作
     The task {number} has ended ({state}); nothing more is done with it"""
 
@@ -171,7 +173,7 @@ class NotASupporter(Refusal):
     field = "unit"
 
 
-class PartIsClosed(Refusal):
+class PartIsClosed(Refusal, state=Enumerated(PartState)):
     """单位 {unit} 的配合任务已结束（{state}）
     The part of the unit {unit} is over ({state})"""
 

@@ -1,9 +1,12 @@
 """What a whistle refuses, each rule under its own name."""
 
+from services.enterprise.domain.whistle.state import Status
 from shared.domain.refusal import Refusal
+from shared.domain.words import Enumerated
+from shared.events.enterprise import Channel
 
 
-class WhistleIsClosed(Refusal):
+class WhistleIsClosed(Refusal, state=Enumerated(Status, "Whistle.state")):
     """诉求 {number} 已结束（{state}），不能再办理。
     The whistle {number} has ended ({state}); nothing more is done about it."""
 
@@ -23,9 +26,9 @@ class WhistleIsUnderReview(Refusal):
     The whistle {number} is being reviewed as not feasible; it goes on after the review."""
 
 
-class ChannelDoesNotFit(Refusal):
-    """企业本人提交用 web 渠道；代为登记用 phone、window 或 service_day，不能用“{channel}”。
-    An enterprise itself uses the channel web, a clerk on its behalf phone, window or service_day, not "{channel}"."""
+class ChannelDoesNotFit(Refusal, channel=Enumerated(Channel)):
+    """企业本人提交的渠道是网络；代为登记用电话、服务窗口或项目服务日，不能用“{channel}”。
+    An enterprise itself uses the web, a clerk on its behalf phone, window or service day, not "{channel}"."""
 
     status = 422
     field = "channel"

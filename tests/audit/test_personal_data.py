@@ -91,7 +91,7 @@ def test_any_subject_can_be_named_in_a_token(store: KeyStore, subject: str) -> N
     assert store.reveal(token, subject + "x") == token
 
 
-def test_a_token_that_was_changed_or_moved_to_another_place_is_not_read(store: KeyStore) -> None:
+def test_a_changed_or_moved_token_is_refused(store: KeyStore) -> None:
     token = sealed(store)
     head, _, hidden = token.rpartition(":")
     raw = bytearray(base64.urlsafe_b64decode(hidden))
@@ -332,7 +332,7 @@ def test_a_store_that_others_may_read_stops_the_start_and_says_what_to_do(
 # --- the store is away ---------------------------------------------------------------------------------------
 
 
-def test_while_the_key_store_is_away_only_what_is_personal_waits(tmp_path: Path) -> None:
+def test_only_personal_data_wait_for_an_unavailable_key_store(tmp_path: Path) -> None:
     with Opened(tmp_path / "data", clock(), *SUITE.values()) as opened:
         office = opened.client("enterprise", "government_office", "office", "office/head")
         body = {"credit_code": SUBJECT, "name": "甲公司", "contact_name": "欧阳明珠"}
@@ -360,7 +360,7 @@ def test_while_the_key_store_is_away_only_what_is_personal_waits(tmp_path: Path)
         assert office.get("/api/v1/enterprises").json["items"][0]["contact_name"] == "欧阳明珠"
 
 
-def test_a_store_whose_master_is_away_is_away(store: KeyStore, config: Config) -> None:
+def test_a_key_store_without_its_master_key_is_unavailable(store: KeyStore, config: Config) -> None:
     token = sealed(store)
     (config.data / "master.key").rename(config.data / "elsewhere")
     other = another(config)
@@ -371,7 +371,7 @@ def test_a_store_whose_master_is_away_is_away(store: KeyStore, config: Config) -
     other.close()
 
 
-def test_nobody_who_was_never_registered_can_be_erased(store: KeyStore) -> None:
+def test_a_subject_without_keys_cannot_be_erased(store: KeyStore) -> None:
     store.keyed("a request")  # its key is kept with the subjects', and is no person's
     for subject in ("zrj/head", FINGERPRINTS):
         with pytest.raises(NothingToErase):
