@@ -344,7 +344,10 @@ class TaskReturned(MatterFact):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskReassigned(Fact):
-    """改派: another unit leads from now on; the due date and the clock stay as they were."""
+    """改派: another unit leads from now on; the due date and the clock stay as they were.
+
+    ``leader_post`` is the leader who is in charge of the new lead; None: the task's leader stays.
+    """
 
     TOPIC = "assignment.task_reassigned"
     RESTS_ON = (TaskReturned,)
@@ -352,6 +355,7 @@ class TaskReassigned(Fact):
     lead_unit: str
     post: str
     reason: str
+    leader_post: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,6 +68,7 @@ class ReassignTask(Reasoned):
 
     lead_unit = UnitId(required=True)
     post = PostId(metadata={"description": "default: the new lead's main head"})
+    leader_post = PostId(metadata={"description": "default: the leader in charge of the new lead"})
 
 
 class PieceSchema(Part):

@@ -147,7 +147,8 @@ class ListUseCases(KnownUnits):
     ) -> CommandResult:
         """Give one task of a list to its lead unit, by default to its main head's post.
 
-        ``more`` are the rest of TaskPlan's fields.
+        Unless a leader is named, it is the one in charge of the lead unit, else the list's. ``more`` are the rest of
+        TaskPlan's fields.
         """
         task_list = self.find(TaskList, list_id, act)
         if task_list is None:
@@ -173,7 +174,9 @@ class ListUseCases(KnownUnits):
                 **more,
             ),
             post=self.known_post(post or self.reference.head_of(lead_unit), "post"),
-            leader_post=self._leader(leader_post or task_list.state.leader_post),
+            leader_post=self._leader(
+                leader_post or self._in_charge_of(lead_unit) or task_list.state.leader_post
+            ),
             calendar=self.reference.calendar(),
         )
         return self.commit(act, task, location=f"/api/v1/tasks/{task.id}")

@@ -24,13 +24,28 @@ class TaskUseCases(KnownUnits):
     """The use cases of tasks, and what their decisions ask for."""
 
     def reassign_task(
-        self, act: CommandContext, task_id: UUID, *, lead_unit: str, post: str | None = None, reason: str
+        self,
+        act: CommandContext,
+        task_id: UUID,
+        *,
+        lead_unit: str,
+        post: str | None = None,
+        leader_post: str | None = None,
+        reason: str,
     ) -> CommandResult:
-        """改派: another unit leads, by default its main head's post."""
+        """改派: another unit leads, by default its main head's post, under the leader who is in charge of it.
+
+        Where nobody is, the task's leader stays.
+        """
         task = self.load(Task, task_id, act)
         self.reference.unit(lead_unit, field="lead_unit")
         answers = self.known_post(post or self.reference.head_of(lead_unit), "post")
-        task.reassign(act, lead_unit=lead_unit, post=answers, reason=reason)
+        in_charge = (
+            self._in_charge_of(lead_unit, present=task.state.leader_post)
+            if leader_post is None
+            else self._leader(leader_post)
+        )
+        task.reassign(act, lead_unit=lead_unit, post=answers, leader_post=in_charge, reason=reason)
         return self.commit(act, task)
 
     def supersede_task(

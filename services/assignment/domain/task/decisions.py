@@ -307,8 +307,16 @@ class Task(Aggregate, lifecycle=evolve):
         )
 
     @requires(is_running, by_a_leader_once_referred, not_claimed)
-    def reassign(self, act: CommandContext, *, lead_unit: str, post: PostState, reason: str) -> None:
-        """Another unit leads; due date and clock stay."""
+    def reassign(
+        self,
+        act: CommandContext,
+        *,
+        lead_unit: str,
+        post: PostState,
+        leader_post: str | None = None,
+        reason: str,
+    ) -> None:
+        """Another unit leads, under its own leader if one is named; due date and clock stay."""
         if lead_unit == self.state.lead_unit and not self.state.returned:
             raise no.LeadsAlready(unit=lead_unit, number=self.number)
         _answered_by(post, lead_unit)
@@ -318,6 +326,7 @@ class Task(Aggregate, lifecycle=evolve):
             from_unit=self.state.lead_unit,
             lead_unit=lead_unit,
             post=post.post,
+            leader_post=leader_post,
             reason=reason,
         )
 

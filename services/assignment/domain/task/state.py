@@ -207,6 +207,7 @@ def _(fact: assignment.TaskReassigned, task: TaskState) -> TaskState:
         task,
         lead_unit=fact.lead_unit,
         post=fact.post,
+        leader_post=fact.leader_post or task.leader_post,
         # A supporter that leads now answers for its part as lead.
         supporters={unit: part for unit, part in task.supporters.items() if unit != fact.lead_unit},
         accepted_by=tuple(unit for unit in task.accepted_by if unit != fact.from_unit),
