@@ -359,6 +359,30 @@ class TaskReassigned(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SupportReturned(Fact):
+    """退回配合任务: a supporting unit does not take its part; the lead or the leader in charge reassigns it.
+
+    Until then, or until it is waived, a required part blocks the completion.
+    """
+
+    TOPIC = "assignment.support_returned"
+    unit: str
+    reason: str
+    suggested_unit: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupportReassigned(Fact):
+    """改派配合任务: a part goes to another supporting unit; if that is the lead, it is the lead's own work now."""
+
+    TOPIC = "assignment.support_reassigned"
+    RESTS_ON = (SupportReturned,)
+    from_unit: str
+    unit: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskBrokenDown(Fact):
     """细化分解: the lead broke the task down to project, post and person with quantities."""
 
@@ -377,6 +401,19 @@ class ProgressReported(Movement):
     narrative: str
     problems: str = ""
     next_steps: str = ""
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MilestoneReached(MatterFact, Movement):
+    """到达节点: the lead reports that a step on the way is reached; ``on`` and ``what`` are the milestone's own."""
+
+    TOPIC = "assignment.milestone_reached"
+    MOVED = "到达节点"
+    MATTER = "task"
+    on: date
+    what: str
+    note: str = ""
     evidence: tuple[str, ...] = ()
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal, get_args
 from uuid import UUID
 
+from services.assignment.domain.moments import not_before
 from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.guards import requires
 from shared.domain.lifecycle import Lifecycle, replace
@@ -250,10 +251,11 @@ def waits_to_be_decomposed(directive: DirectiveState, act: CommandContext) -> No
 
 
 def by_a_unit_that_has_a_piece(directive: DirectiveState, act: CommandContext) -> None:
-    """A piece of it was dispatched to the actor's unit."""
+    """A piece of it was dispatched to the actor's unit by then."""
     duty = directive.duties.get(act.by.unit)
     if duty is None or duty.duty != "feedback":
         raise NothingWasDispatched(unit=act.by.unit, number=directive.number)
+    not_before(act, assignment.DirectiveDecomposed, datetime.fromisoformat(duty.since))
 
 
 class Directive(Aggregate, lifecycle=evolve):

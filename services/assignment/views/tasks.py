@@ -18,9 +18,9 @@ class TasksView(LifecycleView):
     """任务台账: every task as it stands. Whether it is overdue is derived by whoever reads, never stored."""
 
     name = "tasks"
-    version = 3
+    version = 4
     lifecycle = evolve
-    derived = ("status", "suspended", "claimed_on", "extensions")
+    derived = ("status", "suspended", "suspended_on", "claimed_on", "extensions")
     indexed = ("list_id", "directive_id", "state", "lead_unit", "leader_post", "due_on")
 
     @classmethod
