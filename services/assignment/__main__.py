@@ -1,7 +1,8 @@
-"""Composition root of the assignment service: ``python -m services.assignment web | worker``."""
+"""Composition root of the assignment service: ``python -m services.assignment web | relay | react | project``."""
 
 from services.assignment.api import blueprint
 from services.assignment.application import Assignment
+from services.assignment.reactions import AssignmentReactions
 from services.assignment.views import DirectivesView, TaskHistoryView, TaskListsView, TasksView
 from shared.readmodels.reference import REFERENCE_VIEWS
 from shared.runtime.roles import main
@@ -13,6 +14,7 @@ SERVICE = Service(
     application=Assignment,
     views=[TasksView, TaskHistoryView, TaskListsView, DirectivesView, *REFERENCE_VIEWS],
     blueprints=[blueprint],
+    reactions=AssignmentReactions,
 )
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The task 任务 (measure 7): from assigning to closing, with everything that may come between."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -302,6 +302,11 @@ def _answered_by(post: PostState, unit: str) -> None:
         raise no.PostIsVacant(post=post.post)
 
 
+def _not_before_it_had_it(act: CommandContext, *since: datetime | None) -> CommandContext:
+    """What follows from a dissolution happened with it, or when the unit got the thing, if that was later."""
+    return replace(act, happened_at=max([act.happened_at, *filter(None, since)]))
+
+
 def _on_a_working_day(day: date, calendar: Calendar, field: str) -> None:
     if not calendar.is_working(day):
         before, after = calendar.working_days_around(day)
@@ -406,6 +411,55 @@ class Task(Aggregate, lifecycle=evolve):
             leader_post=leader_post,
             reason=reason,
         )
+
+    def hand_on(
+        self,
+        act: CommandContext,
+        *,
+        unit: str,
+        successor: str | None,
+        post: PostState | None,
+        leader_post: str | None,
+    ) -> None:
+        """A unit is dissolved: what it has of the task goes to the successor, or else to who reassigns it.
+
+        The lead goes to the successor's ``post``; without one, and after a third return, a leader decides. What waits
+        for a leader's decision already, and what is over, stays as it is.
+        """
+        task = self.state
+        if task.ended is not None:
+            return
+        reason = f"单位 {unit} 已撤销" + (f"，由 {successor} 承接" if successor else "")
+        if task.lead_unit == unit and task.referred_to is None:
+            act = _not_before_it_had_it(act, task.led_since, task.returned_at)
+            if post is not None:
+                self.record(
+                    assignment.TaskReassigned,
+                    act,
+                    from_unit=unit,
+                    lead_unit=post.unit,
+                    post=post.post,
+                    leader_post=leader_post,
+                    reason=reason,
+                )
+            else:
+                self.record(
+                    assignment.TaskReturned,
+                    act,
+                    unit=unit,
+                    reason=reason,
+                    suggested_unit=successor or "",
+                    times=task.returns,
+                    referred_to=task.leader_post,
+                )
+        part = task.supporters.get(unit)
+        if part is None or not part.waits:
+            return
+        act = _not_before_it_had_it(act, part.since)
+        if successor is not None:
+            self.record(assignment.SupportReassigned, act, from_unit=unit, unit=successor, reason=reason)
+        elif part.state == "open":
+            self.record(assignment.SupportReturned, act, unit=unit, reason=reason)
 
     # -- doing it -------------------------------------------------------------------------------------------------
 
