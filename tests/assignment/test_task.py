@@ -541,11 +541,16 @@ def test_nothing_happens_to_a_task_before_it_was_assigned(banner: Banner) -> Non
     banner.refuses(BeforeItWasAssigned, lambda: banner.carry_out("accept_task", early, task))
 
 
-def test_what_happened_in_time_may_be_recorded_late(banner: Banner) -> None:
+def test_a_claim_that_is_entered_late_is_overdue_until_it_is_accepted(banner: Banner) -> None:
     task = banner.new_task(supporters=[])
     banner.clock.set("2021-03-01 10:00")
     in_time = banner.act("fgw").at(shanghai("2021-02-07 17:00"))
     banner.carry_out("claim_completion", in_time, task, note="当时已完成", evidence=["照片"])
     banner.opened.settle()
     row = banner.opened.rows("assignment", "tasks")[str(task)]
-    assert not is_overdue(row, date(2021, 3, 1))
+    assert is_overdue(row, date(2021, 3, 1))
+    banner.do("inspect", "accept_completion", task)
+    banner.opened.settle()
+    accepted = banner.opened.of_kind("assignment", assignment.CompletionAccepted)[-1]
+    assert accepted.claimed_at == shanghai("2021-02-07 17:00")
+    assert not is_overdue(banner.opened.rows("assignment", "tasks")[str(task)], date(2021, 3, 1))

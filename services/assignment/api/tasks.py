@@ -12,7 +12,7 @@ from services.assignment.api.lists import TargetSchema
 from services.assignment.application import Assignment
 from services.assignment.domain.task import Task
 from services.assignment.domain.task.state import PartState, Status, StepState
-from services.assignment.views.tasks import TasksView, is_overdue, overdue
+from services.assignment.views.tasks import TasksView, is_overdue, overdue, with_their_dates
 from shared.domain.clock import local_day
 from shared.domain.roles import DISPATCHERS, JUDGES, LEADERS, ON_TASK, READERS
 from shared.events import assignment
@@ -313,8 +313,9 @@ TaskSchema = shown(
         "pauses",
         "ended",
         "suspended",
-        "claimed_on",
+        "claim_entered_on",
         "given_to",
+        "case_id",
         "version",
         "led_since",
         "term_since",
@@ -327,7 +328,7 @@ TaskSchema = shown(
         "suspended_on",
     ),
     overdue=fields.Boolean(
-        required=True, metadata={"description": "at the moment of asking, by the task's own date"}
+        required=True, metadata={"description": "at the moment of asking, by the date as it stands"}
     ),
     accepted=fields.Boolean(required=True, metadata={"description": "by the lead"}),
     supporters=fields.List(fields.Nested(SupporterSchema), required=True),
@@ -400,7 +401,7 @@ def list_tasks(args: dict[str, Any]) -> Any:
     if "due_before" in args:
         where.append(lambda table: table.c.due_on < args["due_before"])
     columns = ("list_id", "directive_id", "state", "lead_unit", "leader_post", "key_task")
-    page = many("tasks", args, *columns, where=where)
+    page = many(with_their_dates, args, *columns, where=where)
     return {**page, "items": [_shown(row, today) for row in page["items"]]}
 
 
@@ -440,7 +441,7 @@ def export_tasks(args: dict[str, Any]) -> Any:
 @blueprint.response(200, OneTaskSchema)
 def get_task(task_id: UUID) -> Any:
     """任务: One task, and what its reader may do with it"""
-    row, headers = one("tasks", task_id, kind="Task")
+    row, headers = one(with_their_dates, task_id, kind="Task")
     asked = context()
     may = on_task.open_to(asked.identity, application(Assignment), TasksView.state_of(row), asked.now)
     return {**_shown(row, local_day(asked.now)), "may": may}, headers

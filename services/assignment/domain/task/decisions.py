@@ -49,22 +49,28 @@ class TaskPlan:
 def due_day(task: TaskState, rule: Rule, calendar: Calendar) -> date:
     """The due day as extensions and finished pauses have moved it (working days that were left are left still).
 
-    What a claimed completion waited at the office, until it was sent back, is a pause too. The same terms as those of
-    supervision's clock, for decisions that are made before its facts have come.
+    What a claimed completion waited at the office, until it was sent back, is a pause too, unless the claim was entered
+    only after the due day. These are the terms of supervision's clock, for what is decided before its facts have come.
     """
     if task.term_due_on is None and rule.length is None:
         return task.due_on  # a new instruction without a date, of which only the clock knows the length
-    found = due_on(
-        rule,
-        calendar,
-        task.term_since,
-        own_date=task.term_due_on,
-        pauses=tuple(
-            Pause(rest.since, rest.until) for rest in (*task.pauses, *task.waits) if rest.until is not None
-        ),
-        extensions=task.granted,
-    )
-    return found or task.due_on
+    pauses = [Pause(rest.since, rest.until) for rest in task.pauses if rest.until is not None]
+
+    def reckoned() -> date:
+        found = due_on(
+            rule,
+            calendar,
+            task.term_since,
+            own_date=task.term_due_on,
+            pauses=pauses,
+            extensions=task.granted,
+        )
+        return found or task.due_on
+
+    for wait in task.waits:
+        if wait.until is not None and wait.entered_at < close_of(reckoned()):
+            pauses.append(Pause(wait.since, wait.until))
+    return reckoned()
 
 
 # -- guards -------------------------------------------------------------------------------------------------------
@@ -595,7 +601,8 @@ class Task(Aggregate, lifecycle=evolve):
     ) -> None:
         """The leader gives a new instruction: the item stays open, a completion is to be claimed anew.
 
-        Once a completion was accepted, the new instruction has a date of its own, by default the rulebook's.
+        Once a completion was accepted, the new instruction has a date of its own, by default the rulebook's. A claim
+        that waits is sent back by it.
         """
         if due_on is not None:
             if not self.state.completed:
@@ -604,6 +611,8 @@ class Task(Aggregate, lifecycle=evolve):
             if due_on <= today:
                 raise no.InstructionDueInThePast(due_on=due_on, today=today)
             _on_a_working_day(due_on, calendar, "due_on")
+        if self.state.claimed_at is not None and not self.state.completed:
+            self.record(assignment.CompletionSentBack, act, reason="领导有新批示")
         self.record(assignment.NewInstructionGiven, act, text=text, due_on=due_on)
 
     # -- extension ------------------------------------------------------------------------------------------------

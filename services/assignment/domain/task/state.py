@@ -93,10 +93,18 @@ class Dispute:
 
 @dataclass(frozen=True, kw_only=True)
 class Rest:
-    """暂停: from when until when it rested, or rests still. A claimed completion rests with the office."""
+    """暂停: from when until when it rested, or rests still."""
 
     since: datetime
     until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wait(Rest):
+    """待认定: while a claimed completion waited at the office."""
+
+    entered_at: datetime
+    """When the claim was recorded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,8 +156,7 @@ class TaskState:
     extension_request: ExtensionRequest | None = None
     dispute: Dispute | None = None
     claimed_at: datetime | None = None
-    waits: tuple[Rest, ...] = ()
-    """While a claimed completion waited at the office."""
+    waits: tuple[Wait, ...] = ()
     instructed_at: datetime | None = None
     """When the last new instruction was given."""
     completed: bool = False
@@ -188,9 +195,9 @@ class TaskState:
         return local_day(self.pauses[-1].since) if self.suspended else None
 
     @property
-    def claimed_on(self) -> date | None:
-        """The day on which completion was claimed."""
-        return None if self.claimed_at is None else local_day(self.claimed_at)
+    def claim_entered_on(self) -> date | None:
+        """The day on which the completion that is claimed was entered."""
+        return None if self.claimed_at is None else local_day(self.waits[-1].entered_at)
 
     @property
     def extensions(self) -> int:
@@ -347,7 +354,7 @@ def _(fact: assignment.SupportDone | assignment.SupportWaived, task: TaskState) 
 
 @evolve.register
 def _(fact: assignment.CompletionClaimed, task: TaskState) -> TaskState:
-    waits = (*task.waits, Rest(since=fact.happened_at))
+    waits = (*task.waits, Wait(since=fact.happened_at, entered_at=fact.timestamp))
     return replace(task, claimed_at=fact.happened_at, completed=False, waits=waits)
 
 
