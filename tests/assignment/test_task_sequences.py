@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.assignment.domain import Post, Task, TaskList
-from services.assignment.domain.moments import BeforeWhatItRestsOn
 from services.assignment.domain.task import TaskPlan, refusals
 from services.assignment.views import TasksView
 from shared.calendar import Calendar
 from shared.domain.aggregate import CommandContext
 from shared.domain.guards import open_to
+from shared.domain.moments import BeforeWhatItRestsOn
 from shared.domain.refusal import Refusal
 from shared.domain.units import PostState
 from shared.events import assignment

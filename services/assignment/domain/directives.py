@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Literal, get_args
 from uuid import UUID
 
-from services.assignment.domain.moments import not_before
 from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.guards import requires
 from shared.domain.lifecycle import Lifecycle, replace
+from shared.domain.moments import not_before
 from shared.domain.refusal import Refusal
 from shared.events import assignment
 

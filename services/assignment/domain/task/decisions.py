@@ -8,7 +8,6 @@ from uuid import UUID
 
 from services.assignment.domain.directives import check_not_below, check_secrecy, none_twice
 from services.assignment.domain.lists import TaskList
-from services.assignment.domain.moments import not_before
 from services.assignment.domain.task import refusals as no
 from services.assignment.domain.task.state import TaskState, evolve
 from shared.calendar import Calendar
@@ -16,6 +15,7 @@ from shared.calendar.due import Pause, due_on
 from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.clock import close_of, local_day
 from shared.domain.guards import requires
+from shared.domain.moments import not_before
 from shared.domain.roles import LEADERS, Role
 from shared.domain.units import PostState
 from shared.events import assignment
