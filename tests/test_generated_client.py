@@ -357,7 +357,7 @@ def test_the_closed_loop(people: People, suite: Suite) -> None:
         "enterprise.get_rates",
         **days,
     )
-    head.does("assignment.claim_completion", task.id, note="三项流程已全部印发。")
+    head.does("assignment.claim_completion", task.id, note="三项流程已全部印发。", evidence=["印发文件"])
     chief.does("assignment.accept_completion", task.id)
     chief.clock_with("late", case, "task_due")
     deputy.does("supervision.lift_naming", naming.id, reason="已全部整改。")

@@ -142,8 +142,9 @@ class Suite:
         )
         second = self.do("office/head", "assignment:task-lists", title="其他任务", dated="2021-01-04")
         supporters = [{"unit": "czj", "part": "资金"}, {"unit": "zrj", "part": "用地"}]
+        step = {"on": "2021-01-15", "what": "开工"}
         tasks = {
-            "done": self.task(first, "1", supporters=supporters, key_task=True),
+            "done": self.task(first, "1", supporters=supporters, key_task=True, milestones=[step]),
             "instructed": self.task(first, "2", from_leader_instruction=True),
             "moved": self.task(first, "3", supporters=supporters[:1]),
             "cancelled": self.task(second, "1"),
@@ -162,6 +163,7 @@ class Suite:
         piece = {"project": "一期", "post": "fgw/officer", "quantity": 3, "unit": "个"}
         of("done", "fgw/head", "break-down", items=[piece])
         of("done", "fgw/head", "report-progress", value=2, narrative="两个已建成")
+        of("done", "fgw/head", "reach-milestone", **step)
         of("done", "czj/head", "support-done", note="到位")
         of("done", "inspect/head", "waive-support", unit="zrj", reason="不再需要")
         of("done", "fgw/head", "claim-completion", note="完成")
@@ -169,13 +171,15 @@ class Suite:
         of("done", "fgw/head", "claim-completion", note="补齐")
         of("done", "inspect/head", "accept-completion")
 
-        of("instructed", "fgw/head", "claim-completion", note="完成")
+        of("instructed", "fgw/head", "claim-completion", note="完成", evidence=["报告"])
         of("instructed", "inspect/head", "accept-completion")
         of("instructed", "gov/main-leader", "new-instruction", text="再抓落实")
 
         of("moved", "fgw/head", "return", reason="不属本单位", suggested_unit="czj")
         of("moved", "office/head", "reassign", reason="采纳", lead_unit="gxj")
         of("moved", "gxj/head", "accept")
+        of("moved", "czj/head", "return-support", reason="不属本单位", suggested_unit="zrj")
+        of("moved", "gxj/head", "reassign-support", reason="采纳", unit="czj", to_unit="zrj")
         of("moved", "gxj/head", "request-extension", new_due_on="2022-03-01", reason="天气")
         of("moved", "gov/vice-leader", "refuse-extension", reason="再想办法")
         of("moved", "gxj/head", "request-extension", new_due_on="2022-03-01", reason="天气")

@@ -1,8 +1,9 @@
-"""Composition root of the assignment service: ``python -m services.assignment web | worker``."""
+"""Composition root of the assignment service: ``python -m services.assignment web | relay | react | project``."""
 
 from services.assignment.api import blueprint
 from services.assignment.application import Assignment
-from services.assignment.views import DirectivesView, TaskHistoryView, TaskListsView, TasksView
+from services.assignment.reactions import AssignmentReactions
+from services.assignment.views import DirectivesView, TaskDatesView, TaskHistoryView, TaskListsView, TasksView
 from shared.readmodels.reference import REFERENCE_VIEWS
 from shared.runtime.roles import main
 from shared.runtime.service import Service
@@ -11,8 +12,9 @@ SERVICE = Service(
     name="assignment",
     title="交办 assignment: units and posts, directives, task lists and tasks",
     application=Assignment,
-    views=[TasksView, TaskHistoryView, TaskListsView, DirectivesView, *REFERENCE_VIEWS],
+    views=[TasksView, TaskDatesView, TaskHistoryView, TaskListsView, DirectivesView, *REFERENCE_VIEWS],
     blueprints=[blueprint],
+    reactions=AssignmentReactions,
 )
 
 if __name__ == "__main__":

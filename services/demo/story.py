@@ -829,7 +829,9 @@ class Story:
         for supporter in task["supporters"]:
             self.heads[supporter["unit"]].does("assignment", f"tasks/{task['id']}/support-done")
         self.heads[task["lead_unit"]].does(
-            "assignment", f"tasks/{task['id']}/claim-completion", {"note": "目标已完成，附佐证材料。"}
+            "assignment",
+            f"tasks/{task['id']}/claim-completion",
+            {"note": "目标已完成，附佐证材料。", "evidence": ["办结报告"]},
         )
         judge = self.leader if task["lead_unit"] == "inspect" else self.inspector
         judge.does("assignment", f"tasks/{task['id']}/accept-completion")

@@ -1,7 +1,7 @@
 """Units and posts (measure 6) as every service knows them: their states, and what each fact does to them."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from shared.domain.lifecycle import Lifecycle, replace
 from shared.domain.roles import LEADERS
@@ -17,6 +17,7 @@ class UnitState:
     short_names: tuple[str, ...]
     kind: assignment.UnitKind
     dissolved: bool = False
+    dissolved_at: datetime | None = None
     successor: str | None = None
 
     @property
@@ -49,7 +50,7 @@ def _(fact: assignment.UnitRenamed, unit: UnitState) -> UnitState:
 
 @evolve_unit.register
 def _(fact: assignment.UnitDissolved, unit: UnitState) -> UnitState:
-    return replace(unit, dissolved=True, successor=fact.successor)
+    return replace(unit, dissolved=True, dissolved_at=fact.happened_at, successor=fact.successor)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -344,13 +344,41 @@ class TaskReturned(MatterFact):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskReassigned(Fact):
-    """改派: another unit leads from now on; the due date and the clock stay as they were."""
+    """改派: another unit leads from now on; the due date and the clock stay as they were.
+
+    ``leader_post`` is the leader who is in charge of the new lead; None: the task's leader stays.
+    """
 
     TOPIC = "assignment.task_reassigned"
     RESTS_ON = (TaskReturned,)
     from_unit: str
     lead_unit: str
     post: str
+    reason: str
+    leader_post: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupportReturned(Fact):
+    """退回配合任务: a supporting unit does not take its part; the lead or the leader in charge reassigns it.
+
+    Until then, or until it is waived, a required part blocks the completion.
+    """
+
+    TOPIC = "assignment.support_returned"
+    unit: str
+    reason: str
+    suggested_unit: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupportReassigned(Fact):
+    """改派配合任务: a part goes to another supporting unit; if that is the lead, it is the lead's own work now."""
+
+    TOPIC = "assignment.support_reassigned"
+    RESTS_ON = (SupportReturned,)
+    from_unit: str
+    unit: str
     reason: str
 
 
@@ -373,6 +401,19 @@ class ProgressReported(Movement):
     narrative: str
     problems: str = ""
     next_steps: str = ""
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MilestoneReached(MatterFact, Movement):
+    """到达节点: the lead reports that a step on the way is reached; ``on`` and ``what`` are the milestone's own."""
+
+    TOPIC = "assignment.milestone_reached"
+    MOVED = "到达节点"
+    MATTER = "task"
+    on: date
+    what: str
+    note: str = ""
     evidence: tuple[str, ...] = ()
 
 

@@ -52,7 +52,7 @@ class UnitsView(LifecycleView):
     """单位: every unit by the id that people gave it."""
 
     name = "units"
-    version = 2
+    version = 3
     lifecycle = evolve_unit
     indexed = ("kind",)
 

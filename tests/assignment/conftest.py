@@ -1,6 +1,7 @@
 """A banner with a few units and posts, and the acts of the people in them."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -18,6 +19,7 @@ from shared.domain.aggregate import CommandContext
 from shared.domain.refusal import Refusal
 from shared.events.assignment import Support, Target
 from shared.events.base import Fact
+from shared.runtime.service import Service
 from shared.testing import Caller, Opened, StoppedClock, an_act, kinds, shanghai
 from shared.web.commands import carry_out
 
@@ -108,10 +110,11 @@ class Banner:
         return caught.value
 
 
-@pytest.fixture
-def banner(tmp_path: Path) -> Iterator[Banner]:
+@contextmanager
+def banner_of(folder: Path, *services: Service) -> Iterator[Banner]:
+    """Monday 2021-01-04, nine in the morning; units and posts are registered."""
     clock = StoppedClock(shanghai("2021-01-04 09:00"))
-    with Opened(tmp_path, clock, SERVICE) as opened:
+    with Opened(folder, clock, *services) as opened:
         banner = Banner(opened, clock)
         banner.app.register_units(
             banner.act("office"),
@@ -125,4 +128,10 @@ def banner(tmp_path: Path) -> Iterator[Banner]:
             banner.act("office"), post="fgw/project-section", title="项目科科长", role="officer"
         )
         opened.settle()
+        yield banner
+
+
+@pytest.fixture
+def banner(tmp_path: Path) -> Iterator[Banner]:
+    with banner_of(tmp_path, SERVICE) as banner:
         yield banner

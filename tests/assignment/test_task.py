@@ -192,7 +192,9 @@ def test_a_returned_task_waits_to_be_reassigned_and_the_third_return_is_the_lead
     assert give_back("fgw", "czj").state == "returned"
     banner.refuses(TaskIsReturned, lambda: give_back("fgw", "czj"))
     banner.refuses(TaskIsReturned, lambda: banner.do("fgw", "accept_task", task))
-    banner.refuses(TaskIsReturned, lambda: banner.do("fgw", "claim_completion", task, note="好了"))
+    banner.refuses(
+        TaskIsReturned, lambda: banner.do("fgw", "claim_completion", task, note="好了", evidence=["照片"])
+    )
     banner.forbids("fgw", f"tasks/{task}/reassign", lead_unit="czj", reason="改")
     due = banner.load(task).state.due_on
     assert reassign("office", "czj").state == "assigned"
@@ -266,7 +268,7 @@ def test_completion_waits_for_required_parts_done_or_waived(banner: Banner) -> N
     task = banner.new_task()
 
     def claim(who: str = "fgw") -> Any:
-        return banner.do(who, "claim_completion", task, note="已完成")
+        return banner.do(who, "claim_completion", task, note="已完成", evidence=["照片"])
 
     refusal = banner.refuses(RequiredPartIsOpen, claim)
     assert "czj" in refusal.text("zh")
@@ -289,7 +291,7 @@ def test_completion_waits_for_required_parts_done_or_waived(banner: Banner) -> N
 
 def claimed(banner: Banner, **changed: Any) -> Any:
     task = banner.new_task(**{"supporters": [], **changed})
-    banner.do(banner.load(task).state.lead_unit, "claim_completion", task, note="已完成")
+    banner.do(banner.load(task).state.lead_unit, "claim_completion", task, note="已完成", evidence=["照片"])
     return task
 
 
@@ -306,7 +308,7 @@ def test_the_supervision_office_accepts_at_the_time_of_the_claim(banner: Banner)
 
 def test_nobody_judges_his_own_unit(banner: Banner) -> None:
     own = banner.new_task(lead_unit="inspect", supporters=[])
-    banner.do("inspect", "claim_completion", own, note="已完成")
+    banner.do("inspect", "claim_completion", own, note="已完成", evidence=["照片"])
     for command, what in (("accept_completion", {}), ("send_back", {"reason": "不足"})):
         banner.refuses(
             MayNotJudgeOwnUnit,
@@ -326,9 +328,9 @@ def test_a_claim_that_is_sent_back_is_claimed_anew(banner: Banner) -> None:
     task = banner.new_task(supporters=[])
     banner.refuses(NoCompletionClaimed, lambda: banner.do("inspect", "accept_completion", task))
     banner.refuses(NoCompletionClaimed, lambda: banner.do("inspect", "send_back", task, reason="无"))
-    banner.do("fgw", "claim_completion", task, note="已完成")
+    banner.do("fgw", "claim_completion", task, note="已完成", evidence=["照片"])
     assert banner.do("inspect", "send_back", task, reason="证据不足").state == "in_progress"
-    assert banner.do("fgw", "claim_completion", task, note="补齐").state == "claimed"
+    assert banner.do("fgw", "claim_completion", task, note="补齐", evidence=["照片"]).state == "claimed"
 
 
 def test_an_item_from_an_instruction_closes_when_there_is_no_new_one(banner: Banner) -> None:
@@ -338,7 +340,7 @@ def test_an_item_from_an_instruction_closes_when_there_is_no_new_one(banner: Ban
     banner.refuses(NoCompletionClaimed, lambda: banner.do("inspect", "accept_completion", task))
     banner.forbids("inspect", f"tasks/{task}/no-new-instruction")
     assert banner.do("main_leader", "new_instruction", task, text="再抓落实").state == "in_progress"
-    banner.do("fgw", "claim_completion", task, note="再次完成")
+    banner.do("fgw", "claim_completion", task, note="再次完成", evidence=["照片"])
     banner.do("inspect", "accept_completion", task)
     assert banner.do("main_leader", "no_new_instruction", task).state == "closed"
     other = banner.new_task(banner.new_list(title="另"))
@@ -539,11 +541,16 @@ def test_nothing_happens_to_a_task_before_it_was_assigned(banner: Banner) -> Non
     banner.refuses(BeforeItWasAssigned, lambda: banner.carry_out("accept_task", early, task))
 
 
-def test_what_happened_in_time_may_be_recorded_late(banner: Banner) -> None:
+def test_a_claim_that_is_entered_late_is_overdue_until_it_is_accepted(banner: Banner) -> None:
     task = banner.new_task(supporters=[])
     banner.clock.set("2021-03-01 10:00")
     in_time = banner.act("fgw").at(shanghai("2021-02-07 17:00"))
-    banner.carry_out("claim_completion", in_time, task, note="当时已完成")
+    banner.carry_out("claim_completion", in_time, task, note="当时已完成", evidence=["照片"])
     banner.opened.settle()
     row = banner.opened.rows("assignment", "tasks")[str(task)]
-    assert not is_overdue(row, date(2021, 3, 1))
+    assert is_overdue(row, date(2021, 3, 1))
+    banner.do("inspect", "accept_completion", task)
+    banner.opened.settle()
+    accepted = banner.opened.of_kind("assignment", assignment.CompletionAccepted)[-1]
+    assert accepted.claimed_at == shanghai("2021-02-07 17:00")
+    assert not is_overdue(banner.opened.rows("assignment", "tasks")[str(task)], date(2021, 3, 1))

@@ -37,7 +37,8 @@ def test_the_board_shows_a_task_as_it_stands_and_again_after_a_rebuild(banner: B
     assert row["state"] == "in_progress"
     assert row["dispute"]["solution"] == "分期"
     assert row["extension_request"]["new_due_on"] == "2021-02-26"
-    assert row["supporters"]["czj"] == {"part": "落实资金", "required": True, "state": "open"}
+    part = row["supporters"]["czj"]
+    assert (part["part"], part["required"], part["state"]) == ("落实资金", True, "open")
     banner.do("vice_leader", "rule_on_dispute", task, ruling="分期")
     banner.do("vice_leader", "grant_extension", task)
     banner.do("czj", "finish_support", task)
@@ -115,7 +116,7 @@ def test_overdue_is_derived_from_the_moment_of_asking(banner: Banner) -> None:
         assert [(one["id"], one["overdue"]) for one in found] == [(id_, True) for id_ in late]
     assert len(banner.client("inspect").get("/api/v1/tasks?overdue=false").json["items"]) == 1
     assert len(banner.log()) == written
-    banner.do("fgw", "claim_completion", task, note="迟了")
+    banner.do("fgw", "claim_completion", task, note="迟了", evidence=["照片"])
     banner.opened.settle()
     row = banner.opened.rows("assignment", "tasks")[str(task)]
     assert is_overdue(row, date(2021, 2, 8))
@@ -240,9 +241,22 @@ def test_may_lists_what_the_reader_can_do_with_a_thing_now(banner: Banner) -> No
         return {*banner.client(who).get(f"/api/v1/{path}").json["may"]}
 
     path = f"tasks/{task}"
-    at_work = {"break_down_task", "report_progress", "raise_dispute", "request_extension"}
+    at_work = {
+        "break_down_task",
+        "report_progress",
+        "reach_milestone",
+        "reassign_support",
+        "raise_dispute",
+        "request_extension",
+    }
     assert may("fgw", path) == {*at_work, "accept_task", "return_task"}  # no claim: a required part is open
-    assert may("zrj", path) == {"accept_task", "report_progress", "raise_dispute", "finish_support"}
+    assert may("zrj", path) == {
+        "accept_task",
+        "report_progress",
+        "raise_dispute",
+        "finish_support",
+        "return_support",
+    }
     assert may("inspect", path) == {"suspend_task", "waive_support"}
     assert may("office", path) == {"reassign_task", "supersede_task"}
     banner.do("czj", "finish_support", task)

@@ -44,7 +44,7 @@ HEAD, JUDGE = ("fgw", "fgw/head", "unit_head"), ("inspect", "inspect/head", "sup
 OFFICE, LEADER = ("office", "office/head", "government_office"), ("gov", "gov/main-leader", "main_leader")
 TASKS: dict[str, tuple[tuple[str, str, str], str, dict[str, Any]]] = {
     "accept": (HEAD, "accept_task", {}),
-    "claim": (HEAD, "claim_completion", {"note": "完成"}),
+    "claim": (HEAD, "claim_completion", {"note": "完成", "evidence": ["报告"]}),
     "settle": (JUDGE, "accept_completion", {}),
     "send back": (JUDGE, "send_back", {"reason": "证据不足"}),
     "suspend": (JUDGE, "suspend_task", {"reason": "待文件"}),

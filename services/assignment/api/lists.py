@@ -85,7 +85,7 @@ class MilestoneSchema(Part):
 
 @on_list("tasks", Assignment.assign_task, *GOVERNMENT, status=201)
 class AssignTask(HappenedBody):
-    """任务交办 Assign a task of the list; by default to the lead's main head, under the list's leader."""
+    """任务交办 Assign a task of the list; by default to the lead's main head, under the leader in charge of it."""
 
     number = Text(40, required=True)
     title = Text(1000, lines=True, required=True)

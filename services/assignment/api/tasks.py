@@ -11,8 +11,8 @@ from services.assignment.api.common import Reasoned, SecrecyField, blueprint
 from services.assignment.api.lists import TargetSchema
 from services.assignment.application import Assignment
 from services.assignment.domain.task import Task
-from services.assignment.domain.task.state import PartState, Status
-from services.assignment.views.tasks import TasksView, is_overdue, overdue
+from services.assignment.domain.task.state import PartState, Status, StepState
+from services.assignment.views.tasks import TasksView, is_overdue, overdue, with_their_dates
 from shared.domain.clock import local_day
 from shared.domain.roles import DISPATCHERS, JUDGES, LEADERS, ON_TASK, READERS
 from shared.events import assignment
@@ -68,6 +68,7 @@ class ReassignTask(Reasoned):
 
     lead_unit = UnitId(required=True)
     post = PostId(metadata={"description": "default: the new lead's main head"})
+    leader_post = PostId(metadata={"description": "default: the leader in charge of the new lead"})
 
 
 class PieceSchema(Part):
@@ -106,11 +107,36 @@ class FinishSupport(HappenedBody):
     note = Narrative()
 
 
+@on_task("return-support", Task.return_support, *ON_TASK)
+class ReturnSupport(Reasoned):
+    """退回配合任务 One's own unit, a supporter, does not take its part and may suggest another unit."""
+
+    suggested_unit = UnitId(load_default=None)
+
+
+@on_task("reassign-support", Task.reassign_support, *ON_TASK, *LEADERS)
+class ReassignSupport(Reasoned):
+    """改派配合任务 The lead, or the leader in charge, gives a part to another unit, or to the lead itself."""
+
+    unit = UnitId(required=True, known=False)
+    to_unit = UnitId(required=True)
+
+
 @on_task("waive-support", Task.waive_support, *JUDGES)
 class WaiveSupport(Reasoned):
     """配合任务免除 A supporting unit's part is waived."""
 
     unit = UnitId(required=True, known=False)
+
+
+@on_task("reach-milestone", Task.reach_milestone, *ON_TASK)
+class ReachMilestone(HappenedBody):
+    """到达节点 The lead reports that a milestone, by its own date and words, is reached."""
+
+    on = Day(required=True)
+    what = Text(300, required=True)
+    note = Narrative()
+    evidence = Evidence()
 
 
 @on_task("claim-completion", Task.claim_completion, *ON_TASK)
@@ -140,9 +166,12 @@ class NoNewInstruction(HappenedBody):
 
 @on_task("new-instruction", Task.new_instruction, *LEADERS)
 class NewInstruction(HappenedBody):
-    """新批示 The leader gives a new instruction: stays open."""
+    """新批示 The leader gives a new instruction: stays open, or is open again, by default with the rulebook's date."""
 
     text = Narrative(required=True)
+    due_on = Day(
+        load_default=None, metadata={"description": "only once a completion was accepted; a working day"}
+    )
 
 
 @on_task("request-extension", Task.request_extension, *ON_TASK)
@@ -224,6 +253,8 @@ class SupporterSchema(BaseSchema):
     part = fields.String(required=True)
     required = fields.Boolean(required=True)
     state = Choice(PartState, required=True)
+    reason = fields.String(required=True, metadata={"description": "why it was returned"})
+    suggested_unit = fields.String(required=True, allow_none=True)
     accepted = fields.Boolean(required=True)
 
 
@@ -233,6 +264,8 @@ class MilestoneShownSchema(BaseSchema):
     on = fields.String(required=True)
     what = fields.String(required=True)
     value = Quantity(required=True, allow_none=True)
+    state = Choice(StepState, required=True, metadata={"description": "late: not reached by its day"})
+    reached_on = fields.String(required=True, allow_none=True)
 
 
 class PieceShownSchema(BaseSchema):
@@ -280,12 +313,22 @@ TaskSchema = shown(
         "pauses",
         "ended",
         "suspended",
-        "claimed_on",
+        "claim_entered_on",
         "given_to",
+        "case_id",
         "version",
+        "led_since",
+        "term_since",
+        "term_due_on",
+        "returned_at",
+        "reported_at",
+        "waits",
+        "instructed_at",
+        "completed_at",
+        "suspended_on",
     ),
     overdue=fields.Boolean(
-        required=True, metadata={"description": "at the moment of asking, by the task's own date"}
+        required=True, metadata={"description": "at the moment of asking, by the date as it stands"}
     ),
     accepted=fields.Boolean(required=True, metadata={"description": "by the lead"}),
     supporters=fields.List(fields.Nested(SupporterSchema), required=True),
@@ -358,7 +401,7 @@ def list_tasks(args: dict[str, Any]) -> Any:
     if "due_before" in args:
         where.append(lambda table: table.c.due_on < args["due_before"])
     columns = ("list_id", "directive_id", "state", "lead_unit", "leader_post", "key_task")
-    page = many("tasks", args, *columns, where=where)
+    page = many(with_their_dates, args, *columns, where=where)
     return {**page, "items": [_shown(row, today) for row in page["items"]]}
 
 
@@ -398,7 +441,7 @@ def export_tasks(args: dict[str, Any]) -> Any:
 @blueprint.response(200, OneTaskSchema)
 def get_task(task_id: UUID) -> Any:
     """任务: One task, and what its reader may do with it"""
-    row, headers = one("tasks", task_id, kind="Task")
+    row, headers = one(with_their_dates, task_id, kind="Task")
     asked = context()
     may = on_task.open_to(asked.identity, application(Assignment), TasksView.state_of(row), asked.now)
     return {**_shown(row, local_day(asked.now)), "may": may}, headers
@@ -423,6 +466,9 @@ def _shown(row: Row, today: date) -> Row:
         "accepted": row["lead_unit"] in accepted,
         "supporters": [
             {"unit": unit, **part, "accepted": unit in accepted} for unit, part in row["supporters"].items()
+        ],
+        "milestones": [
+            {**vars(step), "state": step.state(today)} for step in TasksView.state_of(row).milestones
         ],
         "target": {
             "metric": row["target_metric"],

@@ -123,7 +123,9 @@ class AssignPortfolio(HappenedBody):
 
 # -- what is shown ------------------------------------------------------------------------------------------------
 
-UnitSchema = shown("UnitSchema", UnitsView, hidden=("unit", "version"), id=fields.String(required=True))
+UnitSchema = shown(
+    "UnitSchema", UnitsView, hidden=("unit", "dissolved_at", "version"), id=fields.String(required=True)
+)
 OneUnitSchema = UnitSchema.from_dict({"may": on_unit.may_field()}, name="OneUnitSchema")
 PostSchema = shown(
     "PostSchema",

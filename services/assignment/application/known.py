@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from services.assignment.domain.directives import Directive
-from services.assignment.domain.units import NoLeadersPost, Post, Unit
+from services.assignment.domain.units import NoLeadersPost, Post, Unit, leader_in_charge
 from shared.application.application import NoSuchThing
 from shared.domain.aggregate import CommandContext
 from shared.domain.units import PostState
@@ -52,6 +52,11 @@ class KnownUnits(ServiceApplication):
         if not self.known_post(post, "leader_post").is_leader:
             raise NoLeadersPost(post=post)
         return post
+
+    def _in_charge_of(self, unit: str, *, present: str | None = None) -> str | None:
+        """The post of the leader in charge of a unit, or None. Raises SeveralLeadersInCharge."""
+        leaders = [self.known_post(str(post["id"]), "leader_post") for post in self.reference.leaders()]
+        return leader_in_charge(unit, leaders, present=present)
 
     def _directive(self, directive_id: UUID | None, act: CommandContext | None = None) -> Directive | None:
         """The directive from which something comes, if the actor may know of it."""

@@ -9,7 +9,7 @@ from functools import cache, partial
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, select
+from sqlalchemy import ColumnElement, FromClause, select
 
 from services.assignment.application.known import KnownUnits
 from services.assignment.application.matching import PostBook, RowRefused
@@ -24,6 +24,7 @@ from services.assignment.spreadsheets import (
     read_tasks,
     write_tasks,
 )
+from services.assignment.views.tasks import with_their_dates
 from shared.application.application import AlreadyExists, NoSuchThing
 from shared.application.result import CommandResult
 from shared.calendar.periods import read_period
@@ -147,7 +148,8 @@ class ListUseCases(KnownUnits):
     ) -> CommandResult:
         """Give one task of a list to its lead unit, by default to its main head's post.
 
-        ``more`` are the rest of TaskPlan's fields.
+        Unless a leader is named, it is the one in charge of the lead unit, else the list's. ``more`` are the rest of
+        TaskPlan's fields.
         """
         task_list = self.find(TaskList, list_id, act)
         if task_list is None:
@@ -173,7 +175,9 @@ class ListUseCases(KnownUnits):
                 **more,
             ),
             post=self.known_post(post or self.reference.head_of(lead_unit), "post"),
-            leader_post=self._leader(leader_post or task_list.state.leader_post),
+            leader_post=self._leader(
+                leader_post or self._in_charge_of(lead_unit) or task_list.state.leader_post
+            ),
             calendar=self.reference.calendar(),
         )
         return self.commit(act, task, location=f"/api/v1/tasks/{task.id}")
@@ -229,7 +233,14 @@ class ListUseCases(KnownUnits):
         plan = ImportPlan(task_list=task_list, rejected=list(rejected))
         book = PostBook(map(PostsView.state_of, self._rows("posts")))
         calendar = self.reference.calendar()
-        elsewhere = self._tasks_elsewhere(task_list.id)
+        board = self._board()
+        elsewhere = {
+            (one["number"], one["title"], one["lead_unit"], due): UUID(one["id"])
+            for one in board
+            if one["list_id"] != str(task_list.id)
+            for due in (one["due_on"], one["original_due_on"])
+        }
+        due_now = {UUID(one["id"]): one["due_on"] for one in board}
         instruction = self._is_instruction(task_list)
         known = cache(partial(self.known_post, field="post"))
         units = cache(partial(self.reference.unit, field="lead_unit"))
@@ -243,7 +254,7 @@ class ListUseCases(KnownUnits):
                     row, book, task_list.state.leader_post, None if found is None else found.state
                 )
                 if found is not None:
-                    _refuse_changes(row, content, found.state)
+                    _refuse_changes(row, content, found.state, due_now.get(found.id))
                     plan.unchanged.append((row, found))
                     continue
                 for unit in (row.lead, *row.supporters):
@@ -393,24 +404,13 @@ class ListUseCases(KnownUnits):
             "rejected": plan.rejected,
         }
 
-    def _tasks_elsewhere(self, list_id: UUID) -> dict[tuple[str, str, str, date], UUID]:
-        found: dict[tuple[str, str, str, date], UUID] = {}
+    def _board(self) -> Sequence[Row]:
+        """What is known of every task by which a row may be found again."""
+        columns = ("id", "list_id", "number", "title", "lead_unit", "due_on", "original_due_on")
         with self.views.reading() as connection:
-            tasks = self.views.table(connection, "tasks")
-            rows = connection.execute(
-                select(
-                    tasks.c.id,
-                    tasks.c.number,
-                    tasks.c.title,
-                    tasks.c.lead_unit,
-                    tasks.c.due_on,
-                    tasks.c.original_due_on,
-                ).where(tasks.c.list_id != str(list_id))
-            )
-            for row in rows:
-                for due in (row.due_on, row.original_due_on):
-                    found[row.number, row.title, row.lead_unit, due] = UUID(row.id)
-        return found
+            tasks = with_their_dates(connection, self.views)
+            found = connection.execute(select(*(tasks.c[name] for name in columns)))
+            return [dict(row._mapping) for row in found]
 
     # -- to a spreadsheet --------------------------------------------------------------------------------------
 
@@ -418,12 +418,12 @@ class ListUseCases(KnownUnits):
         self,
         file_format: Literal["xlsx", "csv"],
         *,
-        where: Callable[[Table], ColumnElement[bool]] | None = None,
+        where: Callable[[FromClause], ColumnElement[bool]] | None = None,
     ) -> bytes:
         """The tasks as a file with the columns that are read. Secret tasks never leave this way (domain.md §8)."""
         titles = {row["id"]: row["title"] for row in self._rows("posts")}
         with self.views.reading() as connection:
-            tasks = self.views.table(connection, "tasks")
+            tasks = with_their_dates(connection, self.views)
             lists = self.views.table(connection, "task_lists")
             dated = {row.id: (row.dated, row.title) for row in connection.execute(select(lists))}
             query = select(tasks).where(tasks.c.secrecy != "secret")
@@ -472,12 +472,12 @@ def _content(row: TaskRow, book: PostBook, of_list: str, found: TaskState | None
     }
 
 
-def _refuse_changes(row: TaskRow, content: dict[str, Any], found: TaskState) -> None:
+def _refuse_changes(row: TaskRow, content: dict[str, Any], found: TaskState, due_now: date | None) -> None:
     stands = {
         "title": found.title,
         "lead_unit": found.lead_unit,
         "supporters": tuple(found.supporters),
-        "due_on": row.due if row.due in (found.due_on, found.original_due_on) else found.due_on,
+        "due_on": row.due if row.due in (found.due_on, found.original_due_on, due_now) else found.due_on,
         "target": found.target,
         "post": found.post,
         "leader_post": found.leader_post,

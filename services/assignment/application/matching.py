@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from services.assignment.domain.units import leader_in_charge
 from services.assignment.spreadsheets import RowProblem, TaskRow
 from shared.domain.units import PostState
 
@@ -64,12 +65,10 @@ class PostBook:
         if len(found) > 1:
             found = [post for post in found if post.is_in_charge_of(row.lead)]
         elif not found and row.leader in IN_CHARGE_WORDS:
-            found = [post for post in self._leaders if post.is_in_charge_of(row.lead)]
+            if (in_charge := leader_in_charge(row.lead, self._leaders)) is not None:
+                return in_charge
             vice = [post for post in self._leaders if post.role == "vice_leader"]
-            if not found and row.leader:
-                found = vice if len(vice) == 1 else []
-            if not found:
-                return of_list
+            return vice[0].post if row.leader and len(vice) == 1 else of_list
         elif not found and all(post.role == "main_leader" for post in self._leaders):
             return of_list  # no vice leader's post is registered yet that the words could name
         if len(found) != 1:

@@ -9,6 +9,7 @@ from uuid import UUID
 from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.guards import requires
 from shared.domain.lifecycle import Lifecycle, replace
+from shared.domain.moments import not_before
 from shared.domain.refusal import Refusal
 from shared.domain.words import Enumerated
 from shared.events import assignment
@@ -249,10 +250,11 @@ def waits_to_be_decomposed(directive: DirectiveState, act: CommandContext) -> No
 
 
 def by_a_unit_that_has_a_piece(directive: DirectiveState, act: CommandContext) -> None:
-    """A piece of it was dispatched to the actor's unit."""
+    """A piece of it was dispatched to the actor's unit by then."""
     duty = directive.duties.get(act.by.unit)
     if duty is None or duty.duty != "feedback":
         raise NothingWasDispatched(unit=act.by.unit, number=directive.number)
+    not_before(act, assignment.DirectiveDecomposed, datetime.fromisoformat(duty.since))
 
 
 class Directive(Aggregate, lifecycle=evolve):

@@ -1,7 +1,7 @@
 """Units and posts (measure 6): who there is to answer for a task, and who held the post at the time."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.clock import local_day
 from shared.domain.guards import requires
 from shared.domain.refusal import Refusal
+from shared.domain.roles import Role
 from shared.domain.units import PostState, UnitState, evolve_post, evolve_unit
 from shared.domain.words import Enumerated
 from shared.events import assignment
@@ -103,6 +104,14 @@ class NoLeadersPost(Refusal):
     field = "leader_post"
 
 
+class SeveralLeadersInCharge(Refusal):
+    """单位 {unit} 由不止一位领导分管（{leaders}），须写明由哪一位负责
+    More than one leader is in charge of the unit {unit} ({leaders}): say which of them"""
+
+    status = 422
+    field = "leader_post"
+
+
 # -- units --------------------------------------------------------------------------------------------------------
 
 
@@ -183,6 +192,20 @@ def is_a_leaders(post: PostState, act: CommandContext) -> None:
     """It is the main leader's or a vice leader's."""
     if not post.is_leader:
         raise NoLeadersPost(post=post.post, at_field="post")
+
+
+def leader_in_charge(unit: str, leaders: Iterable[PostState], *, present: str | None = None) -> str | None:
+    """分管领导: the vice leader whose portfolio holds the unit, the main leader if it is in his alone, or None.
+
+    Of several the ``present`` one stays. Raises SeveralLeadersInCharge.
+    """
+    found = [post for post in leaders if post.is_in_charge_of(unit)]
+    found = [post for post in found if post.role == Role.vice_leader] or found
+    if len(found) > 1:
+        found = [post for post in found if post.post == present] or found
+    if len(found) > 1:
+        raise SeveralLeadersInCharge(unit=unit, leaders="、".join(post.title for post in found))
+    return found[0].post if found else None
 
 
 class Post(Aggregate, lifecycle=evolve_post):

@@ -138,6 +138,45 @@ class ReferredToLeader(Refusal):
     status = 403
 
 
+# -- supporters ------------------------------------------------------------------------------------------------
+
+
+class PartIsReturned(Refusal):
+    """单位 {unit} 已退回所承担的配合任务，等待改派或免除
+    The unit {unit} has returned its part, which waits to be reassigned or waived"""
+
+
+class SupportsAlready(Refusal):
+    """单位 {unit} 已在承担这项配合任务
+    The unit {unit} has this part already"""
+
+    status = 422
+    field = "unit"
+
+
+class NotTheLeadOrItsLeader(Refusal):
+    """任务 {number} 的配合任务由牵头单位 {lead}、分管领导 {leader} 或政府主要领导改派
+    A part of the task {number} is reassigned by its lead {lead}, by {leader} or by the main leader"""
+
+    status = 403
+
+
+# -- milestones ------------------------------------------------------------------------------------------------
+
+
+class NoSuchMilestone(Refusal):
+    """任务 {number} 在 {on} 没有节点“{what}”
+    The task {number} has no milestone "{what}" on {on}"""
+
+    status = 422
+    field = "what"
+
+
+class MilestoneReachedAlready(Refusal):
+    """节点“{what}”已于 {reached_on} 到达
+    The milestone "{what}" was reached on {reached_on}"""
+
+
 # -- progress and completion -----------------------------------------------------------------------------------
 
 
@@ -183,6 +222,14 @@ class RequiredPartIsOpen(Refusal):
     Required parts are neither done nor waived: {units}"""
 
 
+class CompletionWithoutReport(Refusal):
+    """任务 {number} 还没有进展报告，申报办结须附佐证材料
+    No progress of the task {number} has been reported: a claim needs a report of progress or evidence"""
+
+    status = 422
+    field = "evidence"
+
+
 class CompletionIsClaimed(Refusal):
     """任务 {number} 已申报办结，等待认定
     Completion of the task {number} is claimed and waits to be judged"""
@@ -210,6 +257,22 @@ class NotFromAnInstruction(Refusal):
     The task {number} does not come from a leader's instruction"""
 
 
+class DateOnlyForAnAcceptedItem(Refusal):
+    """任务 {number} 的办结尚未认定，新批示不能另定时限；时限通过延期更改
+    The completion of the task {number} is not accepted: a new instruction sets no date; extend the present one"""
+
+    status = 409
+    field = "due_on"
+
+
+class InstructionDueInThePast(Refusal):
+    """新批示的时限 {due_on} 须晚于今天（{today}）
+    The date of a new instruction, {due_on}, must be later than today, {today}"""
+
+    status = 422
+    field = "due_on"
+
+
 # -- extensions ------------------------------------------------------------------------------------------------
 
 
@@ -221,6 +284,14 @@ class ExtensionAfterDue(Refusal):
 class ExtensionMustMoveForward(Refusal):
     """新的时限 {new_due_on} 须晚于现在的时限 {due_on}
     The new date {new_due_on} must be later than the present one, {due_on}"""
+
+    status = 422
+    field = "new_due_on"
+
+
+class ExtensionTooLong(Refusal):
+    """延期至 {new_due_on} 超过一次延期的上限（{most} 个工作日），最迟可延至 {latest}
+    {new_due_on} is beyond what one extension may add ({most} working days): {latest} at the latest"""
 
     status = 422
     field = "new_due_on"

@@ -25,7 +25,10 @@ Status = Literal[
     "cancelled",
     "superseded",
 ]
-PartState = Literal["open", "done", "waived"]
+PartState = Literal["open", "returned", "done", "waived"]
+
+
+StepState = Literal["open", "late", "reached"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,32 @@ class Part:
     part: str
     required: bool
     state: PartState = "open"
+    since: datetime
+    """When the unit got it, or since when it is over or returned."""
+    reason: str = ""
+    suggested_unit: str | None = None
+    """Why it was returned, and who should take it."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody still has to do something about it."""
+        return self.state in ("open", "returned")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """节点: a milestone, and when the lead reported it reached."""
+
+    on: date
+    what: str
+    value: Decimal | None = None
+    reached_on: date | None = None
+
+    def state(self, today: date) -> StepState:
+        """Open, reached, or late: not reached although its day is over."""
+        if self.reached_on is not None:
+            return "reached"
+        return "late" if self.on < today else "open"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +85,10 @@ class Dispute:
     unit: str
     with_units: tuple[str, ...]
     about: str
+    raised_at: datetime
     coordination: str | None = None
     solution: str | None = None
+    solved_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +97,14 @@ class Rest:
 
     since: datetime
     until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wait(Rest):
+    """待认定: while a claimed completion waited at the office."""
+
+    entered_at: datetime
+    """When the claim was recorded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +129,7 @@ class TaskState:
     due_on: date
     original_due_on: date
     due_text: str
-    milestones: tuple[assignment.Milestone, ...]
+    milestones: tuple[Step, ...]
     breakdown: tuple[assignment.BreakdownItem, ...] = ()
     weight: int
     key_task: bool
@@ -98,18 +137,31 @@ class TaskState:
     remark: str
     assigned_at: datetime
     assigned_because: str
+    led_since: datetime
+    """When the present lead got it."""
+    term_since: datetime
+    term_due_on: date | None
+    """The terms of the present date: from when it counts (the assignment, or a new instruction), and the date that was
+    then given."""
     accepted_by: tuple[str, ...] = ()
     returns: int = 0
     returned: bool = False
+    returned_at: datetime | None = None
     referred_to: str | None = None
     """The leader who decides after a third return."""
     under_way: bool = False
+    reported_at: datetime | None = None
+    """The earliest moment of which the lead has reported progress."""
     granted: tuple[Extension, ...] = ()
     extension_request: ExtensionRequest | None = None
     dispute: Dispute | None = None
     claimed_at: datetime | None = None
+    waits: tuple[Wait, ...] = ()
+    instructed_at: datetime | None = None
+    """When the last new instruction was given."""
     completed: bool = False
     """Whether the claimed completion is accepted; it may still wait for a leader's word."""
+    completed_at: datetime | None = None
     pauses: tuple[Rest, ...] = ()
     ended: End | None = None
     ended_at: datetime | None = None
@@ -138,13 +190,18 @@ class TaskState:
         return bool(self.pauses) and self.pauses[-1].until is None
 
     @property
-    def claimed_on(self) -> date | None:
-        """The day on which completion was claimed."""
-        return None if self.claimed_at is None else local_day(self.claimed_at)
+    def suspended_on(self) -> date | None:
+        """The first day on which it rests."""
+        return local_day(self.pauses[-1].since) if self.suspended else None
+
+    @property
+    def claim_entered_on(self) -> date | None:
+        """The day on which the completion that is claimed was entered."""
+        return None if self.claimed_at is None else local_day(self.waits[-1].entered_at)
 
     @property
     def extensions(self) -> int:
-        """How often it was extended."""
+        """How often the present date was put off."""
         return len(self.granted)
 
     @property
@@ -171,7 +228,10 @@ def _(fact: assignment.TaskAssigned) -> TaskState:
         category=fact.category,
         lead_unit=fact.lead_unit,
         post=fact.post,
-        supporters={one.unit: Part(part=one.part, required=one.required) for one in fact.supporters},
+        supporters={
+            one.unit: Part(part=one.part, required=one.required, since=fact.happened_at)
+            for one in fact.supporters
+        },
         leader_post=fact.leader_post,
         target_metric=fact.target.metric,
         target_unit=fact.target.unit,
@@ -179,13 +239,16 @@ def _(fact: assignment.TaskAssigned) -> TaskState:
         due_on=fact.due_on,
         original_due_on=fact.due_on,
         due_text=fact.due_text,
-        milestones=fact.milestones,
+        milestones=tuple(Step(on=one.on, what=one.what, value=one.value) for one in fact.milestones),
         weight=fact.weight,
         key_task=fact.key_task,
         from_leader_instruction=fact.from_leader_instruction,
         remark=fact.remark,
         assigned_at=fact.happened_at,
         assigned_because=fact.because,
+        led_since=fact.happened_at,
+        term_since=fact.happened_at,
+        term_due_on=fact.due_on,
         secrecy=fact.secrecy,
         secrecy_ground=fact.secrecy_ground,
     )
@@ -198,7 +261,13 @@ def _(fact: assignment.TaskAccepted, task: TaskState) -> TaskState:
 
 @evolve.register
 def _(fact: assignment.TaskReturned, task: TaskState) -> TaskState:
-    return replace(task, returned=True, returns=fact.times, referred_to=fact.referred_to)
+    return replace(
+        task,
+        returned=True,
+        returned_at=fact.happened_at,
+        returns=fact.times,
+        referred_to=fact.referred_to,
+    )
 
 
 @evolve.register
@@ -207,14 +276,48 @@ def _(fact: assignment.TaskReassigned, task: TaskState) -> TaskState:
         task,
         lead_unit=fact.lead_unit,
         post=fact.post,
+        leader_post=fact.leader_post or task.leader_post,
         # A supporter that leads now answers for its part as lead.
         supporters={unit: part for unit, part in task.supporters.items() if unit != fact.lead_unit},
         accepted_by=tuple(unit for unit in task.accepted_by if unit != fact.from_unit),
+        led_since=fact.happened_at,
         returned=False,
+        returned_at=None,
         referred_to=None,
         extension_request=None,
         under_way=False,
     )
+
+
+def _with_part(task: TaskState, unit: str, part: Part) -> TaskState:
+    return replace(task, supporters={**task.supporters, unit: part})
+
+
+@evolve.register
+def _(fact: assignment.SupportReturned, task: TaskState) -> TaskState:
+    part = replace(
+        task.supporters[fact.unit],
+        state="returned",
+        since=fact.happened_at,
+        reason=fact.reason,
+        suggested_unit=fact.suggested_unit,
+    )
+    return _with_part(task, fact.unit, part)
+
+
+@evolve.register
+def _(fact: assignment.SupportReassigned, task: TaskState) -> TaskState:
+    moved = task.supporters[fact.from_unit]
+    others = {unit: part for unit, part in task.supporters.items() if unit != fact.from_unit}
+    if fact.unit != task.lead_unit:  # what the lead takes over is its own work
+        own = others.get(fact.unit)
+        others[fact.unit] = Part(
+            part="；".join(one.part for one in (own, moved) if one and one.part),
+            required=moved.required or (own is not None and own.required),
+            since=fact.happened_at,
+        )
+    accepted = (unit for unit in task.accepted_by if unit == task.lead_unit or unit in others)
+    return replace(task, supporters=others, accepted_by=tuple(unit for unit in accepted if unit != fact.unit))
 
 
 @evolve.register
@@ -227,35 +330,67 @@ def _(fact: assignment.ProgressReported, task: TaskState) -> TaskState:
     task = replace(task, under_way=True, last_progress_at=fact.happened_at)
     if fact.unit != task.lead_unit:
         return task  # a supporter tells how far its own part is; the task's measure is the lead's
+    reported = min(task.reported_at or fact.happened_at, fact.happened_at)
     percent = float(round(fact.value / task.target_value * 100, 1))
-    return replace(task, progress_value=fact.value, progress_percent=percent)
+    return replace(task, progress_value=fact.value, progress_percent=percent, reported_at=reported)
+
+
+@evolve.register
+def _(fact: assignment.MilestoneReached, task: TaskState) -> TaskState:
+    reached = local_day(fact.happened_at)
+    steps = tuple(
+        replace(step, reached_on=reached) if (step.on, step.what) == (fact.on, fact.what) else step
+        for step in task.milestones
+    )
+    return replace(task, milestones=steps, under_way=True)
 
 
 @evolve.register
 def _(fact: assignment.SupportDone | assignment.SupportWaived, task: TaskState) -> TaskState:
     state: PartState = "done" if isinstance(fact, assignment.SupportDone) else "waived"
-    part = replace(task.supporters[fact.unit], state=state)
-    return replace(task, supporters={**task.supporters, fact.unit: part})
+    part = replace(task.supporters[fact.unit], state=state, since=fact.happened_at)
+    return _with_part(task, fact.unit, part)
 
 
 @evolve.register
 def _(fact: assignment.CompletionClaimed, task: TaskState) -> TaskState:
-    return replace(task, claimed_at=fact.happened_at, completed=False)
+    waits = (*task.waits, Wait(since=fact.happened_at, entered_at=fact.timestamp))
+    return replace(task, claimed_at=fact.happened_at, completed=False, waits=waits)
 
 
 @evolve.register
 def _(fact: assignment.CompletionAccepted, task: TaskState) -> TaskState:
-    return replace(task, completed=True)
+    return replace(task, completed=True, completed_at=fact.happened_at)
 
 
 @evolve.register
 def _(fact: assignment.CompletionSentBack, task: TaskState) -> TaskState:
-    return replace(task, claimed_at=None, under_way=True)
+    return _open_again(task, fact)
 
 
 @evolve.register
 def _(fact: assignment.NewInstructionGiven, task: TaskState) -> TaskState:
-    return replace(task, claimed_at=None, completed=False, under_way=True)
+    again = replace(_open_again(task, fact), instructed_at=fact.happened_at)
+    if not task.completed:
+        return again
+    # What was accepted stays accepted; a new date counts from now on, with its own pauses and extensions.
+    return replace(
+        again,
+        completed=False,
+        term_since=fact.happened_at,
+        term_due_on=fact.due_on,
+        due_on=fact.due_on or task.due_on,
+        granted=(),
+        extension_request=None,
+        pauses=(),
+        waits=(),
+    )
+
+
+def _open_again(task: TaskState, fact: Fact) -> TaskState:
+    """No claim waits any more."""
+    waits = tuple(replace(one, until=fact.happened_at) if one.until is None else one for one in task.waits)
+    return replace(task, claimed_at=None, waits=waits, under_way=True)
 
 
 @evolve.register
@@ -283,13 +418,26 @@ def _(fact: assignment.ExtensionRefused, task: TaskState) -> TaskState:
 
 @evolve.register
 def _(fact: assignment.DisputeRaised, task: TaskState) -> TaskState:
-    return replace(task, dispute=Dispute(unit=fact.unit, with_units=fact.with_units, about=fact.about))
+    return replace(
+        task,
+        dispute=Dispute(
+            unit=fact.unit,
+            with_units=fact.with_units,
+            about=fact.about,
+            raised_at=fact.happened_at,
+        ),
+    )
 
 
 @evolve.register
 def _(fact: assignment.SolutionProposed, task: TaskState) -> TaskState:
     assert task.dispute is not None
-    dispute = replace(task.dispute, coordination=fact.coordination, solution=fact.solution)
+    dispute = replace(
+        task.dispute,
+        coordination=fact.coordination,
+        solution=fact.solution,
+        solved_at=fact.happened_at,
+    )
     return replace(task, dispute=dispute)
 
 
