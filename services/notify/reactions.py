@@ -106,6 +106,21 @@ class NotifyReactions(Reactions[Notifier]):
 
     # -- clocks --------------------------------------------------------------------------------------------------
 
+    def when_a_clock_starts_for_which_others_wait_then_tell_the_ladder(
+        self, fact: supervision.ClockStarted, message: Message
+    ) -> None:
+        matter = self._matter(message)
+        rung = self._rung(matter, fact.clock, "started")
+        if rung:
+            said = words.waiting(
+                matter.state,
+                self._calendar,
+                clock=self._clock_name(matter, fact.clock),
+                unit=self.app.unit_name(fact.unit),
+                due_on=fact.due_on,
+            )
+            self._tell(matter, rung, fact.unit, fact.clock, fact.cycle, "started", "blue", said)
+
     def when_a_deadline_approaches_then_tell_the_ladder(
         self, fact: supervision.DeadlineApproaching, message: Message
     ) -> None:
@@ -163,6 +178,8 @@ class NotifyReactions(Reactions[Notifier]):
         }
         released = isinstance(fact, supervision.ClockRescheduled) and fact.ground == "calendar"
         levels: tuple[notify.Level, ...] = ("approaching",) if released else BEFORE_DUE
+        if isinstance(fact, supervision.ClockStopped):
+            levels = ("started", *BEFORE_DUE)
         self._matter(message).withdraw_of_clock(
             self.act, *levels, ground=grounds[fact.TOPIC], clock=fact.clock, cycle=fact.cycle
         )
@@ -190,6 +207,7 @@ class NotifyReactions(Reactions[Notifier]):
     ) -> None:
         self._matter(message).withdraw_of_clock(
             self.act,
+            "started",
             *BEFORE_DUE,
             "missed",
             ground="该时限不再适用",

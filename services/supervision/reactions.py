@@ -46,6 +46,8 @@ class SupervisionReactions(Reactions[Supervision]):
             return
         if matter.origins:
             matter = self._as_known(matter, fact, message)
+        if not matter.unit:
+            matter = replace(matter, unit=self.app.answering(rules[0].answers_for, matter))
         self.add(Case.of(self.act, terms, matter, rules, kind=fact.MATTER, subject_id=message.aggregate_id))
 
     def _as_known(self, matter: Matter, fact: MatterFact, message: Message) -> Matter:
@@ -77,7 +79,7 @@ class SupervisionReactions(Reactions[Supervision]):
         self, fact: assignment.TaskReassigned, message: Message
     ) -> None:
         case = self._task(message)
-        case.reassigned(self.act, self.app.terms_of(case), fact.lead_unit, fact.post, None)
+        case.reassigned(self.act, self.app.terms_of(case), fact.lead_unit, fact.post, fact.leader_post)
 
     def when_completion_is_claimed_then_the_office_has_to_judge_it(
         self, fact: assignment.CompletionClaimed, message: Message
@@ -198,15 +200,7 @@ class SupervisionReactions(Reactions[Supervision]):
     # -- the same for several --------------------------------------------------------------------------------
 
     def _answering(self, word: str, case: Case) -> str:
-        """The unit that answers for a clock of the case, by the rulebook's word."""
-        state = case.state
-        if word == "supervision_office":
-            return self.app.office_unit("supervision", state)
-        if word == "government_office":
-            return self.app.office_unit("office", state)
-        if word == "leader_in_charge" and state.leader_post is not None:
-            return self._unit_of(state.leader_post)
-        return state.unit
+        return self.app.answering(word, case.state)
 
     def _task(self, message: Message) -> Case:
         return self.get(Case, case_id("task", message.aggregate_id))

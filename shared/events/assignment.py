@@ -305,6 +305,7 @@ class TaskAssigned(BeginsMatter):
                 leader_post=self.leader_post,
                 secrecy=self.secrecy,
                 due_on=self.due_on,
+                steps=tuple(milestone.on for milestone in self.milestones),
             )
         ]
 
@@ -343,7 +344,7 @@ class TaskReturned(MatterFact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskReassigned(Fact):
+class TaskReassigned(MatterFact):
     """改派: another unit leads from now on; the due date and the clock stay as they were.
 
     ``leader_post`` is the leader who is in charge of the new lead; None: the task's leader stays.
@@ -351,6 +352,8 @@ class TaskReassigned(Fact):
 
     TOPIC = "assignment.task_reassigned"
     RESTS_ON = (TaskReturned,)
+    MATTER = "task"
+    CONFIRMED_BY = None
     from_unit: str
     lead_unit: str
     post: str
@@ -359,27 +362,37 @@ class TaskReassigned(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupportReturned(Fact):
+class SupportReturned(MatterFact):
     """退回配合任务: a supporting unit does not take its part; the lead or the leader in charge reassigns it.
 
     Until then, or until it is waived, a required part blocks the completion.
     """
 
     TOPIC = "assignment.support_returned"
+    MATTER = "task"
     unit: str
     reason: str
     suggested_unit: str | None = None
 
+    def only_of(self) -> str | None:
+        """The supporting unit's own clock."""
+        return self.unit
+
 
 @dataclass(frozen=True, kw_only=True)
-class SupportReassigned(Fact):
+class SupportReassigned(MatterFact):
     """改派配合任务: a part goes to another supporting unit; if that is the lead, it is the lead's own work now."""
 
     TOPIC = "assignment.support_reassigned"
     RESTS_ON = (SupportReturned,)
+    MATTER = "task"
     from_unit: str
     unit: str
     reason: str
+
+    def only_of(self) -> str | None:
+        """The supporting unit that has the part now."""
+        return self.unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -416,24 +429,39 @@ class MilestoneReached(MatterFact, Movement):
     note: str = ""
     evidence: tuple[str, ...] = ()
 
+    def of_step(self) -> date | None:
+        """The milestone's day."""
+        return self.on
+
 
 @dataclass(frozen=True, kw_only=True)
-class SupportDone(Movement):
+class SupportDone(MatterFact, Movement):
     """配合任务完成: a supporting unit finished its part."""
 
     TOPIC = "assignment.support_done"
     MOVED = "配合单位完成所承担部分"
+    MATTER = "task"
     unit: str
     note: str = ""
 
+    def only_of(self) -> str | None:
+        """The supporting unit's own clock."""
+        return self.unit
+
 
 @dataclass(frozen=True, kw_only=True)
-class SupportWaived(Fact):
+class SupportWaived(MatterFact):
     """配合任务免除: the supervision office waived a supporting unit's part, with a reason."""
 
     TOPIC = "assignment.support_waived"
+    MATTER = "task"
+    CONFIRMED_BY = None
     unit: str
     reason: str
+
+    def only_of(self) -> str | None:
+        """The supporting unit's own clock."""
+        return self.unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -462,6 +490,12 @@ class CompletionAccepted(MatterFact, Movement):
     CONFIRMED_BY = None
     claimed_at: Moment
     note: str = ""
+    waits_for_the_leader: bool = False
+    """Whether it comes from a leader's instruction, so that the leader says whether there is a new one."""
+
+    def starts(self) -> bool:
+        """The leader's clock runs only if his word is waited for."""
+        return self.waits_for_the_leader
 
     def counts_from(self) -> Moment:
         """The time of the claim."""
@@ -508,78 +542,91 @@ class TaskClosed(MatterFact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtensionRequested(Fact):
+class ExtensionRequested(MatterFact):
     """申请延期: the lead asks before the due date for a later one, with the reason."""
 
     TOPIC = "assignment.extension_requested"
+    MATTER = "task"
     unit: str
     new_due_on: date
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtensionGranted(Fact):
+class ExtensionGranted(MatterFact):
     """同意延期: one level above the asker granted the later date; the original date stays visible."""
 
     TOPIC = "assignment.extension_granted"
     RESTS_ON = (ExtensionRequested,)
+    MATTER = "task"
+    CONFIRMED_BY = None
     due_on: date
     original_due_on: date
     times: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtensionRefused(Fact):
+class ExtensionRefused(MatterFact):
     """不同意延期: the asked date was refused; the due date stands."""
 
     TOPIC = "assignment.extension_refused"
     RESTS_ON = (ExtensionRequested,)
+    MATTER = "task"
+    CONFIRMED_BY = None
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class DisputeRaised(Fact):
+class DisputeRaised(MatterFact):
     """提出分歧: units disagree about the task; the lead has to coordinate and write down a solution."""
 
     TOPIC = "assignment.dispute_raised"
+    MATTER = "task"
     unit: str
     with_units: tuple[str, ...]
     about: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class SolutionProposed(Fact):
+class SolutionProposed(MatterFact):
     """提出解决方案: the lead's proposed solution, which goes to the vice leader with the disagreement."""
 
     TOPIC = "assignment.solution_proposed"
     RESTS_ON = (DisputeRaised,)
+    MATTER = "task"
     coordination: str
     solution: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class DisputeRuled(Fact):
+class DisputeRuled(MatterFact):
     """裁定: the vice leader in charge ruled on the disagreement."""
 
     TOPIC = "assignment.dispute_ruled"
     RESTS_ON = (DisputeRaised, SolutionProposed)
+    MATTER = "task"
+    CONFIRMED_BY = None
     ruling: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskSuspended(Fact):
+class TaskSuspended(MatterFact):
     """暂停: the task rests; its clock is paused until it is resumed."""
 
     TOPIC = "assignment.task_suspended"
+    MATTER = "task"
+    CONFIRMED_BY = None
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskResumed(Fact):
+class TaskResumed(MatterFact):
     """恢复: the task goes on; the working days that were left are left still."""
 
     TOPIC = "assignment.task_resumed"
     RESTS_ON = (TaskSuspended,)
+    MATTER = "task"
+    CONFIRMED_BY = None
     reason: str = ""
 
 

@@ -144,6 +144,10 @@ class ServiceConfirmed(MatterFact, Movement):
     plan: str
     promised_on: date
 
+    def own_date(self) -> date | None:
+        """The promised day."""
+        return self.promised_on
+
 
 @dataclass(frozen=True, kw_only=True)
 class WhistleResolved(MatterFact, Movement):
@@ -181,10 +185,11 @@ class ReworkOrdered(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InfeasibilityClaimed(Fact):
+class InfeasibilityClaimed(MatterFact):
     """申报不可行: the lead says it cannot be done, with the legal ground; a second reviewer decides."""
 
     TOPIC = "enterprise.infeasibility_claimed"
+    MATTER = "whistle"
     RESTS_ON = (WhistleRouted,)
     unit: str
     legal_ground: str
@@ -192,10 +197,12 @@ class InfeasibilityClaimed(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InfeasibilityReviewed(Fact):
+class InfeasibilityReviewed(MatterFact):
     """不可行复核: a second reviewer, of another unit than the lead, upheld or rejected it."""
 
     TOPIC = "enterprise.infeasibility_reviewed"
+    MATTER = "whistle"
+    CONFIRMED_BY = None
     RESTS_ON = (InfeasibilityClaimed,)
     upheld: bool
     reason: str

@@ -12,8 +12,8 @@ from typing import ClassVar, Literal
 from shared.events.base import Fact
 
 Secrecy = Literal["public", "internal", "secret"]
-CaseKind = Literal["task", "duty", "whistle", "trip", "period"]
-"""``duty``: a unit's duty from a directive; ``period``: what is owed for a period of the year."""
+CaseKind = Literal["task", "duty", "whistle", "trip", "period", "naming"]
+"""``duty``: a unit's duty from a directive; ``trip``: an absence; ``period``: what is owed for a period of the year."""
 CloseGround = Literal["resolved", "cancelled", "superseded", "withdrawn", "merged"]
 
 
@@ -21,6 +21,7 @@ CloseGround = Literal["resolved", "cancelled", "superseded", "withdrawn", "merge
 class Matter:
     """事项: what the case that a fact opens is about.
 
+    ``unit`` may be empty: whoever answers for the first clock has it. ``steps`` are the days of milestones.
     ``parts`` tell several matters of one subject apart (a directive's duties). ``clock`` names the only rule that
     runs for it, where several rules start at the same fact. ``origins``: the parts of earlier cases about the same
     subject, of which the first that exists tells number, title, leader and secrecy.
@@ -37,6 +38,7 @@ class Matter:
     secrecy: Secrecy = "public"
     reporter: str | None = None
     due_on: date | None = None
+    steps: tuple[date, ...] = ()
     origins: tuple[tuple[str, ...], ...] = ()
 
 
@@ -62,7 +64,7 @@ class MatterFact(Fact):
         return ((),)
 
     def only_of(self) -> str | None:
-        """The unit whose clocks alone stop at it; None if it does not matter who answers for them."""
+        """Of clocks that each unit has for itself (``answers_for`` unit): whose stop or start at it; None: all."""
         return None
 
     def counts_from(self) -> datetime:
@@ -72,6 +74,14 @@ class MatterFact(Fact):
     def entered_at(self) -> datetime:
         """When it was recorded."""
         return self.timestamp
+
+    def starts(self) -> bool:
+        """Whether the clocks whose rows say that they start at it do start."""
+        return True
+
+    def of_step(self) -> date | None:
+        """The milestone's day, if only its clock stops."""
+        return None
 
     def own_date(self) -> date | None:
         """The date of a clock that starts at it, for rules with a date of their own; None: the rule's length."""

@@ -10,6 +10,7 @@ from shared.events.matter import CaseKind, Secrecy
 
 Level = Literal[
     "assigned",
+    "started",
     "approaching",
     "rescheduled",
     "missed",

@@ -8,7 +8,7 @@ from datetime import date
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from shared.events.base import Fact, Moment
+from shared.events.base import Actor, Fact, Moment
 from shared.events.matter import BeginsMatter, CloseGround, Matter, MatterFact, Movement, Secrecy
 from shared.events.matter import CaseKind as CaseKind
 
@@ -120,6 +120,8 @@ class ClockStarted(Fact):
     warn_on: tuple[date, ...] = ()
     calendar_version: int
     rulebook_version: int
+    follows_lead: bool = True
+    """Whether it is the matter's lead who has it, whoever leads; others stay with the unit that it started for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -396,6 +398,27 @@ class RoundSigned(Movement):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SlowProposed(Fact):
+    """拟认定缓慢: the office finds the round slow; it counts once a second person has verified it."""
+
+    TOPIC = "supervision.slow_proposed"
+    RESTS_ON = (RoundSigned,)
+    round: int
+    unit: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlowNotVerified(Fact):
+    """缓慢认定未通过复核: a second person did not agree; the round is to be judged anew."""
+
+    TOPIC = "supervision.slow_not_verified"
+    RESTS_ON = (SlowProposed,)
+    round: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RoundJudged(Fact):
     """督办认定: the round is concluded as resolved, on track or slow; unsigned by its date is slow."""
 
@@ -405,6 +428,8 @@ class RoundJudged(Fact):
     verdict: Verdict
     reason: str
     unsigned: bool = False
+    proposed_by: Actor | None = None
+    """Who found it slow, if somebody else has verified that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -497,10 +522,11 @@ class NamingNoLongerDue(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NamingDrafted(Fact):
+class NamingDrafted(BeginsMatter):
     """通报起草: the text was drafted from the rounds; a second person has to check it."""
 
     TOPIC = "supervision.naming_drafted"
+    MATTER = "naming"
     case_id: UUID
     case_number: str
     unit: str
@@ -510,17 +536,30 @@ class NamingDrafted(Fact):
     secrecy: Secrecy = "public"
     corrects: UUID | None = None
 
+    def begins(self) -> Sequence[Matter]:
+        """The naming, which the supervision office sees through."""
+        return [Matter(unit="", number=self.case_number, title="公开通报", secrecy=self.secrecy)]
+
 
 @dataclass(frozen=True, kw_only=True)
-class NamingRedrafted(Fact):
+class OfNaming(MatterFact):
+    """A step of a naming: whoever has the next one has the clock."""
+
+    MATTER = "naming"
+    CONFIRMED_BY = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamingRedrafted(OfNaming):
     """通报重新起草: a withdrawn draft is due again, for the same two rounds; it is checked anew."""
 
     TOPIC = "supervision.naming_redrafted"
+    REOPENS = "重新起草"
     text: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class NamingChecked(Fact):
+class NamingChecked(OfNaming):
     """通报核稿: a second person checked the draft; the unit may object until the close of ``objections_until``."""
 
     TOPIC = "supervision.naming_checked"
@@ -544,7 +583,7 @@ class NamingWindowMoved(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NamingObjected(Fact):
+class NamingObjected(OfNaming):
     """对通报提出异议: the unit objects to being named."""
 
     TOPIC = "supervision.naming_objected"
@@ -554,7 +593,7 @@ class NamingObjected(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NamingObjectionRuled(Fact):
+class NamingObjectionRuled(OfNaming):
     """对通报异议的裁定: upheld, the draft is withdrawn; rejected, it goes on."""
 
     TOPIC = "supervision.naming_objection_ruled"
@@ -564,7 +603,7 @@ class NamingObjectionRuled(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NamingApproved(Fact):
+class NamingApproved(OfNaming):
     """通报批准: the window has passed and a leader approved."""
 
     TOPIC = "supervision.naming_approved"
@@ -593,7 +632,7 @@ class NumberIssued(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NamingPublished(Fact):
+class NamingPublished(OfNaming):
     """公开通报: the unit and the responsible post are named, as No. ``number`` of ``year`` in the series."""
 
     TOPIC = "supervision.naming_published"
@@ -625,10 +664,11 @@ class NamingLifted(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NamingWithdrawn(Fact):
+class NamingWithdrawn(OfNaming):
     """通报撤稿: a draft that has lost its ground is not published."""
 
     TOPIC = "supervision.naming_withdrawn"
+    CLOSES = "withdrawn"
     RESTS_ON = NamingPublished.RESTS_ON
     reason: str
 
@@ -799,10 +839,28 @@ class HalfMonthReportSubmitted(GivesCredit):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AbsenceRequested(Fact):
+class OfAbsence(MatterFact):
+    """A fact after which nobody has to approve an absence any more."""
+
+    MATTER = "trip"
+    CLOSES = "cancelled"
+    CONFIRMED_BY = None
+
+    def belongs_to(self) -> Sequence[tuple[str, ...]]:
+        """The approval."""
+        return (APPROVAL,)
+
+
+APPROVAL = ("approval",)
+"""The part of an absence that a leader decides."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbsenceRequested(BeginsMatter):
     """申请外出: somebody in a post asks to be away, on a study trip or on leave; ``deputy`` acts meanwhile."""
 
     TOPIC = "supervision.absence_requested"
+    MATTER = "trip"
     kind: AbsenceKind
     unit: str
     post: str
@@ -811,17 +869,33 @@ class AbsenceRequested(Fact):
     purpose: str
     destination: str = ""
     deputy: str | None = None
+    leader_post: str | None = None
+    """The leader in charge, who approves it."""
+
+    def begins(self) -> Sequence[Matter]:
+        """The approval, which a leader owes."""
+        return [
+            Matter(
+                unit=self.unit,
+                parts=APPROVAL,
+                clock="absence_approval",
+                number=f"外出{self.first.isoformat()}",
+                title=self.purpose,
+                leader_post=self.leader_post,
+                secrecy="internal",
+            )
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AbsenceApproved(Fact):
+class AbsenceApproved(OfAbsence):
     """批准外出: a leader approved it."""
 
     TOPIC = "supervision.absence_approved"
 
 
 @dataclass(frozen=True, kw_only=True)
-class AbsenceRefused(Fact):
+class AbsenceRefused(OfAbsence):
     """不批准外出: a leader refused it, with the reason."""
 
     TOPIC = "supervision.absence_refused"
@@ -878,7 +952,7 @@ class TripReportSubmitted(MatterFact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AbsenceCancelled(Fact):
+class AbsenceCancelled(OfAbsence):
     """取消外出: they did not go."""
 
     TOPIC = "supervision.absence_cancelled"

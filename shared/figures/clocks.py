@@ -19,7 +19,7 @@ from datetime import date, datetime
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import msgspec
-from sqlalchemy import JSON, Column, Connection, Date, Integer, String, select
+from sqlalchemy import JSON, Boolean, Column, Connection, Date, Integer, String, select
 
 from shared.database.columns import MomentColumn
 from shared.events import supervision
@@ -80,6 +80,7 @@ class CountedClocksView(View):
             Column("cycle", Integer, nullable=False),
             Column("started_at", MomentColumn, nullable=False),
             Column("lead", String, nullable=False),
+            Column("follows_lead", Boolean, nullable=False),
             Column("charged", String),
             Column("rests", JSON, nullable=False),
             Column("earliest_due_on", Date, nullable=False, info={"index": True}),
@@ -108,6 +109,7 @@ class CountedClocksView(View):
             cycle=fact.cycle,
             started_at=fact.started_at,
             lead=fact.unit,
+            follows_lead=fact.follows_lead and fact.clock != ANSWER,
             rests=[],
             earliest_due_on=fact.due_on,
             latest_due_on=fact.due_on,
@@ -118,7 +120,7 @@ class CountedClocksView(View):
         if not fact.leads:
             return
         for row in rows.parts(str(message.aggregate_id), "case_id"):
-            if row["clock"] != ANSWER and _last(row).status in OPEN:
+            if row["follows_lead"] and _last(row).status in OPEN:
                 _stands(rows, row, fact, lead=fact.to_unit)
 
     def on_clock_paused(self, rows: Rows, fact: supervision.ClockPaused, message: Message) -> None:

@@ -36,8 +36,8 @@ of the start's half month (1–15, 16–end), rolled forward to a working day. `
 the last day of the period. ``own_date``: a date set with the case, or else the length in working days.
 ``month_first_working_day``: the first working day of the start's month."""
 
-Level: TypeAlias = Literal["approaching", "missed", "round1", "round2"]
-"""The steps of an escalation ladder, from the yellow notice to the second supervision."""
+Level: TypeAlias = Literal["started", "approaching", "missed", "round1", "round2"]
+"""The steps of an escalation ladder, from the start of the clock to the second supervision."""
 
 PAUSABLE_UNITS = ("working_day", "own_date")
 """Units of which a pause means something: the others end with a period of the year or run day and night."""
@@ -117,11 +117,17 @@ RUN_BY_CODE = {
     "acknowledgement_expires": "the notifier",
     "rating_window": "the whistle",
     "late_entry": "its case, with what was entered late",
+    "round_judgement": "its case, with the round",
+    "objection_ruling": "its case, with the round",
 }
 """The clocks whose length alone the rulebook gives, and who runs them: nothing starts or stops them by their row."""
 
 MANDATORY = (
-    *(rule_id for rule_id in RUN_BY_CODE if rule_id != "late_entry"),
+    "round_answer",
+    "objection_window",
+    "remind_main_leader",
+    "acknowledgement_expires",
+    "rating_window",
     "arrange",
     "decompose",
     "feedback",

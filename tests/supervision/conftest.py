@@ -207,7 +207,13 @@ class World:
     def slow_round(self, case_id: UUID, number: int, judge: str = "inspect/chief") -> None:
         """fgw answers and signs round ``number``; it is judged slow."""
         self.answered(case_id, number)
-        self.do(judge, f"cases/{case_id}/rounds/{number}/judge", verdict="slow", reason="进展缓慢")
+        self.slow(case_id, number, judge)
+
+    def slow(self, case_id: UUID, number: int, judge: str = "inspect/chief") -> None:
+        """The signed round is found slow, and the vice leader verifies that."""
+        path = f"cases/{case_id}/rounds/{number}"
+        self.do(judge, f"{path}/judge", verdict="slow", reason="进展缓慢")
+        self.do("gov/vice-leader", f"{path}/verify-slow", agreed=True, reason="属实")
 
     def answered(self, case_id: UUID, number: int, unit: str = "fgw") -> None:
         self.do(f"{unit}/officer", f"cases/{case_id}/rounds/{number}/answer", text="正在办理")

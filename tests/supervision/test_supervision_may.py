@@ -63,6 +63,7 @@ CASE_COMMANDS: dict[str, dict[str, Any]] = {
     "answer_round": {"text": "x"},
     "sign_round": SIGNING,
     "judge_round": {"terms": TERMS, "verdict": "slow", "reason": "x"},
+    "verify_slow": {"terms": TERMS, "agreed": True, "reason": "x"},
     "void_round": {"terms": TERMS, "reason": "x"},
     "object_to_round": {"terms": TERMS, "text": "x"},
     "rule_on_objection": {"terms": TERMS, "upheld": True, "reason": "x"},
@@ -78,7 +79,8 @@ CASE_COMMANDS: dict[str, dict[str, Any]] = {
     },
 }
 OF_A_ROUND = {name for name in CASE_COMMANDS if name.endswith("_round")} - {"issue_round"} | {
-    "rule_on_objection"
+    "rule_on_objection",
+    "verify_slow",
 }
 LIKELY = [("answer_round", "fgw/officer"), ("sign_round", "fgw/head"), ("judge_round", "inspect/chief")]
 steps = st.one_of(

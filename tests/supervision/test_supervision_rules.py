@@ -27,7 +27,7 @@ from shared.log.codec import WireMapper
 from shared.rulebook import load_rulebook
 from shared.testing import an_act, facts, folded, kinds, rows_of, shanghai
 
-TERMS = Terms(load_rulebook(), Calendar.base())
+TERMS = Terms(load_rulebook(), Calendar.base(), office="inspect")
 NOW = shanghai("2021-03-01 09:00")
 VERDICTS: tuple[Verdict, ...] = ("slow", "on_track", "resolved")
 
@@ -54,7 +54,7 @@ def head_of(unit: str) -> str:
     return f"{unit}/head"
 
 
-SIGNING: Any = {"terms": TERMS, "head_of": head_of, "office": "inspect"}
+SIGNING: Any = {"terms": TERMS, "head_of": head_of}
 
 
 def told_to(case: Case, act: CommandContext, fact: type[MatterFact], **what: Any) -> None:
@@ -77,6 +77,9 @@ def a_round(case: Case, at: datetime, verdict: Verdict) -> int:
     case.answer_round(by_fgw(at), number=number, text="正在办理")
     case.sign_round(by_fgw(at), number=number, **SIGNING)
     case.judge_round(an_act(at), terms=TERMS, number=number, verdict=verdict, reason="如实")
+    if verdict == "slow":
+        verifier = an_act(at, "gov", "gov/vice-leader", "vice_leader")
+        case.verify_slow(verifier, terms=TERMS, number=number, agreed=True, reason="属实")
     return number
 
 
@@ -212,6 +215,13 @@ COMMANDS: dict[str, Any] = {
     "sign": lambda c, a, n: c.sign_round(by_fgw(a.recorded_at), number=n, **SIGNING),
     "sign late": lambda c, a, n: c.sign_round(by_fgw(a.recorded_at).at(NOW), number=n, **SIGNING),
     "slow": lambda c, a, n: c.judge_round(a, terms=TERMS, number=n, verdict="slow", reason="x"),
+    "verify": lambda c, a, n: c.verify_slow(
+        an_act(a.recorded_at, "gov", "gov/vice-leader", "vice_leader"),
+        terms=TERMS,
+        number=n,
+        agreed=n % 3 > 0,
+        reason="x",
+    ),
     "on track": lambda c, a, n: c.judge_round(a, terms=TERMS, number=n, verdict="on_track", reason="x"),
     "void": lambda c, a, n: c.void_round(a, terms=TERMS, number=n, reason="x"),
     "object": lambda c, a, n: c.object_to_round(by_fgw(a.recorded_at), terms=TERMS, number=n, text="x"),

@@ -69,6 +69,15 @@ def blown(matter: MatterState, unit: str) -> Said:
     )
 
 
+def waiting(matter: MatterState, calendar: Calendar, *, clock: str, unit: str, due_on: date) -> Said:
+    """待办: others wait for this unit."""
+    return Said(
+        f"【蓝】待办：{matter.number}（{clock}）",
+        f"{_kind(matter)}{_called(matter)}：请{unit}于{day_words(calendar, due_on)}前办理（{clock}），"
+        "其他单位正等待结果。",
+    )
+
+
 def approaching(matter: MatterState, calendar: Calendar, *, clock: str, unit: str, due_on: date) -> Said:
     """临近时限."""
     return Said(

@@ -29,7 +29,7 @@ on_round = Commands(
     "/cases/<uuid:case_id>/rounds/<int:number>/",
     Supervision,
     Case,
-    supply={"terms": Supervision.terms_for, "head_of": Supervision.heads, "office": Supervision.office_for},
+    supply={"terms": Supervision.terms_for, "head_of": Supervision.heads},
 )
 
 
@@ -50,6 +50,14 @@ class JudgeRound(HappenedBody):
     """督办认定 Judge a signed answer: resolved, on track or slow."""
 
     verdict = Choice(supervision.Verdict, required=True)
+    reason = Reason(required=True)
+
+
+@on_round("verify-slow", Case.verify_slow, Role.supervision_office, *LEADERS)
+class VerifySlow(Body):
+    """缓慢认定复核 Verify, or not, that a round is slow; by another person than who found it slow."""
+
+    agreed = Flag(required=True)
     reason = Reason(required=True)
 
 
@@ -77,7 +85,7 @@ class RuleOnRoundObjection(Body):
 
 # -- what is shown ------------------------------------------------------------------------------------------------
 
-INTERNAL = ("id", "version", "followed", "judged_by_unit", "concluded_at", "voided_at")
+INTERNAL = ("id", "version", "followed", "judged_by_unit", "concluded_at", "voided_at", "proposed_by_unit")
 """Columns for rules, which nobody asks for."""
 
 RoundSchema = shown("RoundSchema", RoundsView, hidden=INTERNAL, number=fields.String(required=True))

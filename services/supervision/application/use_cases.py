@@ -40,6 +40,7 @@ from shared.domain.aggregate import SUITE_UNIT, Aggregate, CommandContext, stabl
 from shared.domain.clock import Clock, local_day, midnight
 from shared.domain.refusal import Refusal
 from shared.events.base import Actor
+from shared.events.matter import Matter
 from shared.events.supervision import CreditKind
 from shared.readmodels.reference import UnknownUnit
 from shared.readmodels.rows import Row
@@ -129,7 +130,7 @@ class Supervision(ServiceApplication):
 
     def terms(self) -> Terms:
         """The rulebook and calendar for what begins now."""
-        return Terms(self.rulebook, self.calendar())
+        return Terms(self.rulebook, self.calendar(), office=self.office())
 
     def terms_of(
         self, case: Case | CaseState, calendar: Calendar | None = None, *, into: UUID | None = None
@@ -145,6 +146,7 @@ class Supervision(ServiceApplication):
             self.rulebook_at(state.rulebook_version),
             calendar or self.calendar(),
             () if goes_on is None else goes_on.state.stays,
+            self.office(),
         )
 
     def terms_for(self, case: CaseState, act: CommandContext) -> Terms:
@@ -155,13 +157,23 @@ class Supervision(ServiceApplication):
         """The terms of the case that the naming is about."""
         return self.terms_of(self.load(Case, naming.case_id))
 
-    def office_unit(self, kind: str, case: CaseState) -> str:
-        """The unit of this kind; if none is registered the government office, or else the case's own unit."""
-        return self.reference.unit_of_kind(kind) or self.reference.unit_of_kind("office") or case.unit
+    def office(self) -> str:
+        """The supervision office's unit; if none is registered the government office; empty if there is none."""
+        return self.reference.unit_of_kind("supervision") or self.reference.unit_of_kind("office") or ""
 
-    def office_for(self, case: CaseState, act: CommandContext) -> str:
-        """The supervision office that has to do with the case."""
-        return self.office_unit("supervision", case)
+    def answering(self, word: str, about: CaseState | Matter) -> str:
+        """The unit that answers for a clock about a matter, by the rulebook's word; else the unit that leads it."""
+        unit: str | None = None
+        if word == "supervision_office":
+            unit = self.office()
+        elif word == "government_office":
+            unit = self.reference.unit_of_kind("office")
+        elif word in ("leader_in_charge", "main_leader"):
+            main = self.reference.main_leader()
+            leader = about.leader_post if word == "leader_in_charge" else None
+            leader = leader or (None if main is None else str(main["id"]))
+            unit = None if leader is None else str(self.reference.post(leader)["unit"])
+        return unit or about.unit
 
     def heads(self, case: CaseState, act: CommandContext) -> Callable[[str], str]:
         """Who the main head of a unit is."""
@@ -351,7 +363,7 @@ class Supervision(ServiceApplication):
 
     def request_absence(self, act: CommandContext, **what: Any) -> CommandResult:
         """申请外出."""
-        absence = Absence.request(act, **what)
+        absence = Absence.request(act, leader_post=self.leader_of(act.by.unit), **what)
         return self.commit(act, absence, location=f"/api/v1/absences/{absence.id}")
 
     def submit_half_month_report(

@@ -236,8 +236,9 @@ class Absence(Aggregate, lifecycle=evolve):
         purpose: str,
         destination: str = "",
         deputy: str | None = None,
+        leader_post: str | None = None,
     ) -> Self:
-        """The actor asks to be away."""
+        """The actor asks the leader in charge to be away."""
         today = local_day(act.recorded_at)
         if first < today:
             raise AskedAfterLeaving(first=first, today=today)
@@ -257,6 +258,7 @@ class Absence(Aggregate, lifecycle=evolve):
             purpose=purpose,
             destination=destination,
             deputy=deputy,
+            leader_post=leader_post,
         )
 
     @requires(is_asked_for, by_somebody_else)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.supervision.domain.clocks import LATE_ENTRY
 from services.supervision.domain.rounds import Rounds
-from services.supervision.domain.state import evolve
+from services.supervision.domain.state import Clock, evolve
 from services.supervision.domain.terms import Terms
 from shared.domain.aggregate import CommandContext
 from shared.domain.case_id import case_id
@@ -25,6 +25,19 @@ TASK, COMPLETION_CHECK = "task_due", "completion_check"
 
 TotalLimits = ("resolve_or_confirm", "hard_limit")
 """A whistle's clocks that concern the matter; ``contact`` is owed to each reporter apart."""
+
+
+OF_THE_NEW_LEAD = ("acknowledge", "return_within")
+"""A task's clocks that begin anew for each unit that gets to lead it."""
+
+
+def _starts(rule: Rule, matter: Matter) -> list[tuple[str, date | None]]:
+    """For which units and with which dates the rule's clocks start with the matter."""
+    if rule.subject == "milestone":
+        return [(matter.unit, day) for day in matter.steps]
+    if rule.subject == "support":
+        return [(unit, None) for unit in matter.supporters]
+    return [(matter.unit, matter.due_on if rule.unit == "own_date" else None)]
 
 
 class Case(Rounds, lifecycle=evolve):
@@ -82,8 +95,8 @@ class Case(Rounds, lifecycle=evolve):
             duty=matter.clock,
         )
         for rule in rules:
-            own_date = matter.due_on if rule.unit == "own_date" else None
-            case.start(act, terms, rule.id, matter.unit, own_date=own_date)
+            for unit, own_date in _starts(rule, matter):
+                case.start(act, terms, rule.id, unit, own_date=own_date)
         return case
 
     def follow(
@@ -93,22 +106,33 @@ class Case(Rounds, lifecycle=evolve):
 
         ``answering`` tells which unit answers for a clock, by the word of its rule.
         """
-        name, unit = type(fact).__name__, fact.only_of()
+        name, only, step = type(fact).__name__, fact.only_of(), fact.of_step()
         if self.state.closed and fact.REOPENS:
             self.record(supervision.CaseReopened, act, reason=fact.REOPENS)
         known = [rule for rule in terms.rulebook if self.latest(rule.id) is not None]
         for rule in known:
-            running = self.running(rule.id)
-            if name in rule.stops_at and running is not None and unit in (None, running.unit):
-                self.stop_by(act, terms, running, fact, answering("supervision_office", self))
-        if not isinstance(fact, BeginsMatter) and not self.state.closed:
+            if name in rule.stops_at:
+                whose = only if rule.answers_for == "unit" else None
+                for running in self._running_of(rule.id, whose, step):
+                    self.stop_by(act, terms, running, fact)
+        if not isinstance(fact, BeginsMatter) and not self.state.closed and fact.starts():
             for rule in terms.rulebook.started_by(fact):
-                if self.running(rule.id) is None:
+                unit = only if only and rule.answers_for == "unit" else answering(rule.answers_for, self)
+                if not self._running_of(rule.id, unit if rule.answers_for == "unit" else None, None):
                     own_date = fact.own_date() if rule.unit == "own_date" else None
-                    self.start(act, terms, rule.id, answering(rule.answers_for, self), own_date=own_date)
+                    self.start(act, terms, rule.id, unit, own_date=own_date)
         if any(name in rule.closes_at for rule in known):
             self.close(act, terms, fact.CLOSES)
         self.settle(act, terms)
+
+    def _running_of(self, rule: str, unit: str | None, step: date | None) -> list[Clock]:
+        """The rule's open clocks; of this unit, of this milestone, if they are named. The first is enough of a step."""
+        found = [
+            clock
+            for clock in self.state.open_clocks
+            if clock.clock == rule and unit in (None, clock.unit) and step in (None, clock.own_date)
+        ]
+        return found if step is None else found[:1]
 
     # -- hands -----------------------------------------------------------------------------------------------
 
@@ -146,9 +170,10 @@ class Case(Rounds, lifecycle=evolve):
         self, act: CommandContext, terms: Terms, unit: str, post: str, leader_post: str | None
     ) -> None:
         """Another unit leads; it has its own days to acknowledge, and what is left of the task's."""
-        self.stop(act, terms, "acknowledge")
-        if not self.state.closed:
-            self.start(act, terms, "acknowledge", unit)
+        for clock in OF_THE_NEW_LEAD:
+            self.stop(act, terms, clock)
+            if not self.state.closed and self.latest(clock) is not None:
+                self.start(act, terms, clock, unit)
         self.move(act, terms, unit, to_post=post, leads=True, leader_post=leader_post)
 
     def rest_task(self, act: CommandContext, terms: Terms, ground: RestGround, reason: str) -> None:

@@ -236,10 +236,11 @@ class Clocks(Aggregate):
         *,
         started_at: datetime | None = None,
         own_date: date | None = None,
+        cycle: int | None = None,
     ) -> Clock:
         """Start a clock in its next cycle. A reopened one is given its original ``started_at`` (measures C)."""
         before = self.latest(clock)
-        cycle = before.cycle + 1 if before else 1
+        cycle = cycle or (before.cycle + 1 if before else 1)
         start = started_at or act.happened_at
         due, due_on, due_at = terms.fixed(clock, start, own_date=own_date)
         self.record(
@@ -256,6 +257,7 @@ class Clocks(Aggregate):
             warn_on=terms.warnings(due),
             calendar_version=terms.calendar.version,
             rulebook_version=terms.rulebook.version,
+            follows_lead=terms.rule(clock).answers_for == "lead_unit",
         )
         return self.state.clocks[clock, cycle]
 
@@ -292,26 +294,24 @@ class Clocks(Aggregate):
         if found.missed and in_time:
             self._retract(act, found, "fact_arrived_late")
 
-    def stop_by(
-        self, act: CommandContext, terms: Terms, clock: Clock, fact: MatterFact, confirmation_by: str
-    ) -> None:
+    def stop_by(self, act: CommandContext, terms: Terms, clock: Clock, fact: MatterFact) -> None:
         """The fact stops the clock.
 
         If it was entered only after the clock was due, and is said to have happened before, the clock is stopped
-        late, when it was entered, until the earlier time is confirmed; ``confirmation_by`` is the unit that has to.
+        late, when it was entered, until the earlier time is confirmed.
         """
         entered = fact.entered_at()
         if terms.rule(clock.clock).answers_for in DECIDERS:
             at = fact.happened_at if clock.in_time(entered) else entered
-            self.stop(act, terms, clock.clock, at)
+            self.stop(act, terms, clock.clock, at, cycle=clock.cycle)
             return
         at, confirmer = fact.counts_from(), fact.CONFIRMED_BY
         asks = LATE_ENTRY in terms.rulebook  # a case that began under an older one keeps it
         if confirmer is None or not asks or not clock.in_time(at) or clock.in_time(entered):
-            self.stop(act, terms, clock.clock, at)
+            self.stop(act, terms, clock.clock, at, cycle=clock.cycle)
             return
-        self.stop(act, terms, clock.clock, entered)
-        self.claim_earlier_time(act, terms, clock, at, confirmer, confirmation_by)
+        self.stop(act, terms, clock.clock, entered, cycle=clock.cycle)
+        self.claim_earlier_time(act, terms, clock, at, confirmer)
 
     def cancel(self, act: CommandContext, clock: str, reason: str) -> None:
         """The clock no longer applies; nothing happens if it is not running."""
@@ -328,12 +328,11 @@ class Clocks(Aggregate):
         clock: Clock,
         claimed_at: datetime,
         confirmer: Confirmer,
-        confirmation_by: str,
         signed_by: str | None = None,
     ) -> None:
         """What stops the clock is said to have happened before it was due: a clock runs until that is confirmed."""
         now = replace(act, happened_at=act.recorded_at)
-        confirmation = self.start(now, terms, LATE_ENTRY, confirmation_by)
+        confirmation = self.start(now, terms, LATE_ENTRY, terms.office or self.state.unit)
         self.record(
             supervision.EarlierTimeClaimed,
             act,

@@ -23,6 +23,9 @@ from shared.events import supervision
 from shared.events.base import Actor
 from shared.events.supervision import RoundKind, Trigger, Verdict, VoidGround
 
+JUDGEMENT, RULING = "round_judgement", "objection_ruling"
+"""The rulebook's clocks of what the office owes about a round."""
+
 
 class CaseIsClosed(Refusal):
     """事项 {number} 已结案，不能再督办。
@@ -143,9 +146,26 @@ class NoObjectionToRule(Refusal):
     There is no objection waiting for a ruling."""
 
 
+class SlowIsProposed(Refusal):
+    """第 {round} 轮督办已拟认定为缓慢，等待第二人复核。
+    Round {round} was found slow already and waits for a second person to verify it."""
+
+
+class NothingToVerify(Refusal):
+    """第 {round} 轮督办没有待复核的缓慢认定。
+    No verdict of round {round} waits to be verified."""
+
+
+class VerifyingOnesOwnVerdict(Refusal):
+    """认定人不能复核自己的认定，须由第二人复核。
+    Whoever found the round slow does not verify that."""
+
+    status = 403
+
+
 class RulingOnOnesOwnVerdict(Refusal):
-    """认定人不能裁定对自己认定的异议，须由第二人裁定。
-    Whoever judged the round does not rule on the objection to it."""
+    """认定人、复核人不能裁定对自己认定的异议，须由他人裁定。
+    Whoever judged or verified the round does not rule on the objection to it."""
 
     status = 403
 
@@ -259,6 +279,24 @@ def waits_for_a_signature(case: CaseState, act: CommandContext, number: int) -> 
         raise EarlierTimeWaits(round=number)
 
 
+def is_not_proposed(case: CaseState, act: CommandContext, number: int) -> None:
+    """No proposal to find it slow waits for the second person."""
+    if round_of(case, number).status == "proposed":
+        raise SlowIsProposed(round=number)
+
+
+def is_proposed_as_slow(case: CaseState, act: CommandContext, number: int) -> None:
+    """A proposal to find it slow waits for the second person."""
+    if round_of(case, number).status != "proposed":
+        raise NothingToVerify(round=number)
+
+
+def by_a_second_person(case: CaseState, act: CommandContext, number: int) -> None:
+    """Whoever found it slow does not verify that."""
+    if act.by.post == round_of(case, number).proposed_by:
+        raise VerifyingOnesOwnVerdict()
+
+
 def is_not_void(case: CaseState, act: CommandContext, number: int) -> None:
     """It has not been declared void."""
     if round_of(case, number).voided:
@@ -288,7 +326,7 @@ def waits_for_a_ruling(case: CaseState, act: CommandContext, number: int) -> Non
 def by_another_than_the_judge(case: CaseState, act: CommandContext, number: int) -> None:
     """Whoever judged the round does not rule on the objection to it."""
     asked = round_of(case, number)
-    if not asked.unsigned and asked.judged_by == act.by.post:
+    if not asked.unsigned and act.by.post in (asked.judged_by, asked.verified_by):
         raise RulingOnOnesOwnVerdict()
 
 
@@ -382,7 +420,7 @@ class Rounds(Clocks):
 
     @requires(by_the_main_head, waits_for_a_signature)
     def sign_round(
-        self, act: CommandContext, *, terms: Terms, number: int, head_of: Callable[[str], str], office: str
+        self, act: CommandContext, *, terms: Terms, number: int, head_of: Callable[[str], str]
     ) -> None:
         """The unit's main head signs the answer, before the round's date has passed.
 
@@ -394,7 +432,7 @@ class Rounds(Clocks):
             raise RoundAnswerTooLate(round=number, due_on=clock.due_on)
         if LATE_ENTRY in terms.rulebook and not clock.in_time(act.recorded_at):
             self.claim_earlier_time(
-                act, terms, clock, act.happened_at, "supervision_office", office, signed_by=act.by.post
+                act, terms, clock, act.happened_at, "supervision_office", signed_by=act.by.post
             )
         else:
             self._sign(act, terms, number, act.by.post)
@@ -414,13 +452,32 @@ class Rounds(Clocks):
         assert clock.claimed_by is not None
         self._sign(replace(act, happened_at=clock.claimed_at), terms, clock.cycle, clock.claimed_by)
 
-    @requires(by_another_unit, is_not_concluded, is_signed)
+    @requires(by_another_unit, is_not_concluded, is_signed, is_not_proposed)
     def judge_round(
         self, act: CommandContext, *, terms: Terms, number: int, verdict: Verdict, reason: str
     ) -> None:
-        """Conclude the round; slow for the first time → the next round follows."""
-        self._conclude(act, round_of(self.state, number), verdict, reason)
+        """Conclude the round; slow for the first time → the next round follows.
+
+        Where the rulebook wants a second verifier, slow counts once another person has verified it.
+        """
+        asked = round_of(self.state, number)
+        if verdict == "slow" and terms.rulebook.second_verifier:
+            self.record(supervision.SlowProposed, act, round=number, unit=asked.unit, reason=reason)
+            return
+        self._conclude(act, asked, verdict, reason)
         self.settle(act, terms)
+
+    @requires(by_another_unit, is_not_concluded, is_proposed_as_slow, by_a_second_person)
+    def verify_slow(
+        self, act: CommandContext, *, terms: Terms, number: int, agreed: bool, reason: str
+    ) -> None:
+        """A second person verifies that the round is slow, or does not: then it is to be judged anew."""
+        asked = round_of(self.state, number)
+        if agreed:
+            self._conclude(act, asked, "slow", f"{asked.proposed_reason}（复核：{reason}）")
+            self.settle(act, terms)
+        else:
+            self.record(supervision.SlowNotVerified, act, round=number, reason=reason)
 
     def _conclude(
         self, act: CommandContext, asked: Round, verdict: Verdict, reason: str, *, unsigned: bool = False
@@ -433,7 +490,13 @@ class Rounds(Clocks):
             verdict=verdict,
             reason=reason,
             unsigned=unsigned,
+            proposed_by=self._proposer(asked),
         )
+
+    def _proposer(self, asked: Round) -> Actor | None:
+        if asked.proposed_by is None or asked.proposed_by_unit is None:
+            return None
+        return Actor(unit=asked.proposed_by_unit, post=asked.proposed_by)
 
     @requires(by_another_unit, is_not_void)
     def void_round(self, act: CommandContext, *, terms: Terms, number: int, reason: str) -> None:
@@ -455,6 +518,7 @@ class Rounds(Clocks):
         if act.happened_at >= closes_at:
             raise ObjectionWindowClosed(closed_on=closes_on)
         self.record(supervision.ObjectionRaised, act, round=number, unit=asked.unit, text=text)
+        self.settle(act, terms)
 
     @requires(by_another_unit, waits_for_a_ruling, by_another_than_the_judge)
     def rule_on_objection(
@@ -480,6 +544,7 @@ class Rounds(Clocks):
             pass
         self._settle_namings(act)
         self._settle_what_is_unresolved(now)
+        self._settle_the_offices_clocks(now, terms)
         owed = None if self.state.closed else owed_round(self.state, terms)
         if owed is not None:
             clock, follows = owed
@@ -490,6 +555,26 @@ class Rounds(Clocks):
                 name = terms.rule(clock.clock).name_zh
                 words = f"“{name}”应于{clock.due_on:%Y-%m-%d}前完成，已超时，请说明原因和整改措施。"
                 self._issue(now, terms, "deadline_missed", requirement=words, missed=clock)
+
+    def _settle_the_offices_clocks(self, now: CommandContext, terms: Terms) -> None:
+        """The office has its days to judge a signed answer, and to rule on an objection; the cycle is the round."""
+        for asked in self.state.issued.values():
+            waits = {
+                JUDGEMENT: asked.is_open and asked.signed_at is not None,
+                RULING: asked.status == "objected",
+            }
+            for rule, runs in waits.items():
+                clock = self.state.clocks.get((rule, asked.round))
+                if runs and clock is None and rule in terms.rulebook:
+                    self.start(now, terms, rule, terms.office or self.state.unit, cycle=asked.round)
+                elif not runs and clock is not None and clock.is_open:
+                    if asked.voided:
+                        words = str(asked.void_reason)
+                        self.record(
+                            supervision.ClockCancelled, now, clock=rule, cycle=asked.round, reason=words
+                        )
+                    else:
+                        self.stop(now, terms, rule, cycle=asked.round)
 
     def _conclude_the_unsigned(self, act: CommandContext, now: CommandContext) -> bool:
         """A round without a signature by its date is slow; if the date moved, it is not."""

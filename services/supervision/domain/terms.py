@@ -20,6 +20,8 @@ class Terms:
     rulebook: Rulebook
     calendar: Calendar
     elsewhere: tuple[Stay, ...] = ()
+    office: str = ""
+    """The supervision office's unit."""
 
     def rule(self, clock: str) -> Rule:
         """The clock's rule. Raises UnknownRule."""

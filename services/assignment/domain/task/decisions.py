@@ -579,7 +579,13 @@ class Task(Aggregate, lifecycle=evolve):
     @requires(is_running, judged_by_another_unit, is_claimed)
     def accept_completion(self, act: CommandContext, *, note: str = "") -> None:
         """The supervision office accepts; the task is closed, unless it waits for a leader's word (domain.md §4.4)."""
-        self.record(assignment.CompletionAccepted, act, claimed_at=self.state.claimed_at, note=note)
+        self.record(
+            assignment.CompletionAccepted,
+            act,
+            claimed_at=self.state.claimed_at,
+            note=note,
+            waits_for_the_leader=self.state.from_leader_instruction,
+        )
         if not self.state.from_leader_instruction:
             self.record(assignment.TaskClosed, act, ground="accepted")
 

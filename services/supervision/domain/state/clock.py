@@ -53,6 +53,8 @@ class Clock:
     clock: str
     cycle: int
     unit: str
+    follows_lead: bool
+    """Whether the matter's lead has it, whoever leads."""
     status: Literal["open", "paused", "stopped", "cancelled"] = "open"
     started_at: datetime
     started_on: date
@@ -161,6 +163,7 @@ def _(fact: supervision.ClockStarted) -> Clock:
         clock=fact.clock,
         cycle=fact.cycle,
         unit=fact.unit,
+        follows_lead=fact.follows_lead and fact.clock != ANSWER,
         started_at=fact.started_at,
         started_on=local_day(fact.started_at),
         own_date=fact.own_date,
@@ -177,8 +180,8 @@ def _(fact: supervision.ClockStarted) -> Clock:
 
 @evolve_clock.register
 def _(fact: supervision.CustodyMoved, clock: Clock) -> Clock:
-    # Every clock but a round's is the lead's; what has ended stays with the unit that had it.
-    if not fact.leads or clock.clock == ANSWER or not clock.is_open:
+    # What has ended stays with the unit that had it.
+    if not fact.leads or not clock.follows_lead or not clock.is_open:
         return clock
     return replace(clock, unit=fact.to_unit)
 

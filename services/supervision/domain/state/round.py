@@ -9,7 +9,7 @@ from shared.domain.lifecycle import Lifecycle, replace
 from shared.events import supervision
 from shared.events.supervision import RoundKind, Trigger, Verdict, VoidGround
 
-RoundStatus = Literal["issued", "answered", "signed", "concluded", "objected", "voided"]
+RoundStatus = Literal["issued", "answered", "signed", "proposed", "concluded", "objected", "voided"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,14 @@ class Round:
     verdict: Verdict | None = None
     reason: str | None = None
     unsigned: bool = False
+    proposed_by: str | None = None
+    """Who found it slow, until somebody else has verified it."""
+    proposed_by_unit: str | None = None
+    proposed_reason: str | None = None
     judged_by: str | None = None
     judged_by_unit: str | None = None
+    verified_by: str | None = None
+    """Who verified that it was slow."""
     judged_at: datetime | None = None
     """When the verdict was recorded: the unit's time to object runs from then."""
     concluded_at: datetime | None = None
@@ -134,15 +140,33 @@ def _(fact: supervision.RoundVerdictWithdrawn, asked: Round) -> Round:
 
 
 @evolve_round.register
+def _(fact: supervision.SlowProposed, asked: Round) -> Round:
+    return replace(
+        asked,
+        status="proposed",
+        proposed_by=fact.by.post,
+        proposed_by_unit=fact.by.unit,
+        proposed_reason=fact.reason,
+    )
+
+
+@evolve_round.register
+def _(fact: supervision.SlowNotVerified, asked: Round) -> Round:
+    return replace(asked, status="signed", proposed_by=None, proposed_by_unit=None, proposed_reason=None)
+
+
+@evolve_round.register
 def _(fact: supervision.RoundJudged, asked: Round) -> Round:
+    judge = fact.proposed_by or fact.by
     return replace(
         asked,
         status="concluded",
+        verified_by=fact.by.post if fact.proposed_by else None,
         verdict=fact.verdict,
         reason=fact.reason,
         unsigned=fact.unsigned,
-        judged_by=fact.by.post,
-        judged_by_unit=fact.by.unit,
+        judged_by=judge.post,
+        judged_by_unit=judge.unit,
         judged_at=fact.timestamp,
         concluded_at=fact.happened_at,
     )
