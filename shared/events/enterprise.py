@@ -144,6 +144,10 @@ class ServiceConfirmed(MatterFact, Movement):
     plan: str
     promised_on: date
 
+    def own_date(self) -> date:
+        """The day that was promised."""
+        return self.promised_on
+
 
 @dataclass(frozen=True, kw_only=True)
 class WhistleResolved(MatterFact, Movement):

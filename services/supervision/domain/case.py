@@ -23,7 +23,7 @@ MERGED = "并案办理"
 TASK, COMPLETION_CHECK = "task_due", "completion_check"
 """A task's clock, and the office's, which runs while a claimed completion waits."""
 
-TotalLimits = ("resolve_or_confirm", "hard_limit")
+TotalLimits = ("resolve_or_confirm", "service_promise", "hard_limit")
 """A whistle's clocks that concern the matter; ``contact`` is owed to each reporter apart."""
 
 
@@ -103,8 +103,12 @@ class Case(Rounds, lifecycle=evolve):
                 self.stop_by(act, terms, running, fact, answering("supervision_office", self))
         if not isinstance(fact, BeginsMatter) and not self.state.closed:
             for rule in terms.rulebook.started_by(fact):
-                if self.running(rule.id) is None:
-                    own_date = fact.own_date() if rule.unit == "own_date" else None
+                own_date = fact.own_date() if rule.unit == "own_date" else None
+                running = self.running(rule.id)
+                if running is not None and own_date not in (None, running.own_date):
+                    self.cancel(act, rule.id, "另定日期")
+                    running = None
+                if running is None:
                     self.start(act, terms, rule.id, answering(rule.answers_for, self), own_date=own_date)
         if any(name in rule.closes_at for rule in known):
             self.close(act, terms, fact.CLOSES)
@@ -228,7 +232,14 @@ class Case(Rounds, lifecycle=evolve):
     def _take_up_again(self, act: CommandContext, terms: Terms, clock: str) -> None:
         before = self.latest(clock)
         if before is not None and not before.is_open:
-            self.start(act, terms, clock, self.state.unit, started_at=before.started_at)
+            self.start(
+                act,
+                terms,
+                clock,
+                self.state.unit,
+                started_at=before.started_at,
+                own_date=before.own_date,
+            )
 
     # -- the end ---------------------------------------------------------------------------------------------
 
