@@ -259,3 +259,17 @@ def test_a_reworked_whistle_is_counted_once_by_its_last_resolution(town: Any) ->
     town.opened.settle()
     town.did(town.fgw, whistle, "resolve", result="已重办")
     assert agree(town, now(town))[0]["hard_limit", "fgw"] == (0, 1, 0, 0)
+
+
+def test_a_merged_whistle_is_left_out_of_the_limits_and_its_reporters_contact_counts(town: Any) -> None:
+    main, joined = town.blow(), town.blow(town.milk)
+    town.route(main)
+    town.did(town.office, joined, "merge", into=str(main))
+    town.contact(joined)
+    figures = agree(town, now(town))[0]
+    contacts = [counts for (clock, _), counts in figures.items() if clock == "contact"]
+    assert sum(counts[0] for counts in contacts) == 1
+    assert sum(counts[2] for (clock, _), counts in figures.items() if clock == "hard_limit") == 1
+    rates = town.leader.get("/api/v1/whistle-rates?from=2021-01-01&until=2021-12-31").json["rates"]
+    (resolved,) = (rate for rate in rates if rate["id"] == "resolved")
+    assert resolved["exclusions"] == [{"reason": "merged", "count": 1}, {"reason": "not_due", "count": 1}]

@@ -68,3 +68,14 @@ def test_a_merger_takes_the_promise_and_its_undoing_brings_it_back(town: Any) ->
     assert clocks(town, whistle) == [("2021-02-20", "cancelled", None, False)]
     town.did(town.office, whistle, "unmerge", reason="并非一事")
     assert clocks(town, whistle)[-1] == ("2021-02-20", "open", None, False)
+
+
+def test_a_promised_day_that_becomes_a_rest_day_moves_to_the_next_working_day(town: Any) -> None:
+    whistle = begun(town)
+    days = [{"day": "2021-02-20", "working": False, "name": "不补班"}]
+    body = {"layer": "banner", "title": "本旗安排", "days": days}
+    draft = town.supervision("office").post("/api/v1/calendar-releases", body).json["id"]
+    town.opened.settle()
+    assert town.supervision("inspect").post(f"/api/v1/calendar-releases/{draft}/release").status_code == 200
+    town.opened.settle()
+    assert clocks(town, whistle) == [("2021-02-22", "open", None, False)]
