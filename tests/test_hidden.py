@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from sqlalchemy import Column, MetaData, String, Table, create_engine, select
 
 from services.notify.domain import Matter
 from services.suite import SUITE
+from shared.application.application import AlreadyExists
 from shared.domain.aggregate import stable_id
 from shared.domain.hidden import is_hidden_from
 from shared.domain.roles import ALL_SEEING, Role
@@ -221,6 +223,20 @@ def test_a_secret_thing_that_a_command_names_is_unknown(
         answers.append(told(answer, asked))
     assert answers[0] == answers[1]
     assert answers[0][0] == 422
+
+
+def test_nothing_is_imported_into_a_secret_list_from_outside(suite: Hidden) -> None:
+    """As for a list that is opened twice: no row of it is compared, no number is told."""
+    app: Any = suite.opened["assignment"].app
+    unit, post = OUTSIDERS[Role.government_office]
+    act = an_act(suite.clock(), unit, post, Role.government_office)
+    with pytest.raises(AlreadyExists):
+        app.plan_import(act, [], title="涉密清单", dated=date(2021, 1, 4))
+    own = an_act(suite.clock(), "office", "office/head", Role.government_office)
+    assert (
+        app.plan_import(own, [], title="涉密清单", dated=date(2021, 1, 4)).task_list.id
+        == suite.ids["list_id"]
+    )
 
 
 def test_whom_it_concerns_still_gets_the_rules_own_refusal(suite: Hidden) -> None:

@@ -495,7 +495,18 @@ class Story:
         self.heads["nmj"].does(
             "enterprise", f"whistles/{bounced['id']}/contact", {"how": "phone", "happened_at": early}
         )
-        self.check("late record", self.waits_for_stop(bounced_case, "contact")["verdict"], "in_time")
+        entered = self._waits_for_clock(
+            bounced_case, "contact", lambda one: one["claim"] == "waiting", "to be confirmed"
+        )
+        self.check("entered late", entered["verdict"], "late")
+        other.does(
+            "supervision",
+            f"cases/{bounced_case}/clocks/contact/1/confirm-earlier-time",
+            {"confirmed": True, "reason": "周日下午确有来电。"},
+        )
+        self._waits_for_clock(
+            bounced_case, "contact", lambda one: one["verdict"] == "in_time", "in time after all"
+        )
         self.heads["nmj"].waits_for(
             "notify",
             f"notices/{notice['id']}",
@@ -503,8 +514,9 @@ class Story:
             "the withdrawn notice",
         )
         self.tell(
-            "农牧局补录：周日15:00已电话联系。超时撤回，通知随之撤回，两种说法都留在日志里。",
-            "nmj records that it phoned on Sunday at 15:00: the miss and its notice are withdrawn, both beliefs stay in the log.",
+            "农牧局补录：周日15:00已电话联系，经企业核实。超时撤回，通知随之撤回，两种说法都留在日志里。",
+            "nmj records that it phoned on Sunday at 15:00, and the enterprise confirms it: the miss and its notice are "
+            "withdrawn, both beliefs stay in the log.",
         )
         reason = self.refused(
             self.heads["nmj"],
@@ -518,8 +530,8 @@ class Story:
             f"A promise beyond 30 working days is refused: {reason}",
         )
         for actor, owner, item, promised in (
-            (self.heads["spj"], one, whistle, "2021-02-26"),
-            (self.heads["nmj"], other, bounced, "2021-03-01"),
+            (self.heads["spj"], one, whistle, "2021-03-03"),
+            (self.heads["nmj"], other, bounced, "2021-03-05"),
         ):
             actor.does(
                 "enterprise",
@@ -710,6 +722,7 @@ class Story:
         for whistle, case, head, owner in self.raised:
             head.does("enterprise", f"whistles/{whistle['id']}/resolve", {"result": "已办结发证。"})
             self.check("resolved", self.waits_for_stop(case, "hard_limit")["verdict"], "in_time")
+            self.check("promise", self.waits_for_stop(case, "service_promise")["verdict"], "in_time")
             answer = head.tries(
                 "enterprise",
                 f"whistles/{whistle['id']}/rate",

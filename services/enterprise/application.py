@@ -1,11 +1,13 @@
 """The use cases of the enterprise service: load, decide, save."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from services.enterprise.domain import (
+    Clocks,
     Concern,
     Enterprise,
     Register,
@@ -33,12 +35,13 @@ from shared.application.application import AlreadyExists
 from shared.application.result import CommandResult
 from shared.calendar import Calendar
 from shared.domain.aggregate import SUITE_UNIT, Aggregate, CommandContext, stable_id
+from shared.domain.case_id import case_id
 from shared.domain.clock import local_day
 from shared.domain.hidden import is_hidden_from
 from shared.domain.refusal import Refusal
 from shared.domain.roles import ON_WHISTLE, Role
 from shared.events.base import Actor
-from shared.figures.clocks import counted_clocks
+from shared.figures.clocks import counted_clocks, due_days
 from shared.figures.figure import asked_as_of
 from shared.readmodels.timers import fire_due
 from shared.service.application import ServiceApplication
@@ -252,6 +255,14 @@ class EnterpriseApplication(ServiceApplication):
     def released_calendar(self, whistle: WhistleState, act: CommandContext) -> Calendar:
         """The calendar in force."""
         return self.reference.calendar()
+
+    def clocks(self, whistle_id: UUID, blown_at: datetime) -> Clocks:
+        """When its three clocks are due, as supervision says; until that is heard, by rulebook and calendar."""
+        reckoned = clocks_of(self.rulebook, self.reference.calendar(), blown_at)
+        with self.views.reading() as connection:
+            due = due_days(connection, self.views, str(case_id("whistle", whistle_id)))
+        known: dict[str, Any] = {f"{clock}_due": due_on for clock, due_on in due.items()}
+        return replace(reckoned, **known)
 
     def last_day(self, whistle: WhistleState, act: CommandContext) -> date:
         """The day of its hard limit."""

@@ -10,7 +10,7 @@ from shared.events.base import Fact
 
 class BeforeWhatItRestsOn(Refusal):
     """发生时间 {happened_at} 早于它所依据的“{fact_zh}”：{since}
-    The time of the fact, {happened_at}, is before the {fact_en} that it rests on, {since}"""
+    The time of the fact, {happened_at}, is before "{fact_en}", on which it rests: {since}"""
 
     status = 422
     field = "happened_at"

@@ -144,8 +144,8 @@ class ServiceConfirmed(MatterFact, Movement):
     plan: str
     promised_on: date
 
-    def own_date(self) -> date | None:
-        """The promised day."""
+    def own_date(self) -> date:
+        """The day that was promised."""
         return self.promised_on
 
 

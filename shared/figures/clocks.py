@@ -163,7 +163,7 @@ class CountedClocksView(View):
     def on_verdict_revised(self, rows: Rows, fact: supervision.VerdictRevised, message: Message) -> None:
         row = self._row(rows, fact, message)
         if row is not None:
-            charged = None if fact.revised == "in_time" else row["charged"]
+            charged = None if fact.revised == "in_time" else fact.unit
             _stands(rows, row, fact, status=fact.revised, charged=charged)
 
     def on_clock_cancelled(self, rows: Rows, fact: supervision.ClockCancelled, message: Message) -> None:
@@ -256,3 +256,10 @@ def counted_clocks(
         if adds is not None:
             found.append(CountedClock(row["case_id"], row["clock"], row["cycle"], known.unit, adds))
     return found
+
+
+def due_days(connection: Connection, views: Views, case_id: str) -> dict[str, date]:
+    """The due day in force of each clock of the case, in its last cycle; a judged one's is as judged."""
+    clocks = views.table(connection, CountedClocksView.name)
+    query = select(clocks).where(clocks.c.case_id == case_id).order_by(clocks.c.cycle)
+    return {row["clock"]: _last(dict(row)).due_on for row in connection.execute(query).mappings()}

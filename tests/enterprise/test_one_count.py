@@ -211,6 +211,12 @@ def test_a_contact_that_was_judged_late_stays_late_after_a_release_that_would_ju
     assert agree(town, before)[0]["contact", "fgw"] == (0, SIX, 0, 0)
 
 
+def due(town: Any, whistle: UUID) -> str:
+    """The day that the whistle itself shows."""
+    clocks = town.coal.get(f"/api/v1/whistles/{whistle}").json["clocks"]
+    return str(clocks["resolve_or_confirm_due"])
+
+
 def test_a_paused_clock_is_counted_by_the_date_that_the_pause_gives_it(town: Any) -> None:
     whistle = town.blow()
     town.route(whistle)
@@ -221,8 +227,10 @@ def test_a_paused_clock_is_counted_by_the_date_that_the_pause_gives_it(town: Any
     town.opened.settle()
     town.clock.set("2021-02-20 10:00")
     assert agree(town, now(town))[0]["resolve_or_confirm", "fgw"] == (0, 0, 0, 1)
+    assert due(town, whistle) == "2021-02-09"
     assert town.supervision("inspect").post(f"{clock}/resume").status_code == 200
     town.opened.settle()
+    assert due(town, whistle) == "2021-02-23"  # the Saturday is worked and counts
     town.clock.set("2021-02-21 10:00")
     town.did(town.fgw, whistle, "resolve", result="已办好")
     assert agree(town, now(town))[0]["resolve_or_confirm", "fgw"] == (1, 1, 0, 0)
@@ -251,3 +259,17 @@ def test_a_reworked_whistle_is_counted_once_by_its_last_resolution(town: Any) ->
     town.opened.settle()
     town.did(town.fgw, whistle, "resolve", result="已重办")
     assert agree(town, now(town))[0]["hard_limit", "fgw"] == (0, 1, 0, 0)
+
+
+def test_a_merged_whistle_is_left_out_of_the_limits_and_its_reporters_contact_counts(town: Any) -> None:
+    main, joined = town.blow(), town.blow(town.milk)
+    town.route(main)
+    town.did(town.office, joined, "merge", into=str(main))
+    town.contact(joined)
+    figures = agree(town, now(town))[0]
+    contacts = [counts for (clock, _), counts in figures.items() if clock == "contact"]
+    assert sum(counts[0] for counts in contacts) == 1
+    assert sum(counts[2] for (clock, _), counts in figures.items() if clock == "hard_limit") == 1
+    rates = town.leader.get("/api/v1/whistle-rates?from=2021-01-01&until=2021-12-31").json["rates"]
+    (resolved,) = (rate for rate in rates if rate["id"] == "resolved")
+    assert resolved["exclusions"] == [{"reason": "merged", "count": 1}, {"reason": "not_due", "count": 1}]

@@ -209,6 +209,8 @@ def test_a_contact_time_before_the_whistle_is_refused(town: Any) -> None:
         happened_at="2021-02-05T15:59:59+08:00",
     )
     assert problem["errors"][0]["field"] == "happened_at"
+    for said in ("2021-02-05 15:59", "whistle routed", "2021-02-05 16:00 Beijing time"):
+        assert said in problem["detail"]
 
 
 def test_a_reporter_merged_into_it_is_contacted_before_all_is_resolved(town: Any) -> None:

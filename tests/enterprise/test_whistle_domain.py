@@ -1,7 +1,9 @@
 """The whistle's rules as facts: given these, do, these facts or this refusal; and never a state that cannot be read."""
 
+import re
 from datetime import date, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 from uuid import UUID
 
 import pytest
@@ -9,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.enterprise.domain import Whistle
+from services.enterprise.domain import whistle as whistle_module
 from services.enterprise.domain.clocks import clocks_of, rating_until
 from services.enterprise.domain.register import Register, matter_of
 from services.enterprise.domain.whistle import refusals
+from services.enterprise.domain.whistle.state import Status
 from services.enterprise.views.rating_windows import RatingWindowsView
 from services.enterprise.views.whistles import WhistlesView
 from shared.calendar import Calendar
@@ -501,6 +505,17 @@ def test_the_register_numbers_without_a_gap() -> None:
     register = Register.open(office(), year=2021)
     numbers = [register.issue(office(), UUID(int=n), UUID(int=0)) for n in range(3)]
     assert numbers == ["W-2021-0001", "W-2021-0002", "W-2021-0003"]
+
+
+def test_the_readme_says_for_every_state_who_acts_next() -> None:
+    text = (Path(whistle_module.__file__).parents[2] / "README.md").read_text("utf-8")
+    section = text.partition("## Who acts next")[2].partition("\n## ")[0]
+    named = {
+        name
+        for first in re.findall(r"^\| (`.+?) \|", section, re.M)
+        for name in re.findall(r"`(\w+)`", first)
+    }
+    assert named == {*get_args(Status)}
 
 
 # -- random commands ----------------------------------------------------------------------------------------------

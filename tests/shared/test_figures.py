@@ -190,6 +190,22 @@ def test_what_was_entered_late_counts_in_time_from_its_confirmation_on() -> None
     assert known(END, *facts) == ("fgw", True)
 
 
+@pytest.mark.parametrize(("judged", "revised"), [("late", "in_time"), ("in_time", "late")])
+def test_a_revised_verdict_counts_from_its_revision_on(judged: str, revised: str) -> None:
+    revision = at(
+        "2021-02-20 09:00",
+        supervision.VerdictRevised,
+        unit="czj",
+        as_judged=judged,
+        revised=revised,
+        calendar_version=2,
+        ground="日历更正",
+    )
+    facts = [started(), moved("2021-02-06 09:00", "fgw"), stopped("2021-02-07 09:00", judged), revision]
+    assert known(shanghai("2021-02-20 08:59"), *facts) == ("fgw", judged == "in_time")
+    assert known(END, *facts) == (("fgw", True) if revised == "in_time" else ("czj", False))
+
+
 def test_a_clock_that_rests_on_two_grounds_runs_again_when_both_are_over() -> None:
     facts = [
         started(),

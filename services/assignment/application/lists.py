@@ -227,9 +227,10 @@ class ListUseCases(KnownUnits):
         A number that the list has with the same content, and a task that stands in another list with the same
         number, words, lead and due date, is unchanged. A changed row of a task that exists is rejected.
         """
-        task_list = self.find(TaskList, TaskList.id_of(title, dated)) or self._new_list(
-            act, title, dated, leader_post, directive_id
-        )
+        known_list = self.find(TaskList, TaskList.id_of(title, dated))
+        if known_list is not None and self.hidden(known_list, act):
+            raise AlreadyExists(kind="TaskList", name=f"{title}（{dated}）", at_field="title")
+        task_list = known_list or self._new_list(act, title, dated, leader_post, directive_id)
         plan = ImportPlan(task_list=task_list, rejected=list(rejected))
         book = PostBook(map(PostsView.state_of, self._rows("posts")))
         calendar = self.reference.calendar()

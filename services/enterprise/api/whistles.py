@@ -8,7 +8,6 @@ from marshmallow import fields, validate
 from services.enterprise.api.enterprises import READERS
 from services.enterprise.api.visible import whistle_for_caller, whistles_for_caller
 from services.enterprise.application import EnterpriseApplication
-from services.enterprise.domain.clocks import clocks_of
 from services.enterprise.domain.whistle import Whistle
 from services.enterprise.domain.whistle.state import Status
 from services.enterprise.views.whistles import WhistlesView
@@ -283,7 +282,7 @@ def get_whistle(whistle_id: UUID) -> Any:
     """诉求: One whistle with its three clocks."""
     app, asked = application(EnterpriseApplication), context()
     row, headers = whistle_for_caller(whistle_id)
-    clocks = clocks_of(app.rulebook, app.reference.calendar(), row["blown_at"])
+    clocks = app.clocks(whistle_id, row["blown_at"])
     may = on_whistle.open_to(asked.identity, app, WhistlesView.state_of(row), asked.now)
     return {**row, "clocks": vars(clocks), "may": may}, 200, headers
 

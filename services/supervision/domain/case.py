@@ -23,7 +23,7 @@ MERGED = "并案办理"
 TASK, COMPLETION_CHECK = "task_due", "completion_check"
 """A task's clock, and the office's, which runs while a claimed completion waits."""
 
-TotalLimits = ("resolve_or_confirm", "hard_limit")
+TotalLimits = ("resolve_or_confirm", "service_promise", "hard_limit")
 """A whistle's clocks that concern the matter; ``contact`` is owed to each reporter apart."""
 
 
@@ -118,8 +118,12 @@ class Case(Rounds, lifecycle=evolve):
         if not isinstance(fact, BeginsMatter) and not self.state.closed and fact.starts():
             for rule in terms.rulebook.started_by(fact):
                 unit = only if only and rule.answers_for == "unit" else answering(rule.answers_for, self)
-                if not self._running_of(rule.id, unit if rule.answers_for == "unit" else None, None):
-                    own_date = fact.own_date() if rule.unit == "own_date" else None
+                own_date = fact.own_date() if rule.unit == "own_date" else None
+                running = self._running_of(rule.id, unit if rule.answers_for == "unit" else None, None)
+                if running and own_date not in (None, running[0].own_date):
+                    self.cancel(act, rule.id, "另定日期")
+                    running = []
+                if not running:
                     self.start(act, terms, rule.id, unit, own_date=own_date)
         if any(name in rule.closes_at for rule in known):
             self.close(act, terms, fact.CLOSES)
@@ -253,7 +257,14 @@ class Case(Rounds, lifecycle=evolve):
     def _take_up_again(self, act: CommandContext, terms: Terms, clock: str) -> None:
         before = self.latest(clock)
         if before is not None and not before.is_open:
-            self.start(act, terms, clock, self.state.unit, started_at=before.started_at)
+            self.start(
+                act,
+                terms,
+                clock,
+                self.state.unit,
+                started_at=before.started_at,
+                own_date=before.own_date,
+            )
 
     # -- the end ---------------------------------------------------------------------------------------------
 
