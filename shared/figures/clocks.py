@@ -161,7 +161,7 @@ class CountedClocksView(View):
     def on_verdict_revised(self, rows: Rows, fact: supervision.VerdictRevised, message: Message) -> None:
         row = self._row(rows, fact, message)
         if row is not None:
-            charged = None if fact.revised == "in_time" else row["charged"]
+            charged = None if fact.revised == "in_time" else fact.unit
             _stands(rows, row, fact, status=fact.revised, charged=charged)
 
     def on_clock_cancelled(self, rows: Rows, fact: supervision.ClockCancelled, message: Message) -> None:
