@@ -359,6 +359,18 @@ def test_a_window_that_had_closed_is_open_again_until_the_naming_is_approved(wor
     world.consistent()
 
 
+def test_nobody_approves_by_an_older_calendar_though_no_worker_has_run_since(world: World) -> None:
+    naming = checked(world)
+    world.at("2021-03-05 09:00")
+    release(world.app, world.clock, date(2021, 3, 4))
+    approval = world.client("gov/main-leader").post(f"/api/v1/namings/{naming}/approve")
+    assert approval.json["rule"] == "objection-window-still-open"
+    objection = world.client("fgw/head").post(f"/api/v1/namings/{naming}/object", {"text": "有异议"})
+    assert objection.status_code == 200
+    world.opened.settle()
+    world.consistent()
+
+
 @settings(max_examples=8, deadline=None)
 @given(st.lists(st.lists(st.sampled_from(WEEK[1:]), min_size=1, max_size=3, unique=True), max_size=5))
 def test_after_any_releases_a_window_closes_where_the_newest_calendar_says(turned: list[list[date]]) -> None:
