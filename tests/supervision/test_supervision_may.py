@@ -119,9 +119,9 @@ def test_what_one_may_do_with_a_case_is_what_is_not_refused(
 
 NAMING_COMMANDS: dict[str, dict[str, Any]] = {
     "check": {"terms": TERMS},
-    "object": {"text": "x"},
+    "object": {"terms": TERMS, "text": "x"},
     "rule_on_objection": {"upheld": False, "reason": "x"},
-    "approve": {},
+    "approve": {"terms": TERMS},
     "publish": {"grounded": True},
     "lift": {"reason": "x"},
     "begin_correction": {"text": "x"},

@@ -25,7 +25,7 @@ from services.supervision.domain import (
 from services.supervision.domain.clocks import clock_of
 from services.supervision.domain.custody import Charge
 from services.supervision.domain.half_month_report import NoReportOwed, ReportSubmittedAlready
-from services.supervision.domain.naming import NamingState
+from services.supervision.domain.naming import NamingState, window
 from services.supervision.domain.rounds import latest_naming, round_of
 from services.supervision.domain.series import NAMINGS
 from services.supervision.domain.state import CaseState
@@ -250,8 +250,8 @@ class Supervision(ServiceApplication):
     def _windows_moved(self, after: Calendar) -> Iterator[Moved]:
         """The windows for objections to a naming that this calendar would move."""
         for naming in self._checked_namings():
-            window = naming.window(self.terms_of(self.load(Case, naming.state.case_id), after))
-            if window is not None and window[0] != naming.state.objections_until:
+            until, _ = window(naming.state, self.terms_of(self.load(Case, naming.state.case_id), after))
+            if naming.status == "checked" and until != naming.state.objections_until:
                 yield Moved(
                     str(naming.state.case_id),
                     naming.state.case_number,
@@ -259,7 +259,7 @@ class Supervision(ServiceApplication):
                     max(naming.state.rounds, default=0),
                     naming.state.unit,
                     naming.state.objections_until,
-                    window[0],
+                    until,
                 )
 
     def _checked_namings(self) -> list[Naming]:

@@ -281,19 +281,28 @@ def waits_for_a_ruling(naming: NamingState, act: CommandContext) -> None:
         raise NoObjectionToRule()
 
 
-def window_is_open(naming: NamingState, act: CommandContext) -> None:
-    """The time for objections has not ended."""
-    closes_at = naming.window_closes_at
+def window_is_open(naming: NamingState, act: CommandContext, terms: Terms) -> None:
+    """The time for objections has not ended, by the newest calendar."""
+    _, closes_at = window(naming, terms)
     if closes_at is not None and act.recorded_at >= closes_at:
         raise ObjectionWindowClosed(closed_on=local_day(closes_at))
 
 
-def window_has_closed(naming: NamingState, act: CommandContext) -> None:
-    """The time for objections has ended, and any objection is ruled on."""
-    if naming.window_closes_at is not None and act.recorded_at < naming.window_closes_at:
-        raise ObjectionWindowStillOpen(until=naming.objections_until)
+def window_has_closed(naming: NamingState, act: CommandContext, terms: Terms) -> None:
+    """The time for objections has ended, by the newest calendar, and any objection is ruled on."""
+    until, closes_at = window(naming, terms)
+    if closes_at is not None and act.recorded_at < closes_at:
+        raise ObjectionWindowStillOpen(until=until)
     if naming.objection is not None and naming.objection_upheld is None:
         raise ObjectionNotRuled()
+
+
+def window(naming: NamingState, terms: Terms) -> tuple[date | None, datetime | None]:
+    """Until when the unit may object by these terms; nobody objects to a correction."""
+    if naming.checked_at is None or naming.corrects is not None:
+        return naming.objections_until, naming.window_closes_at
+    _, until, closes_at = terms.fixed("objection_window", naming.checked_at)
+    return until, closes_at
 
 
 def has_its_ground(naming: NamingState, act: CommandContext, grounded: bool) -> None:
@@ -346,31 +355,23 @@ class Naming(Aggregate, lifecycle=evolve):
             window_closes_at=closes,
         )
 
-    def window(self, terms: Terms) -> tuple[date, datetime] | None:
-        """Until when the unit may object by these terms; None unless it is checked and waits for objections."""
-        naming = self.state
-        if naming.status != "checked" or naming.checked_at is None or naming.corrects is not None:
-            return None
-        _, until, closes = terms.fixed("objection_window", naming.checked_at)
-        return until, closes
-
     def recompute(self, act: CommandContext, terms: Terms) -> None:
-        """Reckon the window with a newer calendar, as long as the naming is not approved."""
-        window, naming = self.window(terms), self.state
-        if window is None or naming.objections_until in (None, window[0]):
+        """Reckon the window with a newer calendar, as long as the naming waits for objections or the approval."""
+        naming, (until, closes_at) = self.state, window(self.state, terms)
+        if naming.status != "checked" or until in (None, naming.objections_until):
             return
         self.record(
             supervision.NamingWindowMoved,
             act,
             unit=naming.unit,
             moved_from=naming.objections_until,
-            objections_until=window[0],
-            window_closes_at=window[1],
+            objections_until=until,
+            window_closes_at=closes_at,
             calendar_version=terms.calendar.version,
         )
 
     @requires(by_the_unit_named, is_checked, is_not_objected_to, window_is_open)
-    def object(self, act: CommandContext, *, text: str) -> None:
+    def object(self, act: CommandContext, *, terms: Terms, text: str) -> None:
         """The unit objects, while the window is open."""
         self.record(supervision.NamingObjected, act, unit=self.state.unit, text=text)
 
@@ -382,7 +383,7 @@ class Naming(Aggregate, lifecycle=evolve):
             self.record(supervision.NamingWithdrawn, act, reason=f"异议成立：{reason}")
 
     @requires(is_checked, window_has_closed)
-    def approve(self, act: CommandContext) -> None:
+    def approve(self, act: CommandContext, *, terms: Terms) -> None:
         """A leader approves, once the window has closed and any objection is ruled on."""
         self.record(supervision.NamingApproved, act, approved_by=act.by.post)
 
