@@ -55,8 +55,7 @@ def title_of(fact: Fact) -> str:
 def statement(fact: Fact, names: Mapping[str, str], rulebook: Rulebook | None = None) -> str:
     """The fact in one line. ``names``: of units and posts; ``rulebook``: for the names of clocks."""
     clocks = {} if rulebook is None else {rule.id: rule.name_zh for rule in rulebook}
-    published: Any = VOCABULARY[fact.TOPIC]
-    enumerated = enumerated_in(published)
+    enumerated = enumerated_in(VOCABULARY[fact.TOPIC])
     parts = []
     for name, label in LABELS.items():
         value = getattr(fact, name, None)
