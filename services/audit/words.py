@@ -59,7 +59,7 @@ def statement(fact: Fact, names: Mapping[str, str], rulebook: Rulebook | None = 
     parts = []
     for name, label in LABELS.items():
         value = getattr(fact, name, None)
-        if value is None or value in ("", (), False):
+        if value is None or value in ("", (), False) or (name == "clock" and value not in clocks):
             continue
         known = {**names, **(clocks if name == "clock" else {})}
         parts.append(f"{label}{word(said(value, enumerated.get(name), 'zh'), known)}")
@@ -74,4 +74,4 @@ def word(value: Any, names: Mapping[str, str]) -> str:
         return str(value)
     text = " ".join(str(value).split())
     named = names.get(text, text)
-    return f"“{named}”" if named == text and len(text) > 20 else named
+    return f"“{named}”" if named == text and len(text) > 20 and not text.endswith("（北京时间）") else named
