@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 import msgspec
 from sqlalchemy import select
@@ -115,6 +116,11 @@ def changes(
     hidden = frozenset() if cleared else _secret_ids(one) | _secret_ids(other)
     wanted = None if item is None else _names_of(item, [*one.items(), *other.items()])
     views = {(service, view.name): view for service, view in _views(after)}
+    clocks = {rule.id: rule.name_zh for rule in cast("Any", after.runtimes["supervision"].app).rulebook}
+
+    def clock_said(found: re.Match[str]) -> str:
+        return f"{clocks[found[1]]}（第{found[2]}个计时周期）" if found[1] in clocks else found[0]
+
     found = []
     for key in sorted(one.keys() | other.keys()):
         if one.get(key) == other.get(key):
@@ -130,7 +136,7 @@ def changes(
         service, view, id_ = key
         row = shown[-1]
         label = row.get("number") or row.get("case_number") or id_
-        part = id_.partition("/")[2]
+        part = re.sub(r"^(\w+)/(\d+)$", clock_said, id_.partition("/")[2])
         found.append(
             Change(
                 service,
@@ -248,9 +254,12 @@ def _column(name: str) -> str:
 
 
 def _named(column: str, value: Any) -> Any:
-    """A value by its title, if it is an enumerated word."""
-    word = isinstance(value, str) and re.fullmatch("[a-z][a-z_0-9]*", value)
-    return said(value, Enumerated((), column), "zh") if word else value
+    """A value as people write it: a moment, an enumerated word by its title."""
+    if not isinstance(value, str):
+        return value
+    if re.match(r"\d{4}-\d\d-\d\dT", value):
+        return said(datetime.fromisoformat(value), None, "zh")
+    return said(value, Enumerated((), column), "zh") if re.fullmatch("[a-z][a-z_0-9]*", value) else value
 
 
 def _title(view: View) -> str:

@@ -170,6 +170,11 @@ class Facts:
                 return parse_rulebook(fact.text, f"rulebook {version}")
         return None
 
+    def newest_rulebook(self) -> Rulebook | None:
+        """The last one released, for the names of clocks."""
+        versions = [fact.version for fact, _ in self.of_kind(supervision.RulebookReleased)]
+        return self.rulebook(max(versions)) if versions else None
+
     def names(self) -> dict[str, str]:
         """The present names of units and posts, by id."""
         found = {fact.unit: fact.name for fact, _ in self.of_kind(assignment.UnitRegistered)}
@@ -691,7 +696,7 @@ def node_of(message: Message, facts: Facts, names: Mapping[str, str], cleared: b
     if isinstance(fact, supervision.CalendarReleased):
         reckoned = fact.version
     due, with_calendar = _explained(message, facts, case, language)
-    rulebook = facts.rulebook(pinned) if pinned is not None else None
+    rulebook = facts.rulebook(pinned) if pinned is not None else facts.newest_rulebook()
     return Node(
         id=message.id,
         kind=type(fact).__name__,

@@ -55,12 +55,11 @@ def title_of(fact: Fact) -> str:
 def statement(fact: Fact, names: Mapping[str, str], rulebook: Rulebook | None = None) -> str:
     """The fact in one line. ``names``: of units and posts; ``rulebook``: for the names of clocks."""
     clocks = {} if rulebook is None else {rule.id: rule.name_zh for rule in rulebook}
-    published: Any = VOCABULARY[fact.TOPIC]
-    enumerated = enumerated_in(published)
+    enumerated = enumerated_in(VOCABULARY[fact.TOPIC])
     parts = []
     for name, label in LABELS.items():
         value = getattr(fact, name, None)
-        if value is None or value in ("", (), False):
+        if value is None or value in ("", (), False) or (name == "clock" and value not in clocks):
             continue
         known = {**names, **(clocks if name == "clock" else {})}
         parts.append(f"{label}{word(said(value, enumerated.get(name), 'zh'), known)}")
@@ -75,4 +74,4 @@ def word(value: Any, names: Mapping[str, str]) -> str:
         return str(value)
     text = " ".join(str(value).split())
     named = names.get(text, text)
-    return f"“{named}”" if named == text and len(text) > 20 else named
+    return f"“{named}”" if named == text and len(text) > 20 and not text.endswith("（北京时间）") else named

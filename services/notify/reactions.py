@@ -95,14 +95,7 @@ class NotifyReactions(Reactions[Notifier]):
     def when_a_case_was_closed_then_withdraw_everything(
         self, fact: supervision.CaseClosed, message: Message
     ) -> None:
-        grounds = {
-            "resolved": "已办结",
-            "cancelled": "已撤销",
-            "superseded": "已被替代",
-            "withdrawn": "已撤回",
-            "merged": "已并案",
-        }
-        self._matter(message).close(self.act, ground=f"督查结案：{grounds[fact.ground]}")
+        self._matter(message).close(self.act, ground=f"督查结案：{words.ground_of(fact)}")
 
     # -- clocks --------------------------------------------------------------------------------------------------
 
@@ -157,13 +150,7 @@ class NotifyReactions(Reactions[Notifier]):
     def when_a_miss_was_retracted_then_withdraw_its_notices(
         self, fact: supervision.DeadlineMissRetracted, message: Message
     ) -> None:
-        grounds = {
-            "fact_arrived_late": "事项按时完成，登记较晚",
-            "calendar": "节假日安排变更，时限重新计算",
-            "extended": "已批准延期",
-            "resumed": "恢复计时，时限重新计算",
-        }
-        matter, ground = self._matter(message), f"超时撤回：{grounds[fact.ground]}"
+        matter, ground = self._matter(message), f"超时撤回：{words.ground_of(fact)}"
         matter.withdraw_of_clock(self.act, "missed", ground=ground, clock=fact.clock, cycle=fact.cycle)
 
     def when_a_clock_rests_or_moves_then_withdraw_what_said_it_approaches(

@@ -97,9 +97,13 @@ class Things:
 THINGS = Things()
 
 
-@cache
 def enumerated_in(kind: Any) -> Mapping[str, Enumerated]:
     """The fields of a dataclass that are enumerated words."""
+    return _enumerated_in(kind)
+
+
+@cache
+def _enumerated_in(kind: Any) -> Mapping[str, Enumerated]:
     hints = get_type_hints(kind)
     found = ((one.name, _literal(hints[one.name])) for one in fields(kind))
     return {name: Enumerated(literal, name) for name, literal in found if literal is not None}

@@ -1,10 +1,15 @@
 """Namings: two people, a window, a leader, a number; corrected, never deleted."""
 
 import re
+from dataclasses import replace
 from datetime import date
-from typing import Any
+from typing import Any, get_args
 
+import pytest
+
+from services.supervision.domain.wording import naming_text
 from shared.events import supervision as told
+from shared.events.matter import CaseKind, Secrecy
 
 
 def approved(world: Any, naming: Any) -> None:
@@ -113,9 +118,15 @@ def test_the_text_of_a_secret_naming_never_holds_the_title(world: Any) -> None:
     assert world.client("zrj/head").get(f"/api/v1/cases/{case}").status_code == 404
 
 
-def test_the_text_of_a_naming_has_no_machine_word(world: Any) -> None:
+@pytest.mark.parametrize("kind", get_args(CaseKind))
+@pytest.mark.parametrize("secrecy", get_args(Secrecy))
+def test_the_text_of_a_naming_has_no_machine_word(world: Any, kind: CaseKind, secrecy: Secrecy) -> None:
     case, naming = world.named()
-    text = world.last(naming, told.NamingDrafted).text
-    number = world.last(case, told.CaseOpened).number
-    assert "进展缓慢" in text
-    assert not re.search("[A-Za-z]", text.replace(number, "")), text
+    drafted = world.last(naming, told.NamingDrafted)
+    state = replace(world.case(case).state, kind=kind, secrecy=secrecy)
+    for unsigned in (False, True):
+        rounds = {number: replace(one, unsigned=unsigned) for number, one in state.issued.items()}
+        for post in ("局长", None):
+            text = naming_text(replace(state, issued=rounds), "发改委", post, drafted.rounds)
+            assert "进展缓慢" in text
+            assert not re.search("[A-Za-z]", text.replace(state.number, "")), text

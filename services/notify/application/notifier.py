@@ -253,7 +253,7 @@ class Notifier(ServiceApplication):
         try:
             return self.rules(version).rule(clock).name_zh
         except (NotYet, Refusal):
-            return clock  # a digest is not held back for a name
+            return "时限"  # a digest is not held back for a name
 
     def recipients(self, roles: Iterable[str], matter: MatterState, unit: str) -> list[Recipient]:
         """The posts that a rung of a ladder tells about ``unit``, each once.

@@ -9,7 +9,9 @@ from datetime import date
 
 from services.notify.domain.matter import MatterState
 from shared.calendar import Calendar, weekday_name
-from shared.domain.words import Enumerated, said
+from shared.domain.words import Enumerated, enumerated_in, said
+from shared.events import supervision
+from shared.events.base import VOCABULARY
 from shared.events.matter import CaseKind
 
 KIND = Enumerated(CaseKind, "Case.kind")
@@ -47,6 +49,11 @@ def _called(matter: MatterState) -> str:
 
 def _kind(matter: MatterState) -> str:
     return str(said(matter.kind, KIND, "zh"))
+
+
+def ground_of(fact: supervision.CaseClosed | supervision.DeadlineMissRetracted) -> str:
+    """依据: why the fact came about."""
+    return str(said(fact.ground, enumerated_in(VOCABULARY[fact.TOPIC])["ground"], "zh"))
 
 
 def _more(matter: MatterState, text: str) -> str:
