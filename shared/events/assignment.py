@@ -418,12 +418,11 @@ class ProgressReported(Movement):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MilestoneReached(MatterFact, Movement):
+class MilestoneReached(Movement):
     """到达节点: the lead reports that a step on the way is reached; ``on`` and ``what`` are the milestone's own."""
 
     TOPIC = "assignment.milestone_reached"
     MOVED = "到达节点"
-    MATTER = "task"
     on: date
     what: str
     note: str = ""
