@@ -418,11 +418,12 @@ class ProgressReported(Movement):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MilestoneReached(Movement):
+class MilestoneReached(MatterFact, Movement):
     """到达节点: the lead reports that a step on the way is reached; ``on`` and ``what`` are the milestone's own."""
 
     TOPIC = "assignment.milestone_reached"
     MOVED = "到达节点"
+    MATTER = "task"
     on: date
     what: str
     note: str = ""

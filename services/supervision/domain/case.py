@@ -119,11 +119,11 @@ class Case(Rounds, lifecycle=evolve):
             for rule in terms.rulebook.started_by(fact):
                 unit = only if only and rule.answers_for == "unit" else answering(rule.answers_for, self)
                 own_date = fact.own_date() if rule.unit == "own_date" else None
-                running = self._running_of(rule.id, unit if rule.answers_for == "unit" else None, None)
-                if running and own_date not in (None, running[0].own_date):
+                runs = self._running_of(rule.id, unit if rule.answers_for == "unit" else None, None)
+                if runs and own_date not in (None, runs[0].own_date):
                     self.cancel(act, rule.id, "另定日期")
-                    running = []
-                if not running:
+                    runs = []
+                if not runs:
                     self.start(act, terms, rule.id, unit, own_date=own_date)
         if any(name in rule.closes_at for rule in known):
             self.close(act, terms, fact.CLOSES)
