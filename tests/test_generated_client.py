@@ -328,10 +328,12 @@ def test_the_closed_loop(people: People, suite: Suite) -> None:
     assert deputy.refused("supervision.sign_round", case, 1) == "only-the-main-head-signs"
     head.does("supervision.sign_round", case, 1)
     chief.does("supervision.judge_round", case, 1, verdict="slow", reason="三项仅完成一项。")
+    deputy.does("supervision.verify_slow", case, 1, agreed=True, reason="属实。")
     chief.round(case, 2)
     head.does("supervision.answer_round", case, 2, text="其余两项未启动。")
     head.does("supervision.sign_round", case, 2)
     chief.does("supervision.judge_round", case, 2, verdict="slow", reason="仍只完成一项。")
+    deputy.does("supervision.verify_slow", case, 2, agreed=True, reason="属实。")
 
     # The unit is named; the main leader is told.
     naming = chief.waits_for(lambda page: page.items, "supervision.list_namings", case_id=case)[0]

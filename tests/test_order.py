@@ -258,6 +258,11 @@ class Suite:
             late = f"supervision:cases/{case}/clocks/round_answer/{number}/confirm-earlier-time"
             self.do("inspect/deputy", late, confirmed=True, reason="有原始记录")
         self.do("inspect/head", f"{path}/judge", verdict=verdict, reason="认定")
+        if verdict == "slow":
+            if number == 3:
+                self.do("gov/vice-leader", f"{path}/verify-slow", agreed=False, reason="尚有疑问")
+                self.do("inspect/head", f"{path}/judge", verdict=verdict, reason="认定")
+            self.do("gov/vice-leader", f"{path}/verify-slow", agreed=True, reason="属实")
 
     def published(self, naming: UUID) -> None:
         self.do("gov/main-leader", f"supervision:namings/{naming}/approve")

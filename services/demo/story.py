@@ -613,6 +613,21 @@ class Story:
             f"cases/{self.case}/rounds/2/judge",
             {"verdict": "slow", "reason": "三项流程仅完成一项。"},
         )
+        reason = self.refused(
+            self.inspector,
+            "supervision",
+            f"cases/{self.case}/rounds/2/verify-slow",
+            {"agreed": True, "reason": "属实"},
+            "verifying-ones-own-verdict",
+        )
+        self.tell(
+            f"认定人自己复核，被拒绝：{reason}", f"Verified by whoever found it slow, it is refused: {reason}"
+        )
+        self.second.does(
+            "supervision",
+            f"cases/{self.case}/rounds/2/verify-slow",
+            {"agreed": True, "reason": "与现场核实情况一致。"},
+        )
         self.naming = self.inspector.waits_for(
             "supervision",
             f"namings?case_id={self.case}",
@@ -621,8 +636,8 @@ class Story:
         )
         self.check("rounds of the naming", self.naming["rounds"], [1, 2])
         self.tell(
-            "第2轮：主要负责人签字，督查室认定仍然缓慢。连续两轮缓慢，通报自动起草。",
-            "Round 2: signed by the main head, judged slow. Two in a row: a naming is drafted.",
+            "第2轮：主要负责人签字，督查室认定仍然缓慢，经第二人复核。连续两轮缓慢，通报自动起草。",
+            "Round 2: signed by the main head, found slow, verified by a second person. Two in a row: a naming is drafted.",
         )
         self.escalation = self.leader.waits_for(
             "notify",

@@ -200,6 +200,9 @@ class SupervisionReactions(Reactions[Supervision]):
     # -- the same for several --------------------------------------------------------------------------------
 
     def _answering(self, word: str, case: Case) -> str:
+        """The unit that answers for a clock of the case. Raises NotYet if no supervision office is registered."""
+        if word == "supervision_office" and not self.app.office():
+            raise NotYet("no supervision office is registered here")
         return self.app.answering(word, case.state)
 
     def _task(self, message: Message) -> Case:

@@ -263,9 +263,13 @@ class Rulebook:
         raise UnknownRule(rule=rule_id, version=self.version, known=known)
 
     def started_by(self, fact: Fact, only: str | None = None) -> tuple[Rule, ...]:
-        """The rules whose clocks start at the fact; of them ``only`` one, if that is named."""
+        """The rules whose clocks start at the fact by their row; of them ``only`` one, if that is named."""
         name = type(fact).__name__
-        return tuple(rule for rule in self.rules if name in rule.starts_at and only in (None, rule.id))
+        return tuple(
+            rule
+            for rule in self.rules
+            if name in rule.starts_at and only in (None, rule.id) and rule.id not in RUN_BY_CODE
+        )
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)

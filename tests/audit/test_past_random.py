@@ -60,6 +60,7 @@ ROUNDS: dict[str, tuple[tuple[str, str, str], str, dict[str, Any]]] = {
     "answer": (HEAD, "answer_round", {"text": "正在办理"}),
     "sign": (HEAD, "sign_round", {}),
     "judge": (JUDGE, "judge_round", {"verdict": "slow", "reason": "认定"}),
+    "verify": (LEADER, "verify_slow", {"agreed": True, "reason": "属实"}),
     "void": (JUDGE, "void_round", {"reason": "误发"}),
 }
 KINDS = [

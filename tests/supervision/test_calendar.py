@@ -508,12 +508,12 @@ def test_a_round_that_rested_on_the_revised_miss_is_void(world: World) -> None:
     world.answered(case, 1)
     world.at("2021-03-05 10:00")
     world.told(assignment.CompletionAccepted, task, claimed_at=world.clock())
-    world.do("inspect/chief", f"cases/{case}/rounds/1/judge", verdict="slow", reason="缓慢")
+    world.slow(case, 1)
     released_as_previewed(world, *OFF)
     assert not world.case(case).state.issued[1].voided, "a recomputed verdict alone changes nothing"
     world.do("gov/main-leader", f"cases/{case}/clocks/task_due/1/revise", ground="旗庆放假")
     state = world.case(case).state
-    assert (state.issued[1].voided, state.missed) == (True, 0)
+    assert (state.issued[1].voided, state.clocks["task_due", 1].missed) == (True, False)
     world.consistent()
 
 

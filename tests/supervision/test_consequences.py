@@ -80,7 +80,8 @@ def test_sent_back_the_unit_has_the_days_that_were_left_and_both_dates_are_shown
     # Two working days were left when it was claimed, the 4th among them: the 23rd and the 24th.
     assert (row["due_on"], row["original_due_on"], row["state"]) == (date(2021, 2, 24), DUE, "open")
     world.at("2021-02-24 23:00")
-    assert world.count(case, told.DeadlineMissed) == 1, "the office's own clock"
+    assert world.clock_row(case, "completion_check")["verdict"] == "late", "the office's own clock"
+    assert world.clock_row(case, "task_due")["missed"] is False
     world.at("2021-02-25 09:00")
     assert world.last(case, told.RoundIssued).missed_clock == "task_due"
     world.consistent()
@@ -263,7 +264,7 @@ def test_a_signed_answer_is_judged_after_the_matter_has_moved_and_leads_to_nothi
     world.issued(case)
     world.answered(case, 1)
     reassigned(world, task)
-    world.do("inspect/chief", f"cases/{case}/rounds/1/judge", verdict="slow", reason="缓慢")
+    world.slow(case, 1)
     assert world.count(case, told.RoundIssued) == 1
     world.consistent()
 

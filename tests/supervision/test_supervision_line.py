@@ -10,7 +10,7 @@ from shared.testing import kinds, shanghai
 def test_from_an_assigned_task_to_a_lifted_naming(world: Any) -> None:
     task = world.task()
     case = world.case_of(task)
-    assert world.kinds_of(case) == ["CaseOpened", "ClockStarted", "ClockStarted"]
+    assert world.kinds_of(case) == ["CaseOpened", *["ClockStarted"] * 4]
 
     world.at("2021-03-08 08:30")
     missed = world.last(case, told.DeadlineMissed)

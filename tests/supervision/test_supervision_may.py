@@ -197,6 +197,9 @@ def test_the_answers_say_what_their_reader_may_do(world: Any) -> None:
     assert may(world, "fgw/head", one) == set()
     assert may(world, "inspect/chief", one) == {"judge_round", "void_round"}
     world.do("inspect/chief", f"{one}/judge", verdict="slow", reason="进展缓慢")
+    assert may(world, "inspect/chief", one) == {"void_round"}
+    assert may(world, "inspect/officer", one) == {"verify_slow", "void_round"}
+    world.do("inspect/officer", f"{one}/verify-slow", agreed=True, reason="属实")
     assert may(world, "fgw/head", one) == {"object_to_round"}
     world.slow_round(case, 2)
     assert may(world, "inspect/chief", f"cases/{case}") == {"issue_round"}, "the naming is drafted already"

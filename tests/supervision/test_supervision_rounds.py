@@ -156,7 +156,7 @@ def test_a_late_signature_takes_the_objection_to_the_unsigned_verdict_back(world
         None,
         None,
     )
-    world.do("inspect/chief", f"{path}/judge", verdict="slow", reason="进展缓慢")
+    world.slow(case, 1)
     world.do("fgw/head", f"{path}/object", text="对新认定不服")
     world.consistent()
 

@@ -158,8 +158,8 @@ class Supervision(ServiceApplication):
         return self.terms_of(self.load(Case, naming.case_id))
 
     def office(self) -> str:
-        """The supervision office's unit; if none is registered the government office; empty if there is none."""
-        return self.reference.unit_of_kind("supervision") or self.reference.unit_of_kind("office") or ""
+        """The supervision office's unit; empty if none is registered."""
+        return self.reference.unit_of_kind("supervision") or ""
 
     def answering(self, word: str, about: CaseState | Matter) -> str:
         """The unit that answers for a clock about a matter, by the rulebook's word; else the unit that leads it."""

@@ -15,7 +15,7 @@ from shared.domain.lifecycle import replace
 from shared.events import supervision
 from shared.events.matter import BeginsMatter, CaseKind, CloseGround, Matter, MatterFact
 from shared.events.supervision import CustodyRole, RestGround
-from shared.rulebook import Rule
+from shared.rulebook import RUN_BY_CODE, Rule
 
 MERGED = "并案办理"
 """Why a merged whistle's clocks are cancelled; stands in the events, so it never changes."""
@@ -111,7 +111,7 @@ class Case(Rounds, lifecycle=evolve):
             self.record(supervision.CaseReopened, act, reason=fact.REOPENS)
         known = [rule for rule in terms.rulebook if self.latest(rule.id) is not None]
         for rule in known:
-            if name in rule.stops_at:
+            if name in rule.stops_at and rule.id not in RUN_BY_CODE:
                 whose = only if rule.answers_for == "unit" else None
                 for running in self._running_of(rule.id, whose, step):
                     self.stop_by(act, terms, running, fact)
