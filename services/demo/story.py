@@ -258,8 +258,9 @@ class Story:
 
         returned = self.tasks["11"]
         for number, task in self.tasks.items():
-            if number != returned["number"]:
-                self.heads[task["lead_unit"]].does("assignment", f"tasks/{task['id']}/accept")
+            supporters = [support["unit"] for support in task["supporters"]]
+            for unit in (*([task["lead_unit"]] if number != returned["number"] else []), *supporters):
+                self.heads[unit].does("assignment", f"tasks/{task['id']}/accept")
         self.heads["fgw"].does(
             "assignment",
             f"tasks/{returned['id']}/return",

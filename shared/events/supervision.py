@@ -122,6 +122,8 @@ class ClockStarted(Fact):
     rulebook_version: int
     follows_lead: bool = True
     """Whether it is the matter's lead who has it, whoever leads; others stay with the unit that it started for."""
+    silent: bool = False
+    """Whether nobody is told and nothing is missed when its time is over: only what stops it then is late."""
 
 
 @dataclass(frozen=True, kw_only=True)

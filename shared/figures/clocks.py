@@ -8,6 +8,7 @@ no figure.
 * stopped in time: numerator and denominator; stopped late, or open and past due: denominator only;
 * cancelled before it was due: excluded (``cancelled``); cancelled after it was due: a failure, like any other miss;
 * open and not due, or paused: excluded (``not_due``);
+* a clock whose end tells nobody is not counted;
 * a cycle that another one of the same start takes up again (rework, an undone merger) is not counted beside it.
 
 What was entered late counts in time from its confirmation on. A clock is counted with the unit that its facts charge
@@ -96,7 +97,7 @@ class CountedClocksView(View):
         return _row_id(message, fact.clock, fact.cycle)
 
     def on_clock_started(self, rows: Rows, fact: supervision.ClockStarted, message: Message) -> None:
-        if self.only and fact.clock not in self.only:
+        if fact.silent or (self.only and fact.clock not in self.only):
             return
         before = rows.get(_row_id(message, fact.clock, fact.cycle - 1)) if fact.cycle > 1 else None
         if before is not None and before["started_at"] == fact.started_at:

@@ -282,10 +282,11 @@ class Notifier(ServiceApplication):
         return None  # an enterprise is not told by post
 
     def _leader_of(self, matter: MatterState, unit: str) -> Recipient | None:
-        """The leader in charge, if it is the leaders' unit that has the matter: such a unit has no head."""
-        if matter.leader_post is None or self.reference.post(matter.leader_post)["unit"] != unit:
-            return None
-        return Recipient(unit=unit, post=matter.leader_post)
+        """The leader, if it is the leaders' unit that has the matter: such a unit has no other head."""
+        if matter.leader_post is not None and self.reference.post(matter.leader_post)["unit"] == unit:
+            return Recipient(unit=unit, post=matter.leader_post)
+        main = self.reference.main_leader()
+        return Recipient(unit=unit, post=main["id"]) if main is not None and main["unit"] == unit else None
 
     def _head_of_kind(self, kind: str) -> Recipient:
         unit = self.reference.unit_of_kind(kind)

@@ -96,6 +96,8 @@ ClockSchema = shown(
         "id",
         "version",
         "started_on",
+        "follows_lead",
+        "silent",
         "reckoned_upto",
         "warn_on",
         "warned_upto",

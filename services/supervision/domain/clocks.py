@@ -258,6 +258,7 @@ class Clocks(Aggregate):
             calendar_version=terms.calendar.version,
             rulebook_version=terms.rulebook.version,
             follows_lead=terms.rule(clock).answers_for == "lead_unit",
+            silent=not terms.rule(clock).ladder,
         )
         return self.state.clocks[clock, cycle]
 
@@ -566,7 +567,7 @@ class Clocks(Aggregate):
         through are not given any more once the clock is missed.
         """
         found = self.state.clocks.get((clock, cycle))
-        if found is None or found.status != "open" or found.missed:
+        if found is None or found.status != "open" or found.missed or found.silent:
             return
         if found.calendar_version < terms.calendar.version:
             self._recompute(act, terms, found)

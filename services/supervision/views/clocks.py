@@ -86,6 +86,8 @@ class TimersView(Timers):
         ]
 
     def on_clock_started(self, rows: Rows, fact: supervision.ClockStarted, message: Message) -> None:
+        if fact.silent:
+            return
         rows.put(
             clock_id(message, fact),
             case_id=str(message.aggregate_id),

@@ -55,6 +55,8 @@ class Clock:
     unit: str
     follows_lead: bool
     """Whether the matter's lead has it, whoever leads."""
+    silent: bool
+    """Whether its end tells nobody: nothing is missed."""
     status: Literal["open", "paused", "stopped", "cancelled"] = "open"
     started_at: datetime
     started_on: date
@@ -119,6 +121,8 @@ class Clock:
     @property
     def speaks(self) -> "Word":
         """What it has to say next, and when."""
+        if self.silent:
+            return Word(None, MISS)
         if self.status == "paused":
             return Word(None, PAUSED)
         return Word(None, MISS) if self.missed else next_word(self.due_at, self.warn_on, self.warned_upto)
@@ -164,6 +168,7 @@ def _(fact: supervision.ClockStarted) -> Clock:
         cycle=fact.cycle,
         unit=fact.unit,
         follows_lead=fact.follows_lead and fact.clock != ANSWER,
+        silent=fact.silent,
         started_at=fact.started_at,
         started_on=local_day(fact.started_at),
         own_date=fact.own_date,
