@@ -81,11 +81,40 @@ class NotifyReactions(Reactions[Notifier]):
     def when_the_lead_changed_then_hand_over_and_tell_the_new_post(
         self, fact: supervision.CustodyMoved, message: Message
     ) -> None:
-        if not fact.leads:
-            return  # it lies on another desk; who answers for it is the same
         matter = self._matter(message)
+        if not fact.leads:
+            # Who answers for it is the same. A leader who has to pass it on learns of it by the clock for that.
+            if fact.role == "holder":
+                said = words.came_back(matter.state, self.app.unit_name(fact.to_unit))
+                self._tell(
+                    matter, ["unit_head"], fact.to_unit, CASE, message.version, "started", "blue", said
+                )
+            return
+        passed_on = "已转其他单位办理"
+        matter.withdraw(
+            self.act, ground=passed_on, which=lambda one: (one.clock, one.level) == (CASE, "started")
+        )
         matter.hand_over(self.act, unit=fact.to_unit, post=fact.to_post)
         self._tell_the_post(matter)
+
+    def when_a_whistle_was_raised_a_level_then_tell_the_leader(
+        self, fact: enterprise.WhistleRaisedALevel, message: Message
+    ) -> None:
+        matter = self.get(Matter, _matter_of(message))
+        leader = self.app.leader(fact.leader_post)
+        said = words.raised(matter.state, ground=fact.ground)
+        shown_at = not_before(self._calendar, self.act.recorded_at, CASE)
+        matter.tell(
+            self.act,
+            to=leader,
+            clock=CASE,
+            cycle=message.version,
+            level="started",
+            colour="yellow",
+            subject=said.subject,
+            text=said.text,
+            not_before=shown_at,
+        )
 
     def when_a_case_was_reopened_then_tell_the_post(
         self, fact: supervision.CaseReopened, message: Message

@@ -325,7 +325,7 @@ def test_a_cancelled_clock_withdraws_its_miss_too(world: Any) -> None:
 def test_another_lead_is_told_and_the_former_released(world: Any) -> None:
     case = world.case()
     world.told(supervision.CustodyMoved, case, from_unit="fgw", to_unit="inspect")
-    assert world.standing() == [("assigned", "fgw/officer")]
+    assert world.standing() == [("assigned", "fgw/officer"), ("started", "inspect/chief")]
     world.told(
         supervision.CustodyMoved, case, from_unit="fgw", to_unit="czj", to_post="czj/officer", leads=True
     )

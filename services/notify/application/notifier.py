@@ -24,7 +24,7 @@ from shared.events.assignment import UnitKind
 from shared.events.base import Actor, message_id
 from shared.messaging.reactions import NotYet
 from shared.process import logs
-from shared.readmodels.reference import UnitHasNoHead
+from shared.readmodels.reference import UnitHasNoHead, UnknownPost
 from shared.readmodels.rows import Row
 from shared.readmodels.timers import fire_due
 from shared.rulebook import Rulebook, parse_rulebook
@@ -280,6 +280,13 @@ class Notifier(ServiceApplication):
         if role in ("government_office", "supervision_office"):
             return self._head_of_kind("office" if role == "government_office" else "supervision")
         return None  # an enterprise is not told by post
+
+    def leader(self, post: str) -> Recipient:
+        """The post of a leader. Raises NotYet: who named it knew it, so it is on its way."""
+        try:
+            return Recipient(unit=self.reference.post(post)["unit"], post=post)
+        except UnknownPost as unknown:
+            raise NotYet(f"the post {post} is not registered here") from unknown
 
     def _leader_of(self, matter: MatterState, unit: str) -> Recipient | None:
         """The leader, if it is the leaders' unit that has the matter: such a unit has no other head."""

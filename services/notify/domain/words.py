@@ -6,6 +6,7 @@ nothing but the number even for the units concerned (domain.md §8).
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
 from services.notify.domain.matter import MatterState
 from shared.calendar import Calendar, weekday_name
@@ -73,6 +74,23 @@ def blown(matter: MatterState, unit: str) -> Said:
     return Said(
         f"【蓝】企业吹哨：{matter.number}",
         f"{_kind(matter)}{_called(matter)}已送达{unit}，请即派单，并在联系时限内与企业联系。",
+    )
+
+
+def came_back(matter: MatterState, unit: str) -> Said:
+    """退回: the desk has it again, and has to route it anew."""
+    return Said(
+        f"【蓝】退回待派：{matter.number}",
+        f"{_kind(matter)}{_called(matter)}已退回{unit}，请即重新派单，各项时限照常计算。",
+    )
+
+
+def raised(matter: MatterState, *, ground: Literal["reworks", "transfers"]) -> Said:
+    """提级办理: three reworks or three transfers; the leader decides."""
+    why = "三次返工" if ground == "reworks" else "三次转办"
+    return Said(
+        f"【黄】提级办理：{matter.number}",
+        f"{_kind(matter)}{_called(matter)}已{why}，提级由您决定如何办理，各项时限照常计算。",
     )
 
 

@@ -28,9 +28,11 @@ NAMING = "naming"
 CORRECTION = "naming_correction"
 OBJECTION = "objection_window"
 
-UNTIL_LIFTED = frozenset({OBJECTION, NAMING, CORRECTION})
+LATE_ENTRY = "late_entry"
+
+UNTIL_LIFTED = frozenset({OBJECTION, NAMING, CORRECTION, LATE_ENTRY})
 """What the end of a case does not withdraw: the notices of a naming stand until its own facts take them back, which
-may be heard before or after those of the case."""
+may be heard before or after those of the case; what was entered late is still to be confirmed."""
 
 
 class EscalationAlreadyAcknowledged(Refusal):
