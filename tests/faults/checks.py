@@ -36,14 +36,15 @@ def effects_of(fact: Stored) -> Effects:
         return Counter({("supervision.clock_stopped", "arrange"): 1, ("supervision.case_closed", ""): 1})
     if of == "task_assigned":
         unit = fact.state["lead_unit"]
-        return Counter({("supervision.case_opened", unit): 1, ("supervision.clock_started", unit): 2})
+        return Counter({("supervision.case_opened", unit): 1, ("supervision.clock_started", unit): 3})
     if of == "task_reassigned":
         unit = fact.state["lead_unit"]
         return Counter(
             {
                 ("supervision.clock_stopped", "acknowledge"): 1,
+                ("supervision.clock_stopped", "return_within"): 1,
                 ("supervision.custody_moved", unit): 1,
-                ("supervision.clock_started", unit): 1,
+                ("supervision.clock_started", unit): 2,
             }
         )
     return Counter()
