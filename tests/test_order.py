@@ -317,7 +317,7 @@ class Suite:
         self.do("inspect/deputy", f"supervision:namings/{correction}/check")
         self.published(correction)
         self.published(first)
-        self.do("inspect/deputy", f"supervision:namings/{first}/lift", reason="整改到位")
+        self.do("gov/main-leader", f"supervision:namings/{first}/lift", reason="另行处理")
         self.do("inspect/head", f"supervision:cases/{cases['named']}/issue-round", requirement="第三轮")
         self.round(cases["named"], 3)
 

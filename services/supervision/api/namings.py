@@ -26,7 +26,7 @@ on_naming = Commands(
     "/namings/<uuid:naming_id>/",
     Supervision,
     Naming,
-    supply={"terms": Supervision.terms_of_its_case},
+    supply={"terms": Supervision.terms_of_its_case, "ground": Supervision.ground},
 )
 
 
@@ -60,9 +60,9 @@ class PublishNaming(Body):
     """公开通报 Publish under the next number of the year."""
 
 
-@on_naming("lift", Naming.lift, Role.supervision_office)
+@on_naming("lift", Naming.lift, Role.supervision_office, *LEADERS)
 class LiftNaming(Body):
-    """撤销通报 Lift: rectified."""
+    """撤销通报 Lift: rectified; before the matter is resolved a leader decides so, with a reason."""
 
     reason = Reason(required=True)
 
@@ -117,11 +117,6 @@ def show_naming(naming_id: UUID) -> Any:
     """通报: One naming, and what the caller may do with it now."""
     asked = context()
     row, headers = naming_for_caller(naming_id)
-    may = on_naming.open_to(
-        asked.identity,
-        application(Supervision),
-        NamingsView.state_of(row),
-        asked.now,
-        grounded=not row["needs_correction"],
-    )
+    state = NamingsView.state_of(row)
+    may = on_naming.open_to(asked.identity, application(Supervision), state, asked.now)
     return {**row, "may": may}, headers

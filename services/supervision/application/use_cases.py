@@ -24,6 +24,7 @@ from services.supervision.domain import (
 )
 from services.supervision.domain.clocks import clock_of
 from services.supervision.domain.custody import Charge
+from services.supervision.domain.ground import Ground, ground_of
 from services.supervision.domain.half_month_report import NoReportOwed, ReportSubmittedAlready
 from services.supervision.domain.naming import NamingState, window
 from services.supervision.domain.rounds import latest_naming, round_of
@@ -341,7 +342,7 @@ class Supervision(ServiceApplication):
         year = local_day(act.recorded_at).year
         series = self.find(NamingSeries, NamingSeries.id_of(NAMINGS, year))
         series = series or NamingSeries.open(act, series=NAMINGS, year=year)
-        naming.publish(act, series=series, grounded=self.grounded(naming_id, naming.state))
+        naming.publish(act, series=series, ground=self.ground(naming.state, act))
         saved: list[Aggregate] = [naming, series]
         if naming.state.corrects is not None:
             corrected = self.load(Naming, naming.state.corrects)
@@ -349,9 +350,9 @@ class Supervision(ServiceApplication):
             saved.append(corrected)
         return self.commit(act, *saved)
 
-    def grounded(self, naming_id: UUID, naming: NamingState) -> bool:
-        """Whether its case still says that the naming is due."""
-        return naming_id in self.load(Case, naming.case_id).namings_due.values()
+    def ground(self, naming: NamingState, act: CommandContext) -> Ground:
+        """What its case says about the naming now."""
+        return ground_of(self.load(Case, naming.case_id).state, naming.unit, naming.rounds)
 
     def correct_naming(self, act: CommandContext, naming_id: UUID, *, text: str) -> CommandResult:
         """Draft the linked correction of a published naming."""

@@ -1,10 +1,14 @@
-"""A naming (通报): drafted, checked by a second person, open to objection, approved, numbered, published, lifted."""
+"""A naming (通报): drafted, checked by a second person, open to objection, approved, numbered, published, lifted.
+
+What a decision rests on beside the naming itself, its case says (``Ground``).
+"""
 
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, Self
 from uuid import UUID
 
+from services.supervision.domain.ground import Ground
 from services.supervision.domain.rounds import (
     NamingNeedsTwoSlowRounds,
     NoObjectionToRule,
@@ -17,6 +21,7 @@ from shared.domain.clock import local_day
 from shared.domain.guards import requires
 from shared.domain.lifecycle import Lifecycle, replace
 from shared.domain.refusal import Refusal
+from shared.domain.roles import LEADERS
 from shared.domain.words import Enumerated
 from shared.events import supervision
 from shared.events.matter import Secrecy
@@ -63,6 +68,23 @@ class NamingAlreadyObjectedTo(Refusal):
 class ObjectionNotRuled(Refusal):
     """单位的异议尚未裁定，不能批准。
     The unit's objection is not ruled on yet: the naming cannot be approved."""
+
+
+class ObjectionToARoundWaits(Refusal):
+    """对第 {round} 轮督办认定的异议尚未裁定，不能批准或发布通报。
+    The objection to round {round} waits for a ruling: the naming is neither approved nor published meanwhile."""
+
+
+class RulingOnOnesOwnNaming(Refusal):
+    """起草人和作出所依据认定的人不能裁定对该通报的异议，须由他人裁定。
+    Whoever drafted the naming, or judged or verified one of its rounds, does not rule on the objection to it."""
+
+    status = 403
+
+
+class MatterNotResolved(Refusal):
+    """事项 {number} 尚未解决，不能由督查室撤销通报；未解决而撤销，须由领导决定并说明理由。
+    The case {number} is not resolved: only a leader lifts the naming before that, with a reason."""
 
 
 class CorrectionsAreNotCorrected(Refusal):
@@ -305,10 +327,28 @@ def window(naming: NamingState, terms: Terms) -> tuple[date | None, datetime | N
     return until, closes_at
 
 
-def has_its_ground(naming: NamingState, act: CommandContext, grounded: bool) -> None:
+def has_its_ground(naming: NamingState, act: CommandContext, ground: Ground) -> None:
     """Its rounds still count; a correction needs no rounds."""
-    if naming.corrects is None and not grounded:
+    if naming.corrects is None and not ground.stands:
         raise NamingNeedsTwoSlowRounds()
+
+
+def no_objection_to_a_round_waits(naming: NamingState, act: CommandContext, ground: Ground) -> None:
+    """Every objection to its rounds is ruled on; a correction needs no rounds."""
+    if naming.corrects is None and ground.objected is not None:
+        raise ObjectionToARoundWaits(round=ground.objected)
+
+
+def by_nobody_who_made_it(naming: NamingState, act: CommandContext, ground: Ground) -> None:
+    """Neither its drafter nor whoever judged or verified one of its rounds."""
+    if act.by.post == naming.drafted_by or act.by.post in ground.judges:
+        raise RulingOnOnesOwnNaming()
+
+
+def is_resolved_or_a_leader_decides(naming: NamingState, act: CommandContext, ground: Ground) -> None:
+    """The matter is resolved; before that only a leader may say so, with a reason."""
+    if act.role not in LEADERS and not ground.resolved:
+        raise MatterNotResolved(number=naming.case_number)
 
 
 def _must_be(naming: NamingState, needed: Status) -> None:
@@ -375,24 +415,21 @@ class Naming(Aggregate, lifecycle=evolve):
         """The unit objects, while the window is open."""
         self.record(supervision.NamingObjected, act, unit=self.state.unit, text=text)
 
-    @requires(is_checked, by_another_unit, waits_for_a_ruling)
-    def rule_on_objection(self, act: CommandContext, *, upheld: bool, reason: str) -> None:
+    @requires(is_checked, by_another_unit, waits_for_a_ruling, by_nobody_who_made_it)
+    def rule_on_objection(self, act: CommandContext, *, ground: Ground, upheld: bool, reason: str) -> None:
         """Rule on the objection; upheld, the draft is withdrawn."""
         self.record(supervision.NamingObjectionRuled, act, upheld=upheld, reason=reason)
         if upheld:
             self.record(supervision.NamingWithdrawn, act, reason=f"异议成立：{reason}")
 
-    @requires(is_checked, window_has_closed)
-    def approve(self, act: CommandContext, *, terms: Terms) -> None:
+    @requires(is_checked, window_has_closed, no_objection_to_a_round_waits)
+    def approve(self, act: CommandContext, *, terms: Terms, ground: Ground) -> None:
         """A leader approves, once the window has closed and any objection is ruled on."""
         self.record(supervision.NamingApproved, act, approved_by=act.by.post)
 
-    @requires(is_approved, by_another_unit, has_its_ground)
-    def publish(self, act: CommandContext, *, series: NamingSeries, grounded: bool) -> None:
-        """Publish it under the next number of the series, with which it is saved in one transaction.
-
-        ``grounded``: whether its case still says that it is due.
-        """
+    @requires(is_approved, by_another_unit, has_its_ground, no_objection_to_a_round_waits)
+    def publish(self, act: CommandContext, *, series: NamingSeries, ground: Ground) -> None:
+        """Publish it under the next number of the series, with which it is saved in one transaction."""
         self.record(
             supervision.NamingPublished,
             act,
@@ -406,9 +443,9 @@ class Naming(Aggregate, lifecycle=evolve):
             corrects=self.state.corrects,
         )
 
-    @requires(is_published, by_another_unit)
-    def lift(self, act: CommandContext, *, reason: str) -> None:
-        """Rectified: it stands in the ledger as lifted."""
+    @requires(is_published, by_another_unit, is_resolved_or_a_leader_decides)
+    def lift(self, act: CommandContext, *, ground: Ground, reason: str) -> None:
+        """Rectified, or a leader's decision: it stands in the ledger as lifted."""
         self.record(supervision.NamingLifted, act, reason=reason)
 
     @requires(can_be_corrected, is_no_correction, by_another_unit)

@@ -1,0 +1,133 @@
+"""What a naming rests on: objections that wait, whose hands it was in, whether the matter is resolved."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from shared.domain.aggregate import stable_id
+from shared.events import assignment
+from tests.supervision.test_supervision_namings import approved
+
+
+def published(world: Any) -> tuple[Any, Any]:
+    case, naming = world.named()
+    approved(world, naming)
+    world.do("inspect/officer", f"namings/{naming}/publish")
+    return case, naming
+
+
+# -- objections ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_nothing_is_approved_while_an_objection_to_one_of_its_rounds_waits(world: Any, number: int) -> None:
+    case, naming = world.named()
+    world.do("inspect/officer", f"namings/{naming}/check")
+    world.do("fgw/head", f"cases/{case}/rounds/{number}/object", text="已完成")
+    world.at("2021-03-05 09:00")
+    refused = world.refused("objection-to-a-round-waits", "gov/main-leader", f"namings/{naming}/approve")
+    assert f"round {number} waits" in refused["detail"]
+    seen = world.client("gov/main-leader").get(f"/api/v1/namings/{naming}").json
+    assert "approve_naming" not in seen["may"]
+    ruling = f"cases/{case}/rounds/{number}/rule-on-objection"
+    world.do("inspect/officer", ruling, upheld=False, reason="不成立")
+    world.do("gov/main-leader", f"namings/{naming}/approve")
+    world.consistent()
+
+
+def test_nothing_is_published_while_an_objection_waits_that_was_entered_after_the_approval(
+    world: Any,
+) -> None:
+    case, naming = world.named()
+    approved(world, naming)
+    raised = f"cases/{case}/rounds/2/object"
+    world.do("fgw/head", raised, text="已完成", happened_at="2021-03-03T10:00:00+08:00")
+    world.refused("objection-to-a-round-waits", "inspect/officer", f"namings/{naming}/publish")
+    ruling = f"cases/{case}/rounds/2/rule-on-objection"
+    world.do("inspect/officer", ruling, upheld=True, reason="属实")
+    world.refused("naming-is-in-another-state", "inspect/officer", f"namings/{naming}/publish")
+    world.consistent()
+
+
+def test_an_objection_to_a_round_that_is_not_named_does_not_wait(world: Any) -> None:
+    case, naming = world.named()
+    world.issued(case)
+    world.slow_round(case, 3)
+    world.do("inspect/officer", f"namings/{naming}/check")
+    world.do("fgw/head", f"cases/{case}/rounds/3/object", text="已完成")
+    world.at("2021-03-05 09:00")
+    world.do("gov/main-leader", f"namings/{naming}/approve")
+
+
+@pytest.mark.parametrize("maker", ["inspect/chief", "gov/vice-leader"])
+def test_whoever_had_a_hand_in_it_does_not_rule_on_an_objection_to_it(world: Any, maker: str) -> None:
+    _, naming = world.named()  # found slow and drafted by the chief, verified by the vice leader
+    world.do("inspect/officer", f"namings/{naming}/check")
+    world.do("fgw/head", f"namings/{naming}/object", text="不服")
+    ruling = f"namings/{naming}/rule-on-objection"
+    world.refused("ruling-on-ones-own-naming", maker, ruling, upheld=False, reason="不成立")
+    assert "rule_on_naming_objection" not in world.client(maker).get(f"/api/v1/namings/{naming}").json["may"]
+    world.do("gov/main-leader", ruling, upheld=False, reason="不成立")
+
+
+def test_whoever_judged_only_the_first_round_does_not_rule_either(world: Any) -> None:
+    case = world.case_of(world.task(due_on=date(2021, 12, 31)))
+    world.issued(case)
+    world.slow_round(case, 1, judge="inspect/officer")
+    world.slow_round(case, 2)
+    (naming,) = world.case(case).namings_due.values()
+    world.do("inspect/officer", f"namings/{naming}/check")
+    world.do("fgw/head", f"namings/{naming}/object", text="不服")
+    ruling = f"namings/{naming}/rule-on-objection"
+    world.refused("ruling-on-ones-own-naming", "inspect/officer", ruling, upheld=True, reason="成立")
+
+
+# -- lifting ------------------------------------------------------------------------------------------------------
+
+
+def test_the_office_lifts_once_the_matter_is_resolved_a_leader_also_before(world: Any) -> None:
+    case, naming = published(world)
+    lift = f"namings/{naming}/lift"
+    world.refused("matter-not-resolved", "inspect/officer", lift, reason="整改到位")
+    assert world.client("gov/vice-leader").post(f"/api/v1/{lift}", {}).status_code == 422, "no reason"
+    world.issued(case)
+    world.answered(case, 3)
+    judge = f"cases/{case}/rounds/3/judge"
+    world.do("inspect/chief", judge, verdict="resolved", reason="已整改")
+    world.do("inspect/officer", lift, reason="整改到位")
+    world.consistent()
+
+
+def test_a_leader_lifts_a_naming_of_an_open_matter_with_a_reason(world: Any) -> None:
+    _, naming = published(world)
+    world.do("gov/main-leader", f"namings/{naming}/lift", reason="项目已由上级收回")
+    assert world.client("gov/main-leader").get(f"/api/v1/namings/{naming}").json["state"] == "lifted"
+
+
+def test_on_track_is_not_resolved_and_neither_is_a_round_that_is_void(world: Any) -> None:
+    case, naming = published(world)
+    lift = f"namings/{naming}/lift"
+    for number, verdict in ((3, "on_track"), (4, "resolved")):
+        world.issued(case)
+        world.answered(case, number)
+        world.do("inspect/chief", f"cases/{case}/rounds/{number}/judge", verdict=verdict, reason="如实")
+        if verdict == "resolved":
+            world.do("inspect/chief", f"cases/{case}/rounds/{number}/void", reason="误判")
+        world.refused("matter-not-resolved", "inspect/officer", lift, reason="整改到位")
+
+
+def test_a_case_closed_as_resolved_is_resolved(world: Any) -> None:
+    case, naming = published(world)
+    world.told(assignment.TaskClosed, stable_id("test-task", "1"), ground="accepted")
+    assert world.case(case).state.ground == "resolved"
+    world.do("inspect/officer", f"namings/{naming}/lift", reason="整改到位")
+
+
+def test_a_case_closed_for_another_reason_is_not_resolved(world: Any) -> None:
+    case, naming = published(world)
+    world.told(assignment.TaskCancelled, stable_id("test-task", "1"), reason="项目取消")
+    assert world.case(case).state.closed
+    lift = f"namings/{naming}/lift"
+    world.refused("matter-not-resolved", "inspect/officer", lift, reason="整改到位")
+    world.do("gov/main-leader", lift, reason="项目取消")
