@@ -1,12 +1,17 @@
 """What a naming rests on: objections that wait, whose hands it was in, whether the matter is resolved."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.domain.aggregate import stable_id
+from shared.domain.clock import midnight
+from shared.domain.units import PostState, evolve_post
 from shared.events import assignment
+from shared.events.base import Actor
 from tests.supervision.test_supervision_namings import approved
 
 
@@ -81,6 +86,84 @@ def test_whoever_judged_only_the_first_round_does_not_rule_either(world: Any) ->
     world.do("fgw/head", f"namings/{naming}/object", text="不服")
     ruling = f"namings/{naming}/rule-on-objection"
     world.refused("ruling-on-ones-own-naming", "inspect/officer", ruling, upheld=True, reason="成立")
+
+
+# -- the head's post ----------------------------------------------------------------------------------------------
+
+
+def post_fact(world: Any, kind: Any, **what: Any) -> None:
+    world.told(kind, stable_id("post", "fgw/head"), post="fgw/head", unit="fgw", **what)
+
+
+def appointed(world: Any, since: date) -> None:
+    post_fact(world, assignment.PostHolderAppointed, holder="某人", since=since)
+
+
+def vacated(world: Any, on: date) -> None:
+    post_fact(world, assignment.PostVacated, on=on)
+
+
+def answered_round(world: Any) -> str:
+    case = world.case_of(world.task(due_on=date(2021, 12, 31)))
+    world.issued(case)
+    world.do("fgw/officer", f"cases/{case}/rounds/1/answer", text="正在办理")
+    return f"cases/{case}/rounds/1"
+
+
+def test_a_vacant_heads_post_signs_nothing_until_somebody_is_appointed(world: Any) -> None:
+    appointed(world, date(2019, 3, 1))
+    one = answered_round(world)
+    vacated(world, date(2021, 3, 1))
+    assert "sign_round" not in world.client("fgw/head").get(f"/api/v1/{one}").json["may"]
+    world.refused("heads-post-is-vacant", "fgw/head", f"{one}/sign")
+    world.at("2021-03-02 09:00")
+    appointed(world, date(2021, 3, 2))
+    at_nine = "2021-03-01T09:30:00+08:00"
+    world.refused("heads-post-is-vacant", "fgw/head", f"{one}/sign", happened_at=at_nine)
+    world.do("fgw/head", f"{one}/sign")
+    world.consistent()
+
+
+def test_a_post_of_which_no_holder_was_ever_told_signs(world: Any) -> None:
+    world.do("fgw/head", f"{answered_round(world)}/sign")
+
+
+def test_a_signature_of_the_time_when_the_post_was_held_counts_after_it_is_vacated(world: Any) -> None:
+    appointed(world, date(2019, 3, 1))
+    one = answered_round(world)
+    world.at("2021-03-02 15:00")
+    vacated(world, date(2021, 3, 2))
+    world.do("fgw/head", f"{one}/sign", happened_at="2021-03-01T16:00:00+08:00")
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=8), st.integers(0, 300))
+def test_a_post_is_vacant_from_the_day_it_was_vacated_until_the_day_of_the_next(
+    steps: list[tuple[int, bool]], asked: int
+) -> None:
+    """Against a record of every day; each step comes some days after the one before."""
+    first = date(2021, 1, 1)
+    post = PostState(post="fgw/head", unit="fgw", title="主任", role="unit_head")
+    known: dict[int, int | None] = {}
+    day = 0
+    for days, appoints in steps:
+        day += days
+        at = first + timedelta(days=day)
+        what = {"holder": "某人", "since": at} if appoints else {"on": at}
+        kind: Any = assignment.PostHolderAppointed if appoints else assignment.PostVacated
+        if not appoints and post.holder is None:
+            continue
+        moment = midnight(at)
+        by = Actor(unit="office", post="office/head")
+        fact = kind(
+            timestamp=moment, happened_at=moment, by=by, because="x", post="fgw/head", unit="fgw", **what
+        )
+        post = evolve_post.step(fact, post, 2)
+        known[day] = day if appoints else None
+    last = max((begun for begun in known if begun <= asked), default=None)
+    since = None if last is None else known[last]
+    on = first + timedelta(days=asked)
+    assert post.is_vacant_on(on) == (last is not None and since is None)
+    assert post.holder_since(on) == (None if since is None else first + timedelta(days=since))
 
 
 # -- lifting ------------------------------------------------------------------------------------------------------

@@ -180,6 +180,10 @@ class Supervision(ServiceApplication):
         """Who the main head of a unit is."""
         return self.reference.head_of
 
+    def vacancies(self, case: CaseState, act: CommandContext) -> Callable[[str, date], bool]:
+        """Whether a post was vacant on a day."""
+        return lambda post, day: self.reference.post_state(post).is_vacant_on(day)
+
     def releasers(self, case: CaseState, act: CommandContext) -> Callable[[int], str | None]:
         """Which post released a version of the calendar; None for the base."""
 

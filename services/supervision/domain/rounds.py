@@ -104,6 +104,11 @@ class OnlyTheMainHeadSigns(Refusal):
     status = 403
 
 
+class HeadsPostIsVacant(Refusal):
+    """{head} 岗位当时空缺，无人可以签字。
+    The post {head} was vacant then: nobody signs for it."""
+
+
 class NothingToSign(Refusal):
     """第 {round} 轮督办还没有答复，无从签字。
     There is no answer to round {round} to sign yet."""
@@ -246,6 +251,19 @@ def by_the_main_head(
     head = head_of(unit)
     if act.by.unit != unit or act.by.post != head or act.role != "unit_head":
         raise OnlyTheMainHeadSigns(unit=unit, head=head)
+
+
+def heads_post_is_held(
+    case: CaseState,
+    act: CommandContext,
+    number: int,
+    head_of: Callable[[str], str],
+    is_vacant: Callable[[str, date], bool],
+) -> None:
+    """Somebody held the head's post when the answer was signed. Whoever acts for a vacant one is found here."""
+    head = head_of(round_of(case, number).unit)
+    if is_vacant(head, local_day(act.happened_at)):
+        raise HeadsPostIsVacant(head=head)
 
 
 def is_not_concluded(case: CaseState, act: CommandContext, number: int) -> None:
@@ -418,9 +436,15 @@ class Rounds(Clocks):
         unit = round_of(self.state, number).unit
         self.record(supervision.RoundAnswered, act, round=number, unit=unit, text=text)
 
-    @requires(by_the_main_head, waits_for_a_signature)
+    @requires(by_the_main_head, waits_for_a_signature, heads_post_is_held)
     def sign_round(
-        self, act: CommandContext, *, terms: Terms, number: int, head_of: Callable[[str], str]
+        self,
+        act: CommandContext,
+        *,
+        terms: Terms,
+        number: int,
+        head_of: Callable[[str], str],
+        is_vacant: Callable[[str, date], bool],
     ) -> None:
         """The unit's main head signs the answer, before the round's date has passed.
 
