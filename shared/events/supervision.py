@@ -614,6 +614,17 @@ class NamingApproved(OfNaming):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NamingIssuedInternally(OfNaming):
+    """内部通报: a leader approved the naming of a secret matter; it gets no number and is never published."""
+
+    TOPIC = "supervision.naming_issued_internally"
+    RESTS_ON = (NamingChecked, NamingObjectionRuled)
+    unit: str
+    post: str | None
+    approved_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SeriesOpened(Fact):
     """编号启用: a series of numbers begins for a year; its first number is 1."""
 
@@ -661,7 +672,7 @@ class NamingLifted(Fact):
     """撤销通报（整改到位）: rectified; the naming stands in the ledger as lifted."""
 
     TOPIC = "supervision.naming_lifted"
-    RESTS_ON = (NamingPublished,)
+    RESTS_ON = (NamingPublished, NamingIssuedInternally)
     reason: str
 
 

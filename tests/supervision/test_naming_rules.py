@@ -11,6 +11,7 @@ from shared.domain.aggregate import stable_id
 from shared.domain.clock import midnight
 from shared.domain.units import PostState, evolve_post
 from shared.events import assignment
+from shared.events import supervision as told
 from shared.events.base import Actor
 from tests.supervision.test_supervision_namings import approved
 
@@ -86,6 +87,131 @@ def test_whoever_judged_only_the_first_round_does_not_rule_either(world: Any) ->
     world.do("fgw/head", f"namings/{naming}/object", text="不服")
     ruling = f"namings/{naming}/rule-on-objection"
     world.refused("ruling-on-ones-own-naming", "inspect/officer", ruling, upheld=True, reason="成立")
+
+
+# -- secret matters -----------------------------------------------------------------------------------------------
+
+
+def secret_naming(world: Any) -> tuple[Any, Any]:
+    task = world.task(due_on=date(2021, 12, 31), secrecy="secret", secrecy_ground="涉密")
+    case = world.case_of(task)
+    world.issued(case)
+    world.slow_round(case, 1)
+    world.slow_round(case, 2)
+    (naming,) = world.case(case).namings_due.values()
+    return case, naming
+
+
+def test_a_secret_matters_naming_is_issued_internally_and_never_published(world: Any) -> None:
+    _, naming = secret_naming(world)
+    text = world.last(naming, told.NamingDrafted).text
+    assert "内部通报" in text
+    assert "不公开、不编号" in text
+    assert "公开通报" not in text
+    shown = world.client("inspect/officer").get(f"/api/v1/namings/{naming}").json
+    assert shown["internal_only"] is True
+    world.do("inspect/officer", f"namings/{naming}/check")
+    world.do("fgw/head", f"namings/{naming}/object", text="不服")
+    world.do("inspect/officer", f"namings/{naming}/rule-on-objection", upheld=False, reason="不成立")
+    publish = f"namings/{naming}/publish"
+    world.refused("secret-naming-is-not-published", "inspect/officer", publish)
+    world.at("2021-03-05 09:00")
+    world.do("gov/main-leader", f"namings/{naming}/approve")
+    world.refused("secret-naming-is-not-published", "inspect/officer", publish)
+    shown = world.client("fgw/head").get(f"/api/v1/namings/{naming}").json
+    assert (shown["state"], shown["number"], shown["published_at"]) == ("issued_internally", None, None)
+    own = world.case_of(naming, "naming")
+    assert world.case(own).state.closed
+    assert [one.clock for one in world.case(own).state.open_clocks] == []
+    assert world.opened.of_kind("supervision", told.NumberIssued) == []
+    world.refused("matter-not-resolved", "inspect/officer", f"namings/{naming}/lift", reason="整改到位")
+    world.do("gov/main-leader", f"namings/{naming}/lift", reason="整改到位")
+    correct = f"namings/{naming}/correct"
+    world.refused("naming-is-in-another-state", "inspect/officer", correct, text="更正")
+    world.consistent()
+
+
+def test_an_internal_naming_that_lost_its_ground_is_withdrawn(world: Any) -> None:
+    case, naming = secret_naming(world)
+    approved(world, naming)
+    world.do("inspect/chief", f"cases/{case}/rounds/1/void", reason="误发")
+    assert world.kinds_of(naming)[-2:] == ["NamingIssuedInternally", "NamingWithdrawn"]
+    world.consistent()
+
+
+def test_nobody_outside_sees_a_secret_naming(world: Any) -> None:
+    _, naming = secret_naming(world)
+    approved(world, naming)
+    sees = {
+        ("inspect/officer", None): True,
+        ("gov/vice-leader", None): True,
+        ("fgw/officer", None): True,
+        ("office/head", None): False,
+        ("czj/head", "overseer"): False,
+        ("czj/head", "auditor"): False,
+        ("zrj/head", None): False,
+        ("zrj/head", "enterprise"): False,
+    }
+    for (post, role), seen in sees.items():
+        client = world.client(post, role)
+        assert len(client.get("/api/v1/namings").json["items"]) == seen, (post, role)
+        assert client.get(f"/api/v1/namings/{naming}").status_code == (200 if seen else 404), (post, role)
+
+
+# -- who sees it --------------------------------------------------------------------------------------------------
+
+CONCERNED = [
+    ("inspect/officer", None),
+    ("gov/main-leader", None),
+    ("office/head", None),
+    ("fgw/head", None),
+    ("fgw/officer", None),
+    ("zrj/head", "auditor"),
+]
+OTHERS = [("czj/head", None), ("zrj/officer", None)] + [
+    ("zrj/head", role) for role in ("enterprise", "overseer", "operator")
+]
+
+
+def seen(world: Any, post: str, role: str | None, naming: Any) -> bool:
+    client = world.client(post, role)
+    listed = [one["id"] for one in client.get("/api/v1/namings").json["items"]]
+    status = client.get(f"/api/v1/namings/{naming}").status_code
+    assert (listed, status) in (([str(naming)], 200), ([], 404)), (post, role, listed, status)
+    return status == 200  # type: ignore[no-any-return]
+
+
+def test_a_draft_is_seen_by_whom_it_concerns_a_published_naming_by_everybody(world: Any) -> None:
+    case, naming = world.named()
+
+    def only_the_concerned() -> None:
+        assert all(seen(world, *reader, naming) for reader in CONCERNED)
+        assert not any(seen(world, *reader, naming) for reader in OTHERS)
+
+    only_the_concerned()
+    approved(world, naming)
+    only_the_concerned()
+    world.do("inspect/officer", f"namings/{naming}/publish")
+    everybody = [*CONCERNED, *OTHERS]
+    assert all(seen(world, *reader, naming) for reader in everybody)
+    assert world.client("zrj/head", "enterprise").get(f"/api/v1/namings/{naming}").json["may"] == []
+    world.do("gov/main-leader", f"namings/{naming}/lift", reason="另行处理")
+    assert all(seen(world, *reader, naming) for reader in everybody)
+    assert world.client("czj/head").get(f"/api/v1/cases/{case}").status_code == 200, "a supporter"
+    assert world.client("zrj/head").get(f"/api/v1/cases/{case}").status_code == 404
+
+
+def test_a_correction_is_seen_by_everybody_once_it_is_published(world: Any) -> None:
+    _, naming = published(world)
+    correct = f"namings/{naming}/correct"
+    correction = world.do("inspect/chief", correct, text="更正")["id"]
+    reader = world.client("zrj/head", "enterprise")
+    assert [one["id"] for one in reader.get("/api/v1/namings").json["items"]] == [str(naming)]
+    world.do("inspect/officer", f"namings/{correction}/check")
+    world.do("gov/main-leader", f"namings/{correction}/approve")
+    world.do("inspect/officer", f"namings/{correction}/publish")
+    states = {one["id"]: one["state"] for one in reader.get("/api/v1/namings").json["items"]}
+    assert states == {str(naming): "corrected", correction: "published"}
 
 
 # -- the head's post ----------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from services.supervision.application import Supervision
 from services.supervision.domain import Naming
 from services.supervision.domain.naming import Status
 from services.supervision.views.namings import NamingsView, naming_for_caller, namings_for_caller
-from shared.domain.roles import LEADERS, OFFICES, UNITS, Role
+from shared.domain.roles import LEADERS, UNITS, Role
 from shared.web.auth import allow
 from shared.web.commands import Body, Commands
 from shared.web.fields import FullText, Narrative, Reason
@@ -106,12 +106,12 @@ class NamingFilters(PageArgs):
 @blueprint.arguments(NamingFilters, location="query")
 @blueprint.response(200, PageSchema.of(NamingSchema))
 def list_namings(args: dict[str, Any]) -> Any:
-    """通报清单: The namings that the caller may see; to overseers only those that were published."""
+    """通报清单: The namings that the caller may see: what was published, and drafts that concern them."""
     return namings_for_caller(args)
 
 
 @blueprint.get("/namings/<uuid:naming_id>")
-@allow(*LEADERS, *OFFICES, *UNITS, Role.auditor)
+@allow(*Role)
 @blueprint.response(200, OneNamingSchema)
 def show_naming(naming_id: UUID) -> Any:
     """通报: One naming, and what the caller may do with it now."""

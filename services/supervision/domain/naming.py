@@ -26,7 +26,9 @@ from shared.domain.words import Enumerated
 from shared.events import supervision
 from shared.events.matter import Secrecy
 
-Status = Literal["drafted", "checked", "approved", "published", "lifted", "corrected", "withdrawn"]
+Status = Literal[
+    "drafted", "checked", "approved", "published", "issued_internally", "lifted", "corrected", "withdrawn"
+]
 
 
 class NamingIsInAnotherState(Refusal, state=Enumerated(Status), needed=Enumerated(Status)):
@@ -87,6 +89,11 @@ class MatterNotResolved(Refusal):
     The case {number} is not resolved: only a leader lifts the naming before that, with a reason."""
 
 
+class SecretNamingIsNotPublished(Refusal):
+    """涉密事项的通报只在内部下达，不公开、不编号。
+    The naming of a secret matter is never published or numbered: it is issued internally, with its approval."""
+
+
 class CorrectionsAreNotCorrected(Refusal):
     """更正通报本身不再更正，请对原通报另行更正。
     A correction is not corrected itself: correct the original naming again."""
@@ -125,6 +132,11 @@ class NamingState:
     corrects: UUID | None
     corrected_by: UUID | None = None
     secrecy: Secrecy
+
+    @property
+    def internal_only(self) -> bool:
+        """内部通报: of a secret matter; it is issued with its approval, without number or publication."""
+        return self.secrecy == "secret"
 
     @property
     def concerned(self) -> tuple[str, ...]:
@@ -201,6 +213,11 @@ def _(fact: supervision.NamingApproved, naming: NamingState) -> NamingState:
 
 
 @evolve.register
+def _(fact: supervision.NamingIssuedInternally, naming: NamingState) -> NamingState:
+    return replace(naming, status="issued_internally", approved_by=fact.approved_by)
+
+
+@evolve.register
 def _(fact: supervision.NamingPublished, naming: NamingState) -> NamingState:
     return replace(
         naming,
@@ -251,9 +268,16 @@ def is_approved(naming: NamingState, act: CommandContext) -> None:
     _must_be(naming, "approved")
 
 
-def is_published(naming: NamingState, act: CommandContext) -> None:
-    """It stands in the ledger, neither lifted nor corrected."""
-    _must_be(naming, "published")
+def is_in_force(naming: NamingState, act: CommandContext) -> None:
+    """It was published, or issued internally, and is neither lifted nor corrected."""
+    if naming.status != "issued_internally":
+        _must_be(naming, "published")
+
+
+def is_not_secret(naming: NamingState, act: CommandContext) -> None:
+    """It may be shown outside."""
+    if naming.internal_only:
+        raise SecretNamingIsNotPublished()
 
 
 def is_withdrawn(naming: NamingState, act: CommandContext) -> None:
@@ -263,7 +287,7 @@ def is_withdrawn(naming: NamingState, act: CommandContext) -> None:
 
 def can_be_corrected(naming: NamingState, act: CommandContext) -> None:
     """It was published and is not corrected yet."""
-    if naming.status not in ("published", "lifted"):
+    if naming.number is None or naming.status not in ("published", "lifted"):
         raise NamingIsInAnotherState(state=naming.status, needed="published")
 
 
@@ -424,10 +448,20 @@ class Naming(Aggregate, lifecycle=evolve):
 
     @requires(is_checked, window_has_closed, no_objection_to_a_round_waits)
     def approve(self, act: CommandContext, *, terms: Terms, ground: Ground) -> None:
-        """A leader approves, once the window has closed and any objection is ruled on."""
-        self.record(supervision.NamingApproved, act, approved_by=act.by.post)
+        """A leader approves, once the window has closed and any objection is ruled on; that issues a secret one."""
+        naming, approved_by = self.state, act.by.post
+        if naming.internal_only:
+            self.record(
+                supervision.NamingIssuedInternally,
+                act,
+                unit=naming.unit,
+                post=naming.post,
+                approved_by=approved_by,
+            )
+        else:
+            self.record(supervision.NamingApproved, act, approved_by=approved_by)
 
-    @requires(is_approved, by_another_unit, has_its_ground, no_objection_to_a_round_waits)
+    @requires(is_not_secret, is_approved, by_another_unit, has_its_ground, no_objection_to_a_round_waits)
     def publish(self, act: CommandContext, *, series: NamingSeries, ground: Ground) -> None:
         """Publish it under the next number of the series, with which it is saved in one transaction."""
         self.record(
@@ -443,7 +477,7 @@ class Naming(Aggregate, lifecycle=evolve):
             corrects=self.state.corrects,
         )
 
-    @requires(is_published, by_another_unit, is_resolved_or_a_leader_decides)
+    @requires(is_in_force, by_another_unit, is_resolved_or_a_leader_decides)
     def lift(self, act: CommandContext, *, ground: Ground, reason: str) -> None:
         """Rectified, or a leader's decision: it stands in the ledger as lifted."""
         self.record(supervision.NamingLifted, act, reason=reason)
@@ -476,5 +510,5 @@ class Naming(Aggregate, lifecycle=evolve):
 
     def withdraw(self, act: CommandContext, reason: str) -> None:
         """The draft has lost its ground; what is published by then takes a correction instead."""
-        if self.status in ("drafted", "checked", "approved"):
+        if self.status in ("drafted", "checked", "approved", "issued_internally"):
             self.record(supervision.NamingWithdrawn, act, reason=reason)
