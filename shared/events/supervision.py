@@ -537,6 +537,8 @@ class NamingDrafted(BeginsMatter):
     text: str
     secrecy: Secrecy = "public"
     corrects: UUID | None = None
+    holder_since: date | None = None
+    """Since when whoever held the post at the last of the rounds had held it: who that was, the post's facts say."""
 
     def begins(self) -> Sequence[Matter]:
         """The naming, which the supervision office sees through."""
@@ -558,6 +560,7 @@ class NamingRedrafted(OfNaming):
     TOPIC = "supervision.naming_redrafted"
     REOPENS = "重新起草"
     text: str
+    holder_since: date | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -217,16 +217,15 @@ def test_a_correction_is_seen_by_everybody_once_it_is_published(world: Any) -> N
 # -- the head's post ----------------------------------------------------------------------------------------------
 
 
-def post_fact(world: Any, kind: Any, **what: Any) -> None:
-    world.told(kind, stable_id("post", "fgw/head"), post="fgw/head", unit="fgw", **what)
-
-
-def appointed(world: Any, since: date) -> None:
-    post_fact(world, assignment.PostHolderAppointed, holder="某人", since=since)
+def appointed(world: Any, since: date, name: str = "head") -> None:
+    post = f"fgw/{name}"
+    what: dict[str, Any] = {"post": post, "unit": "fgw", "holder": "某人", "since": since}
+    world.told(assignment.PostHolderAppointed, stable_id("post", post), **what)
 
 
 def vacated(world: Any, on: date) -> None:
-    post_fact(world, assignment.PostVacated, on=on)
+    post = "fgw/head"
+    world.told(assignment.PostVacated, stable_id("post", post), post=post, unit="fgw", on=on)
 
 
 def answered_round(world: Any) -> str:
@@ -290,6 +289,39 @@ def test_a_post_is_vacant_from_the_day_it_was_vacated_until_the_day_of_the_next(
     on = first + timedelta(days=asked)
     assert post.is_vacant_on(on) == (last is not None and since is None)
     assert post.holder_since(on) == (None if since is None else first + timedelta(days=since))
+
+
+def test_a_naming_says_which_holder_of_the_post_it_means(world: Any) -> None:
+    appointed(world, date(2019, 3, 1), "officer")
+    case = world.case_of(world.task(due_on=date(2021, 12, 31)))
+    world.issued(case)
+    world.slow_round(case, 1)
+    world.at("2021-03-02 09:00")
+    appointed(world, date(2021, 3, 2), "officer")
+    world.slow_round(case, 2)
+    (naming,) = world.case(case).namings_due.values()
+    drafted = world.last(naming, told.NamingDrafted)
+    assert (drafted.post, drafted.holder_since) == ("fgw/officer", date(2019, 3, 1)), (
+        "round 2 is of March 1st"
+    )
+    assert "（2019年3月1日任职者）" in drafted.text
+    assert "某人" not in drafted.text
+    shown = world.client("fgw/head").get(f"/api/v1/namings/{naming}").json
+    assert shown["holder_since"] == "2019-03-01"
+    approved(world, naming)
+    world.do("inspect/officer", f"namings/{naming}/publish")
+    correct = f"namings/{naming}/correct"
+    correction = world.do("inspect/chief", correct, text="更正")["id"]
+    shown = world.client("inspect/chief").get(f"/api/v1/namings/{correction}").json
+    assert shown["holder_since"] == "2019-03-01"
+    world.consistent()
+
+
+def test_a_naming_of_a_post_without_a_known_holder_says_none(world: Any) -> None:
+    _, naming = world.named()
+    drafted = world.last(naming, told.NamingDrafted)
+    assert drafted.holder_since is None
+    assert "任职者" not in drafted.text
 
 
 # -- lifting ------------------------------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ NAMING_COMMANDS: dict[str, dict[str, Any]] = {
     "publish": {"ground": GROUND},
     "lift": {"ground": GROUND, "reason": "x"},
     "begin_correction": {"text": "x"},
-    "redraft": {"text": "y"},
+    "redraft": {"text": "y", "holder_since": None},
 }
 IN_ORDER = [
     ("check", "inspect/officer"),

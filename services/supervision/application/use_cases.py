@@ -29,7 +29,7 @@ from services.supervision.domain.half_month_report import NoReportOwed, ReportSu
 from services.supervision.domain.naming import NamingState, window
 from services.supervision.domain.rounds import latest_naming, round_of
 from services.supervision.domain.series import NAMINGS
-from services.supervision.domain.state import CaseState
+from services.supervision.domain.state import CaseState, Round
 from services.supervision.domain.wording import naming_text
 from services.supervision.views.clocks import TimersView
 from services.supervision.views.duties import roster
@@ -318,6 +318,7 @@ class Supervision(ServiceApplication):
             case_number=case.state.number,
             unit=last.unit,
             post=last.post,
+            holder_since=self.holder_since(last),
             rounds=rounds,
             text=self.text_for(case, rounds),
             secrecy=case.state.secrecy,
@@ -331,7 +332,14 @@ class Supervision(ServiceApplication):
         """
         last = round_of(case.state, rounds[-1])
         title = self.reference.post(last.post)["title"] if last.post else None
-        return naming_text(case.state, self._unit_name(last.unit), title, rounds)
+        since = self.holder_since(last)
+        return naming_text(case.state, self._unit_name(last.unit), title, rounds, holder_since=since)
+
+    def holder_since(self, asked: Round) -> date | None:
+        """Since when whoever held the responsible post when the round was issued had held it. Raises UnknownPost."""
+        if asked.post is None:
+            return None
+        return self.reference.post_state(asked.post).holder_since(local_day(asked.issued_at))
 
     def _unit_name(self, unit: str) -> str:
         """What the unit is called, also after it was dissolved. Raises UnknownUnit."""

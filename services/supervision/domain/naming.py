@@ -110,6 +110,9 @@ class NamingState:
     case_number: str
     unit: str
     post: str | None
+    """The responsible one, as it was at the last of the rounds."""
+    holder_since: date | None
+    """Since when whoever held it then had held it; their name is personal data and stands with the post alone."""
     rounds: tuple[int, ...]
     text: str
     status: Status = "drafted"
@@ -154,6 +157,7 @@ def _(fact: supervision.NamingDrafted) -> NamingState:
         case_number=fact.case_number,
         unit=fact.unit,
         post=fact.post,
+        holder_since=fact.holder_since,
         rounds=fact.rounds,
         text=fact.text,
         drafted_by=fact.by.post,
@@ -171,6 +175,7 @@ def _(fact: supervision.NamingRedrafted, naming: NamingState) -> NamingState:
         case_number=naming.case_number,
         unit=naming.unit,
         post=naming.post,
+        holder_since=fact.holder_since,
         rounds=naming.rounds,
         text=fact.text,
         drafted_by=fact.by.post,
@@ -401,9 +406,9 @@ class Naming(Aggregate, lifecycle=evolve):
         return cls.begin(supervision.NamingDrafted, act, id=naming_id, **what)
 
     @requires(is_withdrawn)
-    def redraft(self, act: CommandContext, *, text: str) -> None:
+    def redraft(self, act: CommandContext, *, text: str, holder_since: date | None) -> None:
         """It is due again after it was withdrawn; published ones stand as they are."""
-        self.record(supervision.NamingRedrafted, act, text=text)
+        self.record(supervision.NamingRedrafted, act, text=text, holder_since=holder_since)
 
     @requires(is_drafted, by_another_unit, by_a_second_person)
     def check(self, act: CommandContext, *, terms: Terms) -> None:
@@ -492,6 +497,7 @@ class Naming(Aggregate, lifecycle=evolve):
             case_number=self.state.case_number,
             unit=self.state.unit,
             post=self.state.post,
+            holder_since=self.state.holder_since,
             rounds=self.state.rounds,
             text=text,
             secrecy=self.state.secrecy,
