@@ -372,3 +372,39 @@ def test_a_case_closed_for_another_reason_is_not_resolved(world: Any) -> None:
     lift = f"namings/{naming}/lift"
     world.refused("matter-not-resolved", "inspect/officer", lift, reason="整改到位")
     world.do("gov/main-leader", lift, reason="项目取消")
+
+
+# -- when it happened ---------------------------------------------------------------------------------------------
+
+
+def test_no_step_of_a_round_happened_before_what_it_rests_on(world: Any) -> None:
+    case = world.case_of(world.task(due_on=date(2021, 12, 31)))
+    world.issued(case)  # at nine
+    one, rule = f"cases/{case}/rounds/1", "before-what-it-rests-on"
+    world.at("2021-03-01 15:00")
+
+    def at(hour: int) -> str:
+        return f"2021-03-01T{hour:02}:00:00+08:00"
+
+    def early_then(post: str, step: str, early: int, late: int, **body: Any) -> None:
+        refused = world.refused(rule, post, f"{one}/{step}", happened_at=at(early), **body)
+        assert [error["field"] for error in refused["errors"]] == ["happened_at"]
+        world.do(post, f"{one}/{step}", happened_at=at(late), **body)
+
+    early_then("fgw/officer", "answer", 8, 10, text="正在办理")
+    early_then("fgw/head", "sign", 9, 11)
+    early_then("inspect/chief", "judge", 10, 12, verdict="on_track", reason="如实")
+    early_then("fgw/head", "object", 11, 13, text="不服")
+    world.consistent()
+
+
+def test_an_unsigned_round_is_objected_to_from_its_due_moment_on(world: Any) -> None:
+    case = world.case_of(world.task(due_on=date(2021, 12, 31)))
+    world.issued(case)
+    due_at = world.case(case).state.issued[1].due_at
+    world.clock.set(due_at + timedelta(hours=20))
+    world.opened.settle()
+    raised = f"cases/{case}/rounds/1/object"
+    early = (due_at - timedelta(minutes=1)).isoformat()
+    world.refused("before-what-it-rests-on", "fgw/head", raised, text="不服", happened_at=early)
+    world.do("fgw/head", raised, text="不服", happened_at=due_at.isoformat())
