@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from services.supervision.application import Supervision
 from services.supervision.domain import Case, Duty, Naming
-from services.supervision.domain.rounds import round_of
 from shared.domain.case_id import case_id
 from shared.events import assignment, enterprise, supervision
 from shared.events.base import Message
@@ -189,8 +188,8 @@ class SupervisionReactions(Reactions[Supervision]):
         if naming is None:
             self.add(self.app.new_naming(act, case, fact.naming_id, fact.rounds))
         elif naming.status == "withdrawn":
-            since = self.app.holder_since(round_of(case.state, fact.rounds[-1]))
-            naming.redraft(act, text=self.app.text_for(case, fact.rounds), holder_since=since)
+            since = self.app.holder_since(case, fact.rounds)
+            naming.redraft(act, text=self.app.text_for(case, fact.rounds, since), holder_since=since)
 
     def when_a_naming_is_no_longer_due_then_withdraw_the_draft(
         self, fact: supervision.NamingNoLongerDue, message: Message

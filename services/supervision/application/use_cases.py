@@ -29,7 +29,7 @@ from services.supervision.domain.half_month_report import NoReportOwed, ReportSu
 from services.supervision.domain.naming import NamingState, window
 from services.supervision.domain.rounds import latest_naming, round_of
 from services.supervision.domain.series import NAMINGS
-from services.supervision.domain.state import CaseState, Round
+from services.supervision.domain.state import CaseState
 from services.supervision.domain.wording import naming_text
 from services.supervision.views.clocks import TimersView
 from services.supervision.views.duties import roster
@@ -310,7 +310,7 @@ class Supervision(ServiceApplication):
 
     def new_naming(self, act: CommandContext, case: Case, naming_id: UUID, rounds: tuple[int, ...]) -> Naming:
         """The draft for these two slow rounds, with its text."""
-        last = round_of(case.state, rounds[-1])
+        last, since = round_of(case.state, rounds[-1]), self.holder_since(case, rounds)
         return Naming.draft(
             act,
             naming_id,
@@ -318,13 +318,13 @@ class Supervision(ServiceApplication):
             case_number=case.state.number,
             unit=last.unit,
             post=last.post,
-            holder_since=self.holder_since(last),
+            holder_since=since,
             rounds=rounds,
-            text=self.text_for(case, rounds),
+            text=self.text_for(case, rounds, since),
             secrecy=case.state.secrecy,
         )
 
-    def text_for(self, case: Case, rounds: tuple[int, ...]) -> str:
+    def text_for(self, case: Case, rounds: tuple[int, ...], holder_since: date | None) -> str:
         """The text of a naming for these rounds.
 
         Raises UnknownUnit, UnknownPost while a registration, another aggregate's fact, has not arrived here: a
@@ -332,14 +332,15 @@ class Supervision(ServiceApplication):
         """
         last = round_of(case.state, rounds[-1])
         title = self.reference.post(last.post)["title"] if last.post else None
-        since = self.holder_since(last)
-        return naming_text(case.state, self._unit_name(last.unit), title, rounds, holder_since=since)
+        name = self._unit_name(last.unit)
+        return naming_text(case.state, name, title, rounds, holder_since=holder_since)
 
-    def holder_since(self, asked: Round) -> date | None:
-        """Since when whoever held the responsible post when the round was issued had held it. Raises UnknownPost."""
-        if asked.post is None:
+    def holder_since(self, case: Case, rounds: tuple[int, ...]) -> date | None:
+        """Since when whoever held the responsible post at the last of these rounds had held it. Raises UnknownPost."""
+        last = round_of(case.state, rounds[-1])
+        if last.post is None:
             return None
-        return self.reference.post_state(asked.post).holder_since(local_day(asked.issued_at))
+        return self.reference.post_state(last.post).holder_since(local_day(last.issued_at))
 
     def _unit_name(self, unit: str) -> str:
         """What the unit is called, also after it was dissolved. Raises UnknownUnit."""
