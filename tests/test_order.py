@@ -153,6 +153,7 @@ class Suite:
             "corrected": self.task(second, "4"),
             "redrafted": self.task(second, "5"),
             "missed": self.task(second, "6", due_on="2021-01-08"),
+            "secret": self.task(second, "7", secrecy="secret", secrecy_ground="涉密"),
         }
 
         def of(task: str, post: str, command: str, **body: Any) -> None:
@@ -277,7 +278,7 @@ class Suite:
             (naming,) = app.load(Case, cases[name]).namings_due.values()
             return naming  # type: ignore[no-any-return]
 
-        for name in ("named", "corrected", "redrafted"):
+        for name in ("named", "corrected", "redrafted", "secret"):
             self.do("inspect/head", f"supervision:cases/{cases[name]}/issue-round", requirement="请说明进展")
             self.round(cases[name], 1)
             if name != "redrafted":
@@ -299,7 +300,9 @@ class Suite:
         self.do("fgw/head", f"{path}/object", text="已完成")
         self.do("inspect/deputy", f"{path}/rule-on-objection", upheld=True, reason="属实")
         corrected = naming_of("corrected")
-        self.do("inspect/deputy", f"supervision:namings/{corrected}/check")
+        secret = naming_of("secret")
+        for checked in (corrected, secret):
+            self.do("inspect/deputy", f"supervision:namings/{checked}/check")
 
         # Unsigned and so slow; the signature was given in time; slow all the same.
         self.at("2021-01-13 09:00")
@@ -311,13 +314,14 @@ class Suite:
         self.do("inspect/deputy", f"supervision:namings/{first}/check")
 
         self.at("2021-01-19 09:00")
+        self.do("gov/main-leader", f"supervision:namings/{secret}/approve")
         self.published(corrected)
         self.do("inspect/head", f"supervision:cases/{cases['corrected']}/rounds/2/void", reason="误判")
         correction = self.do("inspect/head", f"supervision:namings/{corrected}/correct", text="更正")
         self.do("inspect/deputy", f"supervision:namings/{correction}/check")
         self.published(correction)
         self.published(first)
-        self.do("inspect/deputy", f"supervision:namings/{first}/lift", reason="整改到位")
+        self.do("gov/main-leader", f"supervision:namings/{first}/lift", reason="另行处理")
         self.do("inspect/head", f"supervision:cases/{cases['named']}/issue-round", requirement="第三轮")
         self.round(cases["named"], 3)
 

@@ -208,24 +208,28 @@ def _naming(
         raise NothingToRecount(subject=subject)
     of_it = facts.of(published.source, published.aggregate_id)
     kinds = supervision.NamingDrafted | supervision.NamingRedrafted
-    draft = [one for one in of_it[: published.version] if isinstance(one.fact, kinds)][-1]
+    draft: Any = [one for one in of_it[: published.version] if isinstance(one.fact, kinds)][-1]
     drafted: Any = facts.first(published).fact
     if fact.corrects is not None:  # a correction's text is written by a person, not made from facts
-        again = draft.fact.text  # type: ignore[attr-defined]
+        again = draft.fact.text
     else:
         past = pasts.at(Cut(recorded=draft.fact.timestamp))
-        again = naming_text_of(past, drafted)
+        again = naming_text_of(past, drafted, told=draft.fact.holder_since is not None)
     moment = fact.timestamp
     one, other = fact.text.encode(), again.encode()
     found = () if one == other else (("/text", fact.text, again),)
     return Recount(subject, moment, other, one, found)
 
 
-def naming_text_of(past: Past, drafted: supervision.NamingDrafted) -> str:
-    """What the rounds of a case give as the text of its naming; a line that says so if they give none."""
+def naming_text_of(past: Past, drafted: supervision.NamingDrafted, *, told: bool) -> str:
+    """What the rounds of a case give as the text of its naming; a line that says so if they give none.
+
+    ``told``: whether it says which holder of the post it means; drafts of earlier releases do not.
+    """
     app: Any = past.runtimes["supervision"].app
     case = app.load(Case, drafted.case_id)
     due = [streak for streak in naming_streaks(case.state.concluded) if streak.unit == drafted.unit]
     if not any(streak.named_for == tuple(drafted.rounds) for streak in due):
         return f"两轮督办 {drafted.rounds} 不构成连续缓慢 no two consecutive slow rounds"
-    return str(app.text_for(case, drafted.rounds))
+    since = app.holder_since(case, drafted.rounds) if told else None
+    return str(app.text_for(case, drafted.rounds, since))

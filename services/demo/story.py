@@ -755,6 +755,9 @@ class Story:
             "Both whistles are resolved; only the enterprises rate them.",
         )
         self.complete("12", "2021-03-03 10:00")
+        self.inspector.waits_for(
+            "supervision", f"cases/{self.case}", lambda body: body["state"] == "closed", "the closed case"
+        )
         self.second.does(
             "supervision", f"namings/{self.naming['id']}/lift", {"reason": "三项流程已全部修订印发。"}
         )

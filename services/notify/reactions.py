@@ -381,6 +381,15 @@ class NotifyReactions(Reactions[Notifier]):
         colour: Colour = "blue" if corrects else "red"
         self._tell(matter, ["unit_head"], fact.unit, clock, naming.state.cycle, "naming", colour, said)
 
+    def when_a_naming_was_issued_internally_then_tell_the_unit_head(
+        self, fact: supervision.NamingIssuedInternally, message: Message
+    ) -> None:
+        naming, matter = self._naming(message)
+        cycle = naming.state.cycle
+        matter.withdraw_of_clock(self.act, "naming", ground="内部通报已下达", clock=OBJECTION, cycle=cycle)
+        said = words.issued_internally(matter.state, unit=self.app.unit_name(fact.unit))
+        self._tell(matter, ["unit_head"], fact.unit, NAMING, cycle, "naming", "red", said)
+
     def when_a_naming_was_lifted_withdrawn_or_corrected_then_withdraw_its_notice(
         self,
         fact: supervision.NamingLifted | supervision.NamingWithdrawn | supervision.NamingCorrected,

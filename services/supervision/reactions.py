@@ -188,7 +188,8 @@ class SupervisionReactions(Reactions[Supervision]):
         if naming is None:
             self.add(self.app.new_naming(act, case, fact.naming_id, fact.rounds))
         elif naming.status == "withdrawn":
-            naming.redraft(act, text=self.app.text_for(case, fact.rounds))
+            since = self.app.holder_since(case, fact.rounds)
+            naming.redraft(act, text=self.app.text_for(case, fact.rounds, since), holder_since=since)
 
     def when_a_naming_is_no_longer_due_then_withdraw_the_draft(
         self, fact: supervision.NamingNoLongerDue, message: Message

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
 from shared.domain.lifecycle import Lifecycle, replace
 from shared.domain.roles import LEADERS
@@ -53,6 +54,13 @@ def _(fact: assignment.UnitDissolved, unit: UnitState) -> UnitState:
     return replace(unit, dissolved=True, dissolved_at=fact.happened_at, successor=fact.successor)
 
 
+class Held(NamedTuple):
+    """任期: from when until when somebody has held a post; who, stands in the event and is personal data."""
+
+    since: date
+    until: date | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class PostState:
     """岗位: a post in a unit with its present holder; responsibility is the post's, not the person's."""
@@ -64,6 +72,8 @@ class PostState:
     holder: str | None = None
     """A token of personal data once it is stored; None if the post is vacant."""
     since: date | None = None
+    held: tuple[Held, ...] = ()
+    """Every time that somebody has held it, in order."""
     portfolio: tuple[str, ...] = ()
     """分管单位: the units of which a leader is in charge."""
 
@@ -76,6 +86,20 @@ class PostState:
     def number(self) -> str:
         """Its id."""
         return self.post
+
+    def holder_since(self, day: date) -> date | None:
+        """Since when whoever held it on that day had held it; None if nobody did, or nobody says."""
+        term = self._term_of(day)
+        return None if term is None or self.is_vacant_on(day) else term.since
+
+    def is_vacant_on(self, day: date) -> bool:
+        """Whether it had been vacated by then; a post of which no holder has ever been told is not."""
+        term = self._term_of(day)
+        return term is not None and term.until is not None and term.until <= day
+
+    def _term_of(self, day: date) -> Held | None:
+        """The last time that had begun by then."""
+        return next((term for term in reversed(self.held) if term.since <= day), None)
 
     @property
     def is_leader(self) -> bool:
@@ -97,12 +121,22 @@ def _(fact: assignment.PostCreated) -> PostState:
 
 @evolve_post.register
 def _(fact: assignment.PostHolderAppointed, post: PostState) -> PostState:
-    return replace(post, holder=fact.holder, since=fact.since)
+    return replace(
+        post,
+        holder=fact.holder,
+        since=fact.since,
+        held=(*_ended(post.held, fact.since), Held(fact.since)),
+    )
 
 
 @evolve_post.register
 def _(fact: assignment.PostVacated, post: PostState) -> PostState:
-    return replace(post, holder=None, since=None)
+    return replace(post, holder=None, since=None, held=_ended(post.held, fact.on))
+
+
+def _ended(held: tuple[Held, ...], on: date) -> tuple[Held, ...]:
+    """The last time has ended on that day, if it had not."""
+    return held and (*held[:-1], held[-1] if held[-1].until else Held(held[-1].since, on))
 
 
 @evolve_post.register

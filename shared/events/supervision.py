@@ -537,6 +537,8 @@ class NamingDrafted(BeginsMatter):
     text: str
     secrecy: Secrecy = "public"
     corrects: UUID | None = None
+    holder_since: date | None = None
+    """Since when whoever held the post at the last of the rounds had held it: who that was, the post's facts say."""
 
     def begins(self) -> Sequence[Matter]:
         """The naming, which the supervision office sees through."""
@@ -558,6 +560,7 @@ class NamingRedrafted(OfNaming):
     TOPIC = "supervision.naming_redrafted"
     REOPENS = "重新起草"
     text: str
+    holder_since: date | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -614,6 +617,17 @@ class NamingApproved(OfNaming):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NamingIssuedInternally(OfNaming):
+    """内部通报: a leader approved the naming of a secret matter; it gets no number and is never published."""
+
+    TOPIC = "supervision.naming_issued_internally"
+    RESTS_ON = (NamingChecked, NamingObjectionRuled)
+    unit: str
+    post: str | None
+    approved_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SeriesOpened(Fact):
     """编号启用: a series of numbers begins for a year; its first number is 1."""
 
@@ -661,7 +675,7 @@ class NamingLifted(Fact):
     """撤销通报（整改到位）: rectified; the naming stands in the ledger as lifted."""
 
     TOPIC = "supervision.naming_lifted"
-    RESTS_ON = (NamingPublished,)
+    RESTS_ON = (NamingPublished, NamingIssuedInternally)
     reason: str
 
 

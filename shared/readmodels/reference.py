@@ -16,7 +16,7 @@ from shared.database.columns import MomentColumn
 from shared.domain.aggregate import stable_id
 from shared.domain.refusal import Refusal
 from shared.domain.roles import LEADERS, Role
-from shared.domain.units import evolve_post, evolve_unit
+from shared.domain.units import PostState, evolve_post, evolve_unit
 from shared.events import supervision
 from shared.events.base import Message
 from shared.readmodels.lifecycle import LifecycleView
@@ -66,7 +66,7 @@ class PostsView(LifecycleView):
     """岗位: every post by the id that people gave it."""
 
     name = "posts"
-    version = 3
+    version = 4
     lifecycle = evolve_post
     indexed = ("unit",)
 
@@ -243,6 +243,11 @@ class Reference:
         if found is None:
             raise UnitHasNoHead(unit=unit)
         return found
+
+    def post_state(self, post: str) -> PostState:
+        """The post with every time that somebody has held it. Raises UnknownPost."""
+        state: PostState = PostsView.state_of(self.post(post))
+        return state
 
     def leaders(self) -> Sequence[Mapping[str, Any]]:
         """The posts of the main leader and the vice leaders (政府领导), by id."""

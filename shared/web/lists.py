@@ -20,6 +20,9 @@ from shared.web.http import page, wait_for_positions, wanted_positions
 Source = Callable[[Connection, Views], FromClause]
 """Rows of a view with what is looked up for them in others when they are read."""
 
+Sees = Callable[[Identity, FromClause], ColumnElement[bool]]
+"""The rows that an identity may see."""
+
 
 def may_see(identity: Identity, table: FromClause) -> ColumnElement[bool]:
     """The rows of ``table`` (columns ``concerned`` and ``secrecy``) that this identity may see; fail closed.
@@ -65,13 +68,14 @@ def one(
     *,
     kind: str,
     where: Sequence[Any] = (),
+    sees: Sees = may_see,
 ) -> tuple[Row, dict[str, str]]:
     """One row that the caller may see, with its ``ETag``. Raises NoSuchThing, also for what they may not see."""
     with reading() as (connection, views):
         table = _table(connection, views, view)
         conditions = [condition(table) for condition in where]
         row = connection.execute(
-            select(table).where(table.c.id == str(id), may_see(g.identity, table), *conditions)
+            select(table).where(table.c.id == str(id), sees(g.identity, table), *conditions)
         ).first()
     if row is None:
         raise NoSuchThing(kind=kind, id=id)
@@ -84,15 +88,17 @@ def many(
     *filters: str,
     where: Sequence[Any] = (),
     all_see: bool = False,
+    sees: Sees = may_see,
 ) -> dict[str, Any]:
     """A page of the rows that the caller may see; ``filters`` names the arguments that are columns.
 
     ``args`` comes from a schema made of PageArgs; ``where`` takes functions of the table that give further
-    conditions. With ``all_see`` the rows are nobody's secret (units, posts, the calendar).
+    conditions. With ``all_see`` the rows are nobody's secret (units, posts, the calendar); ``sees`` is another rule of
+    who sees which.
     """
     with reading() as (connection, views):
         table = _table(connection, views, view)
-        query = select(table) if all_see else select(table).where(may_see(g.identity, table))
+        query = select(table) if all_see else select(table).where(sees(g.identity, table))
         for name in filters:
             value = args.get(name)
             if value is not None:  # rows keep ids as text

@@ -199,6 +199,14 @@ def named(matter: MatterState, *, unit: str, series: str, year: int, number: int
     )
 
 
+def issued_internally(matter: MatterState, *, unit: str) -> Said:
+    """内部通报: of a secret matter, without number or text."""
+    return Said(
+        f"【红】内部通报：{matter.number}",
+        f"因{_kind(matter)}{_called(matter)}，{unit}已被内部通报，不公开、不编号。请按要求整改，整改到位后申请撤销。",
+    )
+
+
 def corrected(matter: MatterState, *, unit: str, series: str, year: int, number: int, text: str) -> Said:
     """更正通报."""
     return Said(

@@ -9,7 +9,7 @@ from services.supervision.application import Supervision
 from services.supervision.domain import Naming
 from services.supervision.domain.naming import Status
 from services.supervision.views.namings import NamingsView, naming_for_caller, namings_for_caller
-from shared.domain.roles import LEADERS, OFFICES, UNITS, Role
+from shared.domain.roles import LEADERS, UNITS, Role
 from shared.web.auth import allow
 from shared.web.commands import Body, Commands
 from shared.web.fields import FullText, Narrative, Reason
@@ -26,7 +26,7 @@ on_naming = Commands(
     "/namings/<uuid:naming_id>/",
     Supervision,
     Naming,
-    supply={"terms": Supervision.terms_of_its_case},
+    supply={"terms": Supervision.terms_of_its_case, "ground": Supervision.ground},
 )
 
 
@@ -60,9 +60,9 @@ class PublishNaming(Body):
     """公开通报 Publish under the next number of the year."""
 
 
-@on_naming("lift", Naming.lift, Role.supervision_office)
+@on_naming("lift", Naming.lift, Role.supervision_office, *LEADERS)
 class LiftNaming(Body):
-    """撤销通报 Lift: rectified."""
+    """撤销通报 Lift: rectified; before the matter is resolved a leader decides so, with a reason."""
 
     reason = Reason(required=True)
 
@@ -106,22 +106,17 @@ class NamingFilters(PageArgs):
 @blueprint.arguments(NamingFilters, location="query")
 @blueprint.response(200, PageSchema.of(NamingSchema))
 def list_namings(args: dict[str, Any]) -> Any:
-    """通报清单: The namings that the caller may see; to overseers only those that were published."""
+    """通报清单: The namings that the caller may see: what was published, and drafts that concern them."""
     return namings_for_caller(args)
 
 
 @blueprint.get("/namings/<uuid:naming_id>")
-@allow(*LEADERS, *OFFICES, *UNITS, Role.auditor)
+@allow(*Role)
 @blueprint.response(200, OneNamingSchema)
 def show_naming(naming_id: UUID) -> Any:
     """通报: One naming, and what the caller may do with it now."""
     asked = context()
     row, headers = naming_for_caller(naming_id)
-    may = on_naming.open_to(
-        asked.identity,
-        application(Supervision),
-        NamingsView.state_of(row),
-        asked.now,
-        grounded=not row["needs_correction"],
-    )
+    state = NamingsView.state_of(row)
+    may = on_naming.open_to(asked.identity, application(Supervision), state, asked.now)
     return {**row, "may": may}, headers

@@ -29,7 +29,7 @@ on_round = Commands(
     "/cases/<uuid:case_id>/rounds/<int:number>/",
     Supervision,
     Case,
-    supply={"terms": Supervision.terms_for, "head_of": Supervision.heads},
+    supply={"terms": Supervision.terms_for, "head_of": Supervision.heads, "is_vacant": Supervision.vacancies},
 )
 
 

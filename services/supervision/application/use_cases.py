@@ -24,6 +24,7 @@ from services.supervision.domain import (
 )
 from services.supervision.domain.clocks import clock_of
 from services.supervision.domain.custody import Charge
+from services.supervision.domain.ground import Ground, ground_of
 from services.supervision.domain.half_month_report import NoReportOwed, ReportSubmittedAlready
 from services.supervision.domain.naming import NamingState, window
 from services.supervision.domain.rounds import latest_naming, round_of
@@ -179,6 +180,10 @@ class Supervision(ServiceApplication):
         """Who the main head of a unit is."""
         return self.reference.head_of
 
+    def vacancies(self, case: CaseState, act: CommandContext) -> Callable[[str, date], bool]:
+        """Whether a post was vacant on a day."""
+        return lambda post, day: self.reference.post_state(post).is_vacant_on(day)
+
     def releasers(self, case: CaseState, act: CommandContext) -> Callable[[int], str | None]:
         """Which post released a version of the calendar; None for the base."""
 
@@ -305,7 +310,7 @@ class Supervision(ServiceApplication):
 
     def new_naming(self, act: CommandContext, case: Case, naming_id: UUID, rounds: tuple[int, ...]) -> Naming:
         """The draft for these two slow rounds, with its text."""
-        last = round_of(case.state, rounds[-1])
+        last, since = round_of(case.state, rounds[-1]), self.holder_since(case, rounds)
         return Naming.draft(
             act,
             naming_id,
@@ -313,12 +318,13 @@ class Supervision(ServiceApplication):
             case_number=case.state.number,
             unit=last.unit,
             post=last.post,
+            holder_since=since,
             rounds=rounds,
-            text=self.text_for(case, rounds),
+            text=self.text_for(case, rounds, since),
             secrecy=case.state.secrecy,
         )
 
-    def text_for(self, case: Case, rounds: tuple[int, ...]) -> str:
+    def text_for(self, case: Case, rounds: tuple[int, ...], holder_since: date | None) -> str:
         """The text of a naming for these rounds.
 
         Raises UnknownUnit, UnknownPost while a registration, another aggregate's fact, has not arrived here: a
@@ -326,7 +332,15 @@ class Supervision(ServiceApplication):
         """
         last = round_of(case.state, rounds[-1])
         title = self.reference.post(last.post)["title"] if last.post else None
-        return naming_text(case.state, self._unit_name(last.unit), title, rounds)
+        name = self._unit_name(last.unit)
+        return naming_text(case.state, name, title, rounds, holder_since=holder_since)
+
+    def holder_since(self, case: Case, rounds: tuple[int, ...]) -> date | None:
+        """Since when whoever held the responsible post at the last of these rounds had held it. Raises UnknownPost."""
+        last = round_of(case.state, rounds[-1])
+        if last.post is None:
+            return None
+        return self.reference.post_state(last.post).holder_since(local_day(last.issued_at))
 
     def _unit_name(self, unit: str) -> str:
         """What the unit is called, also after it was dissolved. Raises UnknownUnit."""
@@ -341,7 +355,7 @@ class Supervision(ServiceApplication):
         year = local_day(act.recorded_at).year
         series = self.find(NamingSeries, NamingSeries.id_of(NAMINGS, year))
         series = series or NamingSeries.open(act, series=NAMINGS, year=year)
-        naming.publish(act, series=series, grounded=self.grounded(naming_id, naming.state))
+        naming.publish(act, series=series, ground=self.ground(naming.state, act))
         saved: list[Aggregate] = [naming, series]
         if naming.state.corrects is not None:
             corrected = self.load(Naming, naming.state.corrects)
@@ -349,9 +363,9 @@ class Supervision(ServiceApplication):
             saved.append(corrected)
         return self.commit(act, *saved)
 
-    def grounded(self, naming_id: UUID, naming: NamingState) -> bool:
-        """Whether its case still says that the naming is due."""
-        return naming_id in self.load(Case, naming.case_id).namings_due.values()
+    def ground(self, naming: NamingState, act: CommandContext) -> Ground:
+        """What its case says about the naming now."""
+        return ground_of(self.load(Case, naming.case_id).state, naming.unit, naming.rounds)
 
     def correct_naming(self, act: CommandContext, naming_id: UUID, *, text: str) -> CommandResult:
         """Draft the linked correction of a published naming."""

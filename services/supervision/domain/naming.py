@@ -1,10 +1,14 @@
-"""A naming (通报): drafted, checked by a second person, open to objection, approved, numbered, published, lifted."""
+"""A naming (通报): drafted, checked by a second person, open to objection, approved, numbered, published, lifted.
+
+What a decision rests on beside the naming itself, its case says (``Ground``).
+"""
 
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, Self
 from uuid import UUID
 
+from services.supervision.domain.ground import Ground
 from services.supervision.domain.rounds import (
     NamingNeedsTwoSlowRounds,
     NoObjectionToRule,
@@ -17,11 +21,14 @@ from shared.domain.clock import local_day
 from shared.domain.guards import requires
 from shared.domain.lifecycle import Lifecycle, replace
 from shared.domain.refusal import Refusal
+from shared.domain.roles import LEADERS
 from shared.domain.words import Enumerated
 from shared.events import supervision
 from shared.events.matter import Secrecy
 
-Status = Literal["drafted", "checked", "approved", "published", "lifted", "corrected", "withdrawn"]
+Status = Literal[
+    "drafted", "checked", "approved", "published", "issued_internally", "lifted", "corrected", "withdrawn"
+]
 
 
 class NamingIsInAnotherState(Refusal, state=Enumerated(Status), needed=Enumerated(Status)):
@@ -65,6 +72,28 @@ class ObjectionNotRuled(Refusal):
     The unit's objection is not ruled on yet: the naming cannot be approved."""
 
 
+class ObjectionToARoundWaits(Refusal):
+    """对第 {round} 轮督办认定的异议尚未裁定，不能批准或发布通报。
+    The objection to round {round} waits for a ruling: the naming is neither approved nor published meanwhile."""
+
+
+class RulingOnOnesOwnNaming(Refusal):
+    """起草人和作出所依据认定的人不能裁定对该通报的异议，须由他人裁定。
+    Whoever drafted the naming, or judged or verified one of its rounds, does not rule on the objection to it."""
+
+    status = 403
+
+
+class MatterNotResolved(Refusal):
+    """事项 {number} 尚未解决，不能由督查室撤销通报；未解决而撤销，须由领导决定并说明理由。
+    The case {number} is not resolved: only a leader lifts the naming before that, with a reason."""
+
+
+class SecretNamingIsNotPublished(Refusal):
+    """涉密事项的通报只在内部下达，不公开、不编号。
+    The naming of a secret matter is never published or numbered: it is issued internally, with its approval."""
+
+
 class CorrectionsAreNotCorrected(Refusal):
     """更正通报本身不再更正，请对原通报另行更正。
     A correction is not corrected itself: correct the original naming again."""
@@ -81,6 +110,9 @@ class NamingState:
     case_number: str
     unit: str
     post: str | None
+    """The responsible one, as it was at the last of the rounds."""
+    holder_since: date | None
+    """Since when whoever held it then had held it; their name is personal data and stands with the post alone."""
     rounds: tuple[int, ...]
     text: str
     status: Status = "drafted"
@@ -105,6 +137,11 @@ class NamingState:
     secrecy: Secrecy
 
     @property
+    def internal_only(self) -> bool:
+        """内部通报: of a secret matter; it is issued with its approval, without number or publication."""
+        return self.secrecy == "secret"
+
+    @property
     def concerned(self) -> tuple[str, ...]:
         """The unit that is named."""
         return (self.unit,)
@@ -120,6 +157,7 @@ def _(fact: supervision.NamingDrafted) -> NamingState:
         case_number=fact.case_number,
         unit=fact.unit,
         post=fact.post,
+        holder_since=fact.holder_since,
         rounds=fact.rounds,
         text=fact.text,
         drafted_by=fact.by.post,
@@ -137,6 +175,7 @@ def _(fact: supervision.NamingRedrafted, naming: NamingState) -> NamingState:
         case_number=naming.case_number,
         unit=naming.unit,
         post=naming.post,
+        holder_since=fact.holder_since,
         rounds=naming.rounds,
         text=fact.text,
         drafted_by=fact.by.post,
@@ -176,6 +215,11 @@ def _(fact: supervision.NamingObjectionRuled, naming: NamingState) -> NamingStat
 @evolve.register
 def _(fact: supervision.NamingApproved, naming: NamingState) -> NamingState:
     return replace(naming, status="approved", approved_by=fact.approved_by)
+
+
+@evolve.register
+def _(fact: supervision.NamingIssuedInternally, naming: NamingState) -> NamingState:
+    return replace(naming, status="issued_internally", approved_by=fact.approved_by)
 
 
 @evolve.register
@@ -229,9 +273,16 @@ def is_approved(naming: NamingState, act: CommandContext) -> None:
     _must_be(naming, "approved")
 
 
-def is_published(naming: NamingState, act: CommandContext) -> None:
-    """It stands in the ledger, neither lifted nor corrected."""
-    _must_be(naming, "published")
+def is_in_force(naming: NamingState, act: CommandContext) -> None:
+    """It was published, or issued internally, and is neither lifted nor corrected."""
+    if naming.status != "issued_internally":
+        _must_be(naming, "published")
+
+
+def is_not_secret(naming: NamingState, act: CommandContext) -> None:
+    """It may be shown outside."""
+    if naming.internal_only:
+        raise SecretNamingIsNotPublished()
 
 
 def is_withdrawn(naming: NamingState, act: CommandContext) -> None:
@@ -241,7 +292,7 @@ def is_withdrawn(naming: NamingState, act: CommandContext) -> None:
 
 def can_be_corrected(naming: NamingState, act: CommandContext) -> None:
     """It was published and is not corrected yet."""
-    if naming.status not in ("published", "lifted"):
+    if naming.number is None or naming.status not in ("published", "lifted"):
         raise NamingIsInAnotherState(state=naming.status, needed="published")
 
 
@@ -305,10 +356,28 @@ def window(naming: NamingState, terms: Terms) -> tuple[date | None, datetime | N
     return until, closes_at
 
 
-def has_its_ground(naming: NamingState, act: CommandContext, grounded: bool) -> None:
+def has_its_ground(naming: NamingState, act: CommandContext, ground: Ground) -> None:
     """Its rounds still count; a correction needs no rounds."""
-    if naming.corrects is None and not grounded:
+    if naming.corrects is None and not ground.stands:
         raise NamingNeedsTwoSlowRounds()
+
+
+def no_objection_to_a_round_waits(naming: NamingState, act: CommandContext, ground: Ground) -> None:
+    """Every objection to its rounds is ruled on; a correction needs no rounds."""
+    if naming.corrects is None and ground.objected is not None:
+        raise ObjectionToARoundWaits(round=ground.objected)
+
+
+def by_nobody_who_made_it(naming: NamingState, act: CommandContext, ground: Ground) -> None:
+    """Neither its drafter nor whoever judged or verified one of its rounds."""
+    if act.by.post == naming.drafted_by or act.by.post in ground.judges:
+        raise RulingOnOnesOwnNaming()
+
+
+def is_resolved_or_a_leader_decides(naming: NamingState, act: CommandContext, ground: Ground) -> None:
+    """The matter is resolved; before that only a leader may say so, with a reason."""
+    if act.role not in LEADERS and not ground.resolved:
+        raise MatterNotResolved(number=naming.case_number)
 
 
 def _must_be(naming: NamingState, needed: Status) -> None:
@@ -337,9 +406,9 @@ class Naming(Aggregate, lifecycle=evolve):
         return cls.begin(supervision.NamingDrafted, act, id=naming_id, **what)
 
     @requires(is_withdrawn)
-    def redraft(self, act: CommandContext, *, text: str) -> None:
+    def redraft(self, act: CommandContext, *, text: str, holder_since: date | None) -> None:
         """It is due again after it was withdrawn; published ones stand as they are."""
-        self.record(supervision.NamingRedrafted, act, text=text)
+        self.record(supervision.NamingRedrafted, act, text=text, holder_since=holder_since)
 
     @requires(is_drafted, by_another_unit, by_a_second_person)
     def check(self, act: CommandContext, *, terms: Terms) -> None:
@@ -375,24 +444,31 @@ class Naming(Aggregate, lifecycle=evolve):
         """The unit objects, while the window is open."""
         self.record(supervision.NamingObjected, act, unit=self.state.unit, text=text)
 
-    @requires(is_checked, by_another_unit, waits_for_a_ruling)
-    def rule_on_objection(self, act: CommandContext, *, upheld: bool, reason: str) -> None:
+    @requires(is_checked, by_another_unit, waits_for_a_ruling, by_nobody_who_made_it)
+    def rule_on_objection(self, act: CommandContext, *, ground: Ground, upheld: bool, reason: str) -> None:
         """Rule on the objection; upheld, the draft is withdrawn."""
         self.record(supervision.NamingObjectionRuled, act, upheld=upheld, reason=reason)
         if upheld:
             self.record(supervision.NamingWithdrawn, act, reason=f"异议成立：{reason}")
 
-    @requires(is_checked, window_has_closed)
-    def approve(self, act: CommandContext, *, terms: Terms) -> None:
-        """A leader approves, once the window has closed and any objection is ruled on."""
-        self.record(supervision.NamingApproved, act, approved_by=act.by.post)
+    @requires(is_checked, window_has_closed, no_objection_to_a_round_waits)
+    def approve(self, act: CommandContext, *, terms: Terms, ground: Ground) -> None:
+        """A leader approves, once the window has closed and any objection is ruled on; that issues a secret one."""
+        naming, approved_by = self.state, act.by.post
+        if naming.internal_only:
+            self.record(
+                supervision.NamingIssuedInternally,
+                act,
+                unit=naming.unit,
+                post=naming.post,
+                approved_by=approved_by,
+            )
+        else:
+            self.record(supervision.NamingApproved, act, approved_by=approved_by)
 
-    @requires(is_approved, by_another_unit, has_its_ground)
-    def publish(self, act: CommandContext, *, series: NamingSeries, grounded: bool) -> None:
-        """Publish it under the next number of the series, with which it is saved in one transaction.
-
-        ``grounded``: whether its case still says that it is due.
-        """
+    @requires(is_not_secret, is_approved, by_another_unit, has_its_ground, no_objection_to_a_round_waits)
+    def publish(self, act: CommandContext, *, series: NamingSeries, ground: Ground) -> None:
+        """Publish it under the next number of the series, with which it is saved in one transaction."""
         self.record(
             supervision.NamingPublished,
             act,
@@ -406,9 +482,9 @@ class Naming(Aggregate, lifecycle=evolve):
             corrects=self.state.corrects,
         )
 
-    @requires(is_published, by_another_unit)
-    def lift(self, act: CommandContext, *, reason: str) -> None:
-        """Rectified: it stands in the ledger as lifted."""
+    @requires(is_in_force, by_another_unit, is_resolved_or_a_leader_decides)
+    def lift(self, act: CommandContext, *, ground: Ground, reason: str) -> None:
+        """Rectified, or a leader's decision: it stands in the ledger as lifted."""
         self.record(supervision.NamingLifted, act, reason=reason)
 
     @requires(can_be_corrected, is_no_correction, by_another_unit)
@@ -421,6 +497,7 @@ class Naming(Aggregate, lifecycle=evolve):
             case_number=self.state.case_number,
             unit=self.state.unit,
             post=self.state.post,
+            holder_since=self.state.holder_since,
             rounds=self.state.rounds,
             text=text,
             secrecy=self.state.secrecy,
@@ -439,5 +516,5 @@ class Naming(Aggregate, lifecycle=evolve):
 
     def withdraw(self, act: CommandContext, reason: str) -> None:
         """The draft has lost its ground; what is published by then takes a correction instead."""
-        if self.status in ("drafted", "checked", "approved"):
+        if self.status in ("drafted", "checked", "approved", "issued_internally"):
             self.record(supervision.NamingWithdrawn, act, reason=reason)

@@ -18,6 +18,7 @@ from shared.domain.aggregate import SUITE_UNIT, CommandContext, stable_id
 from shared.domain.clock import local_day
 from shared.domain.guards import requires
 from shared.domain.lifecycle import replace
+from shared.domain.moments import not_before
 from shared.domain.refusal import Refusal
 from shared.events import supervision
 from shared.events.base import Actor
@@ -102,6 +103,11 @@ class OnlyTheMainHeadSigns(Refusal):
     Only the main head of {unit} ({head}) signs the answer."""
 
     status = 403
+
+
+class HeadsPostIsVacant(Refusal):
+    """{head} 岗位当时空缺，无人可以签字。
+    The post {head} was vacant then: nobody signs for it."""
 
 
 class NothingToSign(Refusal):
@@ -246,6 +252,19 @@ def by_the_main_head(
     head = head_of(unit)
     if act.by.unit != unit or act.by.post != head or act.role != "unit_head":
         raise OnlyTheMainHeadSigns(unit=unit, head=head)
+
+
+def heads_post_is_held(
+    case: CaseState,
+    act: CommandContext,
+    number: int,
+    head_of: Callable[[str], str],
+    is_vacant: Callable[[str, date], bool],
+) -> None:
+    """Somebody held the head's post when the answer was signed. Whoever acts for a vacant one is found here."""
+    head = head_of(round_of(case, number).unit)
+    if is_vacant(head, local_day(act.happened_at)):
+        raise HeadsPostIsVacant(head=head)
 
 
 def is_not_concluded(case: CaseState, act: CommandContext, number: int) -> None:
@@ -415,18 +434,26 @@ class Rounds(Clocks):
     @requires(by_the_unit_asked, is_not_concluded, is_not_signed)
     def answer_round(self, act: CommandContext, *, number: int, text: str) -> None:
         """The unit answers; it may answer again until its head has signed."""
-        unit = round_of(self.state, number).unit
-        self.record(supervision.RoundAnswered, act, round=number, unit=unit, text=text)
+        asked = round_of(self.state, number)
+        not_before(act, supervision.RoundIssued, asked.issued_at)
+        self.record(supervision.RoundAnswered, act, round=number, unit=asked.unit, text=text)
 
-    @requires(by_the_main_head, waits_for_a_signature)
+    @requires(by_the_main_head, waits_for_a_signature, heads_post_is_held)
     def sign_round(
-        self, act: CommandContext, *, terms: Terms, number: int, head_of: Callable[[str], str]
+        self,
+        act: CommandContext,
+        *,
+        terms: Terms,
+        number: int,
+        head_of: Callable[[str], str],
+        is_vacant: Callable[[str, date], bool],
     ) -> None:
         """The unit's main head signs the answer, before the round's date has passed.
 
         A signature given in time but entered after that waits for the office's confirmation; confirmed, it takes back
         the conclusion that the round went unsigned. Raises RoundAnswerTooLate.
         """
+        not_before(act, supervision.RoundAnswered, round_of(self.state, number).answered_at)
         clock = clock_of(self.state, ANSWER, number)
         if not clock.in_time(act.happened_at):
             raise RoundAnswerTooLate(round=number, due_on=clock.due_on)
@@ -461,6 +488,7 @@ class Rounds(Clocks):
         Where the rulebook wants a second verifier, slow counts once another person has verified it.
         """
         asked = round_of(self.state, number)
+        not_before(act, supervision.RoundSigned, asked.signed_at)
         if verdict == "slow" and terms.rulebook.second_verifier:
             self.record(supervision.SlowProposed, act, round=number, unit=asked.unit, reason=reason)
             return
@@ -514,6 +542,7 @@ class Rounds(Clocks):
         """The unit objects to the verdict, within the rulebook's window. Raises ObjectionWindowClosed."""
         asked = round_of(self.state, number)
         assert asked.judged_at is not None
+        not_before(act, supervision.RoundJudged, asked.concluded_at)
         _, closes_on, closes_at = terms.fixed("objection_window", asked.judged_at)
         if act.happened_at >= closes_at:
             raise ObjectionWindowClosed(closed_on=closes_on)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ColumnElement, String, Table, select
+from sqlalchemy import Boolean, Column, ColumnElement, FromClause, String, Table, select
 
 from services.supervision.domain.naming import evolve
 from shared.domain.roles import Role
@@ -12,16 +12,17 @@ from shared.events.base import Message
 from shared.readmodels.lifecycle import LifecycleView
 from shared.readmodels.rows import Row, Rows
 from shared.readmodels.view import View
-from shared.web.http import context
-from shared.web.lists import many, one, reading
+from shared.web.auth import Identity
+from shared.web.lists import many, may_see, one, reading
 
 
 class NamingsView(LifecycleView):
     """通报: each naming from its draft to what became of it."""
 
     name = "namings"
-    version = 4
+    version = 5
     lifecycle = evolve
+    derived = ("internal_only",)
     indexed = ("case_id", "unit", "state", "window_closes_at", "year", "published_at", "corrects")
 
 
@@ -69,21 +70,25 @@ def _with_need(rows: Sequence[Row]) -> list[Row]:
     return [{**row, "needs_correction": row["id"] in needed} for row in rows]
 
 
+def _sees(identity: Identity, namings: FromClause) -> ColumnElement[bool]:
+    """What was published, everybody sees, unless the matter is secret; a draft whom it concerns, but no overseer."""
+    published = namings.c.published_at.is_not(None) & (namings.c.secrecy != "secret")
+    return published if identity.role is Role.overseer else published | may_see(identity, namings)
+
+
 def namings_for_caller(args: Mapping[str, Any]) -> dict[str, Any]:
-    """A page of the namings that the caller may see; to overseers only those that were published."""
+    """A page of the namings that the caller may see."""
     with reading() as (connection, views):
         grounds = views.table(connection, "naming_grounds")
     where: list[Any] = []
-    if context().identity.role is Role.overseer:
-        where.append(lambda namings: namings.c.published_at.is_not(None))
     wanted = args.get("needs_correction")
     if wanted is not None:
         where.append(lambda namings: _needs_correction(namings, grounds) == wanted)
-    found = many("namings", args, "case_id", "unit", "state", "year", where=where)
+    found = many("namings", args, "case_id", "unit", "state", "year", where=where, sees=_sees)
     return {**found, "items": _with_need(found["items"])}
 
 
 def naming_for_caller(naming_id: object) -> tuple[Row, dict[str, str]]:
     """One naming that the caller may see, with its ETag. Raises NoSuchThing."""
-    row, headers = one("namings", naming_id, kind="Naming")
+    row, headers = one("namings", naming_id, kind="Naming", sees=_sees)
     return _with_need([row])[0], headers
