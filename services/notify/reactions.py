@@ -102,7 +102,8 @@ class NotifyReactions(Reactions[Notifier]):
     ) -> None:
         matter = self.get(Matter, _matter_of(message))
         leader = self.app.leader(fact.leader_post)
-        said = words.raised(matter.state, ground=fact.ground)
+        why = {"reworks": "三次返工", "transfers": "三次转办"}[fact.ground]
+        said = words.raised(matter.state, why=why)
         shown_at = not_before(self._calendar, self.act.recorded_at, CASE)
         matter.tell(
             self.act,

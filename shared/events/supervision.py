@@ -542,7 +542,8 @@ class NamingDrafted(BeginsMatter):
 
     def begins(self) -> Sequence[Matter]:
         """The naming, which the supervision office sees through."""
-        return [Matter(unit="", number=self.case_number, title="公开通报", secrecy=self.secrecy)]
+        number = f"{self.case_number}（通报稿）"
+        return [Matter(unit="", number=number, title="公开通报", secrecy=self.secrecy)]
 
 
 @dataclass(frozen=True, kw_only=True)

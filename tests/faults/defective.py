@@ -22,6 +22,7 @@ from typing import Any
 from eventsourcing.persistence import Notification
 from sqlalchemy import Connection
 
+from shared import rulebook
 from shared.application.application import Application
 from shared.database.engine import execute_on
 from shared.database.execute import Execute
@@ -212,6 +213,7 @@ def install(role: str) -> None:
         Reactions.react = react_with_a_bug  # type: ignore[method-assign]
         View.fold = fold_with_a_bug  # type: ignore[method-assign]
     if UNKNOWN:
+        rulebook.VOCABULARY = dict(VOCABULARY)  # which may name it
         del VOCABULARY[UNKNOWN]
 
 

@@ -20,7 +20,7 @@ from shared.calendar import Calendar
 from shared.domain.aggregate import CommandContext
 from shared.domain.refusal import Refusal
 from shared.events import supervision as told
-from shared.events.assignment import NewInstructionGiven
+from shared.events.assignment import CompletionAccepted, NewInstructionGiven
 from shared.events.matter import MatterFact
 from shared.events.supervision import Verdict
 from shared.log.codec import WireMapper
@@ -229,8 +229,8 @@ COMMANDS: dict[str, Any] = {
     "extend": lambda c, a, n: c.extended(a, TERMS, date(2021, 3, 5) + timedelta(days=9 * n)),
     "suspend": lambda c, a, n: c.rest_task(a, TERMS, "suspended", "x"),
     "resume": lambda c, a, n: c.wake_task(a, TERMS, "suspended"),
-    "stop": lambda c, a, n: c.stop(a, TERMS, "task_due"),
-    "stop early": lambda c, a, n: c.stop(a, TERMS, "task_due", NOW),
+    "stop": lambda c, a, n: told_to(c, a, CompletionAccepted, claimed_at=a.happened_at),
+    "stop early": lambda c, a, n: told_to(c, a, CompletionAccepted, claimed_at=NOW),
     "return": lambda c, a, n: c.move(a, TERMS, "gov"),
     "close": lambda c, a, n: c.close(a, TERMS, "resolved"),
     "reopen": lambda c, a, n: told_to(c, a, NewInstructionGiven, text="x"),

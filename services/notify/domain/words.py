@@ -6,7 +6,6 @@ nothing but the number even for the units concerned (domain.md §8).
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
 
 from services.notify.domain.matter import MatterState
 from shared.calendar import Calendar, weekday_name
@@ -85,9 +84,8 @@ def came_back(matter: MatterState, unit: str) -> Said:
     )
 
 
-def raised(matter: MatterState, *, ground: Literal["reworks", "transfers"]) -> Said:
+def raised(matter: MatterState, *, why: str) -> Said:
     """提级办理: three reworks or three transfers; the leader decides."""
-    why = "三次返工" if ground == "reworks" else "三次转办"
     return Said(
         f"【黄】提级办理：{matter.number}",
         f"{_kind(matter)}{_called(matter)}已{why}，提级由您决定如何办理，各项时限照常计算。",
