@@ -40,7 +40,10 @@ def test_one_item_brings_its_case_its_clocks_and_its_rounds_and_no_other_item(su
     found = diff(suite, item=case)
     views = {(one["service"], one["view"]) for one in found["changes"]}
     assert {("supervision", "rounds"), ("supervision", "namings"), ("assignment", "tasks")} <= views
-    others = {id_ for id_ in suite.opened.rows("supervision", "cases") if id_ != case}
+    namings = suite.opened.rows("supervision", "namings")
+    own = {case, *(id_ for id_, row in namings.items() if row["case_id"] == case)}
+    cases = suite.opened.rows("supervision", "cases")
+    others = {id_ for id_, row in cases.items() if id_ not in own and row["subject_id"] not in own}
     assert not [one for one in found["changes"] if one["id"].partition("/")[0] in others]
 
 
