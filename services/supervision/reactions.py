@@ -81,6 +81,11 @@ class SupervisionReactions(Reactions[Supervision]):
         case = self._task(message)
         case.reassigned(self.act, self.app.terms_of(case), fact.lead_unit, fact.post, fact.leader_post)
 
+    def when_a_part_is_reassigned_then_another_unit_supports_the_task(
+        self, fact: assignment.SupportReassigned, message: Message
+    ) -> None:
+        self._task(message).support_passed_on(self.act, fact.from_unit, fact.unit)
+
     def when_completion_is_claimed_then_the_office_has_to_judge_it(
         self, fact: assignment.CompletionClaimed, message: Message
     ) -> None:

@@ -328,6 +328,15 @@ class CustodyMoved(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SupportPassedOn(Fact):
+    """配合单位变更: another unit supports the matter in place of the one that returned its part; or the lead does."""
+
+    TOPIC = "supervision.support_passed_on"
+    from_unit: str
+    to_unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class MatterMerged(Fact):
     """并入事项: the matter goes on within another one, whose holder owes what is still owed to its reporter."""
 

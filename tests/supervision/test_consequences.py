@@ -307,6 +307,51 @@ def test_a_return_on_the_last_day_does_not_charge_the_leader_unless_he_has_to_de
     assert world.last(case, told.DeadlineMissed).unit == answers
 
 
+def test_a_part_that_is_returned_goes_to_another_unit_with_days_of_its_own(world: Any) -> None:
+    task, case = task_due(world)
+    world.at("2021-01-19 09:00")
+    world.told(assignment.SupportReturned, task, unit="czj", reason="非职责", suggested_unit="zrj")
+    assert world.clock_row(case, "support_acknowledge")["verdict"] == "in_time"
+    assert world.clock_row(case, "support_reassign")["unit"] == "fgw"
+    world.told(assignment.SupportReassigned, task, from_unit="czj", unit="zrj", reason="采纳")
+    assert world.clock_row(case, "support_reassign")["verdict"] == "in_time"
+    again = world.clock_row(case, "support_acknowledge", 2)
+    assert (again["unit"], again["state"]) == ("zrj", "open")
+    assert world.client("zrj/officer").get(f"/api/v1/cases/{case}").status_code == 200
+    world.told(assignment.TaskAccepted, task, unit="zrj")
+    assert world.clock_row(case, "support_acknowledge", 2)["verdict"] == "in_time"
+    world.consistent()
+
+
+def test_a_part_that_the_lead_takes_over_needs_no_acknowledgement(world: Any) -> None:
+    task, case = task_due(world)
+    world.told(assignment.SupportReturned, task, unit="czj", reason="非职责")
+    world.told(assignment.SupportReassigned, task, from_unit="czj", unit="fgw", reason="自办")
+    assert world.case(case).latest("support_acknowledge").cycle == 1
+    assert world.case(case).state.supporters == ()
+
+
+def test_each_milestone_warns_and_is_missed_by_itself(world: Any) -> None:
+    steps = (
+        assignment.Milestone(on=date(2021, 1, 22), what="一期"),
+        assignment.Milestone(on=date(2021, 1, 29), what="二期"),
+    )
+    task, case = task_due(world, milestones=steps)
+    assert [str(world.clock_row(case, "milestone", n)["due_on"]) for n in (1, 2)] == [
+        "2021-01-22",
+        "2021-01-29",
+    ]
+    world.at("2021-01-21 09:00")
+    warned = [fact for fact in world.facts_of(case) if isinstance(fact, told.DeadlineApproaching)]
+    assert {(fact.clock, fact.cycle) for fact in warned} >= {("milestone", 1)}
+    world.told(assignment.MilestoneReached, task, on=date(2021, 1, 29), what="二期")
+    world.at("2021-01-25 09:00")
+    assert world.clock_row(case, "milestone", 2)["verdict"] == "in_time"
+    assert world.clock_row(case, "milestone")["missed"]
+    assert world.count(case, told.RoundIssued) == 0, "a milestone warns; it brings no round"
+    world.consistent()
+
+
 # -- whistles ------------------------------------------------------------------------------------------------------
 
 

@@ -27,6 +27,9 @@ TotalLimits = ("resolve_or_confirm", "service_promise", "hard_limit")
 """A whistle's clocks that concern the matter; ``contact`` is owed to each reporter apart."""
 
 
+SUPPORT = "support"
+"""The rulebook's subject of clocks that each supporting unit has for itself."""
+
 OF_THE_NEW_LEAD = ("acknowledge", "return_within")
 """A task's clocks that begin anew for each unit that gets to lead it."""
 
@@ -35,7 +38,7 @@ def _starts(rule: Rule, matter: Matter) -> list[tuple[str, date | None]]:
     """For which units and with which dates the rule's clocks start with the matter."""
     if rule.subject == "milestone":
         return [(matter.unit, day) for day in matter.steps]
-    if rule.subject == "support":
+    if rule.subject == SUPPORT:
         return [(unit, None) for unit in matter.supporters]
     return [(matter.unit, matter.due_on if rule.unit == "own_date" else None)]
 
@@ -118,6 +121,8 @@ class Case(Rounds, lifecycle=evolve):
         if not isinstance(fact, BeginsMatter) and not self.state.closed and fact.starts():
             for rule in terms.rulebook.started_by(fact):
                 unit = only if only and rule.answers_for == "unit" else answering(rule.answers_for, self)
+                if rule.subject == SUPPORT and unit == self.state.unit:
+                    continue  # what the lead takes over is its own work
                 own_date = fact.own_date() if rule.unit == "own_date" else None
                 runs = self._running_of(rule.id, unit if rule.answers_for == "unit" else None, None)
                 if runs and own_date not in (None, runs[0].own_date):
@@ -179,6 +184,11 @@ class Case(Rounds, lifecycle=evolve):
             if not self.state.closed and self.latest(clock) is not None:
                 self.start(act, terms, clock, unit)
         self.move(act, terms, unit, to_post=post, leads=True, leader_post=leader_post)
+
+    def support_passed_on(self, act: CommandContext, from_unit: str, to_unit: str) -> None:
+        """Another unit supports it; nothing happens if that is known."""
+        if from_unit in self.state.supporters and not self.state.closed:
+            self.record(supervision.SupportPassedOn, act, from_unit=from_unit, to_unit=to_unit)
 
     def rest_task(self, act: CommandContext, terms: Terms, ground: RestGround, reason: str) -> None:
         """The task rests, and its clock."""

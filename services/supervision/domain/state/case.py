@@ -171,6 +171,13 @@ def _(fact: supervision.CustodyMoved, case: CaseState) -> CaseState:
 
 
 @evolve.register
+def _(fact: supervision.SupportPassedOn, case: CaseState) -> CaseState:
+    others = (unit for unit in case.supporters if unit != fact.from_unit)
+    now = dict.fromkeys((*others, fact.to_unit))
+    return replace(case, supporters=tuple(unit for unit in now if unit != case.unit))
+
+
+@evolve.register
 def _(fact: supervision.MatterMerged, case: CaseState) -> CaseState:
     return replace(case, merged_into=fact.into, merged_at=fact.happened_at)
 
