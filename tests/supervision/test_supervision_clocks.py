@@ -40,7 +40,6 @@ def test_a_sweep_that_slept_for_days_records_every_miss_once_with_both_times(wor
         missed = [f for f in world.facts_of(case) if f.TOPIC == told.DeadlineMissed.TOPIC]
         assert sorted((fact.clock, fact.cycle) for fact in missed) == [
             ("acknowledge", 1),
-            ("return_within", 1),
             ("support_acknowledge", 1),
             ("task_due", 1),
         ]

@@ -41,7 +41,8 @@ def test_from_an_assigned_task_to_a_lifted_naming(world: Any) -> None:
     world.do("gov/main-leader", f"namings/{naming}/approve")
     published = world.do("inspect/officer", f"namings/{naming}/publish")
     assert published["number"] == "通报〔2021〕1号"
-    world.do("inspect/officer", f"namings/{naming}/lift", reason="整改到位")
+    world.refused("matter-not-resolved", "inspect/officer", f"namings/{naming}/lift", reason="整改到位")
+    world.do("gov/vice-leader", f"namings/{naming}/lift", reason="整改到位")
     assert kinds(world.facts_of(naming)) == [
         "NamingDrafted",
         "NamingChecked",
