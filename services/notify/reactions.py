@@ -101,13 +101,11 @@ class NotifyReactions(Reactions[Notifier]):
         self, fact: enterprise.WhistleRaisedALevel, message: Message
     ) -> None:
         matter = self.get(Matter, _matter_of(message))
-        leader = self.app.leader(fact.leader_post)
-        why = {"reworks": "三次返工", "transfers": "三次转办"}[fact.ground]
-        said = words.raised(matter.state, why=why)
+        said = words.raised(matter.state, why=words.ground_of(fact))
         shown_at = not_before(self._calendar, self.act.recorded_at, CASE)
         matter.tell(
             self.act,
-            to=leader,
+            to=self.app.at_post(fact.leader_post),
             clock=CASE,
             cycle=message.version,
             level="started",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from services.supervision.application import Supervision
 from services.supervision.domain import Case, Duty, Naming
+from services.supervision.domain.state import CaseState
 from shared.domain.case_id import case_id
 from shared.events import assignment, enterprise, supervision
 from shared.events.base import Message
@@ -47,7 +48,7 @@ class SupervisionReactions(Reactions[Supervision]):
         if matter.origins:
             matter = self._as_known(matter, fact, message)
         if not matter.unit:
-            matter = replace(matter, unit=self.app.answering(rules[0].answers_for, matter))
+            matter = replace(matter, unit=self._answering(rules[0].answers_for, matter))
         self.add(Case.of(self.act, terms, matter, rules, kind=fact.MATTER, subject_id=message.aggregate_id))
 
     def _as_known(self, matter: Matter, fact: MatterFact, message: Message) -> Matter:
@@ -205,11 +206,11 @@ class SupervisionReactions(Reactions[Supervision]):
 
     # -- the same for several --------------------------------------------------------------------------------
 
-    def _answering(self, word: str, case: Case) -> str:
-        """The unit that answers for a clock of the case. Raises NotYet if no supervision office is registered."""
+    def _answering(self, word: str, about: CaseState | Matter) -> str:
+        """The unit that answers for a clock of the matter. Raises NotYet if no supervision office is registered."""
         if word == "supervision_office" and not self.app.office():
             raise NotYet("no supervision office is registered here")
-        return self.app.answering(word, case.state)
+        return self.app.answering(word, about)
 
     def _task(self, message: Message) -> Case:
         return self.get(Case, case_id("task", message.aggregate_id))

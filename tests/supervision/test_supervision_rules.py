@@ -62,7 +62,7 @@ def told_to(case: Case, act: CommandContext, fact: type[MatterFact], **what: Any
     said = fact(
         timestamp=act.recorded_at, happened_at=act.happened_at, by=act.by, because=act.because, **what
     )
-    case.follow(act, TERMS, said, lambda word, case: "inspect" if "office" in word else case.state.unit)
+    case.follow(act, TERMS, said, lambda word, about: "inspect" if "office" in word else about.unit)
 
 
 def by_fgw(at: datetime, post: str = "fgw/head", role: str = "unit_head") -> CommandContext:

@@ -24,7 +24,7 @@ from shared.events.assignment import UnitKind
 from shared.events.base import Actor, message_id
 from shared.messaging.reactions import NotYet
 from shared.process import logs
-from shared.readmodels.reference import UnitHasNoHead, UnknownPost
+from shared.readmodels.reference import UnitHasNoHead
 from shared.readmodels.rows import Row
 from shared.readmodels.timers import fire_due
 from shared.rulebook import Rulebook, parse_rulebook
@@ -271,7 +271,7 @@ class Notifier(ServiceApplication):
         if role in ("officer", "unit_head"):
             return self._leader_of(matter, unit) or Recipient(unit=unit, post=self.reference.head_of(unit))
         if role == "vice_leader" and matter.leader_post is not None:
-            return Recipient(unit=self.reference.post(matter.leader_post)["unit"], post=matter.leader_post)
+            return self.at_post(matter.leader_post)
         if role in ("main_leader", "vice_leader"):
             leader = self.reference.main_leader()
             if leader is None:
@@ -281,17 +281,15 @@ class Notifier(ServiceApplication):
             return self._head_of_kind("office" if role == "government_office" else "supervision")
         return None  # an enterprise is not told by post
 
-    def leader(self, post: str) -> Recipient:
-        """The post of a leader. Raises NotYet: who named it knew it, so it is on its way."""
-        try:
-            return Recipient(unit=self.reference.post(post)["unit"], post=post)
-        except UnknownPost as unknown:
-            raise NotYet(f"the post {post} is not registered here") from unknown
+    def at_post(self, post: str) -> Recipient:
+        """Whoever holds the post. Raises UnknownPost."""
+        return Recipient(unit=self.reference.post(post)["unit"], post=post)
 
     def _leader_of(self, matter: MatterState, unit: str) -> Recipient | None:
         """The leader, if it is the leaders' unit that has the matter: such a unit has no other head."""
-        if matter.leader_post is not None and self.reference.post(matter.leader_post)["unit"] == unit:
-            return Recipient(unit=unit, post=matter.leader_post)
+        leader = None if matter.leader_post is None else self.at_post(matter.leader_post)
+        if leader is not None and leader.unit == unit:
+            return leader
         main = self.reference.main_leader()
         return Recipient(unit=unit, post=main["id"]) if main is not None and main["unit"] == unit else None
 

@@ -10,7 +10,7 @@ from datetime import date
 from services.notify.domain.matter import MatterState
 from shared.calendar import Calendar, weekday_name
 from shared.domain.words import Enumerated, enumerated_in, said
-from shared.events import supervision
+from shared.events import enterprise, supervision
 from shared.events.base import VOCABULARY
 from shared.events.matter import CaseKind
 
@@ -51,7 +51,9 @@ def _kind(matter: MatterState) -> str:
     return str(said(matter.kind, KIND, "zh"))
 
 
-def ground_of(fact: supervision.CaseClosed | supervision.DeadlineMissRetracted) -> str:
+def ground_of(
+    fact: supervision.CaseClosed | supervision.DeadlineMissRetracted | enterprise.WhistleRaisedALevel,
+) -> str:
     """依据: why the fact came about."""
     return str(said(fact.ground, enumerated_in(VOCABULARY[fact.TOPIC])["ground"], "zh"))
 

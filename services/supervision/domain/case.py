@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.supervision.domain.clocks import LATE_ENTRY
 from services.supervision.domain.rounds import Rounds
-from services.supervision.domain.state import Clock, evolve
+from services.supervision.domain.state import CaseState, Clock, evolve
 from services.supervision.domain.terms import Terms
 from shared.domain.aggregate import CommandContext
 from shared.domain.case_id import case_id
@@ -29,9 +29,6 @@ TotalLimits = ("resolve_or_confirm", "service_promise", "hard_limit")
 
 SUPPORT = "support"
 """The rulebook's subject of clocks that each supporting unit has for itself."""
-
-OF_THE_NEW_LEAD = ("acknowledge", "return_within")
-"""A task's clocks that begin anew for each unit that gets to lead it."""
 
 
 def _starts(rule: Rule, matter: Matter) -> list[tuple[str, date | None]]:
@@ -103,7 +100,7 @@ class Case(Rounds, lifecycle=evolve):
         return case
 
     def follow(
-        self, act: CommandContext, terms: Terms, fact: MatterFact, answering: Callable[[str, Self], str]
+        self, act: CommandContext, terms: Terms, fact: MatterFact, answering: Callable[[str, CaseState], str]
     ) -> None:
         """Stop and start the clocks whose rows name the fact, and close or open again if a row or the fact says so.
 
@@ -120,7 +117,9 @@ class Case(Rounds, lifecycle=evolve):
                     self.stop_by(act, terms, running, fact)
         if not isinstance(fact, BeginsMatter) and not self.state.closed and fact.starts():
             for rule in terms.rulebook.started_by(fact):
-                unit = only if only and rule.answers_for == "unit" else answering(rule.answers_for, self)
+                unit = (
+                    only if only and rule.answers_for == "unit" else answering(rule.answers_for, self.state)
+                )
                 if rule.subject == SUPPORT and unit == self.state.unit:
                     continue  # what the lead takes over is its own work
                 own_date = fact.own_date() if rule.unit == "own_date" else None
@@ -131,7 +130,7 @@ class Case(Rounds, lifecycle=evolve):
                 if not runs:
                     self.start(act, terms, rule.id, unit, own_date=own_date)
         if any(name in rule.closes_at for rule in known):
-            self.close(act, terms, fact.CLOSES)
+            self._close(act, fact.CLOSES)
         self.settle(act, terms)
 
     def _running_of(self, rule: str, unit: str | None, step: date | None) -> list[Clock]:
@@ -179,7 +178,8 @@ class Case(Rounds, lifecycle=evolve):
         self, act: CommandContext, terms: Terms, unit: str, post: str, leader_post: str | None
     ) -> None:
         """Another unit leads; it has its own days to acknowledge, and what is left of the task's."""
-        for clock in OF_THE_NEW_LEAD:
+        own = [rule.id for rule in terms.rulebook if (rule.subject, rule.answers_for) == ("task", "unit")]
+        for clock in own:
             self.stop(act, terms, clock)
             if not self.state.closed and self.latest(clock) is not None:
                 self.start(act, terms, clock, unit)
@@ -252,7 +252,7 @@ class Case(Rounds, lifecycle=evolve):
         for clock in TotalLimits:
             self.cancel(act, clock, MERGED)
         if self.running("contact") is None:
-            self.close(act, terms, "merged")
+            self._close(act, "merged")
         self.settle(act, terms)
 
     def unmerge(self, act: CommandContext, terms: Terms, reason: str) -> None:
@@ -280,6 +280,10 @@ class Case(Rounds, lifecycle=evolve):
 
     def close(self, act: CommandContext, terms: Terms, ground: CloseGround) -> None:
         """Nothing is left to supervise: open clocks are cancelled, a round that is not concluded is void."""
+        self._close(act, ground)
+        self.settle(act, terms)
+
+    def _close(self, act: CommandContext, ground: CloseGround) -> None:
         if self.state.closed:
             return
         running = self.state.open_round
@@ -291,4 +295,3 @@ class Case(Rounds, lifecycle=evolve):
                     supervision.ClockCancelled, act, clock=clock.clock, cycle=clock.cycle, reason="事项已结案"
                 )
         self.record(supervision.CaseClosed, act, ground=ground)
-        self.settle(act, terms)

@@ -386,16 +386,12 @@ class Clocks(Aggregate):
         return charge(stays, clock.due(terms), clock.missed_due_at or clock.due_at, clock.started_at)
 
     def _charged(self, terms: Terms, clock: Clock) -> str:
-        if terms.rule(clock.clock).answers_for != "lead_unit":
-            return clock.unit
         if len(self.state.stays) == 1 and not terms.elsewhere:
-            return self.state.custodian  # most matters never change hands: the days need not be counted
+            return clock.unit  # most matters never change hands: the days need not be counted
         return self.charge(terms, clock).unit
 
     def charge_anew(self, act: CommandContext, terms: Terms) -> None:
         """Custody may have become known after the miss."""
-        if len(self.state.stays) == 1 and not terms.elsewhere:
-            return
         for clock in tuple(self.state.clocks.values()):
             if clock.charged is not None and (unit := self._charged(terms, clock)) != clock.charged:
                 self.record(
