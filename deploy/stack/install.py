@@ -18,6 +18,7 @@ from deploy.stack.programs import (
     jars_are_current,
     java,
     postgres_programs,
+    promtool,
 )
 
 
@@ -34,6 +35,13 @@ def ensure_programs() -> None:
             _fetch_jars()
         if not CLASSES.exists():
             _keep_classes()
+
+
+def ensure_prometheus() -> str:
+    """The program ``promtool``, installed if it is missing. Raises ComponentMissing."""
+    with _one_at_a_time():
+        _ensure_installed("Prometheus", promtool, "prometheus")
+    return promtool()
 
 
 def _maven() -> str:

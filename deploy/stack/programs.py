@@ -44,6 +44,14 @@ def java() -> str:
     return program
 
 
+def promtool() -> str:
+    """Prometheus' tool for rules. Raises ComponentMissing if it is not installed."""
+    program = shutil.which("promtool")
+    if program is None:
+        raise ComponentMissing("Prometheus: no promtool in PATH")
+    return program
+
+
 def broker_jars() -> Path:
     """The folder of the broker's jars. Raises ComponentMissing if they have not been fetched."""
     if not jars_are_current():

@@ -175,6 +175,9 @@ class Received:
     def lag(self) -> Mapping[tuple[str, int], int]:
         return {}
 
+    def progress_age(self) -> float:
+        return 0.0
+
     def replay(self, source: str) -> EmbeddedReplay:
         raise NotImplementedError("nothing is rebuilt in a replay")
 

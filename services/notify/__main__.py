@@ -2,6 +2,7 @@
 
 from services.notify.api import blueprint
 from services.notify.application import Notifier
+from services.notify.gauges import GAUGES
 from services.notify.reactions import NotifyReactions
 from services.notify.views import VIEWS
 from shared.readmodels.reference import REFERENCE_VIEWS
@@ -16,6 +17,7 @@ SERVICE = Service(
     reactions=NotifyReactions,
     steps=lambda app: [app.remind_due, app.send_digests, app.deliver_due],
     own_role="deliver",
+    gauges=GAUGES,
 )
 
 if __name__ == "__main__":

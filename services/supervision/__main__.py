@@ -2,6 +2,7 @@
 
 from services.supervision.api import BLUEPRINTS
 from services.supervision.application import Supervision, at_start, steps
+from services.supervision.gauges import GAUGES
 from services.supervision.reactions import SupervisionReactions
 from services.supervision.views import VIEWS
 from shared.readmodels.reference import REFERENCE_VIEWS
@@ -17,6 +18,7 @@ SERVICE = Service(
     reactions=SupervisionReactions,
     at_start=at_start,
     steps=steps,
+    gauges=GAUGES,
 )
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from shared.domain.refusal import Refusal
 from shared.domain.words import THINGS
 from shared.log.codec import WireMapper
 from shared.log.recorder import Answered, First, LogRecorder
+from shared.process.metrics import SAVED
 
 A = TypeVar("A", bound=Aggregate)
 
@@ -176,6 +177,11 @@ class Application(EventSourcedApplication[UUID]):
         mine.read = dict(zip(together, found, strict=True))
         return mine.read[id]
 
+    def put(self, events: Sequence[Any], **beside: Any) -> None:
+        """Save new events, with what belongs into their transaction (LogRecorder), and count them."""
+        self.events.put(events, **beside)
+        SAVED.labels(self.name).inc(len(events))
+
     def commit(
         self, act: CommandContext, *aggregates: Aggregate, location: str | None = None
     ) -> CommandResult:
@@ -203,7 +209,7 @@ class Application(EventSourcedApplication[UUID]):
                 answer=msgspec.json.encode(written[-1]),
             )
 
-        self.events.put(changed, answer=answer)
+        self.put(changed, answer=answer)
         for aggregate in aggregates:
             aggregate.collect_events()
         return written[-1]
@@ -273,6 +279,6 @@ class Application(EventSourcedApplication[UUID]):
         Raises IntegrityError if an aggregate was changed meanwhile, ConcurrencyConflict if the message was handled
         meanwhile.
         """
-        self.events.put([event for one in aggregates for event in one.pending_events], first=first)
+        self.put([event for one in aggregates for event in one.pending_events], first=first)
         for aggregate in aggregates:
             aggregate.collect_events()

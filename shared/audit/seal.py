@@ -311,6 +311,14 @@ class Sealer:
         """Positions not yet sealed."""
         return max(0, (self._log.max_notification_id() or 0) - self.tree.position().position)
 
+    def overdue(self) -> float:
+        """Seconds since the log's new events should have been in a signed checkpoint; 0 if they are, or are not due."""
+        last = self.tree.last()
+        if last is None or self.tree.position().size <= last.size:
+            return 0.0
+        due = last.made_at + timedelta(seconds=self._config.seal_seconds)
+        return max(0.0, (self._clock() - due).total_seconds())
+
     def close(self) -> None:
         """Release the lock: another sealer may take over at once."""
         connection, self._connection = self._connection, None

@@ -155,6 +155,11 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
                     cursors.append(cursor.execute(statement, (id_,), prepare=True))
             return [[StoredEvent(*row) for row in cursor.fetchall()] for cursor in cursors]
 
+    def connections_in_use(self) -> int:
+        """See LogRecorder."""
+        stats = self.datastore.pool.get_stats()
+        return stats["pool_size"] - stats["pool_available"]
+
     @contextmanager
     def reading(self) -> Iterator[Execute]:
         with self.datastore.get_connection() as connection:

@@ -59,6 +59,10 @@ class LogRecorder(ApplicationRecorder):
     def position_of(self, aggregate_id: UUID, version: int) -> int | None:
         """The position of an event, or None."""
 
+    def connections_in_use(self) -> int:
+        """How many connections to the database's server are in use; 0 where there is no server."""
+        return 0
+
     def streams(self, asked: Sequence[tuple[UUID, bool]]) -> list[Sequence[StoredEvent]]:
         """The events of each of these aggregates in order; with True only the last one."""
         return [

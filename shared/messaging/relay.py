@@ -88,6 +88,12 @@ class Relay:
         """The number of positions not yet acknowledged."""
         return max(0, (self._log.max_notification_id() or 0) - self._position) if self.active else 0
 
+    def oldest_unsent(self) -> Notification | None:
+        """The first event that is not yet acknowledged, if this process publishes."""
+        if not self.active:
+            return None
+        return next(iter(self._log.select_notifications(start=self._position + 1, limit=1)), None)
+
     def step(self) -> bool:
         """Publish the next batch; whether there may be more. Raises UNAVAILABLE."""
         try:

@@ -11,6 +11,7 @@ from shared.database import pipeline
 from shared.database.engine import engine, execute_on
 from shared.log import schema
 from shared.messaging import inbox_store
+from shared.messaging.batch import Position
 from shared.messaging.parked import Parked
 from shared.readmodels.generations import Generations
 from shared.readmodels.view import View
@@ -142,6 +143,16 @@ class ViewStore:
         """Whether all facts of a source up to this position have been received."""
         with self.reading() as connection:
             return inbox_store.reached(execute_on(connection), CONSUMER, source, position)
+
+    def positions(self) -> Mapping[tuple[str, int], Position]:
+        """The position in every source and partition from which facts have been received."""
+        with self.reading() as connection:
+            return inbox_store.positions(execute_on(connection), CONSUMER)
+
+    def connections_in_use(self) -> int:
+        """How many connections of the pool are in use."""
+        pool: Any = self._engine.pool
+        return int(pool.checkedout())
 
     def parked(self) -> list[Parked]:
         """Messages that could not be folded, with reasons."""

@@ -6,14 +6,11 @@ import sys
 import threading
 from contextlib import nullcontext
 from functools import partial
-from typing import get_args
 
 import click
 from flask import Flask
 
-from shared.database.unavailable import UNAVAILABLE
 from shared.domain.refusal import Refusal
-from shared.messaging.parked import Kind
 from shared.personal_data.keystore import check_keys
 from shared.process import logs
 from shared.process.command_line import translate
@@ -21,10 +18,11 @@ from shared.process.config import Config, Misconfigured
 from shared.process.gc_tuning import tune_gc
 from shared.process.metrics import REGISTRY
 from shared.rulebook import BadRulebook, load_rulebook
+from shared.runtime.gauges import gauges
 from shared.runtime.opening import Runtime, open_service
 from shared.runtime.schema import schema_problem
 from shared.runtime.service import Service
-from shared.runtime.worker import Asked, Gauges, Step, Worker, answering
+from shared.runtime.worker import Gauges, Step, Worker, answering
 from shared.web.app import create_app
 from shared.web.auth import Identity, NotAuthenticated
 from shared.web.server import serve
@@ -127,7 +125,10 @@ def run(service: Service, role: str, config: Config) -> None:
 
     health = (
         answering(
-            health_of(runtime, worker), config.host, config.health_port, Gauges(partial(gauges, runtime))
+            health_of(runtime, worker),
+            config.host,
+            config.health_port,
+            Gauges(service.name, partial(gauges, runtime, role)),
         )
         if config.health_port
         else nullcontext()
@@ -159,61 +160,6 @@ def health_of(runtime: Runtime, worker: Worker) -> Flask:
 def refuse_every_token(token: str) -> Identity:
     """A worker accepts no token."""
     raise NotAuthenticated
-
-
-def gauges(runtime: Runtime) -> Asked:
-    """The present gauges; while the database is unavailable only that."""
-    service = ("service", runtime.service.name)
-    asked: Asked = {("duban_database_up", "Whether the database answers"): {(service,): 1.0}}
-    try:
-        asked["duban_lag_messages", "Messages on the way that the consumer has not handled"] = {
-            (service, ("consumer", consumer), ("source", source), ("partition", str(partition))): float(
-                behind
-            )
-            for consumer, follower in runtime.followers.items()
-            for (source, partition), behind in follower.lag().items()
-        }
-        parked = runtime.parked()
-        asked["duban_parked_messages", "Messages that could not be handled yet"] = {
-            (service, ("consumer", consumer), ("kind", kind)): float(
-                sum(1 for of, row in parked if (of, row.kind) == (consumer, kind))
-            )
-            for consumer in runtime.followers
-            for kind in get_args(Kind)
-        }
-        now = runtime.clock()
-        asked["duban_parked_oldest_seconds", "Age of the oldest message that could not be handled"] = {
-            (service,): max([(now - row.since).total_seconds() for _, row in parked], default=0.0)
-        }
-        asked[
-            "duban_missing_messages", "Stretches of a log that have not been received though later ones have"
-        ] = {(service,): float(len(runtime.holes()))}
-        asked["duban_seal_active", "Whether this process seals the log"] = {
-            (service,): float(runtime.sealer.active)
-        }
-        asked["duban_seal_unsealed", "Positions of the log that are not in its tree yet"] = {
-            (service,): float(runtime.sealer.lag())
-        }
-        asked[
-            "duban_seal_away", "Whether what sealing needs, or a place of its checkpoints, is away or wrong"
-        ] = {(service, ("what", what)): away for what, away in runtime.sealer.unavailable().items()}
-        if runtime.relay is not None:
-            asked["duban_relay_active", "Whether this process publishes"] = {
-                (service,): float(runtime.relay.active)
-            }
-            asked["duban_relay_unsent", "Positions of the log that the broker has not acknowledged"] = {
-                (service,): float(runtime.relay.lag())
-            }
-            asked[
-                "duban_relay_topic_behind", "Partitions of the topic that hold less than was acknowledged"
-            ] = {(service,): float(len(runtime.relay.topic_behind))}
-            asked[
-                "duban_relay_log_behind", "Partitions of the topic that hold an event which the log does not"
-            ] = {(service,): float(len(runtime.relay.log_behind))}
-    except UNAVAILABLE as error:
-        log.warning("not_measured", reason=str(error))
-        asked["duban_database_up", "Whether the database answers"] = {(service,): 0.0}
-    return asked
 
 
 def start(runtime: Runtime, role: str = "worker") -> None:

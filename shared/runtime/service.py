@@ -9,6 +9,7 @@ from flask_smorest import Blueprint
 from shared.messaging.handlers import sources_of
 from shared.messaging.reactions import Reactions
 from shared.readmodels.view import View
+from shared.runtime.gauges import Gauge
 from shared.runtime.worker import Step
 from shared.service.application import ServiceApplication
 
@@ -28,6 +29,8 @@ class Service:
     steps: Callable[[Any], Sequence[Step]] | None = None
     """The steps of the service's own role: the clocks' tick, the delivery of notices."""
     own_role: str = "tick"
+    gauges: Sequence[Gauge] = ()
+    """Read from the application, in the processes of the service's own role."""
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """A worker process: a loop of steps that sleeps only when idle; its health and metrics."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -12,6 +12,7 @@ from shared.database.unavailable import UNAVAILABLE
 from shared.process import logs
 from shared.process.gc_tuning import PeriodicCollection
 from shared.process.metrics import REGISTRY
+from shared.runtime.gauges import Sample
 
 log = logs.log("worker")
 
@@ -55,23 +56,18 @@ class Worker:
                 wait = min(wait * 2, LONGEST_WAIT)
 
 
-Asked = dict[tuple[str, str], dict[tuple[tuple[str, str], ...], float]]
-"""(name, meaning) → the value by labels."""
-
-
 class Gauges(Collector):
     """Gauges that are read when they are scraped."""
 
-    def __init__(self, ask: Callable[[], Asked]) -> None:
-        self._ask = ask
+    def __init__(self, service: str, read: Callable[[], Iterable[Sample]]) -> None:
+        self._service, self._read = service, read
 
     def collect(self) -> Iterator[Metric]:
         """Called by the registry."""
-        for (name, meaning), values in self._ask().items():
-            labels = [label for label, _ in next(iter(values), ())]
-            family = GaugeMetricFamily(name, meaning, labels=labels)
-            for named, value in values.items():
-                family.add_metric([text for _, text in named], value)
+        for gauge, values in self._read():
+            family = GaugeMetricFamily(gauge.name, gauge.meaning, labels=["service", *gauge.labels])
+            for labels, value in values.items():
+                family.add_metric([self._service, *labels], value)
             yield family
 
 

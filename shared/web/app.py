@@ -22,6 +22,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from shared.domain.clock import Clock
 from shared.process.config import Config
 from shared.process.logs import log
+from shared.process.metrics import REGISTRY, merged
 from shared.web import openapi
 from shared.web.auth import RoleMayNot, Verify, allowed_roles, bearer, public, undecided_routes
 from shared.web.body import FORM_TYPES, fingerprint, json_body, unprintable
@@ -112,7 +113,12 @@ def create_app(
     api.ma_plugin.converter.add_attribute_function(openapi.leave_out_unsendable_default)
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
-    _add_own_routes(app, web, shown or web.registry, cache(lambda: openapi.complete(api.spec.to_dict(), app)))
+    _add_own_routes(
+        app,
+        web,
+        shown or merged([web.registry, REGISTRY]),
+        cache(lambda: openapi.complete(api.spec.to_dict(), app)),
+    )
     if undecided := undecided_routes(app):
         raise RuntimeError(f"{service}: nobody declared who may use {'; '.join(undecided)}")
 
@@ -241,6 +247,12 @@ def _observe(app: Flask, web: Web) -> None:
     seconds = Histogram(
         "duban_http_request_seconds", "Time to answer", ["service", "method", "route"], registry=web.registry
     )
+    refused = Counter(
+        "duban_commands_refused",
+        "Commands that a rule refused",
+        ["service", "rule"],
+        registry=web.registry,
+    )
     logger = log("http").bind()  # made once, and not at every line
 
     @cache  # as many as there are routes and statuses
@@ -267,6 +279,8 @@ def _observe(app: Flask, web: Web) -> None:
         requests, times = counts(method, route, answer.status_code)
         requests.inc()
         times.observe(taken)
+        if method == "POST" and "rule" in known:
+            refused.labels(web.service, known.rule).inc()
         identity = known.get("identity")
         logger.info(  # with ``because``, the causation id, if a command was carried out
             "request",

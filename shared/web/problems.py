@@ -214,6 +214,7 @@ def as_refusal(error: Exception) -> Refusal:
 def problem(error: Exception) -> Response:
     """The answer to a request that ended in ``error``."""
     refusal, lang = as_refusal(error), language()
+    g.rule = refusal.rule
     messages: list[tuple[str, str]] = getattr(refusal, "messages", [])
     detail = refusal.text(lang)
     if refusal.at_field and not messages:

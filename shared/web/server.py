@@ -1,8 +1,11 @@
 """gunicorn, started from our own code; and several services' apps behind one port."""
 
 import os
+import shutil
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,11 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from prometheus_client import CollectorRegistry
-from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import mark_process_dead
-from prometheus_client.registry import Collector
 from werkzeug.exceptions import HTTPException, NotFound
 
 from shared.process.gc_tuning import tune_gc
+from shared.process.metrics import REGISTRY, merged
 from shared.web.app import Web, create_app
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -39,7 +41,7 @@ def dispatch(apps: Mapping[str, Flask]) -> Wsgi:
         verify=first.verify,
         readiness=lambda: [f"{name}: {reason}" for name, web in webs.items() for reason in web.readiness()],
         registry=own,
-        shown=_merged([own, *(web.registry for web in webs.values())]),
+        shown=merged([own, *(web.registry for web in webs.values()), REGISTRY]),
     )
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -57,26 +59,6 @@ def _knows(app: Flask, environ: dict[str, Any]) -> bool:
     except HTTPException:
         return True  # the path is its own, the method is not
     return True
-
-
-class _Merged(Collector):
-    def __init__(self, registries: list[CollectorRegistry]) -> None:
-        self.registries = registries
-
-    def collect(self) -> Iterator[Metric]:
-        families: dict[str, Metric] = {}
-        for registry in self.registries:
-            for metric in registry.collect():
-                family = Metric(metric.name, metric.documentation, metric.type)
-                families.setdefault(metric.name, family).samples.extend(metric.samples)
-        yield from families.values()
-
-
-def _merged(registries: list[CollectorRegistry]) -> CollectorRegistry:
-    """Several registries as one: a family that stands in more than one is written once."""
-    whole = CollectorRegistry()
-    whole.register(_Merged(registries))
-    return whole
 
 
 class _Logger(Logger):  # type: ignore[misc]
@@ -130,8 +112,12 @@ def serve(
 ) -> None:
     """Serve what ``make`` builds, once in each worker after the fork. Ends the process: 0 after SIGTERM or Ctrl-C.
 
+    With several workers the process is started anew, so that their counters are added up.
+
     ``drain``: seconds to go on after SIGTERM before the port closes (3 or more behind a load balancer).
     """
+    if workers > 1:
+        _count_across_workers()
     settings: dict[str, Any] = {
         "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "workers": workers,
@@ -143,12 +129,30 @@ def serve(
         "loglevel": log_level,
         "logger_class": _Logger,
         "child_exit": _forget_worker,
+        "on_exit": _remove_counts,
     }
     if Path("/dev/shm").is_dir():
         settings["worker_tmp_dir"] = "/dev/shm"  # a heartbeat file on a slow disk gets workers killed
     _Server(make, settings, drain).run()
 
 
+_COUNTS = "PROMETHEUS_MULTIPROC_DIR"
+_FOLDER = "duban-metrics-"
+
+
+def _count_across_workers() -> None:
+    # prometheus-client reads the variable when it is imported.
+    if _COUNTS not in os.environ:
+        os.environ[_COUNTS] = tempfile.mkdtemp(prefix=_FOLDER)
+        os.execv(sys.executable, sys.orig_argv)
+
+
+def _remove_counts(_server: Any) -> None:
+    folder = Path(os.environ.get(_COUNTS, ""))
+    if folder.name.startswith(_FOLDER):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _forget_worker(_server: Any, worker: Any) -> None:
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    if _COUNTS in os.environ:
         mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -24,8 +24,8 @@ from shared.audit.places import Outside, OutsideDiffers, copy_outside, folder_of
 from shared.audit.tree import Tree
 from shared.audit.verification import verify
 from shared.process.config import Config, Misconfigured
+from shared.runtime.gauges import gauges
 from shared.runtime.opening import open_service
-from shared.runtime.roles import gauges
 from shared.testing import Opened, StoppedClock
 from tests.audit.sealed import ORIGIN, SERVICE, START, Events, Sealed, open_sealed
 
@@ -540,12 +540,12 @@ def test_what_sealing_waits_for_is_measured(tmp_path: Path) -> None:
     with Opened(tmp_path, StoppedClock(START), SUITE["notify"]) as opened:
         runtime = opened["notify"]
         runtime.app.log.insert_events(Events(25, 3).some(7))
-        asked = {name: values for (name, _), values in gauges(runtime).items()}
+        asked = {gauge.name: values for gauge, values in gauges(runtime)}
         assert list(asked["duban_seal_unsealed"].values()) == [7.0]
         assert list(asked["duban_seal_active"].values()) == [1.0]
         while runtime.sealer.step():
             pass
-        asked = {name: values for (name, _), values in gauges(runtime).items()}
+        asked = {gauge.name: values for gauge, values in gauges(runtime)}
         assert list(asked["duban_seal_unsealed"].values()) == [0.0]
         assert set(asked["duban_seal_away"].values()) == {0.0}
 

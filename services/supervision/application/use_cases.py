@@ -552,7 +552,7 @@ class Supervision(ServiceApplication):
 
     def _save(self, aggregates: list[Any]) -> None:
         """Save the suite's own decisions together."""
-        self.events.put([event for aggregate in aggregates for event in aggregate.pending_events])
+        self.put([event for aggregate in aggregates for event in aggregate.pending_events])
         for aggregate in aggregates:
             aggregate.collect_events()
 

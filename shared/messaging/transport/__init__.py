@@ -24,6 +24,9 @@ class Follower(Protocol):
     def lag(self) -> Mapping[tuple[str, int], int]:
         """The known number of outstanding messages by source and partition."""
 
+    def progress_age(self) -> float:
+        """Seconds since it handled a message or found that none is outstanding."""
+
     def replay(self, source: str) -> "Replay":
         """All facts of a source from the beginning, independent of this consumer's position."""
 

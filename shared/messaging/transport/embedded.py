@@ -1,5 +1,6 @@
 """The embedded transport: a service reads its neighbours' logs directly."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from eventsourcing.persistence import Notification
@@ -17,6 +18,7 @@ class EmbeddedFollower:
     def __init__(self, logs: Mapping[str, LogRecorder]) -> None:
         self._logs = logs
         self._at: dict[str, int] = {}
+        self._polled_at = time.monotonic()
 
     def poll(self, position_of: PositionOf) -> list[Batch]:
         batches = []
@@ -27,6 +29,7 @@ class EmbeddedFollower:
             if batch is not None:
                 self._at[source] = batch.rows[-1].id
                 batches.append(batch)
+        self._polled_at = time.monotonic()
         return batches
 
     def handled(self, batch: Batch) -> None:
@@ -40,6 +43,9 @@ class EmbeddedFollower:
             (source, 0): (self._logs[source].max_notification_id() or 0) - at
             for source, at in self._at.items()
         }
+
+    def progress_age(self) -> float:
+        return time.monotonic() - self._polled_at
 
     def replay(self, source: str) -> "EmbeddedReplay":
         return EmbeddedReplay(source, self._logs[source])

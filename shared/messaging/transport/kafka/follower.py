@@ -75,7 +75,7 @@ class KafkaFollower:
         self._committed_at = 0.0
         self._lag: dict[tuple[str, int], int] = {}
         self._quiet = QuietSources(self._sources, is_urgent)
-        self._last_record_at = time.monotonic()
+        self._last_record_at = self._progressed_at = time.monotonic()
         self._checked_offsets: dict[TopicPartition, int] = {}
 
     def poll(self, position_of: PositionOf) -> list[Batch]:
@@ -189,6 +189,7 @@ class KafkaFollower:
         return records
 
     def handled(self, batch: Batch) -> None:
+        self._progressed_at = time.monotonic()
         self._done[TopicPartition(topic_of(batch.source), batch.partition)] = batch.offsets[-1] + 1
 
     def _commit(self) -> None:
@@ -209,6 +210,9 @@ class KafkaFollower:
 
     def lag(self) -> Mapping[tuple[str, int], int]:
         return dict(self._lag)
+
+    def progress_age(self) -> float:
+        return time.monotonic() - self._progressed_at
 
     def replay(self, source: str) -> "KafkaReplay":
         return KafkaReplay(self._config, source)
