@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*.json"))
 PUBLISHED = {topic: cls for topic, cls in VOCABULARY.items() if cls.__module__.startswith("shared.events.")}
 FILES = {
+    "gauges",
     "README.md",
     "__init__.py",
     "__main__.py",

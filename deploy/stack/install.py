@@ -5,13 +5,17 @@ import os
 import shutil
 import subprocess
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.stack.broker import JVM, Broker
+from deploy.stack.keycloak import command
 from deploy.stack.programs import (
     CLASSES,
+    KEYCLOAK,
+    KEYCLOAK_VERSION,
     LIBS,
     POM,
     ComponentMissing,
@@ -20,6 +24,9 @@ from deploy.stack.programs import (
     postgres_programs,
     promtool,
 )
+
+DEPENDENCY_PLUGIN = "3.8.1"
+"""Maven's own plugin that copies artifacts, as in the broker's pom.xml."""
 
 
 def ensure_programs() -> None:
@@ -42,6 +49,31 @@ def ensure_prometheus() -> str:
     with _one_at_a_time():
         _ensure_installed("Prometheus", promtool, "prometheus")
     return promtool()
+
+
+def ensure_keycloak() -> None:
+    """Fetch and prepare Keycloak if it is missing. Raises ComponentMissing."""
+    with _one_at_a_time():
+        _ensure_installed("Java", java, "default-jre-headless")
+        if not KEYCLOAK.exists():
+            _ensure_installed("Maven", _maven, "maven")
+            _fetch_keycloak()
+
+
+def _fetch_keycloak() -> None:
+    with tempfile.TemporaryDirectory(dir=KEYCLOAK.parent, prefix="fetching-") as folder:
+        artifact = f"org.keycloak:keycloak-quarkus-dist:{KEYCLOAK_VERSION}:zip"
+        goal = f"org.apache.maven.plugins:maven-dependency-plugin:{DEPENDENCY_PLUGIN}:copy"
+        to = f"-DoutputDirectory={folder}"
+        _run("Keycloak", [_maven(), "-q", "-B", "--strict-checksums", goal, f"-Dartifact={artifact}", to])
+        (archive,) = Path(folder).glob("*.zip")
+        with zipfile.ZipFile(archive) as packed:
+            packed.extractall(folder)
+        home = Path(folder) / KEYCLOAK.name
+        home.rename(KEYCLOAK.with_suffix(".new"))
+    # Built where it stays: what is built holds absolute paths. The rename says that it is complete.
+    _run("Keycloak", command(KEYCLOAK.with_suffix(".new"), "build", "--db=dev-mem"))
+    KEYCLOAK.with_suffix(".new").rename(KEYCLOAK)
 
 
 def _maven() -> str:

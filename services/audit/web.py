@@ -19,8 +19,9 @@ from shared.personal_data.keystore import check_keys
 from shared.process.config import Config
 from shared.runtime.roles import settings
 from shared.web.app import create_app
-from shared.web.auth import allow, load_key, verifier
+from shared.web.auth import allow
 from shared.web.http import BaseSchema, Blueprint, Moment, Text, context
+from shared.web.oidc import verifier_of
 from shared.web.problems import MEDIA_TYPE
 from shared.web.server import serve
 
@@ -272,10 +273,11 @@ def recount(args: dict[str, Any]) -> Any:
 def web(config: Config, clock: Clock) -> Flask:
     """The HTTP face of the suite-wide questions."""
     asked = Questions(config, clock)
+    verify = verifier_of(config, clock)
 
     def unready() -> list[str]:
         try:
-            return asked.away()
+            return [*asked.away(), *verify.unready()]
         except UNAVAILABLE as error:
             return [f"the database is away: {error}"]
 
@@ -285,9 +287,7 @@ def web(config: Config, clock: Clock) -> Flask:
         clock=clock,
         blueprints=[blueprint],
         title="审计: as-of, why, diff, replay, recount over all four services",
-        verify=verifier(
-            load_key(config.data), clock=clock, issuer=config.token_issuer, audience=config.token_audience
-        ),
+        verify=verify,
         readiness=unready,
         extras={"questions": asked},
     )

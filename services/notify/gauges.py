@@ -5,7 +5,7 @@ from sqlalchemy import func, select
 from services.notify.application import Notifier
 from services.notify.views.escalations import EscalationsView
 from services.notify.views.notices import NoticesView
-from shared.runtime.gauges import Gauge, Values, age, one
+from shared.runtime.gauge import Gauge, Values, age, one
 
 
 def _unacknowledged(app: Notifier) -> Values:

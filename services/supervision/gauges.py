@@ -6,7 +6,7 @@ from services.supervision.application import Supervision
 from services.supervision.views.clocks import ClocksView, TimersView
 from services.supervision.views.duties import DutiesView
 from services.supervision.views.rounds import RoundsView
-from shared.runtime.gauges import Gauge, Values, age, one
+from shared.runtime.gauge import Gauge, Values, age, one
 
 
 def _clocks(app: Supervision) -> Values:

@@ -30,6 +30,10 @@ class Config:
     port: int = 8080
     token_issuer: str = "duban"
     token_audience: str = "duban"
+    issuers: Path | None = None
+    """A TOML file with the OpenID Connect providers whose tokens are accepted (shared/web/oidc.py)."""
+    token_local: str = "no"
+    """Whether tokens of the data folder's own key are accepted beside those of providers; without any they are."""
     rulebook: Path | None = None
     read_wait_seconds: float = 2.0
     log_level: str = "info"
@@ -181,6 +185,8 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "DUBAN_PORT": _number(int, 0, 65535),
     "DUBAN_TOKEN_ISSUER": _text(r"[\x21-\x7e]{1,200}", "a word of visible ASCII"),
     "DUBAN_TOKEN_AUDIENCE": _text(r"[\x21-\x7e]{1,200}", "a word of visible ASCII"),
+    "DUBAN_ISSUERS": _file,
+    "DUBAN_TOKEN_LOCAL": _text("yes|no", '"yes" or "no"'),
     "DUBAN_RULEBOOK": _file,
     "DUBAN_READ_WAIT_SECONDS": _number(float, 0, 10),
     "DUBAN_LOG_LEVEL": _text("debug|info|warning|error", "debug, info, warning or error"),

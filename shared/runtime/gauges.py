@@ -1,10 +1,8 @@
-"""The gauges of a worker process, read when they are scraped: a new one is one declaration here or in its service."""
+"""The gauges of every worker process; those of one service are declared in its ``gauges.py``."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from cryptography.x509 import load_pem_x509_certificates
 
@@ -14,33 +12,13 @@ from shared.messaging.parked import Kind
 from shared.process import logs
 from shared.process.config import Config
 from shared.readmodels.generations import ViewIsBeingBuilt
-
-if TYPE_CHECKING:
-    from shared.runtime.opening import Runtime
+from shared.runtime.gauge import Gauge, Sample, Values, age, one
+from shared.runtime.opening import Runtime
 
 log = logs.log("worker")
 
-Values = Mapping[tuple[str, ...], float]
-"""The value by the values of its labels."""
-Sample = tuple["Gauge", Values]
 
-
-@dataclass(frozen=True)
-class Gauge:
-    """A number of one service: ``read`` asks what it is read from; every value has the label ``service`` besides."""
-
-    name: str
-    meaning: str
-    read: Callable[[Any], Values]
-    labels: tuple[str, ...] = ()
-
-
-def one(value: float) -> Values:
-    """The value of a gauge without labels of its own."""
-    return {(): float(value)}
-
-
-def _lag(runtime: "Runtime") -> Values:
+def _lag(runtime: Runtime) -> Values:
     return {
         (consumer, source, str(partition)): float(behind)
         for consumer, follower in runtime.followers.items()
@@ -48,11 +26,11 @@ def _lag(runtime: "Runtime") -> Values:
     }
 
 
-def _progress(runtime: "Runtime") -> Values:
+def _progress(runtime: Runtime) -> Values:
     return {(consumer,): follower.progress_age() for consumer, follower in runtime.followers.items()}
 
 
-def _parked(runtime: "Runtime") -> Values:
+def _parked(runtime: Runtime) -> Values:
     parked = runtime.parked()
     return {
         (consumer, kind): float(sum(1 for of, row in parked if (of, row.kind) == (consumer, kind)))
@@ -61,37 +39,32 @@ def _parked(runtime: "Runtime") -> Values:
     }
 
 
-def _oldest_parked(runtime: "Runtime") -> Values:
+def _oldest_parked(runtime: Runtime) -> Values:
     now = runtime.clock()
     return one(max([age(row.since, now) for _, row in runtime.parked()], default=0.0))
 
 
-def _position(runtime: "Runtime") -> Values:
+def _position(runtime: Runtime) -> Values:
     return {
         (source, str(partition)): float(position.position)
         for (source, partition), position in runtime.views.positions().items()
     }
 
 
-def _checkpoint_age(runtime: "Runtime") -> Values:
+def _checkpoint_age(runtime: Runtime) -> Values:
     last = runtime.sealer.tree.last()
     return {} if last is None else one(age(last.made_at, runtime.clock()))
 
 
-def _pool(runtime: "Runtime") -> Values:
+def _pool(runtime: Runtime) -> Values:
     pools = {"log": runtime.app.log.connections_in_use, "views": runtime.views.connections_in_use}
     return {(name,): float(in_use()) for name, in_use in pools.items()}
 
 
-def _oldest_unsent(runtime: "Runtime") -> Values:
+def _oldest_unsent(runtime: Runtime) -> Values:
     assert runtime.relay is not None
     oldest = runtime.relay.oldest_unsent()
     return one(0.0 if oldest is None else age(decode(oldest.topic, oldest.state).timestamp, runtime.clock()))
-
-
-def age(since: datetime, now: datetime) -> float:
-    """Seconds since a moment."""
-    return max(0.0, (now - since).total_seconds())
 
 
 def _certificates(config: Config) -> dict[tuple[str, ...], float]:
@@ -199,7 +172,7 @@ OF_A_RELAY: Sequence[Gauge] = (
 DATABASE_UP = Gauge("duban_database_up", "Whether the database answers", lambda up: one(up))
 
 
-def gauges(runtime: "Runtime", role: str = "worker") -> Iterable[Sample]:
+def gauges(runtime: Runtime, role: str = "worker") -> Iterable[Sample]:
     """The present gauges of a process in this role; while the database is unavailable only that it is."""
     read: list[tuple[Gauge, object]] = [(gauge, runtime) for gauge in OF_EVERY_PROCESS]
     if runtime.relay is not None:

@@ -32,7 +32,7 @@ from shared.runtime.service import Service
 from shared.runtime.worker import Step
 from shared.service.application import ServiceApplication
 from shared.web.app import create_app
-from shared.web.auth import load_key, verifier
+from shared.web.oidc import verifier_of
 from shared.web.problems import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -140,19 +140,15 @@ class Runtime:
 
     def web(self) -> Flask:
         """The service's HTTP app; 503 while the tables are not those of this release."""
+        verify = verifier_of(self.config, self.clock)
         app = create_app(
             self.service.name,
             config=self.config,
             clock=self.clock,
             blueprints=[*self.service.blueprints, proof_blueprint(self.service.name)],
             title=self.service.title,
-            verify=verifier(
-                load_key(self.config.data),
-                clock=self.clock,
-                issuer=self.config.token_issuer,
-                audience=self.config.token_audience,
-            ),
-            readiness=self.unready,
+            verify=verify,
+            readiness=lambda: [*self.unready(), *verify.unready()],
             extras={"runtime": self},
         )
 

@@ -25,6 +25,7 @@ from shared.runtime.service import Service
 from shared.runtime.worker import Gauges, Step, Worker, answering
 from shared.web.app import create_app
 from shared.web.auth import Identity, NotAuthenticated
+from shared.web.oidc import read_issuers
 from shared.web.server import serve
 
 log = logs.log("worker")
@@ -67,6 +68,8 @@ def settings() -> Config:
     try:
         config = Config.from_environment(os.environ)
         load_rulebook(config.rulebook)
+        if config.issuers is not None:
+            read_issuers(config.issuers)
     except (Misconfigured, BadRulebook) as error:
         click.echo(f"duban: {error}", err=True)
         sys.exit(MISCONFIGURED)

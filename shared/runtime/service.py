@@ -9,7 +9,7 @@ from flask_smorest import Blueprint
 from shared.messaging.handlers import sources_of
 from shared.messaging.reactions import Reactions
 from shared.readmodels.view import View
-from shared.runtime.gauges import Gauge
+from shared.runtime.gauge import Gauge
 from shared.runtime.worker import Step
 from shared.service.application import ServiceApplication
 

@@ -12,7 +12,7 @@ from shared.database.unavailable import UNAVAILABLE
 from shared.process import logs
 from shared.process.gc_tuning import PeriodicCollection
 from shared.process.metrics import REGISTRY
-from shared.runtime.gauges import Sample
+from shared.runtime.gauge import Sample
 
 log = logs.log("worker")
 

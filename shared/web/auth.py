@@ -61,8 +61,8 @@ class TokenIsMalformed(NotAuthenticated):
 
 
 class TokenAlgorithmRefused(NotAuthenticated):
-    """令牌的签名算法不被接受，只接受 EdDSA（Ed25519）
-    The token's signature algorithm is not accepted; only EdDSA (Ed25519) is"""
+    """令牌的签名算法不被接受，只接受 {accepted}
+    The token's signature algorithm is not accepted; accepted: {accepted}"""
 
 
 class TokenSignatureIsWrong(NotAuthenticated):
@@ -121,19 +121,20 @@ def load_key(data: Path) -> OKPKey:
 # --- the token -------------------------------------------------------------------------------------------
 
 
-class _Ed25519Only(JWSRegistry):
-    """``EdDSA`` (RFC 8037) and ``Ed25519`` (RFC 9864) are two names of the one algorithm we accept.
+class Accepting(JWSRegistry):
+    """The signature algorithms of these names.
 
-    joserfc warns at each use of the older name, which every identity provider still writes.
+    ``EdDSA`` (RFC 8037) and ``Ed25519`` (RFC 9864) are two names of one algorithm; joserfc warns at each use of the
+    older one, which identity providers still write.
     """
 
     def get_alg(self, name: str) -> Any:
-        if name not in ("EdDSA", "Ed25519"):
+        if name not in (self.allowed or ()):
             raise UnsupportedAlgorithmError(f"Algorithm of '{name}' is not accepted")
-        return self.algorithms["Ed25519"]
+        return self.algorithms["Ed25519" if name == "EdDSA" else name]
 
 
-_REGISTRY = _Ed25519Only()
+_REGISTRY = Accepting(algorithms=["EdDSA", "Ed25519"])
 
 
 def issue_token(
@@ -170,14 +171,14 @@ def _signed_claims(token: str, key: OKPKey) -> Mapping[str, Any]:
     except BadSignatureError as error:
         raise TokenSignatureIsWrong from error
     except UnsupportedAlgorithmError as error:
-        raise TokenAlgorithmRefused from error
+        raise TokenAlgorithmRefused(accepted=["EdDSA"]) from error
     except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
         # joserfc lets a few plain errors through for headers that are not what they should be.
         raise TokenIsMalformed(reason=Title("不是签名的 JWT", "it is no signed JWT")) from error
 
 
 @dataclass(frozen=True)
-class _Token:
+class Token:
     """A token whose signature and claims are in order, at the moments from ``nbf`` to before ``exp``."""
 
     identity: Identity
@@ -194,28 +195,43 @@ class _Token:
         return self.identity
 
 
-def _claim(name: str) -> Title:
+def the_claim(name: str) -> Title:
+    """A claim, named in a reason."""
     return Title(f"声明“{name}”", f'the claim "{name}"')
 
 
-def _checked(claims: Mapping[str, Any], *, issuer: str, audience: str) -> _Token:
-    for name in ("iss", "sub", "post", "unit", "role"):
-        if not isinstance(claims.get(name), str) or not claims[name]:
-            raise TokenIsMalformed(reason=_claim(name))
-    for name in ("exp", "nbf"):
-        value = claims.get(name)
+def moments_of(claims: Mapping[str, Any]) -> tuple[float, float]:
+    """Not before (0 if there is none), and the end, in Unix time. Raises TokenIsMalformed."""
+    found = []
+    for name, value in (("nbf", claims.get("nbf", 0)), ("exp", claims.get("exp"))):
         # Bounded, so that a moment can be made of it; a bool is an int in Python.
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**35:
-            raise TokenIsMalformed(reason=_claim(name))
-    if claims["iss"] != issuer:
-        raise TokenIssuerIsWrong(expected=issuer)
+            raise TokenIsMalformed(reason=the_claim(name))
+        found.append(float(value))
+    return found[0], found[1]
+
+
+def check_audience(claims: Mapping[str, Any], audience: str) -> None:
+    """Raises TokenAudienceIsWrong."""
     audiences = claims.get("aud")
     if audience not in (audiences if isinstance(audiences, list) else [audiences]):
         raise TokenAudienceIsWrong(expected=audience)
+
+
+def _checked(claims: Mapping[str, Any], *, issuer: str, audience: str) -> Token:
+    for name in ("iss", "sub", "post", "unit", "role"):
+        if not isinstance(claims.get(name), str) or not claims[name]:
+            raise TokenIsMalformed(reason=the_claim(name))
+    if "nbf" not in claims:
+        raise TokenIsMalformed(reason=the_claim("nbf"))
+    before, until = moments_of(claims)
+    if claims["iss"] != issuer:
+        raise TokenIssuerIsWrong(expected=issuer)
+    check_audience(claims, audience)
     if claims["role"] not in Role.__members__:
-        raise TokenIsMalformed(reason=_claim("role"))
+        raise TokenIsMalformed(reason=the_claim("role"))
     identity = Identity(claims["sub"], claims["post"], claims["unit"], Role(claims["role"]))
-    return _Token(identity, claims["nbf"], claims["exp"])
+    return Token(identity, before, until)
 
 
 def verifier(key: OKPKey, *, clock: Clock, issuer: str, audience: str) -> Verify:
@@ -225,7 +241,7 @@ def verifier(key: OKPKey, *, clock: Clock, issuer: str, audience: str) -> Verify
     """
 
     @lru_cache(maxsize=1024)
-    def read(token: str) -> _Token:
+    def read(token: str) -> Token:
         return _checked(_signed_claims(token, key), issuer=issuer, audience=audience)
 
     return lambda token: read(token).at(clock())

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.stack.install import ensure_prometheus
 from deploy.stack.programs import ROOT
 from tests.deploy.metrics import DASHBOARDS, FOLDER, RULES, names_in
 
@@ -19,26 +18,25 @@ OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
-def promtool(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def checked(promtool: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Runs promtool in a folder with the rules as Prometheus reads them, and their cases."""
-    program = ensure_prometheus()
     folder = tmp_path_factory.mktemp("rules")
     (folder / "rules.plain.yaml").write_text(yaml.safe_dump(RULES, allow_unicode=True), "utf-8")
     (folder / "rules_test.yaml").write_bytes((FOLDER / "rules_test.yaml").read_bytes())
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+        return subprocess.run([promtool, *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
     return run
 
 
-def test_the_rules_are_prometheus_own(promtool: Any) -> None:
-    done = promtool("check", "rules", "rules.plain.yaml")
+def test_the_rules_are_prometheus_own(checked: Any) -> None:
+    done = checked("check", "rules", "rules.plain.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_alert_fires_for_its_fault_and_none_while_all_is_well(promtool: Any) -> None:
-    done = promtool("test", "rules", "rules_test.yaml")
+def test_every_alert_fires_for_its_fault_and_none_while_all_is_well(checked: Any) -> None:
+    done = checked("test", "rules", "rules_test.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

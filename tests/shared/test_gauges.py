@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from services.suite import SUITE
-from shared.runtime.gauges import Values, gauges
+from shared.runtime.gauge import Values
+from shared.runtime.gauges import gauges
 from shared.testing import Opened, StoppedClock, shanghai
 from tests.test_order import Suite
 
