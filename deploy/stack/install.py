@@ -26,14 +26,19 @@ def ensure_programs() -> None:
 
     Raises ComponentMissing for what cannot be installed here.
     """
-    with _one_at_a_time():
+    with one_at_a_time():
         _ensure_installed("PostgreSQL", postgres_programs, "postgresql")
         _ensure_installed("Java", java, "default-jre-headless")
         if not jars_are_current():
-            _ensure_installed("Maven", _maven, "maven")
             _fetch_jars()
         if not CLASSES.exists():
             _keep_classes()
+
+
+def maven() -> str:
+    """Maven's program, installed if it is missing. Raises ComponentMissing."""
+    _ensure_installed("Maven", _maven, "maven")
+    return _maven()
 
 
 def _maven() -> str:
@@ -47,9 +52,9 @@ def _fetch_jars() -> None:
     with tempfile.TemporaryDirectory(dir=LIBS.parent, prefix="fetching-") as folder:
         new = Path(folder) / "libs"
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={new}"]
-        _run(
+        run(
             "the broker's jars",
-            [_maven(), "-q", "-B", "-Dstyle.color=never", "--strict-checksums", "-f", str(POM), *goal],
+            [maven(), "-q", "-B", "-Dstyle.color=never", "--strict-checksums", "-f", str(POM), *goal],
         )
         shutil.copy(POM, new)
         shutil.rmtree(LIBS, ignore_errors=True)
@@ -73,12 +78,13 @@ def _ensure_installed(what: str, find: Callable[[], object], package: str) -> No
         apt = shutil.which("apt-get")
         if apt is None or os.geteuid() != 0:
             raise ComponentMissing(f"{missing}; only root can install Debian's {package}") from None
-        _run(what, [apt, "-q", "update"])
-        _run(what, [apt, "-q", "install", "-y", "--no-install-recommends", package])
+        run(what, [apt, "-q", "update"])
+        run(what, [apt, "-q", "install", "-y", "--no-install-recommends", package])
         find()
 
 
-def _run(what: str, command: list[str]) -> None:
+def run(what: str, command: list[str]) -> None:
+    """Run an installing command. Raises ComponentMissing with what it said."""
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
@@ -95,7 +101,8 @@ def _run(what: str, command: list[str]) -> None:
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
+def one_at_a_time() -> Iterator[None]:
+    """One process at a time installs."""
     LIBS.parent.mkdir(parents=True, exist_ok=True)
     with (LIBS.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
