@@ -6,7 +6,6 @@ writes nothing to the live suite.
 
 import contextvars
 import shutil
-import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +24,7 @@ from werkzeug.exceptions import HTTPException
 from services.cli.options import Progress
 from services.suite import SUITE
 from shared.application.application import Application
+from shared.database.files import connect_file
 from shared.domain.refusal import Refusal
 from shared.events.audit import AuditAccessed
 from shared.events.base import Message, Moment
@@ -162,7 +162,7 @@ def copy_log(
     open_log(config, service, lambda: datetime.max, create=True).close()
     versions: dict[Any, int] = {}
     seen = count = 0
-    into = sqlite3.connect(config.data / service / "events.sqlite", isolation_level=None)
+    into = connect_file(config.data / service / "events.sqlite", isolation_level=None)
     try:
         into.execute("PRAGMA synchronous=OFF")  # a temporary copy
         into.execute("BEGIN")
@@ -336,7 +336,7 @@ def scratch_config(config: Config, folder: Path) -> Config:
         kafka="",
         read_wait_seconds=0.0,
         clock="system",
-        keys=config.keys_url.removeprefix("sqlite:///"),
+        keys=str(config.keys_place),
         master_key=master_path(config),
     )
 

@@ -127,8 +127,8 @@ def snapshot(service: Service, config: Config) -> Snapshot:
 
 def views_of(service: Service, config: Config) -> Views:
     """A service's read models, to be read."""
-    url = config.views_url(service.name)
-    return Views(url, [kind() for kind in service.views], lambda: datetime.max, timeout=COMMAND_TIMEOUT)
+    place = config.views_place(service.name)
+    return Views(place, [kind() for kind in service.views], lambda: datetime.max, timeout=COMMAND_TIMEOUT)
 
 
 def stored(row: Mapping[Any, Any]) -> Stored:

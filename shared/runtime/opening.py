@@ -200,7 +200,7 @@ def open_service(
     config.data.mkdir(parents=True, exist_ok=True)
     pool_size = config.web_threads + 1
     views = Views(
-        config.views_url(service.name),
+        config.views_place(service.name),
         [kind() for kind in service.views],
         clock,
         timeout=timeout,
