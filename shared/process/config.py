@@ -170,6 +170,7 @@ def _file(text: str) -> Path:
     return Path(text)
 
 
+_ADDRESS = r"[A-Za-z0-9_.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9.-]+"
 READERS: Mapping[str, Callable[[str], object]] = {
     "DUBAN_DATA": _folder,
     "DUBAN_CLOCK": _clock,
@@ -206,7 +207,7 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "DUBAN_SEAL_ORIGIN": _text(r"[A-Za-z0-9.-]+(/[A-Za-z0-9._-]+)*", "a name like audit.example.gov.cn"),
     "DUBAN_SEAL_KEY": lambda text: Path(_text(r"[^\x00]+", "a file")(text)),
     "DUBAN_SEAL_FOLDER": _folder,
-    "DUBAN_SEAL_MAIL_TO": _text(r"|[^\s@,<>]+@[^\s@,<>]+(,[^\s@,<>]+@[^\s@,<>]+)*", "a@b.cn,c@d.cn"),
+    "DUBAN_SEAL_MAIL_TO": _text(rf"|{_ADDRESS}(,{_ADDRESS})*", "a@b.cn,c@d.cn"),
     "DUBAN_SMTP": _text(r"|[\w.-]+:\d+", "host:port"),
     "DUBAN_KEYS": _text(r"|postgresql://[^\s/?#]+/[^\s/#]+|(?!postgresql:)[^\x00]+", "a file or a database"),
     "DUBAN_MASTER_KEY": _file,
