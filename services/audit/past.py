@@ -5,8 +5,6 @@ writes nothing to the live suite.
 """
 
 import contextvars
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,6 +32,7 @@ from shared.log.recorder import LogRecorder, rows_of
 from shared.messaging.parked import Parked
 from shared.personal_data.master import master_path
 from shared.process.config import Config
+from shared.process.scratch import discard, scratch
 from shared.runtime.event_log import open_log
 from shared.runtime.opening import Runtime, open_service
 from shared.web.auth import Identity, issue_token, load_key
@@ -265,8 +264,8 @@ class Past:
     ) -> Self:
         """Copy and fold. ``logs``: every service's live log. ``folder``: an empty one, which then stays."""
         tell = progress or (lambda what, done: None)
-        scratch = Path(tempfile.mkdtemp(prefix="duban-past-")) if folder is None else folder
-        past = cls(cut, scratch, scratch_config(config, scratch), {}, {}, {})
+        where = scratch() if folder is None else folder
+        past = cls(cut, where, scratch_config(config, where), {}, {}, {})
         try:
             past.holds = {name: holding(cut) for name in logs}
             for name in EFFECTS_FIRST:
@@ -289,7 +288,7 @@ class Past:
         for runtime in self.runtimes.values():
             runtime.close()
         if remove:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            discard(self.folder)
 
     def still_is(self, logs: Mapping[str, Application]) -> bool:
         """Whether nothing that belongs to it was recorded since."""

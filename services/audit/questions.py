@@ -4,11 +4,10 @@ The command line and HTTP (``web.py``) ask the same here.
 """
 
 import json
-import shutil
+import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from services.audit.past import Answer, Cut, Pasts
 from services.audit.recount import Recount, path_of, recount
 from services.audit.replay import Replayed, replay
 from services.audit.why import Facts, Node, Why, why
-from services.cli.options import Data, Progress, config_of, seen, unreadable
+from services.cli.options import Data, Progress, config_of, ended_in_order, seen, unreadable
 from services.suite import SUITE
 from shared.audit.access import act_of, record_access
 from shared.domain.clock import SHANGHAI, Clock
@@ -34,6 +33,7 @@ from shared.domain.words import Enumerated, moment_said, said, titles
 from shared.personal_data.keystore import KeyStore
 from shared.process import logs
 from shared.process.config import Config
+from shared.process.scratch import discard, remove_leftovers, scratch
 from shared.runtime.event_log import open_log
 from shared.web.auth import Identity
 
@@ -158,14 +158,14 @@ class Questions:
         Raises FolderIsNotEmpty, ReadModelsAreIncomplete, ViewIsBeingBuilt, AnotherQuestionIsBeingAnswered.
         """
         self.record(identity, "replay", {"service": service})
-        scratch = Path(tempfile.mkdtemp(prefix="duban-replay-")) if into is None else into
+        where = scratch() if into is None else into
         try:
             with self.pasts.alone():
                 services = list(SUITE) if service is None else [service]
-                return replay(self.config, self.logs, scratch, services=services, progress=progress)
+                return replay(self.config, self.logs, where, services=services, progress=progress)
         finally:
             if into is None:
-                shutil.rmtree(scratch, ignore_errors=True)
+                discard(where)
 
     def recount(self, identity: Identity, subject: str, as_of: datetime | None) -> Recount:
         """Recount a figure, list or naming and compare with the published one. Raises what ``recount`` raises."""
@@ -231,12 +231,10 @@ def asked_by_command_line(command: Callable[..., Any]) -> Callable[..., Any]:
 def asking(data: Path | None, post: str, role: str) -> Iterator[tuple[Questions, Identity]]:
     """The questions, and who asks them on the command line."""
     config = config_of(data)
-    logs.configure("error")
-    questions = Questions(config, config.make_clock())
-    try:
+    logs.configure(os.environ.get("DUBAN_LOG_LEVEL", "error"))
+    remove_leftovers()
+    with ended_in_order(), closing(Questions(config, config.make_clock())) as questions:
         yield questions, Identity(post, post, post.partition("/")[0], Role(role))
-    finally:
-        questions.close()
 
 
 def _cut(recorded: datetime | None, happened: datetime | None, now: datetime) -> Cut:

@@ -298,11 +298,4 @@ def serve_() -> None:
     """审计服务进程 Serve /api/v1/audit/… of the suite as a process of its own (DUBAN_HOST, DUBAN_PORT)."""
     config = settings()
     check_keys(config, config.make_clock())
-    serve(
-        lambda: web(config, config.make_clock()),
-        host=config.host,
-        port=config.port,
-        threads=config.web_threads,
-        drain=config.drain_seconds,
-        log_level=config.log_level,
-    )
+    serve(lambda: web(config, config.make_clock()), config)

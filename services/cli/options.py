@@ -1,5 +1,7 @@
 """Shared by the commands of ``duban``: the data folder option and progress bars."""
 
+import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -47,6 +49,16 @@ def with_broker() -> Config:
     if not config.kafka:
         raise Misconfigured("DUBAN_KAFKA: not set")
     return config
+
+
+@contextmanager
+def ended_in_order() -> Iterator[None]:
+    """SIGTERM ends what is within as Ctrl-C does: what it has opened is closed, what it has made removed."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 Progress = Callable[[str, int], None]

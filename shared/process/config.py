@@ -49,7 +49,8 @@ class Config:
     """Seconds after which a consumer that gives no sign loses its partitions; a broker takes less than 6 only if its
     ``group.min.session.timeout.ms`` says so."""
     health_port: int = 0
-    """Where a worker answers /healthz, /readyz and /metrics; 0: nowhere."""
+    """Where a worker answers /healthz, /readyz and /metrics; 0: nowhere. The four of ``duban serve`` take this port
+    and the next three."""
     drain_seconds: float = 0.0
     """Seconds that a web process goes on serving after SIGTERM, until the load balancer has noticed."""
     web_workers: int = 1
@@ -199,7 +200,7 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "DUBAN_KAFKA_PARTITIONS": _number(int, 1, 1000),
     "DUBAN_KAFKA_REPLICATION": _number(int, 1, 9),
     "DUBAN_KAFKA_SESSION_SECONDS": _number(float, 3, 300),
-    "DUBAN_HEALTH_PORT": _number(int, 0, 65535),
+    "DUBAN_HEALTH_PORT": _number(int, 0, 65532),
     "DUBAN_DRAIN_SECONDS": _number(float, 0, 60),
     "DUBAN_WEB_WORKERS": _number(int, 1, 64),
     "DUBAN_WEB_THREADS": _number(int, 1, 64),

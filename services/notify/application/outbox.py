@@ -1,6 +1,5 @@
 """The embedded channel: one ``.eml`` file (RFC 5322) a notice, in a folder a day."""
 
-import os
 import re
 from email.utils import format_datetime
 from pathlib import Path
@@ -8,6 +7,7 @@ from uuid import UUID
 
 from services.notify.domain import NoticeState
 from shared.domain.clock import SHANGHAI, local_day
+from shared.process.files import replace
 from shared.process.mail import message
 
 DOMAIN = "duban.invalid"
@@ -38,12 +38,5 @@ def written(notice_id: UUID, notice: NoticeState) -> bytes:
 def put(outbox: Path, notice_id: UUID, notice: NoticeState) -> str:
     """Write the letter whole or not at all; its name within the outbox. To a post, never to a person's address."""
     name = f"{local_day(notice.not_before).isoformat()}/{notice_id}.eml"
-    path = outbox / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("wb") as file:
-        file.write(written(notice_id, notice))
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    replace(outbox / name, written(notice_id, notice), mode=0o666)  # less what the process's umask takes
     return name
