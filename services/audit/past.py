@@ -77,6 +77,13 @@ class FactsDoNotMakeAWhole(Refusal):
     field = "path"
 
 
+class NothingToCompare(Refusal):
+    """截至 {at}，日志中没有任何事实，无从比较。
+    Up to {at} the logs hold no facts: there is nothing to compare."""
+
+    status = 409
+
+
 class AnotherQuestionIsBeingAnswered(Refusal):
     """正在回答另一个审计问题，请稍后再试。
     Another of the auditors' questions is being answered: try again in a moment."""
@@ -282,6 +289,11 @@ class Past:
             past.close(remove=folder is None)
             raise
         return past
+
+    def must_hold_facts(self) -> None:
+        """Raises NothingToCompare."""
+        if not any(runtime.app.log.max_notification_id() for runtime in self.runtimes.values()):
+            raise NothingToCompare(at=self.cut.at)
 
     def close(self, *, remove: bool = True) -> None:
         """Close it and delete the folder."""

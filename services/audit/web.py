@@ -170,6 +170,18 @@ class RowDifferenceSchema(BaseSchema):
 class ReplaySchema(BaseSchema):
     """What was compared, and what differed."""
 
+    equal = fields.Boolean(
+        required=True, allow_none=True, metadata={"description": "null: something was not compared"}
+    )
+    behind = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={"description": "services whose read models had not received so many facts yet"},
+    )
+    not_folded = fields.Integer(
+        required=True, metadata={"description": "facts that could not be folded, here as in the read models"}
+    )
     events = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
     views = fields.List(fields.Nested(ReplayedViewSchema), required=True)
     differences = fields.List(fields.Nested(RowDifferenceSchema), required=True)

@@ -14,9 +14,11 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
+from shared.domain.refusal import Refusal
 from shared.domain.words import Title, no_such_day
 from shared.process.command_line import language
 from shared.process.config import Config, Misconfigured
+from shared.runtime.event_log import SERVICES
 from shared.runtime.roles import settings
 
 Data = click.option(
@@ -41,6 +43,26 @@ def config_of(data: Path | None, **changes: Any) -> Config:
     if data is not None:
         changes["data"] = data
     return replace(config, **changes)
+
+
+class NoLogThere(Refusal):
+    """{folder} 中没有事件日志。
+    There is no event log in {folder}."""
+
+    status = 422
+
+
+def with_logs(data: Path | None, **changes: Any) -> Config:
+    """The configuration of a suite whose logs are there. Raises NoLogThere, instead of making empty ones."""
+    config = config_of(data, **changes)
+    must_hold_logs(config)
+    return config
+
+
+def must_hold_logs(config: Config) -> None:
+    """Raises NoLogThere."""
+    if not config.database and not all((config.data / name / "events.sqlite").exists() for name in SERVICES):
+        raise NoLogThere(folder=config.data)
 
 
 def with_broker() -> Config:

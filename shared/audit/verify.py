@@ -4,7 +4,6 @@
 用法 Usage, in the exported folder:    python3 verify.py [--key PUBLICKEY]...
 
 What an export holds, and what is checked here, in this order:
-
 1. manifest.json names every file with its SHA-256. manifest.note signs the manifest's own hash.
 2. <service>/keys.json: the public keys. Each one but the first must have been named by the one before it, in a
    checkpoint that the one before it signed. Whether the *first* one is right, this program cannot know: compare it
@@ -274,6 +273,8 @@ def main() -> int:
         for name in names - {claims["origin"] for claims in manifest["services"].values()}:
             fault(f"没有 {name} 的日志", f"a key was given for {name}, whose log is not in this export")
         text, signer = signer_of((folder / "manifest.note").read_bytes().decode(), last[:1])
+        if not any(claims["size"] for claims in manifest["services"].values()):
+            fault("导出中没有任何事件，未核验任何内容", "the export holds no event: nothing was verified")
         if signer is None or text != f"duban-export\n{hashlib.sha256(written).hexdigest()}\n":
             fault("清单 manifest.json 没有有效签名", "the manifest is not the one that was signed")
     except (OSError, KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:

@@ -35,7 +35,7 @@ def test_what_a_killed_process_leaves_is_removed_at_the_next_start(temporary: Pa
     own = scratch()
     (killed / "events.sqlite").write_text("much")
     processes[0].send_signal(signal.SIGKILL)
-    processes[0].wait()
+    processes[0].communicate()
     remove_leftovers()
     assert (killed.exists(), living.exists(), own.exists()) == (False, True, True)
     discard(own)
