@@ -27,8 +27,8 @@ def ensure_programs() -> None:
     Raises ComponentMissing for what cannot be installed here.
     """
     with one_at_a_time():
-        _ensure_installed("PostgreSQL", postgres_programs, "postgresql")
-        _ensure_installed("Java", java, "default-jre-headless")
+        ensure_installed("PostgreSQL", postgres_programs, "postgresql")
+        ensure_installed("Java", java, "default-jre-headless")
         if not jars_are_current():
             _fetch_jars()
         if not CLASSES.exists():
@@ -37,7 +37,7 @@ def ensure_programs() -> None:
 
 def maven() -> str:
     """Maven's program, installed if it is missing. Raises ComponentMissing."""
-    _ensure_installed("Maven", _maven, "maven")
+    ensure_installed("Maven", _maven, "maven")
     return _maven()
 
 
@@ -71,7 +71,8 @@ def _keep_classes() -> None:
     new.rename(CLASSES)
 
 
-def _ensure_installed(what: str, find: Callable[[], object], package: str) -> None:
+def ensure_installed(what: str, find: Callable[[], object], package: str) -> None:
+    """Install Debian's package unless ``find`` finds the program. Raises ComponentMissing."""
     try:
         find()
     except ComponentMissing as missing:

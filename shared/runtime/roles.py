@@ -147,6 +147,7 @@ def health_of(runtime: Runtime, worker: Worker) -> Flask:
         verify=refuse_every_token,
         readiness=lambda: [*([worker.unavailable] if worker.unavailable else []), *runtime.unready()],
         shown=REGISTRY,
+        documents={},
     )
 
 

@@ -28,7 +28,7 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 def dispatch(apps: Mapping[str, Flask]) -> Wsgi:
     """Several services on one port: the first app that knows the path answers.
 
-    ``/healthz``, ``/readyz`` and ``/metrics``, and what nobody knows, are answered for all of them.
+    The pages, ``/healthz``, ``/readyz`` and ``/metrics``, and what nobody knows, are answered for all of them.
     """
     webs: dict[str, Web] = {name: app.extensions["duban"] for name, app in apps.items()}
     first = next(iter(webs.values()))
@@ -42,6 +42,7 @@ def dispatch(apps: Mapping[str, Flask]) -> Wsgi:
         verify=first.verify,
         readiness=lambda: [f"{name}: {reason}" for name, web in webs.items() for reason in web.readiness()],
         registry=own,
+        documents={name: app.config["API_SPEC_OPTIONS"]["info"]["summary"] for name, app in apps.items()},
         shown=_merged([own, *(web.registry for web in webs.values())]),
     )
 
