@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from services.audit.web import web as audit_web
@@ -14,6 +14,7 @@ from services.suite import SUITE, open_suite
 from shared.personal_data.keystore import check_keys
 from shared.process import logs
 from shared.process.config import Config
+from shared.process.scratch import remove_leftovers
 from shared.runtime.roles import MISCONFIGURED
 from shared.web.server import dispatch, serve
 
@@ -40,6 +41,7 @@ class Process:
     arguments: list[str]
     settings: Mapping[str, str]
     log_file: Path | None = None
+    grace: float = GRACE_SECONDS
     handle: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
     asked_to_stop: bool = field(default=False, init=False)
 
@@ -79,9 +81,9 @@ class Process:
             return 0
         self.ask_to_stop()
         try:
-            return self.handle.wait(GRACE_SECONDS)
+            return self.handle.wait(self.grace)
         except subprocess.TimeoutExpired:
-            log.error("killed_after_grace", process=self.name, seconds=GRACE_SECONDS)
+            log.error("killed_after_grace", process=self.name, seconds=self.grace)
             self.kill()
             return 1
 
@@ -93,9 +95,13 @@ def worker_of(service: str, config: Config, log_file: Path | None = None, role: 
 
 def web_of(service: str, config: Config, port: int, log_file: Path | None = None) -> Process:
     """A service's own web process on a port of its own."""
-    return Process(
-        f"{service} web", [f"services.{service}", "web"], environment(config, DUBAN_PORT=port), log_file
-    )
+    settings = environment(config, DUBAN_PORT=port)
+    return Process(f"{service} web", [f"services.{service}", "web"], settings, log_file, web_grace(config))
+
+
+def web_grace(config: Config) -> float:
+    """Seconds that a web process may take to end."""
+    return GRACE_SECONDS + config.drain_seconds
 
 
 def serve_web(config: Config) -> None:
@@ -108,7 +114,14 @@ def serve_web(config: Config) -> None:
         apps = {name: runtime.web() for name, runtime in suite.items()}
         return dispatch({**apps, "audit": audit_web(config, clock)})
 
-    serve(make, host=config.host, port=config.port, log_level=config.log_level)  # type: ignore[arg-type]
+    serve(make, config)  # type: ignore[arg-type]
+
+
+def health_ports(config: Config) -> dict[str, int]:
+    """Where each worker of ``duban serve`` answers about itself: at ``DUBAN_HEALTH_PORT`` and the ports after it."""
+    return {
+        service: config.health_port and config.health_port + number for number, service in enumerate(SUITE)
+    }
 
 
 def supervise(config: Config) -> int:
@@ -120,8 +133,14 @@ def supervise(config: Config) -> int:
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, _: stopping.append(got))
-    processes = [Process("web", ["services", "web"], environment(config))]
-    processes += [worker_of(service, config) for service in SUITE]
+    web = Process("web", ["services", "web"], environment(config), grace=web_grace(config))
+    processes = [
+        web,
+        *(
+            worker_of(service, replace(config, health_port=port))
+            for service, port in health_ports(config).items()
+        ),
+    ]
     deaths: dict[str, list[float]] = {process.name: [] for process in processes}
     for process in processes:
         process.start()
@@ -140,7 +159,9 @@ def supervise(config: Config) -> int:
                 failed = True
                 break
             process.start()
+    codes = [web.stop()]  # first, and the workers go on: what it still answers shall be up to date
     for process in processes:
         process.ask_to_stop()
-    codes = [process.stop() for process in processes]
+    codes += [process.stop() for process in processes[1:]]
+    remove_leftovers()
     return 1 if failed or any(codes) else 0

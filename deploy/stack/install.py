@@ -34,11 +34,10 @@ def ensure_programs() -> None:
 
     Raises ComponentMissing for what cannot be installed here.
     """
-    with _one_at_a_time():
-        _ensure_installed("PostgreSQL", postgres_programs, "postgresql")
-        _ensure_installed("Java", java, "default-jre-headless")
+    with one_at_a_time():
+        ensure_installed("PostgreSQL", postgres_programs, "postgresql")
+        ensure_installed("Java", java, "default-jre-headless")
         if not jars_are_current():
-            _ensure_installed("Maven", _maven, "maven")
             _fetch_jars()
         if not CLASSES.exists():
             _keep_classes()
@@ -46,17 +45,17 @@ def ensure_programs() -> None:
 
 def ensure_prometheus() -> str:
     """The program ``promtool``, installed if it is missing. Raises ComponentMissing."""
-    with _one_at_a_time():
-        _ensure_installed("Prometheus", promtool, "prometheus")
+    with one_at_a_time():
+        ensure_installed("Prometheus", promtool, "prometheus")
     return promtool()
 
 
 def ensure_keycloak() -> None:
     """Fetch and prepare Keycloak if it is missing. Raises ComponentMissing."""
-    with _one_at_a_time():
-        _ensure_installed("Java", java, "default-jre-headless")
+    with one_at_a_time():
+        ensure_installed("Java", java, "default-jre-headless")
         if not KEYCLOAK.exists():
-            _ensure_installed("Maven", _maven, "maven")
+            ensure_installed("Maven", _maven, "maven")
             _fetch_keycloak()
 
 
@@ -65,15 +64,21 @@ def _fetch_keycloak() -> None:
         artifact = f"org.keycloak:keycloak-quarkus-dist:{KEYCLOAK_VERSION}:zip"
         goal = f"org.apache.maven.plugins:maven-dependency-plugin:{DEPENDENCY_PLUGIN}:copy"
         to = f"-DoutputDirectory={folder}"
-        _run("Keycloak", [_maven(), "-q", "-B", "--strict-checksums", goal, f"-Dartifact={artifact}", to])
+        run("Keycloak", [_maven(), "-q", "-B", "--strict-checksums", goal, f"-Dartifact={artifact}", to])
         (archive,) = Path(folder).glob("*.zip")
         with zipfile.ZipFile(archive) as packed:
             packed.extractall(folder)
         home = Path(folder) / KEYCLOAK.name
         home.rename(KEYCLOAK.with_suffix(".new"))
     # Built where it stays: what is built holds absolute paths. The rename says that it is complete.
-    _run("Keycloak", command(KEYCLOAK.with_suffix(".new"), "build", "--db=dev-mem"))
+    run("Keycloak", command(KEYCLOAK.with_suffix(".new"), "build", "--db=dev-mem"))
     KEYCLOAK.with_suffix(".new").rename(KEYCLOAK)
+
+
+def maven() -> str:
+    """Maven's program, installed if it is missing. Raises ComponentMissing."""
+    ensure_installed("Maven", _maven, "maven")
+    return _maven()
 
 
 def _maven() -> str:
@@ -87,9 +92,9 @@ def _fetch_jars() -> None:
     with tempfile.TemporaryDirectory(dir=LIBS.parent, prefix="fetching-") as folder:
         new = Path(folder) / "libs"
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={new}"]
-        _run(
+        run(
             "the broker's jars",
-            [_maven(), "-q", "-B", "-Dstyle.color=never", "--strict-checksums", "-f", str(POM), *goal],
+            [maven(), "-q", "-B", "-Dstyle.color=never", "--strict-checksums", "-f", str(POM), *goal],
         )
         shutil.copy(POM, new)
         shutil.rmtree(LIBS, ignore_errors=True)
@@ -106,19 +111,21 @@ def _keep_classes() -> None:
     new.rename(CLASSES)
 
 
-def _ensure_installed(what: str, find: Callable[[], object], package: str) -> None:
+def ensure_installed(what: str, find: Callable[[], object], package: str) -> None:
+    """Install Debian's package unless ``find`` finds the program. Raises ComponentMissing."""
     try:
         find()
     except ComponentMissing as missing:
         apt = shutil.which("apt-get")
         if apt is None or os.geteuid() != 0:
             raise ComponentMissing(f"{missing}; only root can install Debian's {package}") from None
-        _run(what, [apt, "-q", "update"])
-        _run(what, [apt, "-q", "install", "-y", "--no-install-recommends", package])
+        run(what, [apt, "-q", "update"])
+        run(what, [apt, "-q", "install", "-y", "--no-install-recommends", package])
         find()
 
 
-def _run(what: str, command: list[str]) -> None:
+def run(what: str, command: list[str]) -> None:
+    """Run an installing command. Raises ComponentMissing with what it said."""
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
@@ -135,7 +142,8 @@ def _run(what: str, command: list[str]) -> None:
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
+def one_at_a_time() -> Iterator[None]:
+    """One process at a time installs."""
     LIBS.parent.mkdir(parents=True, exist_ok=True)
     with (LIBS.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed

@@ -5,9 +5,6 @@ writes nothing to the live suite.
 """
 
 import contextvars
-import shutil
-import sqlite3
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +22,7 @@ from werkzeug.exceptions import HTTPException
 from services.cli.options import Progress
 from services.suite import SUITE
 from shared.application.application import Application
+from shared.database.files import connect_file
 from shared.domain.refusal import Refusal
 from shared.events.audit import AuditAccessed
 from shared.events.base import Message, Moment
@@ -34,6 +32,7 @@ from shared.log.recorder import LogRecorder, rows_of
 from shared.messaging.parked import Parked
 from shared.personal_data.master import master_path
 from shared.process.config import Config
+from shared.process.scratch import discard, scratch
 from shared.runtime.event_log import open_log
 from shared.runtime.opening import Runtime, open_service
 from shared.web.auth import Identity, issue_token, load_key
@@ -76,6 +75,13 @@ class FactsDoNotMakeAWhole(Refusal):
 
     status = 409
     field = "path"
+
+
+class NothingToCompare(Refusal):
+    """截至 {at}，日志中没有任何事实，无从比较。
+    Up to {at} the logs hold no facts: there is nothing to compare."""
+
+    status = 409
 
 
 class AnotherQuestionIsBeingAnswered(Refusal):
@@ -162,7 +168,7 @@ def copy_log(
     open_log(config, service, lambda: datetime.max, create=True).close()
     versions: dict[Any, int] = {}
     seen = count = 0
-    into = sqlite3.connect(config.data / service / "events.sqlite", isolation_level=None)
+    into = connect_file(config.data / service / "events.sqlite", isolation_level=None)
     try:
         into.execute("PRAGMA synchronous=OFF")  # a temporary copy
         into.execute("BEGIN")
@@ -265,8 +271,8 @@ class Past:
     ) -> Self:
         """Copy and fold. ``logs``: every service's live log. ``folder``: an empty one, which then stays."""
         tell = progress or (lambda what, done: None)
-        scratch = Path(tempfile.mkdtemp(prefix="duban-past-")) if folder is None else folder
-        past = cls(cut, scratch, scratch_config(config, scratch), {}, {}, {})
+        where = scratch() if folder is None else folder
+        past = cls(cut, where, scratch_config(config, where), {}, {}, {})
         try:
             past.holds = {name: holding(cut) for name in logs}
             for name in EFFECTS_FIRST:
@@ -284,12 +290,17 @@ class Past:
             raise
         return past
 
+    def must_hold_facts(self) -> None:
+        """Raises NothingToCompare."""
+        if not any(runtime.app.log.max_notification_id() for runtime in self.runtimes.values()):
+            raise NothingToCompare(at=self.cut.at)
+
     def close(self, *, remove: bool = True) -> None:
         """Close it and delete the folder."""
         for runtime in self.runtimes.values():
             runtime.close()
         if remove:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            discard(self.folder)
 
     def still_is(self, logs: Mapping[str, Application]) -> bool:
         """Whether nothing that belongs to it was recorded since."""
@@ -336,7 +347,7 @@ def scratch_config(config: Config, folder: Path) -> Config:
         kafka="",
         read_wait_seconds=0.0,
         clock="system",
-        keys=config.keys_url.removeprefix("sqlite:///"),
+        keys=str(config.keys_place),
         master_key=master_path(config),
     )
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from services.cli.options import Data, config_of
+from services.cli.options import Data, with_logs
 from shared.application.application import Application
 from shared.domain.clock import local_day
 from shared.events.base import Actor
-from shared.personal_data.erasure import erase, erase_again
+from shared.personal_data.erasure import NothingToErase, erase, erase_again
 from shared.personal_data.keystore import KeyStore, rotate_master
 from shared.personal_data.master import make_master
 from shared.process.config import Config
@@ -44,7 +44,7 @@ def erase_(data: Path | None, subject: str, ground: str, post: str | None) -> No
     Only the key is erased: no log changes, every proof still holds, and every view, export and backup shows
     "erased" instead, in a running suite within seconds. Who is registered afterwards gets a new key.
     """
-    config = config_of(data)
+    config = with_logs(data)
     with _opened(config, service_of(subject)) as (app, store):
         by = (
             Actor(unit="office", post="duban/command-line")
@@ -62,9 +62,12 @@ def erase_(data: Path | None, subject: str, ground: str, post: str | None) -> No
 @click.argument("subject")
 def list_(data: Path | None, subject: str) -> None:
     """列出 Whose data are kept under a post id or credit code, since when, what was erased when and why; no names."""
-    config = config_of(data)
+    config = with_logs(data)
     with _opened(config, service_of(subject)) as (_, store):
-        for row in store.table.of(subject):
+        rows = store.table.of(subject)
+        if not rows:
+            raise NothingToErase(subject=subject)
+        for row in rows:
             line = f"{row.subject}: {local_day(row.created_at)} 登记 registered（密钥 key {row.generation}）"
             if row.erased_at is not None:
                 line += f"，{local_day(row.erased_at)} 已删除 erased：{row.ground}"
@@ -75,7 +78,7 @@ def list_(data: Path | None, subject: str) -> None:
 @Data
 def reapply(data: Path | None) -> None:
     """重做删除 Erase again whatever the logs say was erased: after a key store was restored from an older copy."""
-    config = config_of(data)
+    config = with_logs(data)
     for service in HOLDERS:
         with _opened(config, service) as (app, store):
             click.echo(f"{service}: {erase_again(app, store)}")
@@ -100,7 +103,7 @@ def rotate(data: Path | None, file: Path) -> None:
     read it when they need it. Afterwards move that line to the top, rotate once more, and take the old one out.
     Without DUBAN_MASTER_KEY the data folder's own file is brought up to date here.
     """
-    config = config_of(data)
+    config = with_logs(data)
     make_master(file)
     with closing(KeyStore(config, config.make_clock(), timeout=TIMEOUT)) as store:
         click.echo(f"{rotate_master(config, store, file)} 个密钥已重新封装 keys wrapped anew")
@@ -108,8 +111,6 @@ def rotate(data: Path | None, file: Path) -> None:
 
 @contextmanager
 def _opened(config: Config, service: str) -> Iterator[tuple[Application, KeyStore]]:
-    if not config.database and not (config.data / service / "events.sqlite").exists():
-        raise click.ClickException(f"{config.data}: 没有事件日志 no event log there")
     clock = config.make_clock()
     with (
         closing(open_log(config, service, clock)) as app,

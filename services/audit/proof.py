@@ -86,7 +86,10 @@ def verify_(
     keys: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """核验 Recompute every log: versions, tree, checkpoints, signatures, keys; exit code 1 and the first bad place."""
+    """核验 Recompute every log: versions, tree, checkpoints, signatures, keys.
+
+    Exit code 1 and the first bad place; 3 if a log was held against no checkpoint, so that nothing is proven of it.
+    """
     try:
         trusted = {key.name: key for key in map(PublicKey.parse, keys)}
         others = [Shown(path.name, path.read_bytes().decode("utf-8", "replace")) for path in notes]
@@ -128,12 +131,14 @@ def verify_(
             click.echo(
                 f"{report.service}: {report.events} 条 events，封存 sealed {report.sealed}，"
                 f"检查点 checkpoints {report.checkpoints}，已证 proven {report.proven}："
-                + ("完好 holds" if report.holds else "有问题 DOES NOT HOLD")
+                f"{report.verdict.zh} {report.verdict.en}"
             )
             for finding in report.findings:
                 click.echo(f"  {finding.text(language)}")
     if not all(report.holds for report in reports):
         sys.exit(1)
+    if not any(report.proven for report in reports) or any(one.events and not one.proven for one in reports):
+        sys.exit(3)
 
 
 @audit.command("export")

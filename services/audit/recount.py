@@ -105,8 +105,8 @@ def recount(
 ) -> Recount:
     """Recount from the events as of a recorded moment (default: now), within ``pasts.alone``.
 
-    Raises NothingToRecount, NoSuchAnswer, NoSuchThing, MomentHasNotCome, SuiteNeverRested, and what the published
-    address itself refuses.
+    Raises NothingToRecount, NothingToCompare, NoSuchAnswer, NoSuchThing, MomentHasNotCome, SuiteNeverRested, and
+    what the published address itself refuses.
     """
     path = path_of(subject)
     if path is None:
@@ -115,6 +115,7 @@ def recount(
     if path.startswith(KNOWS_ITS_AS_OF):
         path += "&" + urlencode({"as_of": moment.isoformat()})
     past = pasts.at(Cut(recorded=moment))
+    past.must_hold_facts()
     again = _accepted(past.answer(path, identity))
     if as_of is not None and not path.startswith(KNOWS_ITS_AS_OF):
         return Recount(subject, moment, again.body, None)

@@ -171,6 +171,18 @@ class RowDifferenceSchema(BaseSchema):
 class ReplaySchema(BaseSchema):
     """What was compared, and what differed."""
 
+    equal = fields.Boolean(
+        required=True, allow_none=True, metadata={"description": "null: something was not compared"}
+    )
+    behind = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={"description": "services whose read models had not received so many facts yet"},
+    )
+    not_folded = fields.Integer(
+        required=True, metadata={"description": "facts that could not be folded, here as in the read models"}
+    )
     events = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
     views = fields.List(fields.Nested(ReplayedViewSchema), required=True)
     differences = fields.List(fields.Nested(RowDifferenceSchema), required=True)
@@ -298,11 +310,4 @@ def serve_() -> None:
     """审计服务进程 Serve /api/v1/audit/… of the suite as a process of its own (DUBAN_HOST, DUBAN_PORT)."""
     config = settings()
     check_keys(config, config.make_clock())
-    serve(
-        lambda: web(config, config.make_clock()),
-        host=config.host,
-        port=config.port,
-        threads=config.web_threads,
-        drain=config.drain_seconds,
-        log_level=config.log_level,
-    )
+    serve(lambda: web(config, config.make_clock()), config)

@@ -8,7 +8,7 @@ log in the backup knows a fact of another log that is not in it. A backup is a d
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,16 @@ Progress = Callable[[str, int], None]
 class BackupFolderNotEmpty(Refusal):
     """目录 {folder} 不是空的，备份只写入空目录。
     The folder {folder} is not empty: a backup is written into an empty one."""
+
+
+class NothingToBackUp(Refusal):
+    """{place} 的日志中没有任何事件，没有可备份的内容。
+    The logs of {place} hold no events: there is nothing to back up."""
+
+
+class BackupIsEmpty(Refusal):
+    """备份 {folder} 中没有任何事件，没有可恢复的内容。
+    The backup {folder} holds no events: there is nothing to restore."""
 
 
 class NoBackupThere(Refusal):
@@ -61,10 +71,12 @@ class LogNotEmpty(Refusal, service=SERVICE):
 def back_up(config: Config, folder: Path, clock: Clock, release: str, progress: Progress) -> dict[str, Any]:
     """Write a backup of every log into an empty folder while the suite may be running; the manifest.
 
-    Raises BackupFolderNotEmpty and UNAVAILABLE.
+    Raises BackupFolderNotEmpty, NothingToBackUp and UNAVAILABLE.
     """
     if folder.exists() and any(folder.iterdir()):
         raise BackupFolderNotEmpty(folder=folder)
+    if not any(_events(config, service, clock) for service in SERVICES):
+        raise NothingToBackUp(place="DUBAN_DATABASE" if config.database else config.data)
     _make_logs(folder, clock)
     stores = {service: store_of(config, service) for service in SERVICES}
     services: dict[str, Any] = {}
@@ -88,6 +100,12 @@ def back_up(config: Config, folder: Path, clock: Clock, release: str, progress: 
         json.dumps(manifest, indent=2) + "\n", "utf-8"
     )  # last: without it, no backup
     return manifest
+
+
+def _events(config: Config, service: str, clock: Clock) -> int:
+    """The last position of a service's log."""
+    with closing(open_log(config, service, clock)) as log:
+        return log.log.max_notification_id() or 0
 
 
 def _make_logs(folder: Path, clock: Clock) -> None:
@@ -143,18 +161,17 @@ def _describe(service: str, log: Store, damaged: type[Refusal]) -> dict[str, Any
 def restore(config: Config, folder: Path, clock: Clock, progress: Progress) -> dict[str, Any]:
     """Put a backup into an empty suite, on SQLite or PostgreSQL; the manifest. All services, or nothing.
 
-    Raises NoBackupThere, BackupOfAnotherRelease, BackupDamaged, LogNotEmpty and UNAVAILABLE.
+    Raises NoBackupThere, BackupOfAnotherRelease, BackupIsEmpty, BackupDamaged, LogNotEmpty and UNAVAILABLE.
     """
     manifest = read_manifest(folder)
+    if not any(one["events"] for one in manifest["services"].values()):
+        raise BackupIsEmpty(folder=folder)
     for service in SERVICES:
         _compare(service, _described(service, folder, BackupDamaged), manifest)
     if not config.database:
         _make_logs(config.data, clock)
     for service in SERVICES:
-        log = open_log(config, service, clock)
-        events = log.log.max_notification_id() or 0
-        log.close()
-        if events:
+        if events := _events(config, service, clock):
             raise LogNotEmpty(service=service, events=events)
     with ExitStack() as stack:
         targets = {service: stack.enter_context(store_of(config, service).writing()) for service in SERVICES}

@@ -1,6 +1,5 @@
 """The databases that a backup reads and writes."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from shared.database import postgres
+from shared.database.files import connect_file
 from shared.process.config import Config
 from shared.readmodels.store import CONSUMER
 
@@ -66,22 +66,21 @@ class File:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        with closing(sqlite3.connect(self._path, timeout=TIMEOUT, isolation_level=None)) as connection:
+        with closing(connect_file(self._path, timeout=TIMEOUT, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield
             connection.execute("ROLLBACK")
 
     @contextmanager
     def snapshot(self) -> Iterator["File"]:
-        where = f"{self._path.resolve().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(where, uri=True, isolation_level=None)) as self._connection:
+        with closing(connect_file(self._path, mode="ro", isolation_level=None)) as self._connection:
             self._connection.execute("BEGIN")
             self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # takes the snapshot
             yield self
 
     @contextmanager
     def writing(self) -> Iterator["File"]:
-        with closing(sqlite3.connect(self._path, timeout=TIMEOUT, isolation_level=None)) as self._connection:
+        with closing(connect_file(self._path, timeout=TIMEOUT, isolation_level=None)) as self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import click
 
-from services.cli.options import Data, config_of, unreadable
+from services.cli.options import Data, config_of, unreadable, with_logs
 from shared.calendar import Calendar
 from shared.calendar.due import due as due_of
 from shared.domain.clock import SHANGHAI, local_day
@@ -61,7 +61,7 @@ def due(data: Path | None, rule: str, when: Any, own_date: Any, as_json: bool) -
 
     RULE is the first column of the rulebook: arrange, decompose, feedback, contact, resolve_or_confirm, hard_limit, …
     """
-    config = config_of(data)
+    config = config_of(None) if data is None else with_logs(data)  # another calendar could be meant
     rulebook = load_rulebook(config.rulebook)
     found = rulebook.rule(rule)
     if found.unit == "own_date" and found.length is None and own_date is None:

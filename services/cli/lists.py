@@ -17,7 +17,7 @@ from services.assignment.application.lists import RowsRefused
 from services.assignment.spreadsheets import RowProblem, read_units
 from services.assignment.spreadsheets.writing import HEADINGS
 from services.cli.due_dates import When
-from services.cli.options import Data, config_of
+from services.cli.options import Data, config_of, with_logs
 from services.suite import SUITE
 from shared.domain.aggregate import CommandContext
 from shared.domain.clock import local_day
@@ -185,7 +185,7 @@ def export_tasks(data: Path | None, file: Path) -> None:
     kind = file.suffix.lower().removeprefix(".")
     if kind not in ("xlsx", "csv"):
         raise click.ClickException(f"{file.name}: .xlsx / .csv")
-    with offline(config_of(data)) as runtime:
+    with offline(with_logs(data)) as runtime:
         file.write_bytes(runtime.app.export_tasks(kind))
     click.echo(str(file))
 

@@ -4,17 +4,15 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from functools import partial
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress, TaskID
 
 from services.cli.backup import back_up, read_manifest, recover, restore
-from services.cli.options import Data, config_of, seen, with_broker
+from services.cli.options import Data, config_of, seen, with_broker, with_logs
 from services.suite import SUITE, open_suite
 from shared.application.application import Application
 from shared.domain.clock import Clock
@@ -42,9 +40,9 @@ def views() -> None:
 def rebuild(data: Path | None, name: str | None) -> None:
     """重建读模型 Rebuild the read model NAME, or all of them, from the logs, and swap it in.
 
-    NAME as ``tasks`` or ``assignment.tasks``. The suite may be running.
+    NAME as ``tasks`` or ``assignment.tasks``. The suite may be running. Exit code 1 if they lack facts of the log.
     """
-    config = config_of(data)
+    config = with_logs(data)
     wanted = {
         service.name: [
             view.name for view in service.views if name in (None, view.name, f"{service.name}.{view.name}")
@@ -53,20 +51,32 @@ def rebuild(data: Path | None, name: str | None) -> None:
     }
     if not any(wanted.values()):
         raise click.ClickException(f"没有名为 {name} 的读模型 no read model named {name}")
-    with Progress(console=Console(stderr=True)) as progress:
-        for service, names in wanted.items():
-            if names:
-                runtime = open_service(SUITE[service], config, config.make_clock(), timeout=COMMAND_TIMEOUT)
-                bar = progress.add_task(f"{service}: {', '.join(names)}", total=None)
-                runtime.views.rebuild(names, runtime.follower, progress=partial(_advance, progress, bar))
-                time.sleep(READERS_GRACE)
-                runtime.views.retire()
-                progress.update(bar, total=progress.tasks[bar].completed)
-                runtime.close()
+    behind = False
+    for service, names in ((service, names) for service, names in wanted.items() if names):
+        runtime = open_service(SUITE[service], config, config.make_clock(), timeout=COMMAND_TIMEOUT)
+        with closing(runtime), seen() as progress:
+            end = runtime.app.log.max_notification_id() or 0
+            if not config.kafka:
+                runtime.catch_up()  # they are built up to where the live ones are: nobody else may be projecting
+            facts = 0
 
+            def advance(done: int, what: str = f"{service}: {', '.join(names)}") -> None:
+                nonlocal facts
+                facts = done
+                progress(what, done)
 
-def _advance(progress: Progress, bar: TaskID, done: int) -> None:
-    progress.update(bar, completed=done)
+            runtime.views.rebuild(names, runtime.follower, progress=advance)
+            time.sleep(READERS_GRACE)
+            runtime.views.retire()
+            click.echo(f"{service}: {len(names)} 个读模型，{facts} 条事实 read models from {facts} facts")
+            if end and not runtime.views.reached(service, end):
+                behind = True
+                click.echo(
+                    f"{service}: 读模型尚未到 {service}:{end} the read models have not reached that yet",
+                    err=True,
+                )
+    if behind:
+        sys.exit(1)
 
 
 @click.command()
@@ -77,10 +87,8 @@ def _advance(progress: Progress, bar: TaskID, done: int) -> None:
 @click.option("--follow", is_flag=True, help="持续显示 Go on as events come.")
 def log(data: Path | None, service: str | None, follow: bool) -> None:
     """查看事件日志 Show the event log as CloudEvents, one JSON object a line; personal data is masked."""
-    config = config_of(data)
+    config = with_logs(data)
     names = [service] if service else list(SUITE)
-    if not config.database and not all((config.data / name / "events.sqlite").exists() for name in names):
-        raise click.ClickException(f"{config.data}: 没有事件日志 no event log there")
     logs_of = {name: open_log(config, name, config.make_clock()) for name in names}
     positions = dict.fromkeys(names, 0)
     while True:
@@ -113,7 +121,7 @@ def _new_lines(logs_of: dict[str, Application], positions: dict[str, int]) -> It
 )
 def parked(data: Path | None, retry: bool, discard_strangers: bool) -> None:
     """搁置的消息 Messages that a reaction or a view could not handle, with reasons."""
-    config = config_of(data)
+    config = with_logs(data)
     left = 0
     for name, runtime in open_suite(config, config.make_clock()).items():
         if retry:
@@ -124,6 +132,10 @@ def parked(data: Path | None, retry: bool, discard_strangers: bool) -> None:
             left += 1
             view = f" view {row.handler}" if row.handler else ""
             click.echo(f"{name} {consumer}{view} {row.source}:{row.position} {row.kind}: {row.reason}")
+        for source in runtime.behind():
+            click.echo(
+                f"{name}: 尚未收到 {source} 的全部事实 has not received all facts of {source} yet", err=True
+            )
         runtime.close()
     if left:
         sys.exit(1)
@@ -173,7 +185,7 @@ def backup(data: Path | None, folder: Path) -> None:
 
     Read models are not in it (they are rebuilt), nor are keys: back those up separately (docs/auditing.md).
     """
-    config = config_of(data)
+    config = with_logs(data)
     with seen() as progress:
         manifest = back_up(config, folder, config.make_clock(), version("duban"), progress)
     show_manifest(manifest)

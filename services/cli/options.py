@@ -1,5 +1,7 @@
 """Shared by the commands of ``duban``: the data folder option and progress bars."""
 
+import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,9 +14,11 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
+from shared.domain.refusal import Refusal
 from shared.domain.words import Title, no_such_day
 from shared.process.command_line import language
 from shared.process.config import Config, Misconfigured
+from shared.runtime.event_log import SERVICES
 from shared.runtime.roles import settings
 
 Data = click.option(
@@ -41,12 +45,42 @@ def config_of(data: Path | None, **changes: Any) -> Config:
     return replace(config, **changes)
 
 
+class NoLogThere(Refusal):
+    """{folder} 中没有事件日志。
+    There is no event log in {folder}."""
+
+    status = 422
+
+
+def with_logs(data: Path | None, **changes: Any) -> Config:
+    """The configuration of a suite whose logs are there. Raises NoLogThere, instead of making empty ones."""
+    config = config_of(data, **changes)
+    must_hold_logs(config)
+    return config
+
+
+def must_hold_logs(config: Config) -> None:
+    """Raises NoLogThere."""
+    if not config.database and not all((config.data / name / "events.sqlite").exists() for name in SERVICES):
+        raise NoLogThere(folder=config.data)
+
+
 def with_broker() -> Config:
     """The configuration of a suite with a broker. Raises Misconfigured."""
     config = settings()
     if not config.kafka:
         raise Misconfigured("DUBAN_KAFKA: not set")
     return config
+
+
+@contextmanager
+def ended_in_order() -> Iterator[None]:
+    """SIGTERM ends what is within as Ctrl-C does: what it has opened is closed, what it has made removed."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 Progress = Callable[[str, int], None]

@@ -1,5 +1,6 @@
 """``duban demo``: the closed loop of the fifteen measures, run by real processes and told line by line."""
 
+import shlex
 import tempfile
 import time
 from pathlib import Path
@@ -63,14 +64,15 @@ def rebuild_and_compare(config: Config) -> int:
 
 def how_to_look_further(folder: Path) -> str:
     """Commands that work on the demo's data, at the demo's own time."""
-    clock = f"DUBAN_CLOCK=file:{folder.resolve()}/clock"
+    clock = f"DUBAN_CLOCK={shlex.quote(f'file:{folder.resolve()}/clock')}"
     assert SteppedClock(folder / "clock")() is not None
+    data = shlex.quote(str(folder))
     return f"""
 数据目录 data folder: {folder}
 继续查看 look further (the clock stands where the story ended):
-  {clock} .venv/bin/duban serve --data {folder} --port 8080 &
-  TOKEN=$({clock} .venv/bin/duban token --data {folder} --unit inspect --post inspect/chief --role supervision_office)
+  {clock} .venv/bin/duban serve --data {data} --port 8080 &
+  TOKEN=$({clock} .venv/bin/duban token --data {data} --unit inspect --post inspect/chief --role supervision_office)
   curl -s -H "Authorization: Bearer $TOKEN" 'http://127.0.0.1:8080/api/v1/namings'
   curl -s -H "Authorization: Bearer $TOKEN" 'http://127.0.0.1:8080/api/v1/tasks?state=closed'
   curl -s -H "Authorization: Bearer $TOKEN" 'http://127.0.0.1:8080/api/v1/due?rule=contact&start=2021-02-05'
-  .venv/bin/duban log --data {folder} --service supervision | head -3"""
+  .venv/bin/duban log --data {data} --service supervision | head -3"""

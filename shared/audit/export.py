@@ -120,7 +120,7 @@ def export(
         "selection": selection.as_json(),
         "services": claims,
         "files": {
-            str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest()
+            path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest()
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         },

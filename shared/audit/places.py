@@ -2,7 +2,6 @@
 
 import smtplib
 from collections.abc import Callable, Iterator, Mapping
-from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from shared.audit.merkle import HASH, TILE
 from shared.audit.tree import Signed, Tree
 from shared.process.config import Config
 from shared.process.files import put_once, replace
+from shared.process.mail import message
 
 SMTP_SECONDS = 3.0
 """Timeout of the mail server in seconds."""
@@ -127,16 +127,17 @@ def _publish(config: Config, service: str, tree: Tree, signed: Signed) -> None:
 
 
 def _mail(config: Config, service: str, tree: Tree, signed: Signed) -> None:
-    message = EmailMessage()
-    domain = config.seal_origin.partition("/")[0]
-    message["From"] = f"duban <seal@{domain}>"
-    message["To"] = config.seal_mail_to.replace(",", ", ")
-    message["Subject"] = f"督办日志检查点 duban checkpoint: {service} {signed.size}"
-    message.set_content(
+    sender = f"seal@{config.seal_origin.partition('/')[0]}"
+    mail = message(
+        {
+            "From": f"duban <{sender}>",
+            "To": config.seal_mail_to.replace(",", ", "),
+            "Subject": f"督办日志检查点 duban checkpoint: {service} {signed.size}",
+        },
         "请保存这封邮件：下面的检查点能证明此前的日志此后未被改动。\n"
         "Please keep this mail: the checkpoint below proves that the log before it has not been changed since.\n\n"
-        f"{signed.note}"
+        f"{signed.note}",
     )
     host, _, port = config.smtp.rpartition(":")
     with smtplib.SMTP(host, int(port), timeout=SMTP_SECONDS) as server:
-        server.send_message(message)
+        server.sendmail(sender, config.seal_mail_to.split(","), mail)

@@ -11,7 +11,7 @@ from uuid import UUID
 from shared.audit import merkle
 from shared.audit.checkpoint import Checkpoint, PublicKey, Read, Shown, read_checkpoints
 from shared.audit.merkle import HASH, TILE, Peaks
-from shared.domain.words import moment_said
+from shared.domain.words import Title, moment_said
 from shared.log.recorder import LeafRow
 
 WINDOW = 65_536
@@ -97,6 +97,17 @@ class Report:
         return not self.findings
 
     @property
+    def verdict(self) -> Title:
+        """The result in a word: what was held against nothing neither holds nor does not."""
+        if not self.holds:
+            return Title("有问题", "DOES NOT HOLD")
+        if self.proven:
+            return Title("完好", "holds")
+        if self.events:
+            return Title("尚未封存，未核验", "not sealed yet: NOT VERIFIED (duban audit checkpoint seals it)")
+        return Title("没有事件，未核验", "no events: nothing to verify")
+
+    @property
     def first(self) -> Finding | None:
         """The finding with the lowest index; if none has an index, the first one."""
         placed = [one for one in self.findings if one.index is not None]
@@ -107,6 +118,7 @@ class Report:
         return {
             "service": self.service,
             "holds": self.holds,
+            "verdict": self.verdict.en,
             "events": self.events,
             "sealed": self.sealed,
             "proven": self.proven,

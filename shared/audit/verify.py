@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""核验督办日志的导出 Verify an export of duban's event logs: one file, Python's standard library only, no network.
+"""核验督办日志的导出 Verify an export of duban's event logs: one file, Python 3.7 or newer, no network.
 
 用法 Usage, in the exported folder:    python3 verify.py [--key PUBLICKEY]...
 
 What an export holds, and what is checked here, in this order:
-
 1. manifest.json names every file with its SHA-256. manifest.note signs the manifest's own hash.
 2. <service>/keys.json: the public keys. Each one but the first must have been named by the one before it, in a
    checkpoint that the one before it signed. Whether the *first* one is right, this program cannot know: compare it
@@ -16,6 +15,8 @@ What an export holds, and what is checked here, in this order:
    SHA-256(0x00 ‖ "duban-leaf-v1\\n" ‖ aggregate id (16 bytes) ‖ version (8) ‖ length of topic (2) ‖ topic ‖ state)
 """
 
+from __future__ import annotations
+
 import argparse
 import base64
 import hashlib
@@ -23,7 +24,7 @@ import json
 import sys
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, Tuple
 
 FAULTS: list[str] = []
 
@@ -45,7 +46,7 @@ P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493  # the order of the base point
 D = -121665 * pow(121666, P - 2, P) % P
 ROOT_OF_MINUS_1 = pow(2, (P - 1) // 4, P)
-Point = tuple[int, int, int, int]  # x = X/Z, y = Y/Z, x·y = T/Z
+Point = Tuple[int, int, int, int]  # x = X/Z, y = Y/Z, x·y = T/Z
 
 
 def add(a: Point, b: Point) -> Point:
@@ -162,7 +163,7 @@ def roots_of(hashes: list[bytes], sizes: set[int]) -> dict[int, bytes]:
 
 def check_files(folder: Path, manifest: dict[str, Any]) -> None:
     """Every file is there as the manifest has it, and no other."""
-    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     for name, wanted in sorted(manifest["files"].items()):
         if name not in there:
             fault(f"缺少文件 {name}", f"the file {name} is missing")
@@ -232,7 +233,8 @@ def check_service(folder: Path, name: str, claims: dict[str, Any], given: list[s
 
 def check_events(path: Path, name: str, hashes: list[bytes]) -> int:
     """Every event's hash stands at its place, and each aggregate's versions rise; how many there are."""
-    shown, before, versions = 0, -1, dict[str, int]()
+    shown, before = 0, -1
+    versions: dict[str, int] = {}
     for number, line in enumerate(path.read_bytes().decode().split("\n")[:-1], 1):
         try:
             event = json.loads(line)
@@ -271,6 +273,8 @@ def main() -> int:
         for name in names - {claims["origin"] for claims in manifest["services"].values()}:
             fault(f"没有 {name} 的日志", f"a key was given for {name}, whose log is not in this export")
         text, signer = signer_of((folder / "manifest.note").read_bytes().decode(), last[:1])
+        if not any(claims["size"] for claims in manifest["services"].values()):
+            fault("导出中没有任何事件，未核验任何内容", "the export holds no event: nothing was verified")
         if signer is None or text != f"duban-export\n{hashlib.sha256(written).hexdigest()}\n":
             fault("清单 manifest.json 没有有效签名", "the manifest is not the one that was signed")
     except (OSError, KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:

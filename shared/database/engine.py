@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from shared.database import pipeline, postgres
 from shared.database.execute import Execute
@@ -14,14 +15,17 @@ PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
 """Of a read models' file: lost transactions are folded again."""
 
 
-def engine(url: str, timeout: float, pool_size: int, durable: Sequence[str] = ()) -> Engine:
+def engine(place: str | Path, timeout: float, pool_size: int, durable: Sequence[str] = ()) -> Engine:
     """SQLAlchemy over a PostgreSQL database or a SQLite file, which a connection with the option ``writes`` locks.
 
+    ``place``: the URL of the database, or the path of the file.
     ``durable``: the pragmas of a file that is not read models; on PostgreSQL a commit then waits for the disk.
     """
-    if url.startswith("postgresql:"):
-        return postgres.engine(url, timeout, pool_size, durable=bool(durable))
-    opened = create_engine(url, json_deserializer=msgspec.json.decode)
+    if isinstance(place, str):
+        return postgres.engine(place, timeout, pool_size, durable=bool(durable))
+    # An URL of parts, never of text: a folder may be called "a?b".
+    where = URL.create("sqlite", database=str(place.absolute()))
+    opened = create_engine(where, json_deserializer=msgspec.json.decode)
 
     @event.listens_for(opened, "connect")
     def _connect(connection: Any, _: Any) -> None:

@@ -18,7 +18,7 @@ import psycopg
 import psycopg_pool
 from eventsourcing.persistence import PersistenceError
 from psycopg import Connection
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy import exc as sql
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
@@ -156,7 +156,7 @@ def settings(
         "port": parts.port,
         "user": unquote(parts.username) if parts.username else None,
         "password": unquote(parts.password) if parts.password else None,
-        "dbname": parts.path.lstrip("/"),
+        "dbname": unquote(parts.path.lstrip("/")),
     }
     more = dict(parse_qsl(parts.query))
     # Keepalives on both sides: otherwise the lock of a relay on a dead machine would be held for hours.
@@ -214,7 +214,7 @@ def engine(url: str, timeout: float, pool_size: int, *, durable: bool = True) ->
         return connect(url, timeout, {} if durable else {"synchronous_commit": "off"})
 
     opened = create_engine(
-        url.replace("postgresql:", "postgresql+psycopg:", 1),
+        URL.create("postgresql+psycopg"),
         creator=new_connection,
         poolclass=type("GuardedPool", (_Pool,), {"breaker": breaker}),
         pool_size=pool_size,

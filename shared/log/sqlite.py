@@ -20,6 +20,7 @@ from eventsourcing.persistence import (
 )
 
 from shared.database.execute import Execute
+from shared.database.files import connect_file
 from shared.log.recorder import Answer, First, LeafRow, LogRecorder, write_answer
 from shared.log.schema import tables
 
@@ -28,11 +29,16 @@ TIMEOUT = 10
 
 
 class _Pool(library.SQLiteConnectionPool):
+    @staticmethod
+    def detect_memory_mode(db_name: str) -> bool:
+        """It is a file, though its folder may be called ``:memory:``."""
+        return False
+
     def _create_connection(self) -> library.SQLiteConnection:
         """Called by the library, whose own caches one prepared statement only."""
         try:
-            link = sqlite3.connect(
-                self.db_name, timeout=TIMEOUT, isolation_level=None, check_same_thread=False
+            link = connect_file(
+                Path(self.db_name), timeout=TIMEOUT, isolation_level=None, check_same_thread=False
             )
         except sqlite3.Error as error:
             raise InterfaceError(str(error)) from error

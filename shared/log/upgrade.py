@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from uuid import UUID
 
+from shared.database.files import connect_file
 from shared.log import schema
 
 
@@ -28,7 +29,7 @@ def _add_tables(path: Path) -> bool:
     wanted = {
         statement.split()[5] for statement in schema.tables("BLOB") if statement.startswith("CREATE TABLE")
     }
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(connect_file(path)) as connection:
         there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")}
     if wanted <= there:
         return False
@@ -51,7 +52,7 @@ def _upgrade_log(data: Path, service: str) -> bool:
         ).fetchall()
         for name, position in marks:
             consumer, source, _ = name.split(":")
-            with closing(sqlite3.connect(data / source / "events.sqlite")) as followed:
+            with closing(connect_file(data / source / "events.sqlite")) as followed:
                 connection.executemany(
                     "INSERT INTO inbox_versions VALUES (?,?,?,?)",
                     [
@@ -68,7 +69,7 @@ def _upgrade_log(data: Path, service: str) -> bool:
                 (consumer, source, position, position, str(position - 1)),
             )
         for consumer, source, partition, position, reason, since in parked:
-            with closing(sqlite3.connect(data / source / "events.sqlite")) as followed:
+            with closing(connect_file(data / source / "events.sqlite")) as followed:
                 aggregate, version, topic, state = followed.execute(
                     "SELECT originator_id, originator_version, topic, state FROM stored_events WHERE rowid=?",
                     (position,),
@@ -96,7 +97,7 @@ def _upgrade_log(data: Path, service: str) -> bool:
 def _lacks_inbox(path: Path) -> bool:
     if not path.exists():
         return False
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(connect_file(path)) as connection:
         return (
             connection.execute("SELECT 1 FROM sqlite_master WHERE name='inbox_marks'").fetchone() is None
             and connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
@@ -105,7 +106,7 @@ def _lacks_inbox(path: Path) -> bool:
 
 @contextmanager
 def _transaction(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as connection:
+    with closing(connect_file(path, isolation_level=None, timeout=10)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield connection
         connection.execute("COMMIT")  # an exception closes the connection, which undoes everything

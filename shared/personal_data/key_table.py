@@ -54,8 +54,8 @@ class KeyTable:
     Opened when first needed. Every method raises DatabaseUnavailable while it is unavailable.
     """
 
-    def __init__(self, url: str, timeout: float, pool_size: int) -> None:
-        self._url, self._timeout, self._pool_size = url, timeout, pool_size
+    def __init__(self, place: str | Path, timeout: float, pool_size: int) -> None:
+        self._place, self._timeout, self._pool_size = place, timeout, pool_size
         self._opened: Engine | None = None
 
     def close(self) -> None:
@@ -158,7 +158,7 @@ class KeyTable:
 
     def check_file(self) -> bool:
         """Whether there is anything to open. Raises Misconfigured if others may read the store's file."""
-        file = _file(self._url)
+        file = self._file
         if file is None:
             return True
         if not file.exists():
@@ -167,16 +167,20 @@ class KeyTable:
         return True
 
     @property
+    def _file(self) -> Path | None:
+        return self._place if isinstance(self._place, Path) else None
+
+    @property
     def _engine(self) -> Engine:
         if self._opened is None:
-            if (file := _file(self._url)) is not None:
+            if (file := self._file) is not None:
                 if not file.exists():  # private before it holds anything, and SQLite's journal takes its mode
                     put_once(file, b"")
                 try:
                     _must_be_private(file)
                 except Misconfigured as error:  # it was valid at the start: it is being changed
                     raise DatabaseUnavailable(str(error)) from error
-            opened = engine(self._url, self._timeout, self._pool_size, PRAGMAS)
+            opened = engine(self._place, self._timeout, self._pool_size, PRAGMAS)
             if file is not None:
                 _create(opened)
             self._opened = opened
@@ -197,10 +201,6 @@ class KeyTable:
 def _create(engine: Engine) -> None:
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         TABLE.create(connection, checkfirst=True)
-
-
-def _file(url: str) -> Path | None:
-    return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:") else None
 
 
 def _must_be_private(file: Path) -> None:

@@ -71,7 +71,7 @@ class KeyStore:
 
     def __init__(self, config: Config, clock: Clock, *, timeout: float = TIMEOUT, pool_size: int = 2) -> None:
         self._config, self._clock = config, clock
-        self.table = KeyTable(config.keys_url, timeout, pool_size)
+        self.table = KeyTable(config.keys_place, timeout, pool_size)
         self._masters: list[Master] = []
         self._cache: dict[tuple[str, int], tuple[float, _Key]] = {}
 

@@ -53,7 +53,8 @@ class Config:
     """Seconds after which a consumer that gives no sign loses its partitions; a broker takes less than 6 only if its
     ``group.min.session.timeout.ms`` says so."""
     health_port: int = 0
-    """Where a worker answers /healthz, /readyz and /metrics; 0: nowhere."""
+    """Where a worker answers /healthz, /readyz and /metrics; 0: nowhere. The four of ``duban serve`` take this port
+    and the next three."""
     drain_seconds: float = 0.0
     """Seconds that a web process goes on serving after SIGTERM, until the load balancer has noticed."""
     web_workers: int = 1
@@ -107,20 +108,18 @@ class Config:
         """The URL of a service's database."""
         return self.database.replace("{service}", service)
 
-    def views_url(self, service: str) -> str:
-        """Where a service's read models are: in its database, or in a file of their own."""
-        if self.database:
-            return self.database_of(service)
-        return f"sqlite:///{self.data / service / 'views.sqlite'}"
+    def views_place(self, service: str) -> str | Path:
+        """Where a service's read models are: the URL of its database, or a file of their own."""
+        return self.database_of(service) if self.database else self.data / service / "views.sqlite"
 
     @property
-    def keys_url(self) -> str:
-        """Where the keys of personal data are."""
+    def keys_place(self) -> str | Path:
+        """Where the keys of personal data are: the URL of a database, or a file."""
         if self.keys.startswith("postgresql:"):
             return self.keys
         if self.database and not self.keys:
             return self.database_of("keys")
-        return f"sqlite:///{self.keys or self.data / 'keys.sqlite'}"
+        return Path(self.keys) if self.keys else self.data / "keys.sqlite"
 
     def make_clock(self) -> Clock:
         """The clock that ``DUBAN_CLOCK`` names."""
@@ -176,6 +175,7 @@ def _file(text: str) -> Path:
     return Path(text)
 
 
+_ADDRESS = r"[A-Za-z0-9_.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9.-]+"
 READERS: Mapping[str, Callable[[str], object]] = {
     "DUBAN_DATA": _folder,
     "DUBAN_CLOCK": _clock,
@@ -191,7 +191,8 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "DUBAN_READ_WAIT_SECONDS": _number(float, 0, 10),
     "DUBAN_LOG_LEVEL": _text("debug|info|warning|error", "debug, info, warning or error"),
     "DUBAN_DATABASE": _text(
-        r"|postgresql://[^\s/]+/[^\s/{}]*\{service\}[^\s/{}]*", "postgresql://user@host:port/name_{service}"
+        r"|postgresql://[^\s/?#]+/[^\s/{}#]*\{service\}[^\s/{}#]*",
+        "postgresql://user@host:port/name_{service}",
     ),
     "DUBAN_KAFKA": _text(r"|[\w.-]+:\d+(,[\w.-]+:\d+)*", "host:port,host:port"),
     "DUBAN_KAFKA_SECURITY": _text(
@@ -205,7 +206,7 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "DUBAN_KAFKA_PARTITIONS": _number(int, 1, 1000),
     "DUBAN_KAFKA_REPLICATION": _number(int, 1, 9),
     "DUBAN_KAFKA_SESSION_SECONDS": _number(float, 3, 300),
-    "DUBAN_HEALTH_PORT": _number(int, 0, 65535),
+    "DUBAN_HEALTH_PORT": _number(int, 0, 65532),
     "DUBAN_DRAIN_SECONDS": _number(float, 0, 60),
     "DUBAN_WEB_WORKERS": _number(int, 1, 64),
     "DUBAN_WEB_THREADS": _number(int, 1, 64),
@@ -213,9 +214,9 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "DUBAN_SEAL_ORIGIN": _text(r"[A-Za-z0-9.-]+(/[A-Za-z0-9._-]+)*", "a name like audit.example.gov.cn"),
     "DUBAN_SEAL_KEY": lambda text: Path(_text(r"[^\x00]+", "a file")(text)),
     "DUBAN_SEAL_FOLDER": _folder,
-    "DUBAN_SEAL_MAIL_TO": _text(r"|[^\s@,<>]+@[^\s@,<>]+(,[^\s@,<>]+@[^\s@,<>]+)*", "a@b.cn,c@d.cn"),
+    "DUBAN_SEAL_MAIL_TO": _text(rf"|{_ADDRESS}(,{_ADDRESS})*", "a@b.cn,c@d.cn"),
     "DUBAN_SMTP": _text(r"|[\w.-]+:\d+", "host:port"),
-    "DUBAN_KEYS": _text(r"|postgresql://[^\s/]+/[^\s/]+|(?!postgresql:)[^\x00]+", "a file or a database"),
+    "DUBAN_KEYS": _text(r"|postgresql://[^\s/?#]+/[^\s/#]+|(?!postgresql:)[^\x00]+", "a file or a database"),
     "DUBAN_MASTER_KEY": _file,
 }
 """One line a setting: the variable, and how its text becomes the field of :class:`Config` of that name."""

@@ -1,6 +1,7 @@
 """Files that are written atomically."""
 
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 PRIVATE = 0o600
+UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}")
+"""The name of a file while it is being written."""
 
 
 def put_once(path: Path, content: bytes, *, mode: int = PRIVATE, sync: bool = True) -> None:

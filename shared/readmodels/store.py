@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table
@@ -30,12 +31,12 @@ class _Snapshot(threading.local):
 
 
 class ViewStore:
-    """The read models of a service in one database. ``timeout``: seconds of one wait for PostgreSQL."""
+    """The read models of a service in one database or file. ``timeout``: seconds of one wait for PostgreSQL."""
 
-    def __init__(self, url: str, views: Sequence[View], timeout: float, pool_size: int) -> None:
+    def __init__(self, place: str | Path, views: Sequence[View], timeout: float, pool_size: int) -> None:
         self.views = {view.name: view for view in views}
         self.generations = Generations(self.views)
-        self._engine = engine(url, timeout, pool_size)
+        self._engine = engine(place, timeout, pool_size)
         self.is_postgres = self._engine.dialect.name == "postgresql"
         self._reader = (
             self._engine.execution_options(isolation_level="REPEATABLE READ")

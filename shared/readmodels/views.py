@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from sqlalchemy import Connection, Table
 
@@ -33,9 +34,15 @@ class Views(ViewStore):
     """A service's read models in one database, with the projector that keeps them up to date."""
 
     def __init__(
-        self, url: str, views: Sequence[View], clock: Clock, *, timeout: float = TIMEOUT, pool_size: int = 5
+        self,
+        place: str | Path,
+        views: Sequence[View],
+        clock: Clock,
+        *,
+        timeout: float = TIMEOUT,
+        pool_size: int = 5,
     ) -> None:
-        super().__init__(url, views, timeout, pool_size)
+        super().__init__(place, views, timeout, pool_size)
         self.clock = clock
         self._projector = Projector(self, clock)
 

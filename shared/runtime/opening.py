@@ -98,6 +98,16 @@ class Runtime:
             f"the read models of {self.service.name} have not reached {self.service.name}:{end}"
         )
 
+    def behind(self) -> list[str]:
+        """The sources of which the read models have not received all facts (embedded)."""
+        return [
+            source
+            for source, log in {self.service.name: self.app, **{one.name: one for one in self.logs}}.items()
+            if not self.config.kafka
+            and (end := log.log.max_notification_id() or 0)
+            and not self.views.reached(source, end)
+        ]
+
     def unready(self) -> list[str]:
         """Why the service is unready: database unavailable, tables of another release, views being built."""
         try:
@@ -196,7 +206,7 @@ def open_service(
     config.data.mkdir(parents=True, exist_ok=True)
     pool_size = config.web_threads + 1
     views = Views(
-        config.views_url(service.name),
+        config.views_place(service.name),
         [kind() for kind in service.views],
         clock,
         timeout=timeout,

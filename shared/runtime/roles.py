@@ -17,6 +17,7 @@ from shared.process.command_line import translate
 from shared.process.config import Config, Misconfigured
 from shared.process.gc_tuning import tune_gc
 from shared.process.metrics import REGISTRY
+from shared.process.scratch import remove_leftovers
 from shared.rulebook import BadRulebook, load_rulebook
 from shared.runtime.gauges import gauges
 from shared.runtime.opening import Runtime, open_service
@@ -91,16 +92,9 @@ def run(service: Service, role: str, config: Config) -> None:
         click.echo(f"duban: {error}", err=True)
         sys.exit(MISCONFIGURED)
     if role == "web":
-        serve(
-            lambda: open_service(service, config, config.make_clock()).web(),
-            host=config.host,
-            port=config.port,
-            workers=config.web_workers,
-            threads=config.web_threads,
-            drain=config.drain_seconds,
-            log_level=config.log_level,
-        )
+        serve(lambda: open_service(service, config, config.make_clock()).web(), config)
         return
+    remove_leftovers([config.data, *([config.seal_folder] if config.seal_folder else [])])
     stop = stop_on_signals()
     # A role that only waits for Kafka waits in its poll; one that has more to do must not.
     waits = bool(config.kafka) and role in ("project", "react")
@@ -157,6 +151,7 @@ def health_of(runtime: Runtime, worker: Worker) -> Flask:
         verify=refuse_every_token,
         readiness=lambda: [*([worker.unavailable] if worker.unavailable else []), *runtime.unready()],
         shown=REGISTRY,
+        documents={},
     )
 
 

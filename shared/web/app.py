@@ -27,6 +27,7 @@ from shared.web import openapi
 from shared.web.auth import RoleMayNot, Verify, allowed_roles, bearer, public, undecided_routes
 from shared.web.body import FORM_TYPES, fingerprint, json_body, unprintable
 from shared.web.http import Blueprint, idempotency_key
+from shared.web.pages import add_pages
 from shared.web.problems import BodyTypeNotSupported, NoSuchPage, problem
 
 MAX_BODY = 1024 * 1024
@@ -85,11 +86,13 @@ def create_app(
     extras: Mapping[str, object] | None = None,
     registry: CollectorRegistry | None = None,
     shown: CollectorRegistry | None = None,
+    documents: Mapping[str, str] | None = None,
 ) -> Flask:
     """The app of ``service``; refuses to start while a route lacks a decision.
 
     ``extras`` are what the views need (the application, the views' store): ``current_app.extensions[name]``.
-    ``registry`` takes this app's counters; ``/metrics`` shows that one, or ``shown``.
+    ``registry`` takes this app's counters; ``/metrics`` shows that one, or ``shown``. ``documents``: whose API
+    ``/docs`` shows, with their titles; its own by default.
     """
     app = _App(service, static_folder=None)
     app.config.update(
@@ -119,6 +122,7 @@ def create_app(
         shown or merged([web.registry, REGISTRY]),
         cache(lambda: openapi.complete(api.spec.to_dict(), app)),
     )
+    add_pages(app, {service: title} if documents is None else documents)
     if undecided := undecided_routes(app):
         raise RuntimeError(f"{service}: nobody declared who may use {'; '.join(undecided)}")
 

@@ -1,11 +1,9 @@
 """gunicorn, started from our own code; and several services' apps behind one port."""
 
 import os
-import shutil
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,14 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, values
 from prometheus_client.multiprocess import mark_process_dead
 from werkzeug.exceptions import HTTPException, NotFound
 
+from shared.process.config import Config
 from shared.process.gc_tuning import tune_gc
 from shared.process.metrics import REGISTRY, merged
+from shared.process.scratch import PREFIX, discard, remove_leftovers, scratch
 from shared.web.app import Web, create_app
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -27,7 +27,7 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 def dispatch(apps: Mapping[str, Flask]) -> Wsgi:
     """Several services on one port: the first app that knows the path answers.
 
-    ``/healthz``, ``/readyz`` and ``/metrics``, and what nobody knows, are answered for all of them.
+    The pages, ``/healthz``, ``/readyz`` and ``/metrics``, and what nobody knows, are answered for all of them.
     """
     webs: dict[str, Web] = {name: app.extensions["duban"] for name, app in apps.items()}
     first = next(iter(webs.values()))
@@ -41,6 +41,7 @@ def dispatch(apps: Mapping[str, Flask]) -> Wsgi:
         verify=first.verify,
         readiness=lambda: [f"{name}: {reason}" for name, web in webs.items() for reason in web.readiness()],
         registry=own,
+        documents={name: app.config["API_SPEC_OPTIONS"]["info"]["summary"] for name, app in apps.items()},
         shown=merged([own, *(web.registry for web in webs.values()), REGISTRY]),
     )
 
@@ -99,60 +100,55 @@ class _Server(BaseApplication):  # type: ignore[misc]
         Draining(self).run()
 
 
-def serve(
-    make: Callable[[], Wsgi],
-    *,
-    host: str,
-    port: int,
-    workers: int = 1,
-    threads: int = 4,
-    drain: float = 0.0,
-    graceful: int = 10,
-    log_level: str = "info",
-) -> None:
-    """Serve what ``make`` builds, once in each worker after the fork. Ends the process: 0 after SIGTERM or Ctrl-C.
+GRACEFUL = 10
+"""Seconds that a request may go on after its worker was told to stop."""
 
-    With several workers the process is started anew, so that their counters are added up.
 
-    ``drain``: seconds to go on after SIGTERM before the port closes (3 or more behind a load balancer).
-    """
-    if workers > 1:
-        _count_across_workers()
+def serve(make: Callable[[], Wsgi], config: Config) -> None:
+    """Serve what ``make`` builds, once in each worker after the fork. Ends the process: 0 after SIGTERM or Ctrl-C."""
+    remove_leftovers()
+    if config.web_workers > 1:
+        _count_together()
+    _Server(make, settings_of(config), config.drain_seconds).run()
+
+
+def settings_of(config: Config) -> dict[str, Any]:
+    """gunicorn's settings."""
     settings: dict[str, Any] = {
-        "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-        "workers": workers,
+        "bind": f"[{config.host}]:{config.port}" if ":" in config.host else f"{config.host}:{config.port}",
+        "workers": config.web_workers,
         "worker_class": "gthread",
-        "threads": threads,
+        "threads": config.web_threads,
         "preload_app": False,
-        "graceful_timeout": graceful,
+        "graceful_timeout": GRACEFUL,
         "control_socket_disable": True,
-        "loglevel": log_level,
+        "loglevel": config.log_level,
         "logger_class": _Logger,
         "child_exit": _forget_worker,
-        "on_exit": _remove_counts,
+        "on_exit": _leave_nothing,
     }
     if Path("/dev/shm").is_dir():
         settings["worker_tmp_dir"] = "/dev/shm"  # a heartbeat file on a slow disk gets workers killed
-    _Server(make, settings, drain).run()
+    return settings
 
 
-_COUNTS = "PROMETHEUS_MULTIPROC_DIR"
-_FOLDER = "duban-metrics-"
+def _count_together() -> None:
+    """Let any worker answer ``/metrics`` for all of them: they count in files. Before the first counter is made."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(scratch())
+        values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
 
 
-def _count_across_workers() -> None:
-    # prometheus-client reads the variable when it is imported.
-    if _COUNTS not in os.environ:
-        os.environ[_COUNTS] = tempfile.mkdtemp(prefix=_FOLDER)
-        os.execv(sys.executable, sys.orig_argv)
-
-
-def _remove_counts(_server: Any) -> None:
-    folder = Path(os.environ.get(_COUNTS, ""))
-    if folder.name.startswith(_FOLDER):
-        shutil.rmtree(folder, ignore_errors=True)
+def _leave_nothing(server: Any) -> None:
+    """A worker may have been killed in the midst of a question."""
+    for pid in server.WORKERS:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+    remove_leftovers()
+    if (counted := Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""))).name.startswith(PREFIX):
+        discard(counted)
 
 
 def _forget_worker(_server: Any, worker: Any) -> None:
-    if _COUNTS in os.environ:
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

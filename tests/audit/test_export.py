@@ -1,5 +1,6 @@
 """An export is verified by one file of its own, without us, without network; any edit is noticed (A3)."""
 
+import ast
 import json
 import os
 import random
@@ -17,6 +18,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from eventsourcing.persistence import StoredEvent
 
+from deploy.stack import ComponentMissing
+from deploy.stack.old_python import old_python
 from shared.audit import export as exporting
 from shared.audit import merkle, seal, verify
 from shared.audit.checkpoint import PublicKey
@@ -45,10 +48,13 @@ def exported(sealed: Sealed, folder: Path, selection: Selection = ALL) -> dict[s
     return export(folder, sealed.config, sealed.clock, {SERVICE: sealed.app.log}, [SERVICE], selection)
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+OWN = str(Path(sysconfig.get_config_var("BINDIR")) / "python3")
+NAMES = ("pypy3", *(f"python3.{minor}" for minor in range(7, 21)))
+
+
+def run(folder: Path, *arguments: str, python: str = OWN) -> subprocess.CompletedProcess[str]:
     """verify.py as an auditor runs it: nothing in the environment, no package, no network where that can be had."""
-    python = Path(sysconfig.get_config_var("BINDIR")) / "python3"
-    command = [*OFFLINE, "env", "-i", str(python), "-I", "-S", "verify.py", *arguments]
+    command = [*OFFLINE, "env", "-i", python, "-I", "-S", "verify.py", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, encoding="utf-8")
 
 
@@ -77,6 +83,66 @@ def test_an_export_is_verified_in_an_empty_environment(sealed: Sealed, tmp_path:
     assert "全部相符" in done.stdout
     assert "Everything holds" in done.stdout
     print("without network" if OFFLINE else "unshare -n is not permitted here: with network")
+
+
+def pythons_here() -> list[str]:
+    """Those of this machine that are 3.7 or newer, and not only the name of one that could be installed."""
+    found = [path for name in NAMES if (path := shutil.which(name))]
+    found += sorted(map(str, (Path.home() / ".pyenv" / "versions").glob("3.*/bin/python")))
+    asked = "import sys; sys.exit(sys.version_info < (3, 7))"
+    return [
+        python
+        for python in found
+        if subprocess.run(["env", "-i", python, "-c", asked], capture_output=True, check=False).returncode
+        == 0
+    ]
+
+
+def oldest_python() -> str:
+    """CPython 3.7."""
+    try:
+        return str(old_python())
+    except ComponentMissing as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"verify.py was not run on Python 3.7: {missing}")
+
+
+def test_verify_py_runs_on_every_python_from_3_7_on(sealed: Sealed, tmp_path: Path) -> None:
+    """A whole export, a key that is another's, and one edit of each file: the same answers as ours on each of them."""
+    folder = tmp_path / "export"
+    exported(sealed, folder)
+    key = json.loads((folder / SERVICE / "keys.json").read_bytes())[1]["vkey"]
+    edits = [folder / "manifest.note", *sorted((folder / SERVICE).rglob("*.*"))]
+
+    def answers(python: str) -> list[tuple[int, str]]:
+        found = [run(folder, python=python), run(folder, "--key", key, python=python)]
+        for file in (file for file in edits if file.is_file()):
+            whole = file.read_bytes()
+            file.write_bytes(whole[:-9])
+            found.append(run(folder, python=python))
+            file.write_bytes(whole)
+        return [(one.returncode, one.stdout) for one in found]
+
+    wanted = answers(OWN)
+    assert [code for code, _ in wanted] == [0] + [1] * (len(wanted) - 1)
+    for python in [oldest_python(), *pythons_here()]:
+        assert answers(python) == wanted, python
+
+
+def test_verify_py_is_written_in_the_python_of_3_7() -> None:
+    """Also where 3.7 itself is not to be had. That the types are right, mypy says by the annotations."""
+    text = Path(verify.__file__).read_text("utf-8")
+    ast.parse(text, feature_version=(3, 7))
+    for newer in (
+        "removeprefix",
+        "removesuffix",
+        "cached_property",
+        "is_relative_to",
+        "strict=",
+        "with_stem",
+    ):
+        assert newer not in text
 
 
 def test_verify_py_is_the_suites_own_file_of_the_standard_library_only(

@@ -259,7 +259,7 @@ def test_with_a_database_the_master_key_is_configured_or_nothing_starts(tmp_path
             "DUBAN_MASTER_KEY": str(tmp_path / "master"),
         }
     )
-    assert config.keys_url == "postgresql://duban@127.0.0.1:5432/duban_keys"
+    assert config.keys_place == "postgresql://duban@127.0.0.1:5432/duban_keys"
 
 
 def test_the_command_line_makes_and_changes_the_master(store: KeyStore, config: Config) -> None:

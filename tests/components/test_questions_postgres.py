@@ -66,7 +66,7 @@ def both(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         for name, runtime in suite.opened.runtimes.items():
             seal_now(suite.opened.config, name, runtime.app.log, suite.clock)
         back_up(suite.opened.config, folder / "backup", suite.clock, "test", silent)
-        where = {"keys": config.keys_url, "master_key": config.master_key}
+        where = {"keys": str(config.keys_place), "master_key": config.master_key}
         target = replace(config, data=folder / "files", database="", **where)
         restore(target, folder / "backup", suite.clock, silent)
         put_once(key_path(target), key_path(config).read_bytes())

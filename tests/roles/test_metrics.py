@@ -46,6 +46,6 @@ def test_several_workers_count_as_one_and_leave_nothing_behind(
             assert Client(site, web).register_unit(f"unit{number}").status == 201
         seen = [web.metric("duban_events_saved_total", service="assignment") for _ in range(8)]
         assert seen == [6.0] * 8, "whichever worker answers"
-        assert [one.name.startswith("duban-metrics-") for one in temporary.iterdir()] == [True]
+        assert [one.name.startswith("duban-scratch-") for one in temporary.iterdir()] == [True]
         assert web.process.stop() == 0
         assert list(temporary.iterdir()) == []

@@ -27,7 +27,7 @@ class Alarms(Timers):
 @pytest.fixture
 def views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Views]:
     monkeypatch.setattr(timers, "AT_ONCE", 3)
-    views = Views(f"sqlite:///{tmp_path}/views.sqlite", [Alarms()], StoppedClock(NOW))
+    views = Views(tmp_path / "views.sqlite", [Alarms()], StoppedClock(NOW))
     views.create()
     with views.writer.begin() as connection:
         rows = [

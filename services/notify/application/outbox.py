@@ -1,15 +1,14 @@
 """The embedded channel: one ``.eml`` file (RFC 5322) a notice, in a folder a day."""
 
-import os
 import re
-from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
 from uuid import UUID
 
 from services.notify.domain import NoticeState
 from shared.domain.clock import SHANGHAI, local_day
+from shared.process.files import replace
+from shared.process.mail import message
 
 DOMAIN = "duban.invalid"
 """A domain that no mail can reach (RFC 2606): a real address is the mail service's own business."""
@@ -23,28 +22,21 @@ def address(post: str) -> str:
 
 def written(notice_id: UUID, notice: NoticeState) -> bytes:
     """The message: the same notice, the same bytes, so that a repeated delivery overwrites it with itself."""
-    message = EmailMessage(policy=SMTP)
-    message["From"] = f"duban@{DOMAIN}"
-    message["To"] = address(notice.to_post)
-    message["Subject"] = notice.subject
-    message["Date"] = format_datetime(notice.not_before.astimezone(SHANGHAI))
-    message["Message-ID"] = f"<{notice_id}@{DOMAIN}>"
-    message["Auto-Submitted"] = "auto-generated"
-    message["X-Duban-Level"] = notice.level
-    message["X-Duban-Colour"] = notice.colour
-    message.set_content(notice.text, charset="utf-8", cte="base64")
-    return bytes(message)
+    headers = {
+        "From": f"duban@{DOMAIN}",
+        "To": address(notice.to_post),
+        "Subject": notice.subject,
+        "Date": format_datetime(notice.not_before.astimezone(SHANGHAI)),
+        "Message-ID": f"<{notice_id}@{DOMAIN}>",
+        "Auto-Submitted": "auto-generated",
+        "X-Duban-Level": notice.level,
+        "X-Duban-Colour": notice.colour,
+    }
+    return message(headers, notice.text)
 
 
 def put(outbox: Path, notice_id: UUID, notice: NoticeState) -> str:
     """Write the letter whole or not at all; its name within the outbox. To a post, never to a person's address."""
     name = f"{local_day(notice.not_before).isoformat()}/{notice_id}.eml"
-    path = outbox / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("wb") as file:
-        file.write(written(notice_id, notice))
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    replace(outbox / name, written(notice_id, notice), mode=0o666)  # less what the process's umask takes
     return name

@@ -34,7 +34,7 @@ def make():
     app = create_app("one", config=Config(), clock=lambda: datetime.now(UTC), blueprints=[], title="t", verify=None)
     return dispatch({"one": app})
 
-serve(make, host="127.0.0.1", port=%d, workers=2, drain=0.2)
+serve(make, Config(port=%d, web_workers=2, drain_seconds=0.2))
 """
 
 

@@ -1,0 +1,20 @@
+"""A real browser, for the test of the pages."""
+
+import shutil
+
+from deploy.stack.install import ensure_installed, one_at_a_time
+from deploy.stack.programs import ComponentMissing
+
+
+def browser() -> str:
+    """Chromium's program, installed if it is missing. Raises ComponentMissing where it cannot be installed."""
+    with one_at_a_time():
+        ensure_installed("Chromium", _chromium, "chromium")
+    return _chromium()
+
+
+def _chromium() -> str:
+    program = shutil.which("chromium")
+    if program is None:
+        raise ComponentMissing("Chromium: no chromium in PATH")
+    return program
