@@ -55,24 +55,29 @@ def ensure_keycloak() -> None:
     with one_at_a_time():
         ensure_installed("Java", java, "default-jre-headless")
         if not KEYCLOAK.exists():
-            ensure_installed("Maven", _maven, "maven")
             _fetch_keycloak()
 
 
 def _fetch_keycloak() -> None:
-    with tempfile.TemporaryDirectory(dir=KEYCLOAK.parent, prefix="fetching-") as folder:
-        artifact = f"org.keycloak:keycloak-quarkus-dist:{KEYCLOAK_VERSION}:zip"
+    new = KEYCLOAK.with_suffix(".new")
+    with unpacked("Keycloak", f"org.keycloak:keycloak-quarkus-dist:{KEYCLOAK_VERSION}:zip") as folder:
+        shutil.rmtree(new, ignore_errors=True)
+        (folder / KEYCLOAK.name).rename(new)
+    run("Keycloak", command(new, "build", "--db=dev-mem"))
+    new.rename(KEYCLOAK)
+
+
+@contextmanager
+def unpacked(what: str, artifact: str) -> Iterator[Path]:
+    """A temporary folder beside the jars with what an archive of Maven's registry holds. Raises ComponentMissing."""
+    with tempfile.TemporaryDirectory(dir=LIBS.parent, prefix="fetching-") as folder:
         goal = f"org.apache.maven.plugins:maven-dependency-plugin:{DEPENDENCY_PLUGIN}:copy"
-        to = f"-DoutputDirectory={folder}"
-        run("Keycloak", [_maven(), "-q", "-B", "--strict-checksums", goal, f"-Dartifact={artifact}", to])
-        (archive,) = Path(folder).glob("*.zip")
+        options = [f"-Dartifact={artifact}", f"-DoutputDirectory={folder}"]
+        run(what, [maven(), "-q", "-B", "-Dstyle.color=never", "--strict-checksums", goal, *options])
+        (archive,) = Path(folder).iterdir()
         with zipfile.ZipFile(archive) as packed:
             packed.extractall(folder)
-        home = Path(folder) / KEYCLOAK.name
-        home.rename(KEYCLOAK.with_suffix(".new"))
-    # Built where it stays: what is built holds absolute paths. The rename says that it is complete.
-    run("Keycloak", command(KEYCLOAK.with_suffix(".new"), "build", "--db=dev-mem"))
-    KEYCLOAK.with_suffix(".new").rename(KEYCLOAK)
+        yield Path(folder)
 
 
 def maven() -> str:

@@ -1,10 +1,9 @@
 """The oldest Python that an auditor's machine may have, for the test of what an auditor is handed."""
 
 import shutil
-import tempfile
 from pathlib import Path
 
-from deploy.stack.install import maven, one_at_a_time, run
+from deploy.stack.install import one_at_a_time, unpacked
 from deploy.stack.programs import ROOT
 
 ARTIFACT = "org.bytedeco:cpython:3.7.7-1.5.3:jar:linux-x86_64"
@@ -21,15 +20,8 @@ def old_python() -> Path:
 
 
 def _fetch() -> None:
-    with tempfile.TemporaryDirectory(dir=HOME.parent, prefix="fetching-") as folder:
-        goal = [
-            "dependency:unpack",
-            f"-Dartifact={ARTIFACT}",
-            f"-DoutputDirectory={folder}",
-            f"-DmarkersDirectory={folder}/markers",
-        ]
-        run("Python 3.7", [maven(), "-q", "-B", "-Dstyle.color=never", "--strict-checksums", *goal])
-        new = Path(folder) / "org" / "bytedeco" / "cpython" / "linux-x86_64"
+    with unpacked("Python 3.7", ARTIFACT) as folder:
+        new = folder / "org" / "bytedeco" / "cpython" / "linux-x86_64"
         (new / "bin" / "python3.7").chmod(0o755)
         shutil.rmtree(HOME, ignore_errors=True)
         new.rename(HOME)
