@@ -55,6 +55,12 @@ class Config:
     health_port: int = 0
     """Where a worker answers /healthz, /readyz and /metrics; 0: nowhere. The four of ``duban serve`` take this port
     and the next three."""
+    rate_caller: int = 0
+    """Requests a minute of one caller that each web process takes; 0: any number."""
+    rate_address: int = 0
+    """Requests a minute of one address, before any token is read; 0: any number."""
+    trusted_proxies: int = 0
+    """How many proxies stand before the web processes and may name the client's address (X-Forwarded-For)."""
     drain_seconds: float = 0.0
     """Seconds that a web process goes on serving after SIGTERM, until the load balancer has noticed."""
     web_workers: int = 1
@@ -207,6 +213,9 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "DUBAN_KAFKA_REPLICATION": _number(int, 1, 9),
     "DUBAN_KAFKA_SESSION_SECONDS": _number(float, 3, 300),
     "DUBAN_HEALTH_PORT": _number(int, 0, 65532),
+    "DUBAN_RATE_CALLER": _number(int, 0, 10**6),
+    "DUBAN_RATE_ADDRESS": _number(int, 0, 10**6),
+    "DUBAN_TRUSTED_PROXIES": _number(int, 0, 9),
     "DUBAN_DRAIN_SECONDS": _number(float, 0, 60),
     "DUBAN_WEB_WORKERS": _number(int, 1, 64),
     "DUBAN_WEB_THREADS": _number(int, 1, 64),

@@ -29,8 +29,11 @@ from shared.web.body import FORM_TYPES, fingerprint, json_body, unprintable
 from shared.web.http import Blueprint, idempotency_key
 from shared.web.pages import add_pages
 from shared.web.problems import BodyTypeNotSupported, NoSuchPage, problem
+from shared.web.rates import rates_of
 
 MAX_BODY = 1024 * 1024
+UNBOUNDED = frozenset({"/healthz", "/readyz", "/metrics"})
+"""What is asked by probes and Prometheus, as often as they like."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -167,9 +170,12 @@ def _add_own_routes(
 def _gate(app: Flask, web: Web) -> Callable[[], None]:
     """Checks before every view: token, role, size of the body, idempotency key, unknown parameters."""
     arguments = {endpoint: _arguments(view) for endpoint, view in app.view_functions.items()}
+    rates = rates_of(web.config)
 
     def gate() -> None:
         asked = request_ctx.request  # itself: each use of Flask's proxy costs more than what is asked of it
+        if asked.path not in UNBOUNDED:
+            rates.before_authentication(asked)
         if asked.url_rule is None:
             return  # 404 and 405 are raised right after
         endpoint = asked.url_rule.endpoint
@@ -178,6 +184,7 @@ def _gate(app: Flask, web: Web) -> Callable[[], None]:
         identity = None
         if roles:
             app_ctx.g.identity = identity = web.verify(bearer(asked.headers.get("Authorization")))
+            rates.of(identity.subject)
             if identity.role not in roles:
                 raise RoleMayNot(role=identity.role, allowed=sorted(roles))
         if asked.view_args and any(unprintable(str(value)) for value in asked.view_args.values()):

@@ -13,6 +13,7 @@ from marshmallow import ValidationError, fields
 from shared.application.application import ChangedMeanwhile, IdempotencyKeyReused
 from shared.domain.refusal import Refusal
 from shared.readmodels.generations import ViewIsBeingBuilt
+from shared.web import oidc  # noqa: F401 - its refusals are listed
 from shared.web.auth import NotAuthenticated, RoleMayNot
 from shared.web.commands import command_of
 from shared.web.http import BaseSchema, IdempotencyKeyMalformed, IdempotencyKeyMissing, IfMatchMalformed
@@ -28,9 +29,10 @@ from shared.web.problems import (
     StoreUnavailable,
     Unexpected,
 )
+from shared.web.rates import TooManyRequests
 from shared.web.titles import TitleWriter
 
-ERRORS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 500, 503)
+ERRORS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 500, 503)
 
 
 class FieldProblemSchema(BaseSchema):
@@ -77,8 +79,9 @@ A declared command lists in `x-problems`, at the operation and at each status, t
 rules may refuse it. What any request may be refused for (token, role, headers, body, idempotency, a conflict with
 another writer, a store that is unavailable) is listed here once, in `info`."""
 OF_EVERY_REQUEST: tuple[type[Refusal], ...] = (
-    *NotAuthenticated.__subclasses__(),
+    *NotAuthenticated.__subclasses__(),  # those of providers too
     RoleMayNot,
+    TooManyRequests,
     NoSuchPage,
     MethodNotAllowed,
     RequestIsMalformed,

@@ -66,6 +66,7 @@ TITLES: dict[int, tuple[str, str]] = {
     413: ("内容太大", "The content is too large"),
     415: ("不支持这种内容类型", "Content type not supported"),
     422: ("内容不合规定", "The content is not acceptable"),
+    429: ("请求过于频繁", "Too many requests"),
     500: ("系统内部错误", "Internal error"),
     503: ("暂时无法处理", "Unavailable for the moment"),
 }
