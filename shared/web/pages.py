@@ -30,8 +30,8 @@ HEADERS = {
 }
 WHAT = Title(
     "督办：任务交办、督查督办、企业服务与通知四个服务，让政府的决定落到实处。每件事实记入不可改动的日志。",
-    "duban gets the decisions of a government carried out: four services, for tasks, for their follow-up, for enterprises "
-    "and for notices. Every fact goes into a log that nobody can change unnoticed.",
+    "duban gets the decisions of a government carried out: four services, for tasks, for their follow-up, for "
+    "enterprises and for notices. Every fact goes into a log that nobody can change unnoticed.",
 )
 NO_CONSOLE = Title("目前没有操作界面，请通过接口使用。", "There is no console yet: it is used over its API.")
 REFERENCE = Title("接口文档", "API reference")
