@@ -58,6 +58,8 @@ class TaskRow:
     weight: Decimal | None = None
     """As written: 5% and 5 are both 5."""
     remark: str = ""
+    sheet: str = ""
+    """The sheet's name, if the file has more than one task list."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -453,6 +455,7 @@ class _ListReader:
                 category=_text(cells.get("category", "")) or self._category(),
                 weight=weight,
                 remark=_text(cells.get("remark", "")),
+                sheet=self.sheet,
             )
         )
 

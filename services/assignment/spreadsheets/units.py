@@ -2,14 +2,15 @@
 
 import difflib
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from services.assignment.spreadsheets.tables import FileRefusal, read_tables
-from shared.domain.words import Enumerated, said
+from services.assignment.spreadsheets.left_out import LeftOut, address, bounded
+from services.assignment.spreadsheets.tables import FileRefusal, Table, read_tables
+from shared.domain.text import identity, plain
+from shared.domain.words import Enumerated, Title, said
 from shared.events.assignment import UnitKind
 
 BANNER_PREFIXES = ("鄂托克前旗", "鄂前旗", "旗")
@@ -97,11 +98,11 @@ class UnitNames:
         self._by_bare_name: dict[str, list[str]] = {}
         self._names: dict[str, str] = {}
         for unit in self._units.values():
-            self._note(self._by_full_name, _key(unit.name), unit.id)
+            self._note(self._by_full_name, identity(unit.name), unit.id)
             written = [unit.name, *unit.short_names]
             if unit.kind == "town" and (town := re.sub(r"(人民)?政府$", "", unit.name)):
                 written += [town, f"{town}政府", f"{town}人民政府"]
-            for name in filter(None, map(_key, written)):
+            for name in filter(None, map(identity, written)):
                 self._note(self._by_short_name, name, unit.id)
                 self._note(self._by_bare_name, _bare(name), unit.id)
                 self._names.setdefault(name, unit.name)
@@ -128,7 +129,7 @@ class UnitNames:
         if len(self._refused) > _REASONS_KEPT:
             self._refused.clear()
         if written not in self._refused:
-            self._refused[written] = self._reason(written.strip(), _key(written))
+            self._refused[written] = self._reason(written.strip(), identity(written))
         raise UnknownUnitName(written.strip(), *self._refused[written])
 
     def split(self, cell: str) -> list[str]:
@@ -162,7 +163,7 @@ class UnitNames:
         return [name]
 
     def _find(self, written: str) -> tuple[str, ...]:
-        key = _key(written)
+        key = identity(written)
         single = self._single(key)
         if len(single) == 1:
             return tuple(single)
@@ -210,11 +211,6 @@ class UnitNames:
         return f"单位名册中没有“{written}”", f'the register has no unit "{written}"'
 
 
-def _key(name: str) -> str:
-    """A name without blanks, with half-width brackets."""
-    return re.sub(r"\s+", "", unicodedata.normalize("NFKC", name))
-
-
 def _bare(key: str) -> str:
     for prefix in BANNER_PREFIXES:
         if key.startswith(prefix) and len(key) > len(prefix) + 1:
@@ -247,6 +243,7 @@ class ReadUnits:
 
     accepted: tuple[UnitName, ...]
     rejected: tuple[UnitProblem, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 _UNIT_COLUMNS = {
@@ -260,22 +257,57 @@ _UNIT_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 def read_units(data: bytes, filename: str) -> ReadUnits:
     """The units in a CSV or XLSX file with the columns id, name, short_names (separated by ``;``) and kind."""
+    found: ReadUnits | None = None
+    left_out: list[LeftOut] = []
     for table in read_tables(data, filename):
-        for row in range(1, min(len(table.rows), 50) + 1):
-            columns: dict[str, int] = {}
-            for column in range(1, table.width + 1):
-                heading = _key(str(table.at(row, column))).lower()
-                for name, synonyms in _UNIT_COLUMNS.items():
-                    if heading in synonyms:
-                        columns.setdefault(name, column)
-            if {"id", "name", "kind"} <= set(columns):
-                return _units_below(
-                    {
-                        n: {name: str(table.at(n, column)).strip() for name, column in columns.items()}
-                        for n in range(row + 1, len(table.rows) + 1)
-                    }
-                )
-    raise NoUnitHeader
+        header = None if found or table.hidden else _unit_header(table)
+        if header is None:
+            reason = _HIDDEN if table.hidden else _ONE_LIST if found else _NO_HEADER
+            left_out.append(LeftOut(what="sheet", sheet=table.sheet, reason=reason))
+            continue
+        row, columns = header
+        left_out += [*table.left_out, *_unused(table, row, columns)]
+        found = _units_below(
+            {
+                n: {name: str(table.at(n, column)).strip() for name, column in columns.items()}
+                for n in range(row + 1, len(table.rows) + 1)
+            }
+        )
+    if found is None:
+        raise NoUnitHeader
+    return replace(found, left_out=bounded(left_out))
+
+
+_HIDDEN = Title("工作表已隐藏，没有读", "the sheet is hidden and was not read")
+_NO_HEADER = Title("没有单位名册的表头，没有读", "it has no header of a list of units and was not read")
+_ONE_LIST = Title("单位名册只读第一张，没有读", "only the first list of units is read")
+_NOT_USED = Title("导入用不到这一列", "nothing is imported from this column")
+
+
+def _unit_header(table: Table) -> tuple[int, dict[str, int]] | None:
+    """The header's row, and the column of each of its names."""
+    for row in range(1, min(len(table.rows), 50) + 1):
+        columns: dict[str, int] = {}
+        for column in range(1, table.width + 1):
+            heading = plain(str(table.at(row, column))).lower()
+            for name, synonyms in _UNIT_COLUMNS.items():
+                if heading in synonyms:
+                    columns.setdefault(name, column)
+        if {"id", "name", "kind"} <= set(columns):
+            return row, columns
+    return None
+
+
+def _unused(table: Table, row: int, columns: Mapping[str, int]) -> Iterator[LeftOut]:
+    for column in range(1, table.width + 1):
+        if column not in columns.values() and (heading := str(table.at(row, column)).strip()):
+            yield LeftOut(
+                what="column",
+                sheet=table.sheet,
+                place=address(row, column),
+                value=heading,
+                reason=_NOT_USED,
+            )
 
 
 def _units_below(rows: dict[int, dict[str, str]]) -> ReadUnits:
@@ -319,14 +351,14 @@ def _units_below(rows: dict[int, dict[str, str]]) -> ReadUnits:
                 f"the kind must be one of: {', '.join(KIND.values)}",
             )
         short_names = [s.strip() for s in re.split("[;；]", cells.get("short_names", "")) if s.strip()]
-        short_names = list(dict.fromkeys(s for s in short_names if _key(s) != _key(name)))
+        short_names = list(dict.fromkeys(s for s in short_names if identity(s) != identity(name)))
         for field, written in [("name", name), *(("short_names", short) for short in short_names)]:
             if len(written) > _MAX_NAME:
                 refuse(
                     field, written, f"名称超过 {_MAX_NAME} 字", f"a name has at most {_MAX_NAME} characters"
                 )
-            elif written and _key(written) in names:
-                at, whose = names[_key(written)]
+            elif written and identity(written) in names:
+                at, whose = names[identity(written)]
                 refuse(
                     field, written, f"名称与第 {at} 行“{whose}”重复", f'the name repeats row {at}, "{whose}"'
                 )
@@ -336,5 +368,5 @@ def _units_below(rows: dict[int, dict[str, str]]) -> ReadUnits:
         ids.setdefault(identifier, row)
         for written in (name, *short_names):
             if written:
-                names.setdefault(_key(written), (row, name))
+                names.setdefault(identity(written), (row, name))
     return ReadUnits(accepted=tuple(accepted), rejected=tuple(rejected))
