@@ -168,7 +168,9 @@ class _Heading:
     def is_past(self, titles: Collection[Place]) -> bool:
         """Whether it is about what has happened; what stands over the whole table says nothing of a column."""
         texts = [text for place, text in self.levels if place not in titles]
-        return _whole("".join(texts[-2:])) is None and any(map(_is_past, texts))
+        # 完成 above 时限 is one heading over two rows.
+        together = _whole("".join(texts[-2:])) if len(texts) > 1 else None
+        return together is None and any(map(_is_past, texts))
 
     def meaning(self) -> tuple[str, int] | None:
         """Its role and how specific it is, by its lowest level, by the lowest two together, or by the one above."""

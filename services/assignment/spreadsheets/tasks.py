@@ -24,7 +24,7 @@ from services.assignment.spreadsheets.quantities import quantity_in, quantity_in
 from services.assignment.spreadsheets.tables import FileRefusal, Table, read_tables
 from services.assignment.spreadsheets.units import UnitNames, UnknownUnitName
 from shared.domain.refusal import Refusal
-from shared.domain.text import plain
+from shared.domain.text import identity, plain
 from shared.domain.words import Title
 
 Progress = Callable[[int, int], None]
@@ -483,14 +483,14 @@ class _ListReader:
         if rows > 1 and self._tasks_within(first[0], rows, column) > 1:
             # One number merged over several tasks: each is a part of it.
             number = f"{number}-{row - first[0] + 1}"
-        if (before := self._numbers.get(number)) is not None:
+        if (before := self._numbers.get(identity(number))) is not None:
             raise _RowRefused(
                 "number",
                 written,
                 f"序号“{number}”与第 {before} 行重复",
                 f'number "{number}" repeats row {before}',
             )
-        self._numbers[number] = row
+        self._numbers[identity(number)] = row
         return number
 
     def _tasks_within(self, first: int, rows: int, number_column: int) -> int:
