@@ -132,21 +132,25 @@ def _continues_header(table: Table, first: int, row: int) -> bool:
         return any(first <= table.origin(row, c)[0] < row and table.at(row, c) != "" for c in columns)
     if len(texts) > 3 and texts == [str(n) for n in range(1, len(texts) + 1)]:
         return True  # the columns numbered 1, 2, 3 below their headings
+    own = [c for c in columns if table.origin(row, c)[0] == row and table.at(row, c) != ""]
     if not any(_meaning(text) or _is_past(text) for text in texts):
-        return False
-    for column in columns:
-        if table.origin(row, column)[0] != row or table.at(row, column) == "":
-            continue
-        above = table.origin(row - 1, column)
-        under_a_group = (
-            table.origin(row - 1, column - 1) == above
-            or table.origin(row - 1, column + 1) == above
-            or table.at(row - 1, column) == ""
+        # 第一阶段, 第二阶段 below one heading, beside headings that reach down to this row.
+        return all(_is_below_a_merged_cell(table, row, c) for c in own) and any(
+            first <= table.origin(row, c)[0] < row for c in columns
         )
-        text = str(table.at(row, column))
-        if _meaning(text) is None and not _is_past(text) and not under_a_group:
-            return False
-    return True
+    return all(
+        _meaning(text := str(table.at(row, c))) is not None
+        or _is_past(text)
+        or _is_below_a_merged_cell(table, row, c)
+        or table.at(row - 1, c) == ""
+        for c in own
+    )
+
+
+def _is_below_a_merged_cell(table: Table, row: int, column: int) -> bool:
+    """Whether what stands above reaches over more columns."""
+    above = table.origin(row - 1, column)
+    return table.origin(row - 1, column - 1) == above or table.origin(row - 1, column + 1) == above
 
 
 @dataclass(frozen=True, kw_only=True)
