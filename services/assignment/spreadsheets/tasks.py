@@ -24,7 +24,7 @@ from services.assignment.spreadsheets.quantities import quantity_in, quantity_in
 from services.assignment.spreadsheets.tables import FileRefusal, Table, read_tables
 from services.assignment.spreadsheets.units import UnitNames, UnknownUnitName
 from shared.domain.refusal import Refusal
-from shared.domain.text import identity, plain
+from shared.domain.text import identity
 from shared.domain.words import Title
 
 Progress = Callable[[int, int], None]
@@ -638,7 +638,7 @@ def _labelled(cell: str) -> tuple[str, str]:
 
 
 def _is_ditto(value: str | date) -> bool:
-    return isinstance(value, str) and _DITTO.fullmatch(plain(value)) is not None
+    return isinstance(value, str) and _DITTO.fullmatch(identity(value)) is not None
 
 
 def _text(value: str | date) -> str:
