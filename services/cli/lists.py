@@ -157,6 +157,7 @@ def import_(
                         }
                         for one in refused
                     ],
+                    "ignored_columns": list(report.get("ignored_columns", ())),
                     "left_out": [one.to_json(config.language) for one in left_out],
                 },
                 ensure_ascii=False,

@@ -183,4 +183,4 @@ def test_headings_with_radicals_and_invisible_characters_are_known():
 
 def test_a_column_without_any_heading_is_named_by_its_letter():
     (left,) = read(xlsx([*PLAIN, None], [*ROW, "旁注"])).left_out
-    assert (left.what, left.place, left.value) == ("column", "E", "")
+    assert (left.kind, left.place, left.value) == ("column", "E", "")

@@ -73,7 +73,7 @@ def numbers(result: ReadTasks) -> list[str]:
 
 
 def left(result: ReadTasks, reason: str) -> list[tuple[str, str, str]]:
-    return [(one.what, one.place, one.value) for one in result.left_out if reason in one.reason.zh]
+    return [(one.kind, one.place, one.value) for one in result.left_out if reason in one.reason.zh]
 
 
 # --- sheets ------------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def test_every_sheet_that_is_not_read_is_named_with_the_reason():
     book["更旧"].sheet_state = "veryHidden"
     result = read(saved(book))
     assert numbers(result) == ["1"]
-    why = {one.sheet: one.reason for one in result.left_out if one.what == "sheet"}
+    why = {one.sheet: one.reason for one in result.left_out if one.kind == "sheet"}
     assert list(why) == ["封面", "乙", "空", "旧", "更旧"]
     assert "没有任务清单的表头" in why["封面"].zh
     assert "完成时限" in why["乙"].zh
@@ -482,7 +482,7 @@ def test_a_list_of_units_says_what_it_left_out_too():
     book["名册"].row_dimensions[3].hidden = True
     result = read_units(saved(book), "单位.xlsx")
     assert [unit.id for unit in result.accepted] == ["aa"]
-    assert [(one.what, one.sheet, one.place) for one in result.left_out] == [
+    assert [(one.kind, one.sheet, one.place) for one in result.left_out] == [
         ("sheet", "说明", ""),
         ("row", "名册", "3:3"),
         ("column", "名册", "D1"),
@@ -492,7 +492,7 @@ def test_a_list_of_units_says_what_it_left_out_too():
 
 def test_of_very_many_places_the_first_are_named_and_the_others_counted():
     places = [
-        LeftOut(what="cell", sheet="甲", place=f"A{n}", reason=Title("划去", "struck"))
+        LeftOut(kind="cell", sheet="甲", place=f"A{n}", reason=Title("划去", "struck"))
         for n in range(MOST + 3)
     ]
     assert bounded(places[:MOST]) == tuple(places[:MOST])

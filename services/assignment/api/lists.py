@@ -10,7 +10,7 @@ from werkzeug.datastructures import FileStorage
 from services.assignment.api.common import SecrecyField, blueprint
 from services.assignment.application import Assignment
 from services.assignment.domain import TaskList
-from services.assignment.spreadsheets.left_out import What
+from services.assignment.spreadsheets.left_out import Kind
 from services.assignment.views import TaskListsView
 from services.assignment.views.lists import task_list_for_caller, task_lists_for_caller
 from shared.domain.roles import GOVERNMENT, READERS
@@ -176,7 +176,7 @@ class RejectedRowSchema(BaseSchema):
 class LeftOutSchema(BaseSchema):
     """A sheet, column, row or cell of a file that was not taken, and why."""
 
-    what = fields.String(required=True, validate=validate.OneOf(get_args(What)))
+    kind = fields.String(required=True, validate=validate.OneOf(get_args(Kind)))
     sheet = fields.String(required=True)
     place = fields.String(required=True, metadata={"description": "e.g. F3, 5:17, D:D"})
     value = fields.String(required=True)

@@ -218,7 +218,7 @@ def _header(table: Table, first: int, last: int) -> Header:
     places_used = {by_column[column].place for column in used}
     unused = [
         LeftOut(
-            what="column",
+            kind="column",
             sheet=table.sheet,
             place=address(*heading.place)
             if heading.place not in places_used
@@ -230,7 +230,7 @@ def _header(table: Table, first: int, last: int) -> Header:
         if heading.column not in used and (written[heading.column] or heading.place not in places_used)
     ]
     unnamed = [
-        LeftOut(what="column", sheet=table.sheet, place=get_column_letter(column), reason=_WITHOUT_HEADING)
+        LeftOut(kind="column", sheet=table.sheet, place=get_column_letter(column), reason=_WITHOUT_HEADING)
         for column, cells in written.items()
         if cells and column not in by_column
     ]

@@ -9,7 +9,7 @@ from openpyxl.utils import get_column_letter
 
 from shared.domain.words import Title
 
-What = Literal["sheet", "column", "row", "cell"]
+Kind = Literal["sheet", "column", "row", "cell"]
 MOST = 500
 """How many are named; the others are counted."""
 
@@ -18,7 +18,7 @@ MOST = 500
 class LeftOut:
     """A sheet, a column, a row or a cell, where it stands, what it says and why it was not taken."""
 
-    what: What
+    kind: Kind
     sheet: str
     place: str = ""
     """As spreadsheet programs write it: ``F3``, ``5:17``, ``D:D``; of a column with a heading, its heading's place."""
@@ -28,7 +28,7 @@ class LeftOut:
     def to_json(self, language: str) -> dict[str, Any]:
         """As an answer says it."""
         return {
-            "what": self.what,
+            "kind": self.kind,
             "sheet": self.sheet,
             "place": self.place,
             "value": self.value,
@@ -49,7 +49,7 @@ def bounded(found: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
     if (more := len(all_of_them) - MOST) <= 0:
         return tuple(all_of_them)
     rest = LeftOut(
-        what="cell", sheet="", reason=Title(f"另有 {more} 处，未逐一列出", f"{more} more are not listed")
+        kind="cell", sheet="", reason=Title(f"另有 {more} 处，未逐一列出", f"{more} more are not listed")
     )
     return (*islice(all_of_them, MOST), rest)
 

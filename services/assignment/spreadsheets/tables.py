@@ -570,7 +570,7 @@ def _as_seen(
         left_out=(
             *_hidden(title, markup, written),
             *_struck(title, {seen[p]: text for p, (text, _) in struck.items() if not is_hidden(seen[p])}),
-            *(LeftOut(what="cell", sheet=title, place=cells, reason=_BY_RULE) for cells in by_rule),
+            *(LeftOut(kind="cell", sheet=title, place=cells, reason=_BY_RULE) for cells in by_rule),
         ),
     )
 
@@ -595,7 +595,7 @@ def _hidden(title: str, markup: Markup, written: Mapping[Place, Value]) -> Itera
             in_columns.setdefault(column, []).append(str(value))
     for first, last in _stretches(sorted(in_rows)):
         yield LeftOut(
-            what="row",
+            kind="row",
             sheet=title,
             place=f"{first}:{last}",
             value=_shown(in_rows[first]),
@@ -603,7 +603,7 @@ def _hidden(title: str, markup: Markup, written: Mapping[Place, Value]) -> Itera
         )
     for first, last in _stretches(sorted(in_columns)):
         yield LeftOut(
-            what="column",
+            kind="column",
             sheet=title,
             place=f"{get_column_letter(first)}:{get_column_letter(last)}",
             value=_shown(in_columns[first][:1]),
@@ -619,7 +619,7 @@ def _struck(title: str, struck: Mapping[Place, str]) -> Iterator[LeftOut]:
         for first, last in _stretches(columns):
             texts = [struck[row, column] for column in range(first, last + 1)]
             place = address(row, first) + (f":{address(row, last)}" if last > first else "")
-            yield LeftOut(what="cell", sheet=title, place=place, value=_shown(texts), reason=_STRUCK)
+            yield LeftOut(kind="cell", sheet=title, place=place, value=_shown(texts), reason=_STRUCK)
 
 
 def _stretches(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:

@@ -92,7 +92,7 @@ class ReadTasks:
     left_out: tuple[LeftOut, ...] = ()
     """Sheets, columns, rows and cells that were not taken, with the reasons."""
 
-    def to_json(self, units: UnitNames, language: str = "zh") -> dict[str, list[dict[str, Any]]]:
+    def to_json(self, units: UnitNames, language: str = "zh") -> dict[str, list[Any]]:
         """The answer of ``duban import --dry-run --json``: units by full name."""
         return {
             "accepted": [
@@ -116,6 +116,7 @@ class ReadTasks:
                 }
                 for problem in self.rejected
             ],
+            "ignored_columns": list(self.ignored_columns),
             "left_out": [one.to_json(language) for one in self.left_out],
         }
 
@@ -195,7 +196,7 @@ def _why_not(table: Table, header: Header | None) -> LeftOut:
             f"有表格，但缺少这些列：{'、'.join(one.zh for one in lacks)}；没有读",
             f"its table lacks these columns: {', '.join(one.en for one in lacks)}; it was not read",
         )
-    return LeftOut(what="sheet", sheet=table.sheet, reason=reason)
+    return LeftOut(kind="sheet", sheet=table.sheet, reason=reason)
 
 
 _SEEN_AT_MOST = 20
@@ -203,7 +204,7 @@ _SEEN_AT_MOST = 20
 
 def _seen(left_out: list[LeftOut]) -> Title:
     """What was there instead, for the refusal of a whole file."""
-    others = [one for one in left_out if one.what in ("sheet", "column") and (one.sheet or one.place)]
+    others = [one for one in left_out if one.kind in ("sheet", "column") and (one.sheet or one.place)]
     if not others:
         return Title("", "")
     shown = others[:_SEEN_AT_MOST]
@@ -287,7 +288,7 @@ class _ListReader:
         cells = {name: self._cell(row, name) for name in self.header.columns}
         if not cells["task"] and self.table.origin(row, self.header.columns["task"]) in self.table.struck:
             self.left_out.append(
-                LeftOut(what="row", sheet=self.table.sheet, place=f"{row}:{row}", reason=_TASK_STRUCK)
+                LeftOut(kind="row", sheet=self.table.sheet, place=f"{row}:{row}", reason=_TASK_STRUCK)
             )
             return
         first = re.sub(r"\s", "", texts[0])

@@ -263,7 +263,7 @@ def read_units(data: bytes, filename: str) -> ReadUnits:
         header = None if found or table.hidden else _unit_header(table)
         if header is None:
             reason = _HIDDEN if table.hidden else _ONE_LIST if found else _NO_HEADER
-            left_out.append(LeftOut(what="sheet", sheet=table.sheet, reason=reason))
+            left_out.append(LeftOut(kind="sheet", sheet=table.sheet, reason=reason))
             continue
         row, columns = header
         left_out += [*table.left_out, *_unused(table, row, columns)]
@@ -302,7 +302,7 @@ def _unused(table: Table, row: int, columns: Mapping[str, int]) -> Iterator[Left
     for column in range(1, table.width + 1):
         if column not in columns.values() and (heading := str(table.at(row, column)).strip()):
             yield LeftOut(
-                what="column",
+                kind="column",
                 sheet=table.sheet,
                 place=address(row, column),
                 value=heading,
