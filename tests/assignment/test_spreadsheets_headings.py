@@ -147,6 +147,17 @@ def test_two_stages_below_one_heading_are_two_deadlines():
         read(data)
 
 
+def test_columns_of_quarters_beside_a_deadline_are_steps_on_the_way():
+    data = xlsx(
+        ["序号", "工作任务", "牵头单位", "完成时限", "进度安排", None],
+        [None, None, None, None, "一季度", "二季度"],
+        [1, "修路", "交通局", "2021-06-30", "立项", "开工"],
+        merge=("A1:A2", "B1:B2", "C1:C2", "D1:D2", "E1:F1"),
+    )
+    assert [task.due_text for task in read(data).accepted] == ["2021-06-30"]
+    assert read(data).ignored_columns == ("进度安排/一季度", "进度安排/二季度")
+
+
 def test_a_column_that_nobody_has_filled_in_does_not_compete():
     result = read(xlsx([*PLAIN, "完成时间"], [*ROW, None]))
     assert [task.due_text for task in result.accepted] == ["2021-06-30"]

@@ -209,8 +209,11 @@ def _header(table: Table, first: int, last: int) -> Header:
         ]
         for role, places in found.items()
     }
-    if len(ranked.get("due", [])) > 1:  # one that nobody has filled in says of no task when it is due
+    if len(ranked.get("due", [])) > 1:
+        # A column that nobody has filled in says of no task when it is due; one of a quarter is a step on the way.
         ranked["due"] = [column for column in ranked["due"] if written[column]] or ranked["due"]
+        steps = {column for column in ranked["due"] if _STEP.match(by_column[column].levels[-1][1])}
+        ranked["due"] = [column for column in ranked["due"] if column not in steps] or ranked["due"]
     if "task" in ranked:
         ranked["task"] = _finest_first(table, last, ranked["task"], written)
     columns = _assigned(ranked)
@@ -248,6 +251,7 @@ def _header(table: Table, first: int, last: int) -> Header:
     )
 
 
+_STEP = re.compile(r"第?[一二三四五六1-6]([个]?季度|阶段|步)|\d{1,2}月|[上下]半年|[一二三四]季")
 _NOT_USED = Title("导入用不到这一列", "nothing is imported from this column")
 _ABOUT_THE_PAST = Title(
     "说的是已经发生的情况，不导入", "it is about what has happened already, and is not imported"

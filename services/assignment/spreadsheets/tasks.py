@@ -165,7 +165,7 @@ def read_tasks(
             done += 1
             if progress and done % 100 == 0:
                 progress(done, total)
-        reader.number_the_unnumbered({task.number for task in accepted})
+        reader.number_the_unnumbered({identity(task.number) for task in accepted})
         accepted += reader.accepted
         rejected += reader.rejected
         left_out += reader.left_out
@@ -307,7 +307,9 @@ class _ListReader:
             self._parents.add(parent)
             return
         if "number" in cells and self.table.origin(row, self.header.columns["number"])[0] == row:
-            cells["number"] = self._parents.number(_text(cells["number"]))
+            written = _text(cells["number"])
+            if (whole := self._parents.number(written)) != written:
+                cells["number"] = whole
         self._take(row, self._parents.handed_down(self._with_dittos(cells)))
 
     def _cells_below(self, row: int) -> dict[str, str | date]:
@@ -515,7 +517,7 @@ class _ListReader:
                     derived = max([derived, *used]) + 1
                 number = str(derived)
                 self._numbers[number] = task.row
-            if number in taken_elsewhere:
+            if identity(number) in taken_elsewhere:
                 number = f"{self.table.sheet}-{number}"
             if number != task.number:
                 self.accepted[index] = replace(task, number=number)

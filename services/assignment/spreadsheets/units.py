@@ -9,7 +9,8 @@ from itertools import pairwise
 
 from services.assignment.spreadsheets.left_out import LeftOut, address, bounded
 from services.assignment.spreadsheets.tables import FileRefusal, Table, read_tables
-from shared.domain.text import identity, plain
+from shared.domain.text import identity as _key
+from shared.domain.text import plain
 from shared.domain.words import Enumerated, Title, said
 from shared.events.assignment import UnitKind
 
@@ -98,11 +99,11 @@ class UnitNames:
         self._by_bare_name: dict[str, list[str]] = {}
         self._names: dict[str, str] = {}
         for unit in self._units.values():
-            self._note(self._by_full_name, identity(unit.name), unit.id)
+            self._note(self._by_full_name, _key(unit.name), unit.id)
             written = [unit.name, *unit.short_names]
             if unit.kind == "town" and (town := re.sub(r"(人民)?政府$", "", unit.name)):
                 written += [town, f"{town}政府", f"{town}人民政府"]
-            for name in filter(None, map(identity, written)):
+            for name in filter(None, map(_key, written)):
                 self._note(self._by_short_name, name, unit.id)
                 self._note(self._by_bare_name, _bare(name), unit.id)
                 self._names.setdefault(name, unit.name)
@@ -129,7 +130,7 @@ class UnitNames:
         if len(self._refused) > _REASONS_KEPT:
             self._refused.clear()
         if written not in self._refused:
-            self._refused[written] = self._reason(written.strip(), identity(written))
+            self._refused[written] = self._reason(written.strip(), _key(written))
         raise UnknownUnitName(written.strip(), *self._refused[written])
 
     def split(self, cell: str) -> list[str]:
@@ -163,7 +164,7 @@ class UnitNames:
         return [name]
 
     def _find(self, written: str) -> tuple[str, ...]:
-        key = identity(written)
+        key = _key(written)
         single = self._single(key)
         if len(single) == 1:
             return tuple(single)
@@ -351,14 +352,14 @@ def _units_below(rows: dict[int, dict[str, str]]) -> ReadUnits:
                 f"the kind must be one of: {', '.join(KIND.values)}",
             )
         short_names = [s.strip() for s in re.split("[;；]", cells.get("short_names", "")) if s.strip()]
-        short_names = list(dict.fromkeys(s for s in short_names if identity(s) != identity(name)))
+        short_names = list(dict.fromkeys(s for s in short_names if _key(s) != _key(name)))
         for field, written in [("name", name), *(("short_names", short) for short in short_names)]:
             if len(written) > _MAX_NAME:
                 refuse(
                     field, written, f"名称超过 {_MAX_NAME} 字", f"a name has at most {_MAX_NAME} characters"
                 )
-            elif written and identity(written) in names:
-                at, whose = names[identity(written)]
+            elif written and _key(written) in names:
+                at, whose = names[_key(written)]
                 refuse(
                     field, written, f"名称与第 {at} 行“{whose}”重复", f'the name repeats row {at}, "{whose}"'
                 )
@@ -368,5 +369,5 @@ def _units_below(rows: dict[int, dict[str, str]]) -> ReadUnits:
         ids.setdefault(identifier, row)
         for written in (name, *short_names):
             if written:
-                names.setdefault(identity(written), (row, name))
+                names.setdefault(_key(written), (row, name))
     return ReadUnits(accepted=tuple(accepted), rejected=tuple(rejected))
