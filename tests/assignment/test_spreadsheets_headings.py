@@ -195,3 +195,39 @@ def test_headings_with_radicals_and_invisible_characters_are_known():
 def test_a_column_without_any_heading_is_named_by_its_letter():
     (left,) = read(xlsx([*PLAIN, None], [*ROW, "旁注"])).left_out
     assert (left.kind, left.place, left.value) == ("column", "E", "")
+
+
+def test_a_second_table_below_the_first_is_read_by_its_own_header():
+    other = ["序号", "工作任务", "完成时限", "落实情况", None, "责任单位"]
+    below = [None, None, None, "完成时间", "责任人", None]
+    data = xlsx(
+        [*PLAIN, "资金"],
+        [*ROW, "旗级"],
+        [],
+        other,
+        below,
+        [2, "架桥", "2021-09-30", "2021-03-15", "张三", "公安局"],
+        merge=("A4:A5", "B4:B5", "C4:C5", "D4:E4", "F4:F5"),
+    )
+    result = read(data)
+    assert result.rejected == ()
+    assert [(t.task, t.lead, t.due_text, t.post) for t in result.accepted] == [
+        ("修路", "jtj", "2021-06-30", ""),
+        ("架桥", "gaj", "2021-09-30", ""),
+    ]
+    assert {one.place for one in result.left_out} == {"E1", "D5", "E5"}
+
+
+def test_a_second_table_that_lacks_a_column_is_not_read_by_the_first_ones_header():
+    data = xlsx(
+        PLAIN, ROW, ["序号", "工作任务", "牵头单位", "实际完成时间"], [2, "架桥", "公安局", "2021-09-30"]
+    )
+    result = read(data)
+    assert [task.task for task in result.accepted] == ["修路"]
+    (left,) = result.left_out
+    assert (left.kind, left.place, "完成时限" in left.reason.zh) == ("row", "3:3", True)
+
+
+def test_a_header_repeated_on_the_next_page_with_its_row_of_numbers_changes_nothing():
+    data = xlsx(PLAIN, [1, 2, 3, 4], ROW, PLAIN, [1, 2, 3, 4], [2, "架桥", "公安局", "2021-09-30"])
+    assert [task.task for task in read(data).accepted] == ["修路", "架桥"]

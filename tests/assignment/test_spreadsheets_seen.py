@@ -9,8 +9,9 @@ import openpyxl
 import pytest
 from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.cell.text import InlineFont
-from openpyxl.formatting.rule import FormulaRule
+from openpyxl.formatting.rule import CellIsRule, FormulaRule, Rule
 from openpyxl.styles import Font, NamedStyle
+from openpyxl.styles.differential import DifferentialStyle
 
 from services.assignment.spreadsheets import (
     NoTaskHeader,
@@ -293,9 +294,45 @@ def test_a_struck_out_number_or_day_is_named_as_it_was_shown():
     assert left(read(saved(book)), "划去") == [("cell", "A2", "1")]
 
 
-def test_a_conditional_format_that_strikes_out_is_named_since_it_is_not_judged():
+@pytest.mark.parametrize(
+    "rule",
+    [
+        FormulaRule(formula=['$F2="撤销"'], font=STRUCK),
+        FormulaRule(formula=['"撤销"=$F2'], font=STRUCK),
+        FormulaRule(formula=['$F2<>"分管副旗长"'], font=STRUCK),
+        FormulaRule(formula=['ISNUMBER(SEARCH("撤",$F2))'], font=STRUCK),
+    ],
+)
+def test_what_a_conditional_format_strikes_out_is_not_taken(rule):
     book = tasks()
-    book["甲"].conditional_formatting.add("A2:F9", FormulaRule(formula=['$G2="撤销"'], font=STRUCK))
+    book["甲"]["F3"] = "撤销"
+    book["甲"].conditional_formatting.add("A2:F9", rule)
+    result = read(saved(book))
+    assert (numbers(result), result.rejected) == (["1", "3"], ())
+    assert [place for _, place, _ in left(result, "文字已划去")] == ["A3:C3", "E3:F3"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        CellIsRule(operator="equal", formula=['"公安局"'], font=STRUCK),
+        Rule(type="containsText", operator="containsText", text="公安", dxf=DifferentialStyle(font=STRUCK)),
+        Rule(type="beginsWith", operator="beginsWith", text="公", dxf=DifferentialStyle(font=STRUCK)),
+        FormulaRule(formula=['D2="公安局"'], font=STRUCK),
+        FormulaRule(formula=["TRUE"], font=STRUCK),
+    ],
+)
+def test_a_conditional_format_of_the_cells_themselves_strikes_them_out(rule):
+    book = book_of(甲=[HEADER, row(supporters="公安局")])
+    book["甲"].conditional_formatting.add("D2:D3", rule)
+    assert [task.supporters for task in read(saved(book)).accepted] == [()]
+    assert [task.supporters for task in read(prefixed(saved(book))).accepted] == [()]
+
+
+@pytest.mark.parametrize("formula", ['AND($F2="撤销",$A2>1)', "LEN($B2)>3", 'COUNTIF($A:$A,"x")>0'])
+def test_a_conditional_format_whose_condition_is_not_understood_is_named(formula):
+    book = tasks()
+    book["甲"].conditional_formatting.add("A2:F9", FormulaRule(formula=[formula], font=STRUCK))
     book["甲"].conditional_formatting.add("A2:A9", FormulaRule(formula=["TRUE"], font=Font(bold=True)))
     result = read(saved(book))
     assert numbers(result) == ["1", "2", "3"]

@@ -101,15 +101,20 @@ def find_header(table: Table) -> Header | None:
         texts = _own_texts(table, row)
         if len(set(texts)) < 2 or not any(map(_meaning, texts)):
             continue
-        last = row
-        while last < row + _HEADER_LEVELS - 1 and _continues_header(table, row, last + 1):
-            last += 1
-        header = _header(table, row, last)
+        header = header_at(table, row)
         if not header.missing:
             return header
         if len(header.missing) < len(REQUIRED) and (best is None or len(header.columns) > len(best.columns)):
             best = header
     return best if best and len(best.columns) > 1 else None
+
+
+def header_at(table: Table, row: int) -> Header:
+    """The header that begins in a row, over as many rows as continue it."""
+    last = row
+    while last < row + _HEADER_LEVELS - 1 and _continues_header(table, row, last + 1):
+        last += 1
+    return _header(table, row, last)
 
 
 def is_repeated_header(table: Table, header: Header, row: int) -> bool:
@@ -233,7 +238,7 @@ def _header(table: Table, first: int, last: int) -> Header:
         if heading.column not in used and (written[heading.column] or heading.place not in places_used)
     ]
     unnamed = [
-        LeftOut(kind="column", sheet=table.sheet, place=get_column_letter(column), reason=_WITHOUT_HEADING)
+        without_heading(table, column)
         for column, cells in written.items()
         if cells and column not in by_column
     ]
@@ -257,6 +262,11 @@ _ABOUT_THE_PAST = Title(
     "说的是已经发生的情况，不导入", "it is about what has happened already, and is not imported"
 )
 _WITHOUT_HEADING = Title("这一列没有表头，不导入", "the column has no heading, and is not imported")
+
+
+def without_heading(table: Table, column: int) -> LeftOut:
+    """A column in which something stands, but no heading."""
+    return LeftOut(kind="column", sheet=table.sheet, place=get_column_letter(column), reason=_WITHOUT_HEADING)
 
 
 def _heading(table: Table, first: int, last: int, column: int) -> _Heading | None:

@@ -22,6 +22,9 @@ _FLAT_ROW, _NARROW_COLUMN = 1.0, 0.2
 """A row lower than a point, a column narrower than a fifth of a character: nobody sees what stands there."""
 
 
+_WITH_TEXT = {"v", "t", "formula"}
+
+
 class TooManyElements(Exception):
     """More rows or cells than are read."""
 
@@ -41,8 +44,8 @@ class Markup:
     hidden_columns: frozenset[int] = frozenset()
     runs: Mapping[Place, Runs] = field(default_factory=dict)
     """The texts that stand in the sheet itself in pieces of several fonts."""
-    rules: tuple[tuple[str, int], ...] = ()
-    """Conditional formats: the cells they are for, and the number of the format."""
+    rules: tuple[tuple[str, Mapping[str, str], str], ...] = ()
+    """Conditional formats: the cells they are for, their attributes, and the formula."""
 
 
 class MarkupReader:
@@ -97,7 +100,8 @@ class _Reading:
         self._hidden_rows: set[int] = set()
         self._hidden_columns: set[int] = set()
         self._runs: dict[Place, Runs] = {}
-        self._rules: list[tuple[str, int]] = []
+        self._rules: list[tuple[str, Mapping[str, str], str]] = []
+        self._rule: Mapping[str, str] = {}
         self._row = self._column = 0
         self._inside: set[str] = set()
         self._text = ""
@@ -121,7 +125,7 @@ class _Reading:
                 self._is_text = attributes.get("t") == "str"
                 self._inside.add("c")
                 self._pieces = []
-            case "f" | "v" | "t" | "rPh" | "is":
+            case "f" | "v" | "t" | "rPh" | "is" | "formula":
                 self._is_formula |= local == "f" and "c" in self._inside
                 # The empty text is a result too.
                 self._has_value |= local == "v" and self._is_text
@@ -143,8 +147,8 @@ class _Reading:
                 self._merges.append(attributes["ref"])
             case "conditionalFormatting":
                 self._sqref = attributes.get("sqref", "")
-            case "cfRule" if "dxfId" in attributes:
-                self._rules.append((self._sqref, int(attributes["dxfId"])))
+            case "cfRule":
+                self._rule, self._text = attributes, ""
 
     def end(self, local: str) -> None:
         match local:
@@ -152,6 +156,8 @@ class _Reading:
                 self._has_value |= bool(self._text.strip())
             case "t" if "r" in self._inside and "is" in self._inside and "rPh" not in self._inside:
                 self._pieces.append((self._text, self._struck))
+            case "cfRule" if "dxfId" in self._rule and self._sqref:
+                self._rules.append((self._sqref, self._rule, self._text))
             case "c":
                 if self._is_formula and not self._has_value:
                     self._uncalculated.add((self._row, self._column))
@@ -160,7 +166,7 @@ class _Reading:
         self._inside.discard(local)
 
     def characters(self, text: str) -> None:
-        if "v" in self._inside or "t" in self._inside:
+        if self._inside & _WITH_TEXT:
             self._text += text
 
     def markup(self) -> Markup:

@@ -31,6 +31,7 @@ from services.assignment.spreadsheets.markup import (
     StrictMarkup,
     TooManyElements,
 )
+from services.assignment.spreadsheets.rules import Rule
 from shared.domain.refusal import Refusal
 from shared.domain.words import Title
 
@@ -449,7 +450,8 @@ def _read_sheet(sheet: Any, parts: Mapping[str, Markup], book: Any) -> Table:
             raise TooManyRows(limit=MAX_ROWS)
         rows.extend(() for _ in range(number - 1 - len(rows)))
         rows.append(values)
-    return _as_seen(sheet.title, rows, markup, struck, _rules_that_strike(markup, book))
+    unjudged = _strike_by_rules(rows, struck, markup, book)
+    return _as_seen(sheet.title, rows, markup, struck, unjudged)
 
 
 def _strike_out(cell: Any, runs: Mapping[Place, Runs], struck_fonts: set[int]) -> str | None:
@@ -515,7 +517,7 @@ def _as_seen(
     rows: list[tuple[Value, ...]],
     markup: Markup,
     struck: Mapping[Place, tuple[str, bool]],
-    by_rule: tuple[str, ...],
+    unjudged: tuple[str, ...],
 ) -> Table:
     """The sheet as a person sees it: merged cells over all their places, nothing where it is hidden."""
     if len(markup.merges) > MAX_MERGES:
@@ -570,7 +572,7 @@ def _as_seen(
         left_out=(
             *_hidden(title, markup, written),
             *_struck(title, {seen[p]: text for p, (text, _) in struck.items() if not is_hidden(seen[p])}),
-            *(LeftOut(kind="cell", sheet=title, place=cells, reason=_BY_RULE) for cells in by_rule),
+            *(LeftOut(kind="cell", sheet=title, place=cells, reason=_UNJUDGED) for cells in unjudged),
         ),
     )
 
@@ -578,9 +580,9 @@ def _as_seen(
 _HIDDEN_ROWS = Title("所在行已隐藏", "the row is hidden")
 _HIDDEN_COLUMNS = Title("所在列已隐藏", "the column is hidden")
 _STRUCK = Title("文字已划去", "the text is struck out")
-_BY_RULE = Title(
-    "条件格式会划去其中一些文字；是否划去没有判断，照原文读入",
-    "a conditional format strikes some of these texts out; which ones was not judged, they are read as written",
+_UNJUDGED = Title(
+    "条件格式可能会划去其中一些文字；条件不能识别，照原文读入",
+    "a conditional format may strike these out; its condition is not understood, they are read as written",
 )
 _LONGEST_SHOWN = 80
 
@@ -639,15 +641,54 @@ def _shown(texts: Iterable[str]) -> str:
     return re.sub(r"\s+", " ", " ".join(texts))[:_LONGEST_SHOWN]
 
 
-def _rules_that_strike(markup: Markup, book: Any) -> tuple[str, ...]:
+_MOST_JUDGED = 2_000_000
+"""Cells that conditional formats are judged for, each for itself."""
+
+
+def _strike_by_rules(
+    rows: list[tuple[Value, ...]], struck: dict[Place, tuple[str, bool]], markup: Markup, book: Any
+) -> tuple[str, ...]:
+    """Leave out what conditional formats strike out; gives the ranges of those whose condition is not understood."""
+    if not markup.rules:
+        return ()
     styles = book._differential_styles.styles
-    return tuple(
-        dict.fromkeys(
-            cells
-            for cells, number in markup.rules
-            if 0 <= number < len(styles) and styles[number].font and styles[number].font.strike
+    texts = [tuple(value if isinstance(value, str) else value.isoformat() for value in row) for row in rows]
+    width = max(map(len, rows), default=0)
+    unjudged: list[str] = []
+    left = _MOST_JUDGED
+
+    def at(row: int, column: int) -> str:
+        return (
+            texts[row - 1][column - 1] if 0 < row <= len(texts) and 0 < column <= len(texts[row - 1]) else ""
         )
-    )
+
+    for ranges, attributes, formula in markup.rules:
+        rule = Rule(
+            ranges=ranges,
+            style=int(attributes["dxfId"]),
+            kind=attributes.get("type", ""),
+            operator=attributes.get("operator", ""),
+            text=attributes.get("text", ""),
+            formula=formula,
+        )
+        if not 0 <= rule.style < len(styles) or not (font := styles[rule.style].font) or not font.strike:
+            continue
+        applies = rule.condition()
+        if applies is None:
+            unjudged.append(ranges)
+            continue
+        for place in rule.places(len(rows), width):
+            left -= 1
+            if left < 0:
+                raise ExpandsTooFar
+            if at(*place) and applies(at, place):
+                struck[place] = (at(*place), True)
+    for row, column in struck:
+        if column <= len(rows[row - 1]) and struck[row, column][1]:
+            cells = list(rows[row - 1])
+            cells[column - 1] = ""
+            rows[row - 1] = tuple(cells)
+    return tuple(dict.fromkeys(unjudged))
 
 
 def _boxes(merges: tuple[str, ...]) -> Iterator[tuple[int, int, int, int]]:

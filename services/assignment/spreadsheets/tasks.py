@@ -16,7 +16,9 @@ from services.assignment.spreadsheets.columns import (
     NoTaskHeader,
     SeveralDeadlines,
     find_header,
+    header_at,
     is_repeated_header,
+    without_heading,
 )
 from services.assignment.spreadsheets.left_out import LeftOut, bounded
 from services.assignment.spreadsheets.parents import Parent, Parents
@@ -168,7 +170,7 @@ def read_tasks(
         reader.number_the_unnumbered({identity(task.number) for task in accepted})
         accepted += reader.accepted
         rejected += reader.rejected
-        left_out += reader.left_out
+        left_out = [one for one in left_out if one not in reader.headed_below] + reader.left_out
     if progress:
         progress(total, total)
     if not accepted and not rejected:
@@ -191,12 +193,16 @@ def _why_not(table: Table, header: Header | None) -> LeftOut:
     elif header is None:
         reason = Title("没有任务清单的表头，没有读", "it has no header of a task list and was not read")
     else:
-        lacks = header.lacks()
-        reason = Title(
-            f"有表格，但缺少这些列：{'、'.join(one.zh for one in lacks)}；没有读",
-            f"its table lacks these columns: {', '.join(one.en for one in lacks)}; it was not read",
-        )
+        reason = _lacking(header)
     return LeftOut(kind="sheet", sheet=table.sheet, reason=reason)
+
+
+def _lacking(header: Header) -> Title:
+    lacks = header.lacks()
+    return Title(
+        f"有表格，但缺少这些列：{'、'.join(one.zh for one in lacks)}；没有读",
+        f"its table lacks these columns: {', '.join(one.en for one in lacks)}; it was not read",
+    )
 
 
 _SEEN_AT_MOST = 20
@@ -272,10 +278,13 @@ class _ListReader:
         self.accepted: list[TaskRow] = []
         self.rejected: list[RowProblem] = []
         self.left_out: list[LeftOut] = []
+        self.headed_below: set[LeftOut] = set()
+        """Columns without a heading in the first table that have one in a table below it."""
         self._section = self._subsection = ""
         self._parents = Parents()
         self._above: Mapping[str, str | date] = {}
-        self._in_footnotes = False
+        self._in_footnotes = self._is_unread = False
+        self._header_until = 0
         self._numbers: dict[str, int] = {}
         self._order: list[int] = []
         self._unnumbered: dict[int, int] = {}
@@ -283,7 +292,12 @@ class _ListReader:
     def read(self, row: int) -> None:
         """Take a row: as a task, a section, a footnote, a total, or nothing at all."""
         texts = self._own_texts(row)
-        if not texts or is_repeated_header(self.table, self.header, row):
+        if not texts or row <= self._header_until:
+            return
+        if is_repeated_header(self.table, self.header, row):
+            self._turn_to(header_at(self.table, row), row)
+            return
+        if self._is_unread:
             return
         cells = {name: self._cell(row, name) for name in self.header.columns}
         if not cells["task"] and self.table.origin(row, self.header.columns["task"]) in self.table.struck:
@@ -311,6 +325,25 @@ class _ListReader:
             if (whole := self._parents.number(written)) != written:
                 cells["number"] = whole
         self._take(row, self._parents.handed_down(self._with_dittos(cells)))
+
+    def _turn_to(self, header: Header, row: int) -> None:
+        """The header once more, as on every printed page, or that of another table with other columns."""
+        if len(header.columns) <= len(REQUIRED) - 1:
+            return
+        self._header_until = header.last_row
+        if header.deadlines:
+            raise SeveralDeadlines(columns=header.deadlines)
+        self._is_unread = bool(header.missing)
+        if header.missing:
+            reason = _lacking(header)
+            self.left_out.append(
+                LeftOut(kind="row", sheet=self.table.sheet, place=f"{row}:{row}", reason=reason)
+            )
+        elif header.columns != self.header.columns:
+            self.header = header
+            self.left_out += header.unused
+            self.headed_below |= {without_heading(self.table, column) for column in header.columns.values()}
+            self._parents.close()
 
     def _cells_below(self, row: int) -> dict[str, str | date]:
         """The next row that says something and is not the header once more."""
