@@ -99,6 +99,11 @@ def test_in_a_csv_file_a_heading_about_the_past_holds_for_every_column_of_its_gr
     assert read(data, "a.csv").ignored_columns == ("落实情况/进展", "落实情况/责任人", "落实情况/完成时间")
 
 
+def test_a_group_about_the_past_whose_first_column_has_no_heading_of_its_own_holds_too():
+    rows = [[*PLAIN, "落实情况", ""], ["", "", "", "", "", "完成时间"], [*map(str, ROW), "好", "2021-03-15"]]
+    assert [task.due_text for task in read(csv_file(*rows), "a.csv").accepted] == ["2021-06-30"]
+
+
 def test_planned_and_actual_below_one_heading_are_told_apart():
     data = xlsx(
         ["序号", "工作任务", "牵头单位", "完成时限", None],

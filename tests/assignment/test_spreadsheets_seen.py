@@ -14,6 +14,7 @@ from openpyxl.styles import Font, NamedStyle
 from openpyxl.styles.differential import DifferentialStyle
 
 from services.assignment.spreadsheets import (
+    DamagedFile,
     NoTaskHeader,
     ReadTasks,
     SeveralDeadlines,
@@ -98,7 +99,7 @@ def test_every_sheet_that_is_not_read_is_named_with_the_reason():
     assert "没有任务清单的表头" in why["封面"].zh
     assert "完成时限" in why["乙"].zh
     assert "due date" in why["乙"].en
-    assert "没有内容" in why["空"].zh
+    assert "没有看得见的内容" in why["空"].zh
     assert all("隐藏" in why[title].zh for title in ("旧", "更旧"))
     assert ("column", "D1", "何时汇报") in left(result, "用不到")
 
@@ -175,6 +176,31 @@ def test_a_hidden_deadline_is_missing_and_the_refusal_says_that_it_is_hidden():
     with pytest.raises(NoTaskHeader) as refusal:
         read(saved(book))
     assert "甲!E:E“完成时限”：所在列已隐藏" in refusal.value.text("zh")
+
+
+def test_a_list_whose_header_is_hidden_is_refused_with_the_rows_that_are_hidden():
+    book = tasks()
+    book["甲"].row_dimensions[1].hidden = True
+    with pytest.raises(NoTaskHeader) as refusal:
+        read(saved(book))
+    assert "甲!1:1“序号 工作任务 牵头单位" in refusal.value.text("zh")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('<c r="A2"', '<c r="1A"'),
+        ('<c r="A2"', '<c r="ZZZZ2"'),
+        ('<row r="2"', '<row r="x"'),
+        ('<row r="2"', '<row r="1e999"'),
+        ('<row r="2"', '<row r="2" ht="high"'),
+        ("<sheetData>", '<cols><col min="1" hidden="1"/></cols><sheetData>'),
+        ("</sheetData>", "</sheetData><mergeCells><mergeCell/></mergeCells>"),
+    ],
+)
+def test_markup_that_no_program_writes_is_refused_as_damaged(before, after):
+    with pytest.raises(DamagedFile):
+        read(changed(saved(tasks()), before, after))
 
 
 def test_hidden_rows_and_columns_with_nothing_in_them_are_not_mentioned():

@@ -289,7 +289,9 @@ def _level(table: Table, row: int, last: int, column: int) -> Place | None:
         return table.origin(row, column)
     if row < last and text(row + 1, column):
         left = next((left for left in range(column - 1, 0, -1) if text(row, left)), None)
-        if left and table.origin(row + 1, left)[0] == row + 1 and text(row + 1, left):
+        if left and (
+            _is_past(text(row, left)) or (table.origin(row + 1, left)[0] == row + 1 and text(row + 1, left))
+        ):
             return table.origin(row, left)
     return None
 

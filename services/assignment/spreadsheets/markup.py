@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from openpyxl.utils import coordinate_to_tuple
+from openpyxl.utils.exceptions import CellCoordinatesException
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
@@ -81,7 +82,10 @@ class MarkupReader:
 
         parser.StartElementHandler, parser.EndElementHandler = start, end
         parser.CharacterDataHandler = reading.characters
-        parser.Parse(content, True)
+        try:
+            parser.Parse(content, True)
+        except CellCoordinatesException as problem:
+            raise ValueError(str(problem)) from problem
         return reading.markup()
 
 

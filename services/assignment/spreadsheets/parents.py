@@ -72,7 +72,8 @@ class Parent:
             bool(_text(cells, name)) == bool(_text(below, name)) for name in ("lead", "due")
         ):
             return None
-        return cls(number=number, text=_text(cells, "task"), cells=cells, style=style)
+        text = re.sub(r"\s*\n\s*", "", _text(cells, "task"))
+        return cls(number=number, text=text, cells=cells, style=style)
 
     def number_below(self, written: str) -> str | None:
         """The whole number of a row below, or None if the row is not below this heading."""

@@ -150,7 +150,7 @@ def read_tasks(
     unread = [_why_not(table, header) for table, header in tables if header is None or header.missing]
     left_out = [
         *unread,
-        *(one for table, header in tables if header for one in (*table.left_out, *header.unused)),
+        *(one for table, header in tables for one in (*table.left_out, *(header.unused if header else ()))),
     ]
     if not complete:
         found = next((header for _, header in tables if header), Header.nothing())
@@ -189,7 +189,7 @@ def _why_not(table: Table, header: Header | None) -> LeftOut:
     if table.hidden:
         reason = Title("工作表已隐藏，没有读", "the sheet is hidden and was not read")
     elif not any(map(any, table.rows)):
-        reason = Title("工作表上没有内容", "there is nothing on the sheet")
+        reason = Title("工作表上没有看得见的内容", "there is nothing to be seen on the sheet")
     elif header is None:
         reason = Title("没有任务清单的表头，没有读", "it has no header of a task list and was not read")
     else:
@@ -210,7 +210,7 @@ _SEEN_AT_MOST = 20
 
 def _seen(left_out: list[LeftOut]) -> Title:
     """What was there instead, for the refusal of a whole file."""
-    others = [one for one in left_out if one.kind in ("sheet", "column") and (one.sheet or one.place)]
+    others = [one for one in left_out if one.kind != "cell" and (one.sheet or one.place)]
     if not others:
         return Title("", "")
     shown = others[:_SEEN_AT_MOST]
@@ -282,6 +282,7 @@ class _ListReader:
         """Columns without a heading in the first table that have one in a table below it."""
         self._section = self._subsection = ""
         self._parents = Parents()
+        self._whole_number = ""
         self._above: Mapping[str, str | date] = {}
         self._in_footnotes = self._is_unread = False
         self._header_until = 0
@@ -320,10 +321,11 @@ class _ListReader:
         if parent := Parent.of(cells, partial(self._cells_below, row)):
             self._parents.add(parent)
             return
-        if "number" in cells and self.table.origin(row, self.header.columns["number"])[0] == row:
-            written = _text(cells["number"])
-            if (whole := self._parents.number(written)) != written:
-                cells["number"] = whole
+        if written := _text(cells.get("number", "")):
+            if self.table.origin(row, self.header.columns["number"])[0] == row:
+                self._whole_number = self._parents.number(written)
+            if self._whole_number != written:
+                cells["number"] = self._whole_number
         self._take(row, self._parents.handed_down(self._with_dittos(cells)))
 
     def _turn_to(self, header: Header, row: int) -> None:
