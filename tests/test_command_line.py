@@ -24,6 +24,7 @@ import pytest
 import structlog
 from click.testing import CliRunner, Result
 from openpyxl import Workbook
+from openpyxl.styles import Font
 
 from services.assignment.samples.build import TASK_LIST, UNITS
 from services.cli.main import main
@@ -248,6 +249,44 @@ def test_a_list_with_a_bad_row_is_refused_whole_with_row_field_value_and_reason(
     ).stderr
     assert 'row 3, supporting units "不存在的局": ' in told
     assert 'row 4, due date "长期坚持": ' in told
+
+
+def test_what_a_file_holds_and_was_not_taken_is_told_in_text_and_in_json(
+    folder: Path, tmp_path: Path
+) -> None:
+    book = Workbook()
+    sheet = book.worksheets[0]
+    sheet.title = "甲"
+    sheet.append(["序号", "工作任务", "牵头单位", "完成时限", "落实情况"])
+    sheet.append([1, "修路10公里", "交通局", "2021年6月30日", "好"])
+    sheet.append([2, "种树100亩", "林草局", "6月底前", "好"])
+    sheet.append([3, "种草100亩", "林草局", "6月底前", "好"])
+    sheet.row_dimensions[3].hidden = True
+    sheet["B4"].font = Font(strike=True)
+    book.create_sheet("说明")["A1"] = "填表说明"
+    path = tmp_path / "list.xlsx"
+    book.save(path)
+    asked = ("import", str(path), "--data", str(folder), "--dated", "2021-01-01", "--dry-run")
+    report = json.loads(again(*asked, "--json").stdout)
+    assert [(one["kind"], one["place"]) for one in report["left_out"]] == [
+        ("sheet", ""),
+        ("row", "3:3"),
+        ("cell", "B4"),
+        ("column", "E1"),
+        ("row", "4:4"),
+    ]
+    assert report["ignored_columns"] == ["落实情况"]
+    chinese_lines = again(*asked).stderr.splitlines()
+    assert "未导入 说明：没有任务清单的表头，没有读" in chinese_lines
+    assert "未导入 甲!E1“落实情况”：说的是已经发生的情况，不导入" in chinese_lines
+    told = again(*asked, DUBAN_LANGUAGE="en").stderr
+    assert "not taken: 甲!3:3" in told
+    assert "the row is hidden" in told
+    sheet["C2"] = "不存在的局"
+    book.save(path)
+    refused = again(*asked[:-1])
+    assert refused.exit_code == 1
+    assert "未导入 甲!3:3" in refused.stderr
 
 
 def test_an_export_imported_again_changes_nothing(folder: Path, tmp_path: Path) -> None:

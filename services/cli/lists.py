@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from services.assignment.application.lists import RowsRefused
-from services.assignment.spreadsheets import RowProblem, read_units
+from services.assignment.spreadsheets import LeftOut, RowProblem, read_units
 from services.assignment.spreadsheets.writing import HEADINGS
 from services.cli.due_dates import When
 from services.cli.options import Data, config_of, with_logs
@@ -61,6 +61,7 @@ def units_import(data: Path | None, file: Path) -> None:
     for problem in read.rejected:
         reason = problem.reason_en if config.language == "en" else problem.reason_zh
         click.echo(_refused(problem.row, problem.field, problem.value, reason, config.language), err=True)
+    _tell(read.left_out, config.language)
     if read.rejected:
         raise click.ClickException(f"{len(read.rejected)} 行有误，未导入 rows refused, nothing imported")
     with offline(config) as runtime:
@@ -111,6 +112,7 @@ def import_(
         bar = progress.add_task(file.name, total=None)
         refused: list[RowProblem] = []
         report: dict[str, Any] = {"accepted": [], "assigned": 0, "unchanged": 0}
+        left_out: Sequence[LeftOut] = ()
         try:
             _, report = app.import_file(
                 # The same file again is a new request, as other things may have changed: the time is part of its key.
@@ -125,9 +127,9 @@ def import_(
                 accept_valid=accept_valid,
                 progress=lambda done, total: progress.update(bar, completed=done, total=total),
             )
-            refused = list(report["rejected"])
+            refused, left_out = list(report["rejected"]), report["left_out"]
         except RowsRefused as problem:
-            refused = list(problem.problems)
+            refused, left_out = list(problem.problems), problem.left_out
         runtime.catch_up()
         names = app.unit_names(dissolved=True)
     if as_json:
@@ -155,6 +157,8 @@ def import_(
                         }
                         for one in refused
                     ],
+                    "ignored_columns": list(report.get("ignored_columns", ())),
+                    "left_out": [one.to_json(config.language) for one in left_out],
                 },
                 ensure_ascii=False,
             )
@@ -163,6 +167,7 @@ def import_(
         for one in refused:
             reason = one.reason(config.language)
             click.echo(_refused(one.row, one.field, one.value, reason, config.language), err=True)
+        _tell(left_out, config.language)
         would = "（未写入 nothing written）" if dry_run else ""
         click.echo(
             f"新增 {report['assigned']} 项，未变 {report['unchanged']} 项，退回 {len(refused)} 处{would}  "
@@ -188,6 +193,12 @@ def export_tasks(data: Path | None, file: Path) -> None:
     with offline(with_logs(data)) as runtime:
         file.write_bytes(runtime.app.export_tasks(kind))
     click.echo(str(file))
+
+
+def _tell(left_out: Iterable[LeftOut], language: str) -> None:
+    """What stands in a file and was not taken, a line each."""
+    for one in left_out:
+        click.echo(one.in_a_line(language), err=True)
 
 
 def _refused(row: int, field: str, value: str, reason: str, language: str) -> str:

@@ -232,6 +232,7 @@ def problem(error: Exception) -> Response:
             {"field": message[0], "reason": _in_language(message[1], lang, message[0]), **dict(*message[2:])}
             for message in messages
         ],
+        **(refusal.members(lang) if hasattr(refusal, "members") else {}),
     }
     # A lone surrogate in a field's name becomes its JSON escape.
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")

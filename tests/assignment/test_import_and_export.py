@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import Workbook
+from openpyxl.styles import Font
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
@@ -134,6 +136,64 @@ def test_a_dry_run_tells_and_writes_nothing(banner: Banner) -> None:
     ]
     assert len(answer.json["rejected"]) == 1
     assert len(banner.log()) == before
+
+
+def test_what_a_file_holds_and_was_not_taken_stands_in_every_answer(banner: Banner) -> None:
+    book = Workbook()
+    sheet = book.worksheets[0]
+    sheet.title = "甲"
+    for row in (HEAD, GOOD[0], GOOD[1], GOOD[2]):
+        sheet.append([*row.split(","), "乙" if row is HEAD else "旁注"])
+    sheet["I1"] = "实际完成时间"
+    sheet.row_dimensions[3].hidden = True
+    sheet["D2"].font = Font(strike=True)
+    book.create_sheet("封面")["A1"] = "清单"
+    out = io.BytesIO()
+    book.save(out)
+    expected = [
+        ("sheet", "封面", "", ""),
+        ("row", "甲", "3:3", "2 清理台账 旗财政局 主要负责人 6月底前 旁注"),
+        ("cell", "甲", "D2", "旗财政局"),
+        ("column", "甲", "I1", "实际完成时间"),
+    ]
+
+    def told(answer: Any) -> list[tuple[str, ...]]:
+        assert all(one["reason"] for one in answer.json["left_out"])
+        return [(one["kind"], one["sheet"], one["place"], one["value"]) for one in answer.json["left_out"]]
+
+    tried = send(banner, out.getvalue(), "list.xlsx", dry_run="true", key="tried")
+    done = send(banner, out.getvalue(), "list.xlsx", key="done")
+    again = send(banner, out.getvalue(), "list.xlsx", key="done")
+    assert [told(answer) for answer in (tried, done, again)] == [expected] * 3
+    assert done.json["assigned"] == 2
+    assert done.json["ignored_columns"] == ["实际完成时间"]
+    sheet["E4"] = "没有的岗位"
+    sheet["F4"] = "大力推进"
+    out = io.BytesIO()
+    book.save(out)
+    refused = send(banner, out.getvalue(), "list.xlsx", title="另一份", key="refused")
+    assert (refused.status_code, told(refused)) == (422, expected)
+
+
+def test_two_columns_that_could_be_the_deadline_are_refused_under_the_rules_name(banner: Banner) -> None:
+    data = f"{HEAD},截止日期\n{GOOD[0]},2021-03-31".encode()
+    answer = send(banner, data)
+    assert (answer.status_code, answer.json["rule"]) == (422, "several-deadlines")
+    assert "完成时限 G1" in answer.json["detail"]
+    assert "截止日期 I1" in answer.json["detail"]
+
+
+def test_a_row_of_the_second_sheet_is_refused_with_the_sheets_name(banner: Banner) -> None:
+    book = Workbook()
+    for title, row in (("甲", GOOD[0]), ("乙", "3,x,旗发展和改革委员会,,局长,,2021-02-07,")):
+        sheet = book.create_sheet(title)
+        sheet.append(HEAD.split(","))
+        sheet.append(row.split(","))
+    out = io.BytesIO()
+    book.save(out)
+    (problem,) = send(banner, out.getvalue(), "list.xlsx").json["errors"]
+    assert (problem["row"], problem["field"]) == (2, "post")
+    assert "工作表“乙”" in problem["reason"]
 
 
 def test_an_import_repeated_under_its_key_gets_the_same_answer(banner: Banner) -> None:

@@ -24,6 +24,7 @@ from services.assignment.spreadsheets import (
 )
 from shared.calendar import Calendar
 from shared.calendar.periods import read_period
+from shared.domain.text import plain
 
 CALENDAR = Calendar.base()
 NAMES = UnitNames(read_units(UNITS.read_bytes(), "units.csv").accepted)
@@ -93,7 +94,8 @@ SAFE = TEXT.filter(lambda text: "x005F_" not in text and "\ufeff" not in text an
 RISKY = st.builds(str.__add__, st.sampled_from(["=", "+", "-", "@", "'=", "''-", "'", "＝"]), SAFE).map(
     str.strip
 )
-ANY = st.one_of(SAFE, RISKY).filter(lambda text: "\uffff" not in text)
+DITTO = ('"', "''", "〃")
+ANY = st.one_of(SAFE, RISKY).filter(lambda text: "\uffff" not in text and plain(text) not in DITTO)
 
 
 @pytest.mark.parametrize("form", FORMATS)

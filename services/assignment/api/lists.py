@@ -1,6 +1,6 @@
 """/task-lists and what fills them (measure 7)."""
 
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from flask_smorest.fields import Upload
@@ -10,6 +10,7 @@ from werkzeug.datastructures import FileStorage
 from services.assignment.api.common import SecrecyField, blueprint
 from services.assignment.application import Assignment
 from services.assignment.domain import TaskList
+from services.assignment.spreadsheets.left_out import Kind
 from services.assignment.views import TaskListsView
 from services.assignment.views.lists import task_list_for_caller, task_lists_for_caller
 from shared.domain.roles import GOVERNMENT, READERS
@@ -172,6 +173,16 @@ class RejectedRowSchema(BaseSchema):
     reason = fields.String(required=True)
 
 
+class LeftOutSchema(BaseSchema):
+    """A sheet, column, row or cell of a file that was not taken, and why."""
+
+    kind = fields.String(required=True, validate=validate.OneOf(get_args(Kind)))
+    sheet = fields.String(required=True)
+    place = fields.String(required=True, metadata={"description": "e.g. F3, 5:17, D:D"})
+    value = fields.String(required=True)
+    reason = fields.String(required=True)
+
+
 class ImportedSchema(BaseSchema):
     """What an import did; with ``dry_run`` what it would do, and there is no list yet."""
 
@@ -183,6 +194,7 @@ class ImportedSchema(BaseSchema):
     accepted = fields.List(fields.Nested(AcceptedRowSchema), required=True)
     rejected = fields.List(fields.Nested(RejectedRowSchema), required=True)
     ignored_columns = fields.List(fields.String(), required=True)
+    left_out = fields.List(fields.Nested(LeftOutSchema), required=True)
 
 
 @blueprint.get("/task-lists")
@@ -215,9 +227,10 @@ def import_task_list(form: dict[str, Any]) -> Any:
     file, this = form.pop("file"), command_context()
     form["dated"] = form["dated"] or application(Assignment).today()
     written, report = application(Assignment).import_file(this, file.read(), file.filename or "", **form)
-    rejected = [
+    report["rejected"] = [
         {**vars(problem), "reason": problem.reason(context().language)} for problem in report["rejected"]
     ]
+    report["left_out"] = [one.to_json(context().language) for one in report["left_out"]]
     if written is None:
-        return {**report, "rejected": rejected, "id": None, "version": None, "position": None}
-    return {**report, **vars(written), "rejected": rejected}, 200, written_headers(written)
+        return {**report, "id": None, "version": None, "position": None}
+    return {**report, **vars(written)}, 200, written_headers(written)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import cache, partial
@@ -16,6 +16,7 @@ from services.assignment.application.matching import PostBook, RowRefused
 from services.assignment.domain.lists import TaskList
 from services.assignment.domain.task import Task, TaskPlan, TaskState
 from services.assignment.spreadsheets import (
+    LeftOut,
     Progress,
     ReadTasks,
     RowProblem,
@@ -60,8 +61,8 @@ class RowsRefused(Refusal):
 
     status = 422
 
-    def __init__(self, problems: Sequence[RowProblem]) -> None:
-        self.problems = tuple(problems)
+    def __init__(self, problems: Sequence[RowProblem], left_out: Sequence[LeftOut] = ()) -> None:
+        self.problems, self.left_out = tuple(problems), tuple(left_out)
         self.messages = [
             (
                 problem.field,
@@ -71,6 +72,10 @@ class RowsRefused(Refusal):
             for problem in problems
         ]
         super().__init__(count=len(problems))
+
+    def members(self, language: str) -> dict[str, Any]:
+        """What the problem document says beside the reasons."""
+        return {"left_out": [one.to_json(language) for one in self.left_out]}
 
 
 @dataclass(kw_only=True)
@@ -83,6 +88,8 @@ class ImportPlan:
     unchanged: list[tuple[TaskRow, Task]] = field(default_factory=list)
     """Rows that stand as tasks already, with the same content."""
     rejected: list[RowProblem] = field(default_factory=list)
+    left_out: tuple[LeftOut, ...] = ()
+    """What stands in the file and was not taken."""
 
 
 class ListUseCases(KnownUnits):
@@ -294,6 +301,7 @@ class ListUseCases(KnownUnits):
                         value=_written(row, name),
                         reason_zh=refusal.text("zh"),
                         reason_en=refusal.text("en"),
+                        sheet=row.sheet,
                     )
                 )
         plan.rejected.sort(key=lambda problem: problem.row)
@@ -348,7 +356,7 @@ class ListUseCases(KnownUnits):
         read = self.read_list(data, filename, dated=dated, progress=progress)
 
         def planned(act: CommandContext) -> ImportPlan:
-            return self.plan_import(
+            plan = self.plan_import(
                 act,
                 read.accepted,
                 title=title,
@@ -357,6 +365,7 @@ class ListUseCases(KnownUnits):
                 leader_post=leader_post,
                 rejected=read.rejected,
             )
+            return replace(plan, left_out=read.left_out)
 
         plans: list[ImportPlan] = []
 
@@ -371,7 +380,7 @@ class ListUseCases(KnownUnits):
     def _write_plan(self, act: CommandContext, plan: ImportPlan, *, accept_valid: bool) -> CommandResult:
         nothing = not plan.assigned and not plan.unchanged
         if plan.rejected and (not accept_valid or nothing):
-            raise RowsRefused(plan.rejected)
+            raise RowsRefused(plan.rejected, plan.left_out)
         task_list = plan.task_list
         if not plan.assigned and task_list.pending_events and plan.unchanged:
             # Every row stands in another list: no empty list is opened for them.
@@ -403,6 +412,7 @@ class ListUseCases(KnownUnits):
                 for row, task in sorted(pairs, key=lambda pair: pair[0].row)
             ],
             "rejected": plan.rejected,
+            "left_out": plan.left_out,
         }
 
     def _board(self) -> Sequence[Row]:

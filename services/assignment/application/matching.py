@@ -23,7 +23,12 @@ class RowRefused(Exception):
     def of(self, row: TaskRow) -> RowProblem:
         """The reason at its row."""
         return RowProblem(
-            row=row.row, field=self._field, value=self._value, reason_zh=self._zh, reason_en=self._en
+            row=row.row,
+            field=self._field,
+            value=self._value,
+            reason_zh=self._zh,
+            reason_en=self._en,
+            sheet=row.sheet,
         )
 
 

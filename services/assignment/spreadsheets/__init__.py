@@ -1,6 +1,7 @@
 """Reading and writing the task lists people really have (measure 7): pure functions of the bytes they are given."""
 
-from services.assignment.spreadsheets.columns import NoTaskHeader
+from services.assignment.spreadsheets.columns import NoTaskHeader, SeveralDeadlines
+from services.assignment.spreadsheets.left_out import LeftOut
 from services.assignment.spreadsheets.tables import (
     CellTooLong,
     DamagedFile,
@@ -11,9 +12,11 @@ from services.assignment.spreadsheets.tables import (
     MacroWorkbook,
     NotASpreadsheet,
     OldExcelFile,
+    StrictWorkbook,
     Table,
     TooManyColumns,
     TooManyRows,
+    TooManySheets,
     UnsafeMarkup,
     read_tables,
 )
@@ -44,6 +47,7 @@ __all__ = [
     "ExportableTask",
     "FileRefusal",
     "FileTooLarge",
+    "LeftOut",
     "MacroWorkbook",
     "NoTaskHeader",
     "NoTasksInList",
@@ -54,10 +58,13 @@ __all__ = [
     "ReadTasks",
     "ReadUnits",
     "RowProblem",
+    "SeveralDeadlines",
+    "StrictWorkbook",
     "Table",
     "TaskRow",
     "TooManyColumns",
     "TooManyRows",
+    "TooManySheets",
     "UnitName",
     "UnitNames",
     "UnitProblem",

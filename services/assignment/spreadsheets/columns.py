@@ -1,195 +1,78 @@
 """Which row of a sheet is its header, and what each column means."""
 
+import csv
 import re
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
 
+from openpyxl.utils import get_column_letter
+
+from services.assignment.spreadsheets.left_out import LeftOut, address
+from services.assignment.spreadsheets.markup import Place
 from services.assignment.spreadsheets.tables import FileRefusal, Table
+from shared.domain.text import plain
 from shared.domain.words import Title
 
-SYNONYMS: dict[str, tuple[str, ...]] = {
-    "number": ("序号", "编号", "任务编号", "任务序号", "项目编号", "序", "号", "no", "no."),
-    "category": (
-        "类别",
-        "任务类别",
-        "工作类别",
-        "任务分类",
-        "分类",
-        "所属领域",
-        "工作领域",
-        "领域",
-        "板块",
-        "大类",
-        "项目类别",
-    ),
-    # Of two task columns the one named earlier here is the task: the other then names its group.
-    "task": (
-        "具体任务",
-        "具体工作任务",
-        "具体工作内容",
-        "具体内容",
-        "工作内容",
-        "任务内容",
-        "主要内容",
-        "主要工作内容",
-        "工作任务",
-        "任务",
-        "任务名称",
-        "工作事项",
-        "任务事项",
-        "督办事项",
-        "交办事项",
-        "事项",
-        "工作举措",
-        "工作措施",
-        "重点工作任务",
-        "重点任务",
-        "重点工作",
-        "主要任务",
-        "主要工作任务",
-        "目标任务",
-        "工作要点",
-        "工作项目",
+FILE = Path(__file__).with_name("headings.csv")
+"""What people call the columns of their lists, one heading a line; of two headings with one meaning, the more specific
+one stands first. ``match``: the whole heading, its end, a part of it, or a pattern."""
+
+ROLES = frozenset(
+    (
+        "number",
+        "category",
         "task",
-    ),
-    "lead": (
-        "牵头单位",
-        "牵头部门",
-        "主办单位",
-        "主办部门",
-        "牵头责任单位",
-        "第一责任单位",
-        "主责单位",
-        "牵头",
-        "主办",
         "lead",
-    ),
-    "lead_or_all": (
-        "责任单位",
-        "责任部门",
-        "承办单位",
-        "承办部门",
-        "落实单位",
-        "落实部门",
-        "实施单位",
-        "牵头责任部门",
-    ),
-    "supporters": (
-        "配合单位",
-        "配合部门",
-        "协办单位",
-        "协办部门",
-        "协作单位",
-        "协作部门",
-        "配合责任单位",
-        "责任配合单位",
-        "参与单位",
-        "参加单位",
-        "配合",
-        "协办",
-        "协作",
         "supporters",
-    ),
-    "due": (
-        "完成时限",
-        "完成时间",
-        "办结时限",
-        "办结时间",
-        "时限要求",
-        "完成日期",
-        "完成期限",
-        "完成时间节点",
-        "限定完成时间",
-        "要求完成时间",
-        "计划完成时间",
-        "截止时间",
-        "截止日期",
-        "办理时限",
-        "工作时限",
-        "时间要求",
-        "时间节点",
-        "时限",
-        "期限",
         "due",
-    ),
-    "due_text": ("时限原文",),
-    "leader": (
-        "分管领导",
-        "牵头领导",
-        "责任领导",
-        "分管旗领导",
-        "牵头旗领导",
-        "包联领导",
-        "督办领导",
+        "due_text",
         "leader",
-    ),
-    "post": (
-        "责任岗位",
-        "岗位",
-        "具体责任人",
-        "直接责任人",
-        "责任人",
-        "责任人岗位",
-        "责任人员",
-        "第一责任人",
-        "经办人",
-        "负责人",
         "post",
-    ),
-    "metric": ("指标", "量化指标", "考核指标", "指标名称", "metric"),
-    "target": ("目标值", "指标值", "目标数", "target"),
-    "metric_or_target": (
-        "量化目标",
-        "目标",
-        "年度目标",
-        "工作目标",
-        "预期目标",
-        "完成目标",
-        "目标要求",
-        "量化目标任务",
-    ),
-    "target_unit": ("计量单位", "指标单位", "目标单位"),
-    "any_unit": ("单位",),
-    "weight": ("权重", "分值", "权重分值", "考核分值", "weight"),
-    "remark": ("备注", "说明", "备注说明", "remark"),
-}
+        "metric",
+        "target",
+    )
+) | {"target_unit", "weight", "remark"}
+"""The columns of a task; each is one column of a sheet at most."""
+EITHER = frozenset(("lead_or_all", "metric_or_target", "any_unit"))
+"""Headings that mean one or another of them, whichever is free."""
+PAST = "past"
+"""Headings about what has happened already: they never compete with what is to be done."""
 REQUIRED = {
     "task": "工作任务（任务、重点任务、工作内容、主要任务、目标任务）",
     "lead": "牵头单位（责任单位、主办单位、牵头部门）",
-    "due": "完成时限（完成时间、办结时限、时限要求）",
+    "due": "完成时限（完成时间、办结时限、时间安排、时限要求）",
 }
 _REQUIRED_EN = {"task": "工作任务 (task)", "lead": "牵头单位 (lead unit)", "due": "完成时限 (due date)"}
 
-_RANKS = {name: (role, rank) for role, names in SYNONYMS.items() for rank, name in enumerate(names)}
 _LONGEST_HEADING = 14
-_HEADER_WITHIN_ROWS = 60
+_LONGEST_REMARK = 6
+_HEADER_WITHIN_ROWS = 200
 _HEADER_LEVELS = 3
-# What a longer heading must contain: 旗直牵头部门, 计划完成时限, 具体工作任务及要求.
-_CONTAINS = (
-    ("lead_or_all", re.compile(r"(牵头|主办).*(配合|协办|协作)")),
-    ("lead", re.compile(r"(牵头|主办)(责任)?(单位|部门)$")),
-    ("supporters", re.compile(r"(配合|协办|协作)(责任)?(单位|部门)$")),
-    ("lead_or_all", re.compile(r"(责任|承办|落实)(单位|部门)$")),
-    ("due", re.compile(r"(完成|办结|截止|整改)(时限|时间|日期|期限)(要求)?$")),
-    ("leader", re.compile(r"(分管|牵头|责任|包联)(旗)?(级)?领导$")),
-    ("post", re.compile(r"责任(人|岗位)$")),
-    ("task", re.compile(r"(工作任务|任务内容|工作内容|重点任务)$")),
-)
+_LESS_SPECIFIC = 10_000
 
 
 class NoTaskHeader(FileRefusal):
-    """没有找到任务清单的表头，或表头缺少这些列：{missing}。
-    No task list header found, or it lacks these columns: {missing}."""
+    """没有找到任务清单的表头，或表头缺少这些列：{missing}{seen}。
+    No task list header found, or it lacks these columns: {missing}{seen}."""
+
+
+class SeveralDeadlines(FileRefusal):
+    """这几列都可能是完成时限：{columns}；请只留一列，或把说明进展的那一列改称“实际完成时间”。
+    Each of these columns could be the due date: {columns}; keep one, or call the one about the past 实际完成时间."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """Where the header is, which column holds what, and which headings mean nothing to the suite."""
+    """Where the header is, which column holds what, and which columns mean nothing to the suite."""
 
     columns: dict[str, int]
     last_row: int = 0
-    ignored: tuple[str, ...] = ()
+    unused: tuple[LeftOut, ...] = ()
+    deadlines: tuple[str, ...] = ()
+    """The columns that could each be the due date, if there are several."""
 
     @classmethod
     def nothing(cls) -> "Header":
@@ -201,9 +84,14 @@ class Header:
         """The columns without which there is no task."""
         return [role for role in REQUIRED if role not in self.columns]
 
-    def refusal(self) -> NoTaskHeader:
-        """What was looked for and not found."""
-        return NoTaskHeader(missing=[Title(REQUIRED[name], _REQUIRED_EN[name]) for name in self.missing])
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """The headings of the columns that are not used."""
+        return tuple(column.value for column in self.unused if column.value)
+
+    def lacks(self) -> list[Title]:
+        """The columns that were looked for and not found."""
+        return [Title(REQUIRED[name], _REQUIRED_EN[name]) for name in self.missing]
 
 
 def find_header(table: Table) -> Header | None:
@@ -213,15 +101,20 @@ def find_header(table: Table) -> Header | None:
         texts = _own_texts(table, row)
         if len(set(texts)) < 2 or not any(map(_meaning, texts)):
             continue
-        last = row
-        while last < row + _HEADER_LEVELS - 1 and _continues_header(table, row, last + 1):
-            last += 1
-        header = _header(table, row, last)
+        header = header_at(table, row)
         if not header.missing:
             return header
         if len(header.missing) < len(REQUIRED) and (best is None or len(header.columns) > len(best.columns)):
             best = header
     return best if best and len(best.columns) > 1 else None
+
+
+def header_at(table: Table, row: int) -> Header:
+    """The header that begins in a row, over as many rows as continue it."""
+    last = row
+    while last < row + _HEADER_LEVELS - 1 and _continues_header(table, row, last + 1):
+        last += 1
+    return _header(table, row, last)
 
 
 def is_repeated_header(table: Table, header: Header, row: int) -> bool:
@@ -244,51 +137,186 @@ def _continues_header(table: Table, first: int, row: int) -> bool:
         return any(first <= table.origin(row, c)[0] < row and table.at(row, c) != "" for c in columns)
     if len(texts) > 3 and texts == [str(n) for n in range(1, len(texts) + 1)]:
         return True  # the columns numbered 1, 2, 3 below their headings
-    if not any(map(_meaning, texts)):
-        return False
-    for column in columns:
-        if table.origin(row, column)[0] != row or table.at(row, column) == "":
-            continue
-        above = table.origin(row - 1, column)
-        under_a_group = (
-            table.origin(row - 1, column - 1) == above or table.origin(row - 1, column + 1) == above
+    own = [c for c in columns if table.origin(row, c)[0] == row and table.at(row, c) != ""]
+    if not any(_meaning(text) or _is_past(text) for text in texts):
+        # 第一阶段, 第二阶段 below one heading, beside headings that reach down to this row.
+        return all(_is_below_a_merged_cell(table, row, c) for c in own) and any(
+            first <= table.origin(row, c)[0] < row for c in columns
         )
-        if _meaning(str(table.at(row, column))) is None and not under_a_group:
-            return False
-    return True
+    return all(
+        _meaning(text := str(table.at(row, c))) is not None
+        or _is_past(text)
+        or _is_below_a_merged_cell(table, row, c)
+        or table.at(row - 1, c) == ""
+        for c in own
+    )
+
+
+def _is_below_a_merged_cell(table: Table, row: int, column: int) -> bool:
+    """Whether what stands above reaches over more columns."""
+    above = table.origin(row - 1, column)
+    return table.origin(row - 1, column - 1) == above or table.origin(row - 1, column + 1) == above
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Heading:
+    """A column's heading, its levels from the top, each with its place."""
+
+    column: int
+    levels: tuple[tuple[Place, str], ...]
+
+    @property
+    def place(self) -> Place:
+        """Where its lowest level stands: the same for columns under one merged cell."""
+        return self.levels[-1][0]
+
+    @property
+    def name(self) -> str:
+        return re.sub(r"\s+", "", "/".join(dict.fromkeys(text for _, text in self.levels)))
+
+    def is_past(self, titles: Collection[Place]) -> bool:
+        """Whether it is about what has happened; what stands over the whole table says nothing of a column."""
+        texts = [text for place, text in self.levels if place not in titles]
+        # 完成 above 时限 is one heading over two rows.
+        together = _whole("".join(texts[-2:])) if len(texts) > 1 else None
+        return together is None and any(map(_is_past, texts))
+
+    def meaning(self) -> tuple[str, int] | None:
+        """Its role and how specific it is, by its lowest level, by the lowest two together, or by the one above."""
+        texts = [text for _, text in self.levels]
+        if found := _meaning(texts[-1]) or _meaning("".join(texts[-2:])):
+            return found
+        if len(texts) > 1 and not re.search("起|开始|启动", texts[-1]) and (above := _meaning(texts[-2])):
+            return above[0], above[1] + _LESS_SPECIFIC
+        return None
 
 
 def _header(table: Table, first: int, last: int) -> Header:
+    headings = [
+        heading for column in range(1, table.width + 1) if (heading := _heading(table, first, last, column))
+    ]
+    written = {column: _written_below(table, last, column) for column in range(1, table.width + 1)}
+    tasks = {h.column for h in headings if (h.meaning() or ("",))[0] == "task"}
+    titles = {place for h in headings if h.column in tasks for place, _ in h.levels if place != h.place}
+    past = {h.column for h in headings if h.is_past(titles)}
     found: dict[str, list[tuple[int, int]]] = {}
-    headings: dict[int, str] = {}
-    for column in range(1, table.width + 1):
-        levels = list(
-            dict.fromkeys(
-                text for row in range(first, last + 1) if (text := str(table.at(row, column)).strip())
-            )
-        )
-        levels = [text for text in levels if not text.isdigit()]
-        if not levels:
-            continue
-        headings[column] = re.sub(r"\s+", "", "/".join(levels))
-        meaning = _meaning(levels[-1]) or _meaning("".join(levels[-2:]))
-        if meaning is None and len(levels) > 1 and not re.search("起|开始|启动", levels[-1]):
-            meaning = _meaning(levels[-2])
-            meaning = (meaning[0], meaning[1] + 100) if meaning else None
-        if meaning:
-            found.setdefault(meaning[0], []).append((meaning[1], column))
-    columns = _assigned({role: [column for _, column in sorted(places)] for role, places in found.items()})
+    for heading in headings:
+        if heading.column not in past and (meaning := heading.meaning()):
+            found.setdefault(meaning[0], []).append((meaning[1], heading.column))
+    by_column = {heading.column: heading for heading in headings}
+    # Columns under one merged heading are one column, unless several of them are filled in.
+    ranked = {
+        role: [
+            column
+            for nth, (_, column) in enumerate(sorted(places))
+            if written[column]
+            or by_column[column].place not in {by_column[other].place for _, other in sorted(places)[:nth]}
+        ]
+        for role, places in found.items()
+    }
+    if len(ranked.get("due", [])) > 1:
+        # A column that nobody has filled in says of no task when it is due; one of a quarter is a step on the way.
+        ranked["due"] = [column for column in ranked["due"] if written[column]] or ranked["due"]
+        steps = {column for column in ranked["due"] if _STEP.match(by_column[column].levels[-1][1])}
+        ranked["due"] = [column for column in ranked["due"] if column not in steps] or ranked["due"]
+    if "task" in ranked:
+        ranked["task"] = _finest_first(table, last, ranked["task"], written)
+    columns = _assigned(ranked)
     used = set(columns.values())
+    places_used = {by_column[column].place for column in used}
+    unused = [
+        LeftOut(
+            kind="column",
+            sheet=table.sheet,
+            place=address(*heading.place)
+            if heading.place not in places_used
+            else get_column_letter(heading.column),
+            value=heading.name,
+            reason=_ABOUT_THE_PAST if heading.column in past else _NOT_USED,
+        )
+        for heading in headings
+        if heading.column not in used and (written[heading.column] or heading.place not in places_used)
+    ]
+    unnamed = [
+        without_heading(table, column)
+        for column, cells in written.items()
+        if cells and column not in by_column
+    ]
+    due = ranked.get("due", [])
     return Header(
         columns=columns,
         last_row=last,
-        ignored=tuple(heading for column, heading in headings.items() if column not in used),
+        unused=(*dict.fromkeys(unused), *unnamed),
+        deadlines=tuple(
+            f"{by_column[column].name} {address(by_column[column].place[0], column)}"
+            for column in sorted(due)
+        )
+        if len(due) > 1
+        else (),
     )
+
+
+_STEP = re.compile(r"第?[一二三四五六1-6]([个]?季度|阶段|步)|\d{1,2}月|[上下]半年|[一二三四]季")
+_NOT_USED = Title("导入用不到这一列", "nothing is imported from this column")
+_ABOUT_THE_PAST = Title(
+    "说的是已经发生的情况，不导入", "it is about what has happened already, and is not imported"
+)
+_WITHOUT_HEADING = Title("这一列没有表头，不导入", "the column has no heading, and is not imported")
+
+
+def without_heading(table: Table, column: int) -> LeftOut:
+    """A column in which something stands, but no heading."""
+    return LeftOut(kind="column", sheet=table.sheet, place=get_column_letter(column), reason=_WITHOUT_HEADING)
+
+
+def _heading(table: Table, first: int, last: int, column: int) -> _Heading | None:
+    levels: dict[Place, str] = {}
+    for row in range(first, last + 1):
+        if place := _level(table, row, last, column):
+            text = str(table.at(*place)).strip()
+            if not text.isdigit() and text not in levels.values():
+                levels[place] = text
+    return _Heading(column=column, levels=tuple(levels.items())) if levels else None
+
+
+def _level(table: Table, row: int, last: int, column: int) -> Place | None:
+    """Where the heading over a column stands in a row: without merged cells, in the first column of its group."""
+
+    def text(row: int, column: int) -> str:
+        return str(table.at(row, column)).strip()
+
+    if text(row, column):
+        return table.origin(row, column)
+    if row < last and text(row + 1, column):
+        left = next((left for left in range(column - 1, 0, -1) if text(row, left)), None)
+        if left and (
+            _is_past(text(row, left)) or (table.origin(row + 1, left)[0] == row + 1 and text(row + 1, left))
+        ):
+            return table.origin(row, left)
+    return None
+
+
+def _written_below(table: Table, last: int, column: int) -> int:
+    """How many cells of a column are filled in, those merged with a column before it not counted."""
+    return sum(
+        table.at(row, column) != "" and table.origin(row, column) == (row, column)
+        for row in range(last + 1, len(table.rows) + 1)
+    )
+
+
+def _finest_first(table: Table, last: int, ranked: list[int], written: Mapping[int, int]) -> list[int]:
+    """A task column merged over several rows names what the rows of a finer one belong to."""
+    best = ranked[0]
+    rows = range(last + 1, len(table.rows) + 1)
+    if any(table.origin(row, best)[0] < row for row in rows):
+        finer = next((column for column in ranked if written[column] > written[best]), best)
+        return [finer, *(column for column in ranked if column != finer)]
+    return ranked
 
 
 def _assigned(found: dict[str, list[int]]) -> dict[str, int]:
     """One column per role; headings that can mean two things take the role that is still free."""
-    columns = {role: places[0] for role, places in found.items() if role in _PLAIN_ROLES}
+    columns = {role: places[0] for role, places in found.items() if role in ROLES and places}
 
     def take(places: Iterable[int], *roles: str) -> None:
         free = [role for role in roles if role not in columns]
@@ -305,18 +333,83 @@ def _assigned(found: dict[str, list[int]]) -> dict[str, int]:
     return columns
 
 
-_PLAIN_ROLES = frozenset(SYNONYMS) - {"lead_or_all", "metric_or_target", "any_unit"}
+# --- what a heading means ----------------------------------------------------------------------------------
+
+
+class _Words(NamedTuple):
+    """The lines of ``headings.csv``."""
+
+    whole: Mapping[str, tuple[str, int]]
+    patterns: tuple[tuple[str, int, re.Pattern[str]], ...]
+    """The lines that match a part of a heading, in their order."""
+    past: re.Pattern[str]
+
+
+@cache
+def _words() -> _Words:
+    whole: dict[str, tuple[str, int]] = {}
+    patterns: list[tuple[str, int, re.Pattern[str]]] = []
+    past: list[str] = []
+    with FILE.open(encoding="utf-8", newline="") as lines:
+        reader = csv.DictReader(lines)
+        for rank, line in enumerate(reader):
+            meaning, heading = line["meaning"], line["heading"]
+            is_whole = line["match"] == "whole"
+            if meaning not in ROLES | EITHER | {PAST} or not heading or (is_whole and heading in whole):
+                raise ValueError(f"{FILE.name}, line {reader.line_num}: incomplete, unknown, or there twice")
+            if is_whole:
+                whole[heading] = meaning, rank
+            else:
+                ways = {"part": re.escape(heading), "end": re.escape(heading) + "$", "pattern": heading}
+                pattern = ways[line["match"]]
+                if meaning == PAST:
+                    past.append(pattern)
+                else:
+                    patterns.append((meaning, rank, re.compile(pattern)))
+    return _Words(whole, tuple(patterns), re.compile("|".join(past)))
+
+
+_BRACKETS = re.compile(r"\(([^)]*)\)|\[([^\]]*)\]|【([^】]*)】")
+
+
+def _spelt(heading: str) -> tuple[str, str]:
+    """A heading as it is looked up, with its remarks in brackets and without them."""
+    text = plain(heading).lower().strip(":*")
+    return text, _BRACKETS.sub("", text)
+
+
+def _whole(heading: str) -> tuple[str, int] | None:
+    """What a heading means that is listed as a whole and not about the past."""
+    for form in _spelt(heading):
+        if (found := _words().whole.get(form)) and found[0] != PAST:
+            return found
+    return None
+
+
+def _is_past(heading: str) -> bool:
+    """Whether a heading, or a short remark in its brackets, is about what has happened already."""
+    text, without_remarks = _spelt(heading)
+    remarks = [
+        part for found in _BRACKETS.findall(text) for part in found if 0 < len(part) <= _LONGEST_REMARK
+    ]
+    words = _words()
+    return any(
+        words.whole[form][0] == PAST if form in words.whole else words.past.search(form)
+        for form in (without_remarks, *remarks)
+    )
 
 
 def _meaning(heading: str) -> tuple[str, int] | None:
-    """The role of a heading and how specific it is (0 first), or none."""
-    text = re.sub(r"\s+", "", unicodedata.normalize("NFKC", heading)).lower().rstrip(":")
-    without_brackets = re.sub(r"\([^)]*\)|\[[^\]]*\]|【[^】]*】", "", text)
-    for form in (text, without_brackets):
-        if form in _RANKS:
-            return _RANKS[form]
-    if len(without_brackets) <= _LONGEST_HEADING:
-        for role, pattern in _CONTAINS:
-            if pattern.search(without_brackets):
-                return role, 50
-    return None
+    """The role of a heading and how specific it is (0 first), or none; none of what is about the past."""
+    found = _whole(heading)
+    _, text = _spelt(heading)
+    if found is None and len(text) <= _LONGEST_HEADING:
+        found = next(
+            (
+                (meaning, rank + _LESS_SPECIFIC // 2)
+                for meaning, rank, pattern in _words().patterns
+                if pattern.search(text)
+            ),
+            None,
+        )
+    return None if found is None or _is_past(heading) else found

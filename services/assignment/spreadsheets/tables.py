@@ -7,19 +7,33 @@ import warnings
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from functools import cached_property
 from pathlib import PurePath
 from typing import Any, ClassVar
 from xml.etree.ElementTree import ParseError
+from xml.parsers.expat import ExpatError
 
 from openpyxl import load_workbook
-from openpyxl.utils import range_boundaries
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.utils import get_column_letter, range_boundaries
 from openpyxl.utils.datetime import from_excel
 
+from services.assignment.spreadsheets.left_out import LeftOut, address
+from services.assignment.spreadsheets.markup import (
+    STRICT,
+    Markup,
+    MarkupReader,
+    Place,
+    Runs,
+    StrictMarkup,
+    TooManyElements,
+)
+from services.assignment.spreadsheets.rules import Rule
 from shared.domain.refusal import Refusal
+from shared.domain.words import Title
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_EXPANDED = 128 * 1024 * 1024
@@ -44,8 +58,6 @@ _COLUMNS_LOOKED_AT = 500
 
 Value = str | date
 """What a cell holds: its text as the person sees it, ``""`` when blank, or a day when it is a real date."""
-Place = tuple[int, int]
-"""Row and column, both counted from 1."""
 
 
 class FileRefusal(Refusal):
@@ -106,6 +118,18 @@ class MacroWorkbook(FileRefusal):
     This workbook carries macros (.xlsm); save it as xlsx without macros."""
 
 
+class StrictWorkbook(FileRefusal):
+    """这个工作簿存成了“Strict Open XML 电子表格”；请另存为普通的“Excel 工作簿（xlsx）”后再导入。
+    This workbook is a "Strict Open XML Spreadsheet"; save it as an ordinary xlsx ("Excel Workbook")."""
+
+
+class TooManySheets(FileRefusal):
+    """这个工作簿有 {count} 张工作表，超过 {limit} 张；请拆分后再导入。
+    The workbook has {count} sheets, more than the {limit} allowed; please split it."""
+
+    status: ClassVar[int] = 413
+
+
 class NotASpreadsheet(FileRefusal):
     """“{filename}”不是 xlsx 或 csv 表格；请用 Excel 或 WPS 打开清单，另存为 xlsx 后再导入。
     "{filename}" is neither an xlsx nor a csv table; open the list in Excel or WPS and save it as xlsx."""
@@ -132,6 +156,12 @@ class Table:
     """For each place covered by a merged cell (its own first place too): that first place."""
     uncalculated: frozenset[Place] = frozenset()
     """Formulas that were saved without their value."""
+    struck: frozenset[Place] = frozenset()
+    """Places whose whole text is struck out; they are blank here."""
+    hidden: bool = False
+    """Whether the sheet itself is; it is not read then."""
+    left_out: tuple[LeftOut, ...] = ()
+    """What a person does not see, or sees struck out."""
 
     def at(self, row: int, column: int) -> Value:
         """The value at a place; blank outside the table."""
@@ -151,7 +181,7 @@ class Table:
 
 
 def read_tables(data: bytes, filename: str) -> list[Table]:
-    """The visible sheets of an XLSX workbook, or the one table of a CSV file.
+    """The sheets of an XLSX workbook, hidden ones without their rows, or the one table of a CSV file.
 
     What the file is, is told by its content; the name only decides what is refused with which advice.
     """
@@ -267,14 +297,6 @@ def _checked(row: int, values: list[Value]) -> tuple[Value, ...]:
 
 # --- XLSX --------------------------------------------------------------------------------------------------
 
-# Attributes are matched within bounds: a tag that never ends must not cost the square of its length.
-_UNCALCULATED = re.compile(
-    rb'<c\b[^<>]{0,200}?\br="([A-Z]{1,3})(\d{1,7})"[^<>]{0,200}>\s{0,9}'
-    rb"<f\b[^<>]{0,200}(?:(?<=/)>|>[^<]{0,9000}</f>)\s{0,9}(?:<v\s?/>|<v>\s{0,9}</v>)?\s{0,9}</c>"
-)
-_MERGE = re.compile(rb'<(?:\w{1,20}:)?mergeCell\b[^<>]{0,200}?\bref="([A-Z0-9:$]{2,30})"')
-_CELL = re.compile(rb"<(?:\w{1,20}:)?c[\s/>]")
-_ROW = re.compile(rb"<(?:\w{1,20}:)?row[\s/>]")
 _ENCODING = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)""")
 _ENDLESS = re.compile(rb"<[^<]{%d}" % MAX_TOKEN)
 _PICTURE = re.compile(r"xl/media/[^/]+\.(png|jpe?g|gif|bmp|emf|wmf|tiff?|svg)", re.IGNORECASE)
@@ -284,22 +306,19 @@ _DAY_IDS = {28, 29, 30, 31, 51, 53, 54, 58}
 """Number formats that Excel builds in for Chinese and that openpyxl does not know: yyyy年m月, yyyy年m月d日, m月d日."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Part:
-    merges: tuple[str, ...]
-    uncalculated: frozenset[Place]
-
-
 def _read_workbook(data: bytes, filename: str) -> list[Table]:
     parts = _inspected(data, filename)
     try:
         # openpyxl warns of what it leaves out (drawings, validations, extensions): nothing a task list needs.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            book = load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+            book = load_workbook(
+                io.BytesIO(data), read_only=True, data_only=True, keep_links=False, rich_text=True
+            )
             try:
-                visible = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
-                return [_read_sheet(sheet, parts, book.epoch) for sheet in visible[:MAX_SHEETS]]
+                if len(book.worksheets) > MAX_SHEETS:
+                    raise TooManySheets(count=len(book.worksheets), limit=MAX_SHEETS)
+                return [_read_sheet(sheet, parts, book) for sheet in book.worksheets]
             finally:
                 book.close()
     except Refusal:
@@ -311,7 +330,7 @@ def _read_workbook(data: bytes, filename: str) -> list[Table]:
         raise DamagedFile from problem
 
 
-def _inspected(data: bytes, filename: str) -> dict[str, _Part]:
+def _inspected(data: bytes, filename: str) -> dict[str, Markup]:
     """Every part of the package unpacked once, counting what really comes out, before openpyxl may see it."""
     try:
         package = zipfile.ZipFile(io.BytesIO(data))
@@ -326,9 +345,12 @@ def _inspected(data: bytes, filename: str) -> dict[str, _Part]:
         promised = sum(entry.file_size for entry in entries)
         if promised > MAX_EXPANDED or promised > max(SMALL_ENOUGH_FOR_ANY_RATIO, MAX_RATIO * len(data)):
             raise ExpandsTooFar
-        parts: dict[str, _Part] = {}
+        parts: dict[str, Markup] = {}
+        reader = MarkupReader(
+            most_rows=MAX_ROW_ELEMENTS, most_cells=MAX_CELL_ELEMENTS, columns=_COLUMNS_LOOKED_AT
+        )
         left = MAX_EXPANDED
-        cells = rows = tags = 0
+        tags = 0
         for entry in entries:
             if entry.flag_bits & 0x1:
                 raise OldExcelFile
@@ -347,24 +369,22 @@ def _inspected(data: bytes, filename: str) -> dict[str, _Part]:
             tags += content.count(b"<")
             if tags > MAX_TAGS:
                 raise ExpandsTooFar
-            cells += sum(1 for _ in _CELL.finditer(content))
-            rows += sum(1 for _ in _ROW.finditer(content))
-            if cells > MAX_CELL_ELEMENTS or rows > MAX_ROW_ELEMENTS:
-                raise TooManyRows(limit=MAX_ROWS)
-            if b"sheetData" in content:
-                parts[entry.filename] = _Part(
-                    merges=tuple(match.decode("ascii") for match in _MERGE.findall(content)),
-                    uncalculated=frozenset(
-                        (int(row), _column(column)) for column, row in _UNCALCULATED.findall(content)
-                    ),
-                )
+            if b"sheetData" in content or STRICT.encode() in content:
+                parts[entry.filename] = reader.read(content)
+    except TooManyElements as problem:
+        raise TooManyRows(limit=MAX_ROWS) from problem
+    except StrictMarkup as problem:
+        raise StrictWorkbook from problem
     except (
         zipfile.BadZipFile,
         zlib.error,
         EOFError,
         OSError,
         ValueError,
+        LookupError,
+        OverflowError,
         NotImplementedError,
+        ExpatError,
     ) as problem:
         raise DamagedFile from problem
     return parts
@@ -398,34 +418,57 @@ def _has_endless_token(content: bytes) -> bool:
     return False
 
 
-def _column(letters: bytes) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + letter - 64
-    return number
-
-
-def _read_sheet(sheet: Any, parts: Mapping[str, _Part], epoch: datetime) -> Table:
+def _read_sheet(sheet: Any, parts: Mapping[str, Markup], book: Any) -> Table:
+    if sheet.sheet_state != "visible":
+        return Table(sheet=sheet.title, rows=(), hidden=True)
     sheet.reset_dimensions()  # a program may have written a wrong size, and hidden rows behind it
+    markup = parts.get(str(sheet._worksheet_path).lstrip("/"), Markup())
+    struck_fonts = {number for number, font in enumerate(book._fonts) if font.strike}
     rows: list[tuple[Value, ...]] = []
+    struck: dict[Place, tuple[str, bool]] = {}
     blank: object = None
     for number, cells in enumerate(
         sheet.iter_rows(max_row=_LAST_ROW_OF_EXCEL, max_col=_COLUMNS_LOOKED_AT), 1
     ):
         if cells is blank:
             continue
-        values = _checked(number, [_value(cell, epoch) for cell in _used(cells)])
-        if not values:
+        seen: list[Value] = []
+        struck_above = len(struck)
+        for cell in _used(cells):
+            removed = _strike_out(cell, markup.runs, struck_fonts)
+            value = _value(cell, book.epoch)
+            if removed is None and cell.value is not None and cell.style_array.fontId in struck_fonts:
+                removed, value = (value if isinstance(value, str) else value.isoformat()), ""
+            if removed:
+                struck[cell.row, cell.column] = (tidy(removed), value == "")
+            seen.append(value)
+        values = _checked(number, seen)
+        if not values and len(struck) == struck_above:
             blank = cells  # openpyxl fills a gap, which may be a million rows, with one and the same row
             continue
         if number > MAX_ROWS:
             raise TooManyRows(limit=MAX_ROWS)
         rows.extend(() for _ in range(number - 1 - len(rows)))
         rows.append(values)
-    part = parts.get(str(sheet._worksheet_path).lstrip("/"))
-    if part is None:
-        return Table(sheet=sheet.title, rows=tuple(rows))
-    return _with_merges(sheet.title, rows, part)
+    unjudged = _strike_by_rules(rows, struck, markup, book)
+    return _as_seen(sheet.title, rows, markup, struck, unjudged)
+
+
+def _strike_out(cell: Any, runs: Mapping[Place, Runs], struck_fonts: set[int]) -> str | None:
+    """Leave of a text in several fonts what is not struck out; gives what is, or None if the text has one font."""
+    if isinstance(cell.value, CellRichText):
+        pieces: Runs = tuple(
+            (piece.text, bool(piece.font.strike)) if isinstance(piece, TextBlock) else (str(piece), None)
+            for piece in cell.value
+        )
+    elif cell.value is None or not (pieces := runs.get((cell.row, cell.column), ())):
+        return None
+    own = cell.style_array.fontId in struck_fonts
+    kept = {False: "", True: ""}
+    for text, is_struck in pieces:
+        kept[own if is_struck is None else is_struck] += text
+    cell._value = kept[False]
+    return kept[True]
 
 
 def _used(cells: Any) -> Any:
@@ -469,26 +512,183 @@ def _number(value: float) -> str:
     return f"{value:.15g}"
 
 
-def _with_merges(title: str, rows: list[tuple[Value, ...]], part: _Part) -> Table:
-    if len(part.merges) > MAX_MERGES:
+def _as_seen(
+    title: str,
+    rows: list[tuple[Value, ...]],
+    markup: Markup,
+    struck: Mapping[Place, tuple[str, bool]],
+    unjudged: tuple[str, ...],
+) -> Table:
+    """The sheet as a person sees it: merged cells over all their places, nothing where it is hidden."""
+    if len(markup.merges) > MAX_MERGES:
         raise ExpandsTooFar
     grid: dict[int, list[Value]] = {}
     merged: dict[Place, Place] = {}
+    shown: dict[Place, Place] = {}
+    """First places of merged cells, and where the first of it is to be seen."""
     width = max((len(row) for row in rows), default=0)
-    for left, top, right, bottom in _boxes(part.merges):
+    for left, top, right, bottom in _boxes(markup.merges):
         bottom, right = min(bottom, len(rows)), min(right, max(width, left))
         if top > len(rows) or left > MAX_COLUMNS:
             continue
         value = rows[top - 1][left - 1] if left <= len(rows[top - 1]) else ""
+        first = (
+            next((row for row in range(top, bottom + 1) if row not in markup.hidden_rows), top),
+            next((column for column in range(left, right + 1) if column not in markup.hidden_columns), left),
+        )
+        shown[top, left] = first
         for row in range(top, bottom + 1):
             cells = grid.setdefault(row, list(rows[row - 1]))
             cells.extend("" for _ in range(right - len(cells)))
             cells[left - 1 : right] = [value] * (right - left + 1)
-            merged.update(((row, column), (top, left)) for column in range(left, right + 1))
+            merged.update(((row, column), first) for column in range(left, right + 1))
         if len(merged) > MAX_MERGED_CELLS:
             raise ExpandsTooFar
+
+    def is_hidden(place: Place) -> bool:
+        return place[0] in markup.hidden_rows or place[1] in markup.hidden_columns
+
+    written = {
+        (row, column): value
+        for row, cells in enumerate(rows, 1)
+        for column, value in enumerate(cells, 1)
+        if value != "" and is_hidden(shown.get((row, column), (row, column)))
+    }
+    for row in markup.hidden_rows & {*range(1, len(rows) + 1)}:
+        grid[row] = []
+    for row in range(1, len(rows) + 1) if markup.hidden_columns else ():
+        cells = grid.setdefault(row, list(rows[row - 1]))
+        for column in markup.hidden_columns:
+            if column <= len(cells):
+                cells[column - 1] = ""
     filled = tuple(tuple(grid[n]) if n in grid else row for n, row in enumerate(rows, 1))
-    return Table(sheet=title, rows=filled, merged=merged, uncalculated=part.uncalculated)
+    seen = {place: shown.get(place, place) for place in markup.uncalculated | struck.keys()}
+    return Table(
+        sheet=title,
+        rows=filled,
+        merged=merged,
+        uncalculated=frozenset(seen[place] for place in markup.uncalculated if not is_hidden(seen[place])),
+        struck=frozenset(seen[place] for place, (_, whole) in struck.items() if whole),
+        left_out=(
+            *_hidden(title, markup, written),
+            *_struck(title, {seen[p]: text for p, (text, _) in struck.items() if not is_hidden(seen[p])}),
+            *(LeftOut(kind="cell", sheet=title, place=cells, reason=_UNJUDGED) for cells in unjudged),
+        ),
+    )
+
+
+_HIDDEN_ROWS = Title("所在行已隐藏", "the row is hidden")
+_HIDDEN_COLUMNS = Title("所在列已隐藏", "the column is hidden")
+_STRUCK = Title("文字已划去", "the text is struck out")
+_UNJUDGED = Title(
+    "条件格式可能会划去其中一些文字；条件不能识别，照原文读入",
+    "a conditional format may strike these out; its condition is not understood, they are read as written",
+)
+_LONGEST_SHOWN = 80
+
+
+def _hidden(title: str, markup: Markup, written: Mapping[Place, Value]) -> Iterator[LeftOut]:
+    in_rows: dict[int, list[str]] = {}
+    in_columns: dict[int, list[str]] = {}
+    for (row, column), value in written.items():
+        if row in markup.hidden_rows:
+            in_rows.setdefault(row, []).append(str(value))
+        else:
+            in_columns.setdefault(column, []).append(str(value))
+    for first, last in _stretches(sorted(in_rows)):
+        yield LeftOut(
+            kind="row",
+            sheet=title,
+            place=f"{first}:{last}",
+            value=_shown(in_rows[first]),
+            reason=_HIDDEN_ROWS,
+        )
+    for first, last in _stretches(sorted(in_columns)):
+        yield LeftOut(
+            kind="column",
+            sheet=title,
+            place=f"{get_column_letter(first)}:{get_column_letter(last)}",
+            value=_shown(in_columns[first][:1]),
+            reason=_HIDDEN_COLUMNS,
+        )
+
+
+def _struck(title: str, struck: Mapping[Place, str]) -> Iterator[LeftOut]:
+    by_row: dict[int, list[int]] = {}
+    for row, column in sorted(struck):
+        by_row.setdefault(row, []).append(column)
+    for row, columns in by_row.items():
+        for first, last in _stretches(columns):
+            texts = [struck[row, column] for column in range(first, last + 1)]
+            place = address(row, first) + (f":{address(row, last)}" if last > first else "")
+            yield LeftOut(kind="cell", sheet=title, place=place, value=_shown(texts), reason=_STRUCK)
+
+
+def _stretches(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Consecutive numbers as their first and last."""
+    first = last = None
+    for number in numbers:
+        if last is not None and number != last + 1:
+            yield first or last, last
+            first = None
+        first = first or number
+        last = number
+    if last is not None:
+        yield first or last, last
+
+
+def _shown(texts: Iterable[str]) -> str:
+    return re.sub(r"\s+", " ", " ".join(texts))[:_LONGEST_SHOWN]
+
+
+_MOST_JUDGED = 2_000_000
+"""Cells that conditional formats are judged for, each for itself."""
+
+
+def _strike_by_rules(
+    rows: list[tuple[Value, ...]], struck: dict[Place, tuple[str, bool]], markup: Markup, book: Any
+) -> tuple[str, ...]:
+    """Leave out what conditional formats strike out; gives the ranges of those whose condition is not understood."""
+    if not markup.rules:
+        return ()
+    styles = book._differential_styles.styles
+    texts = [tuple(value if isinstance(value, str) else value.isoformat() for value in row) for row in rows]
+    width = max(map(len, rows), default=0)
+    unjudged: list[str] = []
+    left = _MOST_JUDGED
+
+    def at(row: int, column: int) -> str:
+        return (
+            texts[row - 1][column - 1] if 0 < row <= len(texts) and 0 < column <= len(texts[row - 1]) else ""
+        )
+
+    for ranges, attributes, formula in markup.rules:
+        rule = Rule(
+            ranges=ranges,
+            style=int(attributes["dxfId"]),
+            kind=attributes.get("type", ""),
+            operator=attributes.get("operator", ""),
+            text=attributes.get("text", ""),
+            formula=formula,
+        )
+        if not 0 <= rule.style < len(styles) or not (font := styles[rule.style].font) or not font.strike:
+            continue
+        applies = rule.condition()
+        if applies is None:
+            unjudged.append(ranges)
+            continue
+        for place in rule.places(len(rows), width):
+            left -= 1
+            if left < 0:
+                raise ExpandsTooFar
+            if at(*place) and applies(at, place):
+                struck[place] = (at(*place), True)
+    for row, column in struck:
+        if column <= len(rows[row - 1]) and struck[row, column][1]:
+            cells = list(rows[row - 1])
+            cells[column - 1] = ""
+            rows[row - 1] = tuple(cells)
+    return tuple(dict.fromkeys(unjudged))
 
 
 def _boxes(merges: tuple[str, ...]) -> Iterator[tuple[int, int, int, int]]:

@@ -6,13 +6,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
-from services.assignment.spreadsheets.columns import Header, find_header, is_repeated_header
+from services.assignment.spreadsheets.columns import (
+    REQUIRED,
+    ROLES,
+    Header,
+    NoTaskHeader,
+    SeveralDeadlines,
+    find_header,
+    header_at,
+    is_repeated_header,
+    without_heading,
+)
+from services.assignment.spreadsheets.left_out import LeftOut, bounded
+from services.assignment.spreadsheets.parents import Parent, Parents
 from services.assignment.spreadsheets.quantities import quantity_in, quantity_in_words
 from services.assignment.spreadsheets.tables import FileRefusal, Table, read_tables
 from services.assignment.spreadsheets.units import UnitNames, UnknownUnitName
 from shared.domain.refusal import Refusal
+from shared.domain.text import identity
+from shared.domain.words import Title
 
 Progress = Callable[[int, int], None]
 """Told after every hundred rows: how many rows are done, and how many there are."""
@@ -45,6 +60,8 @@ class TaskRow:
     weight: Decimal | None = None
     """As written: 5% and 5 are both 5."""
     remark: str = ""
+    sheet: str = ""
+    """The sheet's name, if the file has more than one task list."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +91,10 @@ class ReadTasks:
     rejected: tuple[RowProblem, ...]
     ignored_columns: tuple[str, ...] = ()
     """Headings that mean nothing to the suite, so that nobody believes they were imported."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Sheets, columns, rows and cells that were not taken, with the reasons."""
 
-    def to_json(self, units: UnitNames, language: str = "zh") -> dict[str, list[dict[str, Any]]]:
+    def to_json(self, units: UnitNames, language: str = "zh") -> dict[str, list[Any]]:
         """The answer of ``duban import --dry-run --json``: units by full name."""
         return {
             "accepted": [
@@ -99,6 +118,8 @@ class ReadTasks:
                 }
                 for problem in self.rejected
             ],
+            "ignored_columns": list(self.ignored_columns),
+            "left_out": [one.to_json(language) for one in self.left_out],
         }
 
 
@@ -112,15 +133,28 @@ def read_tasks(
     is_working_day: Callable[[date], bool],
     progress: Progress | None = None,
 ) -> ReadTasks:
-    """Read the task lists of a file: every visible sheet that has a header.
+    """Read the task lists of a file: every visible sheet that has a header; of the others it says why not.
 
     ``dated`` is the list's own date; ``read_due`` turns the words of a due date into a day, or raises a Refusal
     whose text becomes the row's reason.
     """
-    lists = [(table, header) for table in read_tables(data, filename) if (header := find_header(table))]
-    complete = [(table, header) for table, header in lists if not header.missing]
+    tables = [(table, find_header(table)) for table in read_tables(data, filename)]
+    if rivals := [
+        f"{table.sheet}!{column}" if len(tables) > 1 else column
+        for table, header in tables
+        if header and not header.missing
+        for column in header.deadlines
+    ]:
+        raise SeveralDeadlines(columns=rivals)
+    complete = [(table, header) for table, header in tables if header and not header.missing]
+    unread = [_why_not(table, header) for table, header in tables if header is None or header.missing]
+    left_out = [
+        *unread,
+        *(one for table, header in tables for one in (*table.left_out, *(header.unused if header else ()))),
+    ]
     if not complete:
-        raise (lists[0][1] if lists else Header.nothing()).refusal()
+        found = next((header for _, header in tables if header), Header.nothing())
+        raise NoTaskHeader(missing=found.lacks(), seen=_seen(left_out))
     rules = _Rules(units=units, dated=dated, read_due=read_due, is_working_day=is_working_day)
     total = sum(len(table.rows) - header.last_row for table, header in complete)
     accepted: list[TaskRow] = []
@@ -133,15 +167,57 @@ def read_tasks(
             done += 1
             if progress and done % 100 == 0:
                 progress(done, total)
-        reader.number_the_unnumbered({task.number for task in accepted})
+        reader.number_the_unnumbered({identity(task.number) for task in accepted})
         accepted += reader.accepted
         rejected += reader.rejected
+        left_out = [one for one in left_out if one not in reader.headed_below] + reader.left_out
     if progress:
         progress(total, total)
     if not accepted and not rejected:
         raise NoTasksInList
     ignored = dict.fromkeys(name for _, header in complete for name in header.ignored)
-    return ReadTasks(accepted=tuple(accepted), rejected=tuple(rejected), ignored_columns=tuple(ignored))
+    return ReadTasks(
+        accepted=tuple(accepted),
+        rejected=tuple(rejected),
+        ignored_columns=tuple(ignored),
+        left_out=bounded(left_out),
+    )
+
+
+def _why_not(table: Table, header: Header | None) -> LeftOut:
+    """Why a sheet is not read."""
+    if table.hidden:
+        reason = Title("工作表已隐藏，没有读", "the sheet is hidden and was not read")
+    elif not any(map(any, table.rows)):
+        reason = Title("工作表上没有看得见的内容", "there is nothing to be seen on the sheet")
+    elif header is None:
+        reason = Title("没有任务清单的表头，没有读", "it has no header of a task list and was not read")
+    else:
+        reason = _lacking(header)
+    return LeftOut(kind="sheet", sheet=table.sheet, reason=reason)
+
+
+def _lacking(header: Header) -> Title:
+    lacks = header.lacks()
+    return Title(
+        f"有表格，但缺少这些列：{'、'.join(one.zh for one in lacks)}；没有读",
+        f"its table lacks these columns: {', '.join(one.en for one in lacks)}; it was not read",
+    )
+
+
+_SEEN_AT_MOST = 20
+
+
+def _seen(left_out: list[LeftOut]) -> Title:
+    """What was there instead, for the refusal of a whole file."""
+    others = [one for one in left_out if one.kind != "cell" and (one.sheet or one.place)]
+    if not others:
+        return Title("", "")
+    shown = others[:_SEEN_AT_MOST]
+    return Title(
+        "。没有用到的：" + "；".join(one.in_a_line("zh").removeprefix("未导入 ") for one in shown),
+        ". Not used: " + "; ".join(one.in_a_line("en").removeprefix("not taken: ") for one in shown),
+    )
 
 
 # --- rows that are no tasks --------------------------------------------------------------------------------
@@ -155,8 +231,12 @@ _SECTION = re.compile(r"([一二三四五六七八九十]{1,3}[、.．]|第[一�
 _SUBSECTION = re.compile(r"[（(][一二三四五六七八九十]{1,3}[）)]")
 _CHINESE_NUMBER = re.compile(r"[（(]?[一二三四五六七八九十]{1,3}[）)]?[、.．]?")
 _BLANK = re.compile(r"[-—–－_/\\／\s]+|无|暂无")
+_DITTO = re.compile(r"\(?(-*〃-*|″|′′|[\"”]|''|’’|同上[一]?[行项条栏格]?|同前|ditto)\)?", re.IGNORECASE)
+"""同上: the cell says what the one above it says."""
 _BAD_VALUE = re.compile(r"#(REF!|N/A|VALUE!|DIV/0!|NAME\?|NUM!|NULL!|SPILL!|CALC!)")
 
+_MAY_REPEAT = ROLES - {"number", "due_text"}
+_TASK_STRUCK = Title("工作任务已划去，整行不导入", "the task is struck out; the row was not taken")
 _FIELDS_ZH = {
     "number": "序号",
     "task": "工作任务",
@@ -197,8 +277,15 @@ class _ListReader:
         self.table, self.header, self.rules, self.sheet = table, header, rules, sheet
         self.accepted: list[TaskRow] = []
         self.rejected: list[RowProblem] = []
+        self.left_out: list[LeftOut] = []
+        self.headed_below: set[LeftOut] = set()
+        """Columns without a heading in the first table that have one in a table below it."""
         self._section = self._subsection = ""
-        self._in_footnotes = False
+        self._parents = Parents()
+        self._whole_number = ""
+        self._above: Mapping[str, str | date] = {}
+        self._in_footnotes = self._is_unread = False
+        self._header_until = 0
         self._numbers: dict[str, int] = {}
         self._order: list[int] = []
         self._unnumbered: dict[int, int] = {}
@@ -206,9 +293,19 @@ class _ListReader:
     def read(self, row: int) -> None:
         """Take a row: as a task, a section, a footnote, a total, or nothing at all."""
         texts = self._own_texts(row)
-        if not texts or is_repeated_header(self.table, self.header, row):
+        if not texts or row <= self._header_until:
+            return
+        if is_repeated_header(self.table, self.header, row):
+            self._turn_to(header_at(self.table, row), row)
+            return
+        if self._is_unread:
             return
         cells = {name: self._cell(row, name) for name in self.header.columns}
+        if not cells["task"] and self.table.origin(row, self.header.columns["task"]) in self.table.struck:
+            self.left_out.append(
+                LeftOut(kind="row", sheet=self.table.sheet, place=f"{row}:{row}", reason=_TASK_STRUCK)
+            )
+            return
         first = re.sub(r"\s", "", texts[0])
         if _TOTAL.match(first) or _TOTAL.match(re.sub(r"\s", "", str(cells["task"]))):
             return
@@ -221,7 +318,50 @@ class _ListReader:
         if len(texts) == 1 and (self._in_footnotes or texts[0] == _text(cells.get("number", ""))):
             return
         self._in_footnotes = False
-        self._take(row, cells)
+        if parent := Parent.of(cells, partial(self._cells_below, row)):
+            self._parents.add(parent)
+            return
+        if written := _text(cells.get("number", "")):
+            if self.table.origin(row, self.header.columns["number"])[0] == row:
+                self._whole_number = self._parents.number(written)
+            if self._whole_number != written:
+                cells["number"] = self._whole_number
+        self._take(row, self._parents.handed_down(self._with_dittos(cells)))
+
+    def _turn_to(self, header: Header, row: int) -> None:
+        """The header once more, as on every printed page, or that of another table with other columns."""
+        if len(header.columns) <= len(REQUIRED) - 1:
+            return
+        self._header_until = header.last_row
+        if header.deadlines:
+            raise SeveralDeadlines(columns=header.deadlines)
+        self._is_unread = bool(header.missing)
+        if header.missing:
+            reason = _lacking(header)
+            self.left_out.append(
+                LeftOut(kind="row", sheet=self.table.sheet, place=f"{row}:{row}", reason=reason)
+            )
+        elif header.columns != self.header.columns:
+            self.header = header
+            self.left_out += header.unused
+            self.headed_below |= {without_heading(self.table, column) for column in header.columns.values()}
+            self._parents.close()
+
+    def _cells_below(self, row: int) -> dict[str, str | date]:
+        """The next row that says something and is not the header once more."""
+        for below in range(row + 1, len(self.table.rows) + 1):
+            if self._own_texts(below) and not is_repeated_header(self.table, self.header, below):
+                return {name: self._cell(below, name) for name in self.header.columns}
+        return {}
+
+    def _with_dittos(self, cells: Mapping[str, str | date]) -> dict[str, str | date]:
+        """The cells with what stands above in place of 同上; without anything above they stay as they are."""
+        meant = {
+            name: (self._above.get(name) or value) if name in _MAY_REPEAT and _is_ditto(value) else value
+            for name, value in cells.items()
+        }
+        self._above = meant
+        return meant
 
     def _own_texts(self, row: int) -> list[str]:
         """What was written in this row, each merged cell once; nothing that a merged cell brings from above."""
@@ -262,6 +402,7 @@ class _ListReader:
             self._subsection = text
         else:
             self._section, self._subsection = text, ""
+        self._parents.close()
         self._in_footnotes = False
         return True
 
@@ -278,6 +419,21 @@ class _ListReader:
                         "",
                         f"{_FIELDS_ZH[name]}是公式，文件里没有保存它的结果；请用 Excel 或 WPS 打开后重新保存",
                         f"{name} is a formula saved without its value; open the file and save it again",
+                    )
+                )
+            elif name in REQUIRED and not cells[name] and self.table.origin(row, column) in self.table.struck:
+                problems.append(
+                    _RowRefused(
+                        name, "", f"{_FIELDS_ZH[name]}的文字已划去", f"the text of {name} is struck out"
+                    )
+                )
+            elif name != "due_text" and _is_ditto(cells[name]):
+                problems.append(
+                    _RowRefused(
+                        name,
+                        _text(cells[name]),
+                        f"{_FIELDS_ZH[name]}写的是“同上”，但上面没有可以照用的内容",
+                        f"{name} says ditto, and there is nothing above to repeat",
                     )
                 )
             elif _BAD_VALUE.fullmatch(_text(cells[name])):
@@ -337,11 +493,12 @@ class _ListReader:
                 category=_text(cells.get("category", "")) or self._category(),
                 weight=weight,
                 remark=_text(cells.get("remark", "")),
+                sheet=self.sheet,
             )
         )
 
     def _category(self) -> str:
-        return "".join((self._section, " / " if self._section and self._subsection else "", self._subsection))
+        return " / ".join(filter(None, (self._section, self._subsection, *self._parents.category)))
 
     def _required(self, field: str, value: str | date) -> str:
         text = _text(value)
@@ -364,14 +521,14 @@ class _ListReader:
         if rows > 1 and self._tasks_within(first[0], rows, column) > 1:
             # One number merged over several tasks: each is a part of it.
             number = f"{number}-{row - first[0] + 1}"
-        if (before := self._numbers.get(number)) is not None:
+        if (before := self._numbers.get(identity(number))) is not None:
             raise _RowRefused(
                 "number",
                 written,
                 f"序号“{number}”与第 {before} 行重复",
                 f'number "{number}" repeats row {before}',
             )
-        self._numbers[number] = row
+        self._numbers[identity(number)] = row
         return number
 
     def _tasks_within(self, first: int, rows: int, number_column: int) -> int:
@@ -395,7 +552,7 @@ class _ListReader:
                     derived = max([derived, *used]) + 1
                 number = str(derived)
                 self._numbers[number] = task.row
-            if number in taken_elsewhere:
+            if identity(number) in taken_elsewhere:
                 number = f"{self.table.sheet}-{number}"
             if number != task.number:
                 self.accepted[index] = replace(task, number=number)
@@ -516,6 +673,10 @@ def _labelled(cell: str) -> tuple[str, str]:
     parts = [(label[1], cell[label.end() : end]) for label, end in zip(labels, ends, strict=True)]
     leads = "、".join(text for role, text in parts if role in ("牵头", "主办", "责任"))
     return leads, "、".join(text for role, text in parts if role in ("配合", "协办", "协作"))
+
+
+def _is_ditto(value: str | date) -> bool:
+    return isinstance(value, str) and _DITTO.fullmatch(identity(value)) is not None
 
 
 def _text(value: str | date) -> str:

@@ -2,14 +2,16 @@
 
 import difflib
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from services.assignment.spreadsheets.tables import FileRefusal, read_tables
-from shared.domain.words import Enumerated, said
+from services.assignment.spreadsheets.left_out import LeftOut, address, bounded
+from services.assignment.spreadsheets.tables import FileRefusal, Table, read_tables
+from shared.domain.text import identity as _key
+from shared.domain.text import plain
+from shared.domain.words import Enumerated, Title, said
 from shared.events.assignment import UnitKind
 
 BANNER_PREFIXES = ("鄂托克前旗", "鄂前旗", "旗")
@@ -210,11 +212,6 @@ class UnitNames:
         return f"单位名册中没有“{written}”", f'the register has no unit "{written}"'
 
 
-def _key(name: str) -> str:
-    """A name without blanks, with half-width brackets."""
-    return re.sub(r"\s+", "", unicodedata.normalize("NFKC", name))
-
-
 def _bare(key: str) -> str:
     for prefix in BANNER_PREFIXES:
         if key.startswith(prefix) and len(key) > len(prefix) + 1:
@@ -247,6 +244,7 @@ class ReadUnits:
 
     accepted: tuple[UnitName, ...]
     rejected: tuple[UnitProblem, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 _UNIT_COLUMNS = {
@@ -260,22 +258,57 @@ _UNIT_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 def read_units(data: bytes, filename: str) -> ReadUnits:
     """The units in a CSV or XLSX file with the columns id, name, short_names (separated by ``;``) and kind."""
+    found: ReadUnits | None = None
+    left_out: list[LeftOut] = []
     for table in read_tables(data, filename):
-        for row in range(1, min(len(table.rows), 50) + 1):
-            columns: dict[str, int] = {}
-            for column in range(1, table.width + 1):
-                heading = _key(str(table.at(row, column))).lower()
-                for name, synonyms in _UNIT_COLUMNS.items():
-                    if heading in synonyms:
-                        columns.setdefault(name, column)
-            if {"id", "name", "kind"} <= set(columns):
-                return _units_below(
-                    {
-                        n: {name: str(table.at(n, column)).strip() for name, column in columns.items()}
-                        for n in range(row + 1, len(table.rows) + 1)
-                    }
-                )
-    raise NoUnitHeader
+        header = None if found or table.hidden else _unit_header(table)
+        if header is None:
+            reason = _HIDDEN if table.hidden else _ONE_LIST if found else _NO_HEADER
+            left_out.append(LeftOut(kind="sheet", sheet=table.sheet, reason=reason))
+            continue
+        row, columns = header
+        left_out += [*table.left_out, *_unused(table, row, columns)]
+        found = _units_below(
+            {
+                n: {name: str(table.at(n, column)).strip() for name, column in columns.items()}
+                for n in range(row + 1, len(table.rows) + 1)
+            }
+        )
+    if found is None:
+        raise NoUnitHeader
+    return replace(found, left_out=bounded(left_out))
+
+
+_HIDDEN = Title("工作表已隐藏，没有读", "the sheet is hidden and was not read")
+_NO_HEADER = Title("没有单位名册的表头，没有读", "it has no header of a list of units and was not read")
+_ONE_LIST = Title("单位名册只读第一张，没有读", "only the first list of units is read")
+_NOT_USED = Title("导入用不到这一列", "nothing is imported from this column")
+
+
+def _unit_header(table: Table) -> tuple[int, dict[str, int]] | None:
+    """The header's row, and the column of each of its names."""
+    for row in range(1, min(len(table.rows), 50) + 1):
+        columns: dict[str, int] = {}
+        for column in range(1, table.width + 1):
+            heading = plain(str(table.at(row, column))).lower()
+            for name, synonyms in _UNIT_COLUMNS.items():
+                if heading in synonyms:
+                    columns.setdefault(name, column)
+        if {"id", "name", "kind"} <= set(columns):
+            return row, columns
+    return None
+
+
+def _unused(table: Table, row: int, columns: Mapping[str, int]) -> Iterator[LeftOut]:
+    for column in range(1, table.width + 1):
+        if column not in columns.values() and (heading := str(table.at(row, column)).strip()):
+            yield LeftOut(
+                kind="column",
+                sheet=table.sheet,
+                place=address(row, column),
+                value=heading,
+                reason=_NOT_USED,
+            )
 
 
 def _units_below(rows: dict[int, dict[str, str]]) -> ReadUnits:
