@@ -146,6 +146,14 @@ WAITING = (
         ("absence_approval",),
     ),
     Waiting(
+        "a drafted calendar is to be released",
+        "supervision",
+        "calendar_drafts",
+        lambda row: row["state"] == "drafted",
+        case_of("release", "second_person"),
+        ("calendar_release",),
+    ),
+    Waiting(
         "a late entry is to be confirmed",
         "supervision",
         "clocks",

@@ -380,7 +380,7 @@ class Suite:
         """Supervision has another rulebook than notify when the last whistle is blown."""
         app = self.opened["supervision"].app
         assert isinstance(app, Supervision)
-        text = app.rulebook.text.replace("# version: 3", "# version: 4")
+        text = app.rulebook.text.replace("# version: 4", "# version: 5")
         app.rulebook = parse_rulebook(text, "upgrade")
         app.release_rulebook()
         self.do(ENTERPRISES[0], "enterprise:whistles", title="庚", category="用电", text="电力不足")

@@ -5,7 +5,6 @@ from datetime import date, datetime
 from typing import Any, Self
 from uuid import UUID
 
-from services.supervision.domain.clocks import LATE_ENTRY
 from services.supervision.domain.rounds import Rounds
 from services.supervision.domain.state import CaseState, Clock, evolve
 from services.supervision.domain.terms import Terms
@@ -15,7 +14,7 @@ from shared.domain.lifecycle import replace
 from shared.events import supervision
 from shared.events.matter import BeginsMatter, CaseKind, CloseGround, Matter, MatterFact
 from shared.events.supervision import CustodyRole, RestGround
-from shared.rulebook import RUN_BY_CODE, Rule
+from shared.rulebook import LATE_ENTRY, RUN_BY_CODE, Rule
 
 MERGED = "并案办理"
 """Why a merged whistle's clocks are cancelled; stands in the events, so it never changes."""
@@ -47,9 +46,10 @@ class Case(Rounds, lifecycle=evolve):
 
     @property
     def merged(self) -> bool:
-        """Whether the whistle goes on within another one."""
+        """Whether the whistle goes on within another one; older logs say it by the cancelled limit alone."""
         limit = self.latest("hard_limit")
-        return limit is not None and limit.cancelled_because == MERGED
+        said_by_its_limit = limit is not None and limit.cancelled_because == MERGED
+        return self.state.merged_into is not None or said_by_its_limit
 
     @classmethod
     def open(

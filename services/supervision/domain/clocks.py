@@ -18,13 +18,12 @@ from shared.domain.roles import Role
 from shared.events import supervision
 from shared.events.matter import MatterFact
 from shared.events.supervision import Confirmer, RestGround, Timeliness
+from shared.rulebook import LATE_ENTRY
 
 Ground = Literal["resumed", "extended", "calendar"]
 
 DECIDERS = ("supervision_office", "leader_in_charge")
 """Who answers for clocks that run while others wait for a decision; they do not date it back themselves."""
-LATE_ENTRY = "late_entry"
-"""The rulebook's clock within which what was entered late is to be confirmed."""
 
 
 class NoSuchClock(Refusal):
