@@ -240,11 +240,17 @@ class Suite:
         of(joined, milk, "rate", solved=False, satisfied=False, score=1)
 
     def calendar(self) -> None:
-        """A calendar that judges an arrangement of the past otherwise, and a draft that waits."""
+        """A calendar that judges an arrangement of the past otherwise; drafts that wait, are withdrawn or overtaken."""
         days = [{"day": "2021-01-06", "working": False, "name": "旗庆"}]
         draft = self.do(
             "inspect/deputy", "supervision:calendar-releases", layer="banner", title="旗庆", days=days
         )
+        later = [{"day": "2021-03-11", "working": False, "name": "演练"}]
+        for title in ("撤回", "失效"):
+            what = {"layer": "banner", "title": title, "days": later}
+            other = self.do("inspect/deputy", "supervision:calendar-releases", **what)
+            if title == "撤回":
+                self.do("inspect/deputy", f"supervision:calendar-releases/{other}/withdraw", reason="不办")
         self.do("inspect/head", f"supervision:calendar-releases/{draft}/release")
         later = [{"day": "2021-03-10", "working": False, "name": "演练"}]
         self.do("inspect/deputy", "supervision:calendar-releases", layer="banner", title="演练", days=later)

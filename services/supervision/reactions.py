@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from services.supervision.application import Supervision
 from services.supervision.domain import Case, Duty, Naming
-from services.supervision.domain.state import CaseState
 from shared.domain.case_id import case_id
 from shared.events import assignment, enterprise, supervision
 from shared.events.base import Message
@@ -33,7 +32,7 @@ class SupervisionReactions(Reactions[Supervision]):
             about = case_id(fact.MATTER, message.aggregate_id, *parts)
             case = self.find(Case, about) if parts else self.get(Case, about)
             if case is not None:
-                case.follow(self.act, self.app.terms_of(case), fact, self._answering)
+                case.follow(self.act, self.app.terms_of(case), fact, self.app.answering)
         for matter in fact.begins():
             self._begin(matter, fact, message)
 
@@ -48,8 +47,9 @@ class SupervisionReactions(Reactions[Supervision]):
         if matter.origins:
             matter = self._as_known(matter, fact, message)
         if not matter.unit:
-            matter = replace(matter, unit=self._answering(rules[0].answers_for, matter))
-        self.add(Case.of(self.act, terms, matter, rules, kind=fact.MATTER, subject_id=message.aggregate_id))
+            matter = replace(matter, unit=self.app.answering(rules[0].answers_for, matter))
+        answering, subject = self.app.answering, message.aggregate_id
+        self.add(Case.of(self.act, terms, matter, rules, answering, kind=fact.MATTER, subject_id=subject))
 
     def _as_known(self, matter: Matter, fact: MatterFact, message: Message) -> Matter:
         """The matter with what an earlier case about the same subject tells. Raises NotYet if there is none."""
@@ -205,12 +205,6 @@ class SupervisionReactions(Reactions[Supervision]):
             naming.withdraw(self.act, fact.ground)
 
     # -- the same for several --------------------------------------------------------------------------------
-
-    def _answering(self, word: str, about: CaseState | Matter) -> str:
-        """The unit that answers for a clock of the matter. Raises NotYet if no supervision office is registered."""
-        if word == "supervision_office" and not self.app.office():
-            raise NotYet("no supervision office is registered here")
-        return self.app.answering(word, about)
 
     def _task(self, message: Message) -> Case:
         return self.get(Case, case_id("task", message.aggregate_id))

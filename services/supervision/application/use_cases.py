@@ -43,6 +43,7 @@ from shared.domain.refusal import Refusal
 from shared.events.base import Actor
 from shared.events.matter import Matter
 from shared.events.supervision import CreditKind
+from shared.messaging.reactions import NotYet
 from shared.readmodels.reference import UnknownUnit
 from shared.readmodels.rows import Row
 from shared.readmodels.timers import fire_due
@@ -95,6 +96,8 @@ class Supervision(ServiceApplication):
         self._recomputed = (0, date.min)
         self._examined: set[tuple[str, int]] = set()
         self._recomputing: tuple[int, int] = (0, 0)
+        self._served = ""
+        self._serving: tuple[str, int] = ("", 0)
 
     # -- terms -----------------------------------------------------------------------------------------------
 
@@ -163,8 +166,10 @@ class Supervision(ServiceApplication):
         return self.reference.unit_of_kind("supervision") or ""
 
     def answering(self, word: str, about: CaseState | Matter) -> str:
-        """The unit that answers for a clock about a matter, by the rulebook's word; else the unit that leads it."""
-        unit: str | None = None
+        """The unit that answers for a clock about a matter, by the rulebook's word: an office's or a leader's, or else
+        the unit that leads it. Raises NotYet: a unit does not have the clock of those who decide on it.
+        """
+        unit: str | None = about.unit
         if word == "supervision_office":
             unit = self.office()
         elif word == "government_office":
@@ -174,7 +179,9 @@ class Supervision(ServiceApplication):
             leader = about.leader_post if word == "leader_in_charge" else None
             leader = leader or (None if main is None else str(main["id"]))
             unit = None if leader is None else str(self.reference.post(leader)["unit"])
-        return unit or about.unit
+        if not unit:
+            raise NotYet(f"nobody is registered who answers as {word}")
+        return unit
 
     def heads(self, case: CaseState, act: CommandContext) -> Callable[[str], str]:
         """Who the main head of a unit is."""
@@ -286,6 +293,29 @@ class Supervision(ServiceApplication):
         return [self.load(Naming, UUID(naming_id)) for naming_id in found]
 
     # -- clocks ----------------------------------------------------------------------------------------------
+
+    def start_the_offices_clocks(self) -> bool:
+        """Start what has waited until a supervision office was registered; whether there was anything."""
+        office = self.office()
+        if office in ("", self._served):
+            return False
+        if self._serving[0] != office:
+            self._serving = (office, self.log.max_notification_id() or 0)
+        with self.views.reading() as connection:
+            rounds, clocks = (self.views.table(connection, name) for name in ("rounds", "clocks"))
+            unjudged = rounds.c.state.in_(("signed", "proposed", "objected"))
+            query = select(rounds.c.case_id).where(unjudged)
+            query = query.union(select(clocks.c.case_id).where(clocks.c.claim == "waiting"))
+            found = connection.execute(query).scalars().all()
+        worked, saved = False, True
+        for case_id in sorted(found):
+            case = self.load(Case, UUID(case_id))
+            case.settle(self._own_act(f"office:{office}"), self.terms_of(case))
+            worked = worked or bool(case.pending_events)
+            saved = self._saved(case) and saved
+        if saved and self.views.reached(self.name, self._serving[1]):
+            self._served = office
+        return worked
 
     def explain(self, case_id: UUID, clock: str, cycle: int) -> Due:
         """The due date of a clock, able to explain itself: a judged one by the calendar of its judgement."""
@@ -593,7 +623,7 @@ def at_start(app: Supervision) -> None:
 
 def steps(app: Supervision) -> list[Step]:
     """What a worker does beside projecting and reacting."""
-    return [app.recompute, app.begin_periods, app.tick]
+    return [app.start_the_offices_clocks, app.recompute, app.begin_periods, app.tick]
 
 
 def _as_release(released: CalendarVersion) -> CalendarRelease:

@@ -331,8 +331,7 @@ class Clocks(Aggregate):
         signed_by: str | None = None,
     ) -> None:
         """What stops the clock is said to have happened before it was due: a clock runs until that is confirmed."""
-        now = replace(act, happened_at=act.recorded_at)
-        confirmation = self.start(now, terms, LATE_ENTRY, terms.office or self.state.unit)
+        earlier = [one.confirmation or 0 for one in self.state.clocks.values()]
         self.record(
             supervision.EarlierTimeClaimed,
             act,
@@ -340,9 +339,22 @@ class Clocks(Aggregate):
             cycle=clock.cycle,
             claimed_at=claimed_at,
             confirmer=confirmer,
-            confirmation=confirmation.cycle,
+            confirmation=max(earlier) + 1,
             signed_by=signed_by,
         )
+        self.settle_late_entries(act, terms)
+
+    def settle_late_entries(self, act: CommandContext, terms: Terms) -> None:
+        """The office has its days to confirm what was entered late."""
+        now = replace(act, happened_at=act.recorded_at)
+        for waiting in tuple(self.state.clocks.values()):
+            if waiting.claim == "waiting":
+                self.start_the_offices(now, terms, LATE_ENTRY, waiting.confirmation)
+
+    def start_the_offices(self, act: CommandContext, terms: Terms, clock: str, cycle: int | None) -> None:
+        """Start a clock of the supervision office, once: nobody else has it, so it waits until one is registered."""
+        if terms.office and clock in terms.rulebook and (clock, cycle) not in self.state.clocks:
+            self.start(act, terms, clock, terms.office, cycle=cycle)
 
     @requires(waits_for_confirmation, by_the_confirmer)
     def confirm_earlier_time(

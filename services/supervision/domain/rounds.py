@@ -567,6 +567,7 @@ class Rounds(Clocks):
         as long as what they rest on stands; what is owed and not there yet is issued (domain.md §3, §4.8).
         """
         self.charge_anew(act, terms)
+        self.settle_late_entries(act, terms)
         if not self.state.issued and not self.state.missed:
             return  # most facts of most cases
         now = replace(act, happened_at=act.recorded_at)
@@ -595,9 +596,9 @@ class Rounds(Clocks):
             }
             for rule, runs in waits.items():
                 clock = self.state.clocks.get((rule, asked.round))
-                if runs and clock is None and rule in terms.rulebook:
-                    self.start(now, terms, rule, terms.office or self.state.unit, cycle=asked.round)
-                elif not runs and clock is not None and clock.is_open:
+                if runs:
+                    self.start_the_offices(now, terms, rule, asked.round)
+                elif clock is not None and clock.is_open:
                     if asked.voided:
                         words = str(asked.void_reason)
                         self.record(
