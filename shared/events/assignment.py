@@ -131,6 +131,7 @@ class PostVacated(Fact):
     """离任: nobody holds the post from ``on`` until another is appointed; it takes no new tasks."""
 
     TOPIC = "assignment.post_vacated"
+    RESTS_ON = (PostHolderAppointed,)
     post: str
     unit: str
     on: date

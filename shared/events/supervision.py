@@ -984,6 +984,7 @@ class AbsenceBegan(Fact):
     """离岗外出: the post's holder left."""
 
     TOPIC = "supervision.absence_began"
+    RESTS_ON = (AbsenceApproved,)
 
 
 @dataclass(frozen=True, kw_only=True)
