@@ -70,6 +70,7 @@ class Dated(Suite):
     def do(self, post: str, path: str, /, **body: Any) -> UUID:
         service, _, rest = path.partition(":")
         operation = self.operation(service, post, rest)
+        self.clock.advance(seconds=2)
         self.before(operation, service, post, rest, body)
         self.news(service)
         done = super().do(post, path, **body)
@@ -96,7 +97,7 @@ class Dated(Suite):
         moments = []
         for message in messages:
             whole = self._facts[message.source, message.aggregate_id]
-            before = whole[: message.version - 1]
+            before = whole[: messages[0].version - 1]
             kinds = VOCABULARY[message.fact.TOPIC].RESTS_ON
             grounds = [
                 one for one in before if VOCABULARY[one.TOPIC] in kinds and same_part(message.fact, one)
@@ -117,7 +118,7 @@ class TriedBefore(Dated):
         if operation not in DATED or ground is None:
             return
         self.tried.add(operation)
-        early = (ground - timedelta(minutes=1)).isoformat()
+        early = (ground - timedelta(seconds=1)).isoformat()
         size = len(self.opened.log(service))
         answer = self.client(service, post).post(f"/api/v1/{path}", {**body, HAPPENED: early})
         assert answer.status_code == 422, (operation, early, answer.get_data(as_text=True))
