@@ -66,6 +66,14 @@ WAITING = (
         "dispute_ruling",
     ),
     task("a task is suspended", lambda row: row["suspended"], "suspension_review"),
+    Waiting(
+        "a dissolved unit's duty waits for a leader",
+        "assignment",
+        "directives",
+        lambda row: row["referred"],
+        lambda row: case_id("duty", UUID(row["id"]), "arrange", *row["referred"]),
+        ("duty_reassign",),
+    ),
     whistle(
         "a whistle is to be routed or contacted",
         ("raised", "routed"),

@@ -38,7 +38,7 @@ UNITS = {
     "office": "office",
     "inspect": "supervision",
     "angsu": "town",
-    **dict.fromkeys(("fgw", "czj", "zrj", "gxj", "old"), "department"),
+    **dict.fromkeys(("fgw", "czj", "zrj", "gxj", "old", "joined", "left"), "department"),
 }
 POSTS = {
     "gov/main-leader": "main_leader",
@@ -123,7 +123,25 @@ class Suite:
         pieces = [{"unit": "fgw", "what": "查清"}, {"unit": "zrj", "what": "整改"}]
         self.do("office/head", f"assignment:directives/{visit}/decompose", dispatches=pieces)
         self.do("fgw/head", f"assignment:directives/{visit}/give-feedback", text="已查清")
+        self.units_dissolved()
         return notice
+
+    def units_dissolved(self) -> None:
+        """Two units have something to arrange when they are dissolved, one of them without a successor."""
+        what = {"title": "机构改革", "kind": "banner_document", "units": ["joined", "left"]}
+        reform = self.do("office/head", "assignment:directives", number="鄂前政发〔2021〕2号", **what)
+        self.do("office/head", "assignment:units/joined/dissolve", successor="czj")
+        self.do("office/head", "assignment:units/left/dissolve")
+        self.opened.settle()
+        self.do(
+            "gov/main-leader",
+            f"assignment:directives/{reform}/reassign-duty",
+            unit="left",
+            to_unit="zrj",
+            reason="改由其承担",
+        )
+        for unit in ("czj", "zrj"):
+            self.do(f"{unit}/head", f"assignment:directives/{reform}/report-arrangement", text="已布置")
 
     def task(self, list_id: UUID, number: str, **other: Any) -> UUID:
         """A task of fgw, due at the end of the year."""

@@ -65,6 +65,21 @@ class SupervisionReactions(Reactions[Supervision]):
                 )
         raise NotYet(f"nothing is known of {fact.MATTER} {message.aggregate_id}")
 
+    # -- duties from directives (measure 8) --------------------------------------------------------------------
+
+    def when_a_duty_is_referred_then_move_custody_to_the_leader(
+        self, fact: assignment.DutyReferred, message: Message
+    ) -> None:
+        for case in self._duties(fact, message):
+            unit = self._unit_of(fact.leader_post)
+            case.move(self.act, self.app.terms_of(case), unit, to_post=fact.leader_post, role="decides")
+
+    def when_a_duty_is_reassigned_then_the_new_unit_answers_for_it(
+        self, fact: assignment.DutyReassigned, message: Message
+    ) -> None:
+        for case in self._duties(fact, message):
+            case.move(self.act, self.app.terms_of(case), fact.unit, leads=True)
+
     # -- tasks (measures 7 and 10) ---------------------------------------------------------------------------
 
     def when_a_task_is_returned_then_move_custody_to_the_leader(
@@ -205,6 +220,10 @@ class SupervisionReactions(Reactions[Supervision]):
             naming.withdraw(self.act, fact.ground)
 
     # -- the same for several --------------------------------------------------------------------------------
+
+    def _duties(self, fact: assignment.OfDuty, message: Message) -> list[Case]:
+        ids = [case_id("duty", message.aggregate_id, *parts) for parts in fact.belongs_to()]
+        return [case for one in ids if (case := self.find(Case, one)) is not None]
 
     def _task(self, message: Message) -> Case:
         return self.get(Case, case_id("task", message.aggregate_id))

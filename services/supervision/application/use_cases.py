@@ -304,9 +304,9 @@ class Supervision(ServiceApplication):
         with self.views.reading() as connection:
             rounds, clocks = (self.views.table(connection, name) for name in ("rounds", "clocks"))
             unjudged = rounds.c.state.in_(("signed", "proposed", "objected"))
-            query = select(rounds.c.case_id).where(unjudged)
-            query = query.union(select(clocks.c.case_id).where(clocks.c.claim == "waiting"))
-            found = connection.execute(query).scalars().all()
+            of_rounds = select(rounds.c.case_id).where(unjudged)
+            of_entries = select(clocks.c.case_id).where(clocks.c.claim == "waiting")
+            found = connection.execute(of_rounds.union(of_entries)).scalars().all()
         worked, saved = False, True
         for case_id in sorted(found):
             case = self.load(Case, UUID(case_id))

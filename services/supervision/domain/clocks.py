@@ -22,6 +22,8 @@ from shared.rulebook import LATE_ENTRY
 
 Ground = Literal["resumed", "extended", "calendar"]
 
+FOLLOW_THE_LEAD = ("lead_unit", "government_office")
+"""Who answers for clocks that go with the matter, whoever leads it."""
 DECIDERS = ("supervision_office", "leader_in_charge")
 """Who answers for clocks that run while others wait for a decision; they do not date it back themselves."""
 
@@ -256,7 +258,7 @@ class Clocks(Aggregate):
             warn_on=terms.warnings(due),
             calendar_version=terms.calendar.version,
             rulebook_version=terms.rulebook.version,
-            follows_lead=terms.rule(clock).answers_for == "lead_unit",
+            follows_lead=terms.rule(clock).answers_for in FOLLOW_THE_LEAD,
             silent=not terms.rule(clock).ladder,
         )
         return self.state.clocks[clock, cycle]
@@ -392,7 +394,7 @@ class Clocks(Aggregate):
     def charge(self, terms: Terms, clock: Clock) -> Charge:
         """Who answers for the clock's miss (domain.md §3 custody)."""
         stays: Sequence[Stay] = [Stay(clock.unit, None, clock.started_at)]
-        if terms.rule(clock.clock).answers_for == "lead_unit":
+        if terms.rule(clock.clock).answers_for in FOLLOW_THE_LEAD:
             stays = self.hands(terms)
         return charge(stays, clock.due(terms), clock.missed_due_at or clock.due_at, clock.started_at)
 
