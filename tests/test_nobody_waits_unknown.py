@@ -66,6 +66,14 @@ WAITING = (
         "dispute_ruling",
     ),
     task("a task is suspended", lambda row: row["suspended"], "suspension_review"),
+    Waiting(
+        "a dissolved unit's duty waits for a leader",
+        "assignment",
+        "directives",
+        lambda row: row["referred"],
+        lambda row: case_id("duty", UUID(row["id"]), "arrange", *row["referred"]),
+        ("duty_reassign",),
+    ),
     whistle(
         "a whistle is to be routed or contacted",
         ("raised", "routed"),
@@ -144,6 +152,14 @@ WAITING = (
         lambda row: row["state"] == "requested",
         case_of("trip", "approval"),
         ("absence_approval",),
+    ),
+    Waiting(
+        "a drafted calendar is to be released",
+        "supervision",
+        "calendar_drafts",
+        lambda row: row["state"] == "drafted",
+        case_of("release", "second_person"),
+        ("calendar_release",),
     ),
     Waiting(
         "a late entry is to be confirmed",

@@ -38,7 +38,7 @@ UNITS = {
     "office": "office",
     "inspect": "supervision",
     "angsu": "town",
-    **dict.fromkeys(("fgw", "czj", "zrj", "gxj", "old"), "department"),
+    **dict.fromkeys(("fgw", "czj", "zrj", "gxj", "old", "joined", "left"), "department"),
 }
 POSTS = {
     "gov/main-leader": "main_leader",
@@ -123,7 +123,25 @@ class Suite:
         pieces = [{"unit": "fgw", "what": "查清"}, {"unit": "zrj", "what": "整改"}]
         self.do("office/head", f"assignment:directives/{visit}/decompose", dispatches=pieces)
         self.do("fgw/head", f"assignment:directives/{visit}/give-feedback", text="已查清")
+        self.units_dissolved()
         return notice
+
+    def units_dissolved(self) -> None:
+        """Two units have something to arrange when they are dissolved, one of them without a successor."""
+        what = {"title": "机构改革", "kind": "banner_document", "units": ["joined", "left"]}
+        reform = self.do("office/head", "assignment:directives", number="鄂前政发〔2021〕2号", **what)
+        self.do("office/head", "assignment:units/joined/dissolve", successor="czj")
+        self.do("office/head", "assignment:units/left/dissolve")
+        self.opened.settle()
+        self.do(
+            "gov/main-leader",
+            f"assignment:directives/{reform}/reassign-duty",
+            unit="left",
+            to_unit="zrj",
+            reason="改由其承担",
+        )
+        for unit in ("czj", "zrj"):
+            self.do(f"{unit}/head", f"assignment:directives/{reform}/report-arrangement", text="已布置")
 
     def task(self, list_id: UUID, number: str, **other: Any) -> UUID:
         """A task of fgw, due at the end of the year."""
@@ -240,11 +258,17 @@ class Suite:
         of(joined, milk, "rate", solved=False, satisfied=False, score=1)
 
     def calendar(self) -> None:
-        """A calendar that judges an arrangement of the past otherwise, and a draft that waits."""
+        """A calendar that judges an arrangement of the past otherwise; drafts that wait, are withdrawn or overtaken."""
         days = [{"day": "2021-01-06", "working": False, "name": "旗庆"}]
         draft = self.do(
             "inspect/deputy", "supervision:calendar-releases", layer="banner", title="旗庆", days=days
         )
+        later = [{"day": "2021-03-11", "working": False, "name": "演练"}]
+        for title in ("撤回", "失效"):
+            what = {"layer": "banner", "title": title, "days": later}
+            other = self.do("inspect/deputy", "supervision:calendar-releases", **what)
+            if title == "撤回":
+                self.do("inspect/deputy", f"supervision:calendar-releases/{other}/withdraw", reason="不办")
         self.do("inspect/head", f"supervision:calendar-releases/{draft}/release")
         later = [{"day": "2021-03-10", "working": False, "name": "演练"}]
         self.do("inspect/deputy", "supervision:calendar-releases", layer="banner", title="演练", days=later)
@@ -380,7 +404,7 @@ class Suite:
         """Supervision has another rulebook than notify when the last whistle is blown."""
         app = self.opened["supervision"].app
         assert isinstance(app, Supervision)
-        text = app.rulebook.text.replace("# version: 3", "# version: 4")
+        text = app.rulebook.text.replace("# version: 4", "# version: 5")
         app.rulebook = parse_rulebook(text, "upgrade")
         app.release_rulebook()
         self.do(ENTERPRISES[0], "enterprise:whistles", title="庚", category="用电", text="电力不足")

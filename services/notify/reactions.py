@@ -6,7 +6,7 @@ from uuid import UUID
 from services.notify.application import Notifier
 from services.notify.domain import Matter, Naming, words
 from services.notify.domain.hours import not_before
-from services.notify.domain.matter.decisions import CASE, CORRECTION, NAMING, OBJECTION
+from services.notify.domain.matter.decisions import CASE, CORRECTION, NAMING
 from services.notify.domain.matter.state import ROUND
 from services.notify.domain.notice import Colour
 from services.notify.domain.words import Said
@@ -17,6 +17,7 @@ from shared.events import enterprise, notify, supervision
 from shared.events.base import Message
 from shared.events.matter import Movement
 from shared.messaging.reactions import Reactions
+from shared.rulebook import OBJECTION_WINDOW
 
 BEFORE_DUE: tuple[notify.Level, ...] = ("approaching", "rescheduled")
 """What a clock is told of before it is due: it says no more once the clock moves or ends."""
@@ -340,15 +341,19 @@ class NotifyReactions(Reactions[Notifier]):
             unit=self.app.unit_name(naming.state.unit),
             until=fact.objections_until,
         )
-        rung = self._rung(matter, OBJECTION, "approaching")
-        self._tell(matter, rung, naming.state.unit, OBJECTION, naming.state.cycle, "naming", "yellow", said)
+        rung = self._rung(matter, OBJECTION_WINDOW, "approaching")
+        self._tell(
+            matter, rung, naming.state.unit, OBJECTION_WINDOW, naming.state.cycle, "naming", "yellow", said
+        )
 
     def when_a_calendar_release_moved_the_window_then_tell_the_unit_the_new_day(
         self, fact: supervision.NamingWindowMoved, message: Message
     ) -> None:
         naming, matter = self._naming(message)
         cycle = naming.state.cycle
-        matter.withdraw_of_clock(self.act, "naming", ground="异议期已重新计算", clock=OBJECTION, cycle=cycle)
+        matter.withdraw_of_clock(
+            self.act, "naming", ground="异议期已重新计算", clock=OBJECTION_WINDOW, cycle=cycle
+        )
         said = words.window_moved(
             matter.state,
             self._calendar,
@@ -356,8 +361,8 @@ class NotifyReactions(Reactions[Notifier]):
             moved_from=fact.moved_from,
             until=fact.objections_until,
         )
-        rung = self._rung(matter, OBJECTION, "approaching")
-        self._tell(matter, rung, fact.unit, OBJECTION, cycle, "naming", "blue", said)
+        rung = self._rung(matter, OBJECTION_WINDOW, "approaching")
+        self._tell(matter, rung, fact.unit, OBJECTION_WINDOW, cycle, "naming", "blue", said)
 
     def when_a_naming_was_published_then_tell_the_unit_head(
         self, fact: supervision.NamingPublished, message: Message
@@ -366,7 +371,7 @@ class NotifyReactions(Reactions[Notifier]):
         corrects = fact.corrects is not None
         if not corrects:  # a correction has no window, and shares the cycle of what it corrects
             matter.withdraw_of_clock(
-                self.act, "naming", ground="通报已发布", clock=OBJECTION, cycle=naming.state.cycle
+                self.act, "naming", ground="通报已发布", clock=OBJECTION_WINDOW, cycle=naming.state.cycle
             )
         said = (words.corrected if corrects else words.named)(
             matter.state,
@@ -385,7 +390,9 @@ class NotifyReactions(Reactions[Notifier]):
     ) -> None:
         naming, matter = self._naming(message)
         cycle = naming.state.cycle
-        matter.withdraw_of_clock(self.act, "naming", ground="内部通报已下达", clock=OBJECTION, cycle=cycle)
+        matter.withdraw_of_clock(
+            self.act, "naming", ground="内部通报已下达", clock=OBJECTION_WINDOW, cycle=cycle
+        )
         said = words.issued_internally(matter.state, unit=self.app.unit_name(fact.unit))
         self._tell(matter, ["unit_head"], fact.unit, NAMING, cycle, "naming", "red", said)
 
@@ -400,7 +407,7 @@ class NotifyReactions(Reactions[Notifier]):
             supervision.NamingCorrected.TOPIC: "通报已更正",
         }
         naming, matter = self._naming(message)
-        for clock in (OBJECTION, NAMING):
+        for clock in (OBJECTION_WINDOW, NAMING):
             matter.withdraw_of_clock(
                 self.act, "naming", ground=grounds[fact.TOPIC], clock=clock, cycle=naming.state.cycle
             )

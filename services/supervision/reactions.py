@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from services.supervision.application import Supervision
 from services.supervision.domain import Case, Duty, Naming
-from services.supervision.domain.state import CaseState
 from shared.domain.case_id import case_id
 from shared.events import assignment, enterprise, supervision
 from shared.events.base import Message
@@ -33,7 +32,7 @@ class SupervisionReactions(Reactions[Supervision]):
             about = case_id(fact.MATTER, message.aggregate_id, *parts)
             case = self.find(Case, about) if parts else self.get(Case, about)
             if case is not None:
-                case.follow(self.act, self.app.terms_of(case), fact, self._answering)
+                case.follow(self.act, self.app.terms_of(case), fact, self.app.answering)
         for matter in fact.begins():
             self._begin(matter, fact, message)
 
@@ -48,8 +47,9 @@ class SupervisionReactions(Reactions[Supervision]):
         if matter.origins:
             matter = self._as_known(matter, fact, message)
         if not matter.unit:
-            matter = replace(matter, unit=self._answering(rules[0].answers_for, matter))
-        self.add(Case.of(self.act, terms, matter, rules, kind=fact.MATTER, subject_id=message.aggregate_id))
+            matter = replace(matter, unit=self.app.answering(rules[0].answers_for, matter))
+        answering, subject = self.app.answering, message.aggregate_id
+        self.add(Case.of(self.act, terms, matter, rules, answering, kind=fact.MATTER, subject_id=subject))
 
     def _as_known(self, matter: Matter, fact: MatterFact, message: Message) -> Matter:
         """The matter with what an earlier case about the same subject tells. Raises NotYet if there is none."""
@@ -64,6 +64,21 @@ class SupervisionReactions(Reactions[Supervision]):
                     secrecy=origin.state.secrecy,
                 )
         raise NotYet(f"nothing is known of {fact.MATTER} {message.aggregate_id}")
+
+    # -- duties from directives (measure 8) --------------------------------------------------------------------
+
+    def when_a_duty_is_referred_then_move_custody_to_the_leader(
+        self, fact: assignment.DutyReferred, message: Message
+    ) -> None:
+        for case in self._duties(fact, message):
+            unit = self._unit_of(fact.leader_post)
+            case.move(self.act, self.app.terms_of(case), unit, to_post=fact.leader_post, role="decides")
+
+    def when_a_duty_is_reassigned_then_the_new_unit_answers_for_it(
+        self, fact: assignment.DutyReassigned, message: Message
+    ) -> None:
+        for case in self._duties(fact, message):
+            case.move(self.act, self.app.terms_of(case), fact.unit, leads=True)
 
     # -- tasks (measures 7 and 10) ---------------------------------------------------------------------------
 
@@ -206,11 +221,9 @@ class SupervisionReactions(Reactions[Supervision]):
 
     # -- the same for several --------------------------------------------------------------------------------
 
-    def _answering(self, word: str, about: CaseState | Matter) -> str:
-        """The unit that answers for a clock of the matter. Raises NotYet if no supervision office is registered."""
-        if word == "supervision_office" and not self.app.office():
-            raise NotYet("no supervision office is registered here")
-        return self.app.answering(word, about)
+    def _duties(self, fact: assignment.OfDuty, message: Message) -> list[Case]:
+        ids = [case_id("duty", message.aggregate_id, *parts) for parts in fact.belongs_to()]
+        return [case for one in ids if (case := self.find(Case, one)) is not None]
 
     def _task(self, message: Message) -> Case:
         return self.get(Case, case_id("task", message.aggregate_id))

@@ -19,6 +19,7 @@ from shared.application.result import CommandResult
 from shared.domain.aggregate import Aggregate, CommandContext
 from shared.domain.clock import Clock
 from shared.domain.hidden import is_hidden_from
+from shared.domain.moments import not_before
 from shared.domain.refusal import Refusal
 from shared.domain.words import THINGS
 from shared.log.codec import WireMapper
@@ -185,9 +186,13 @@ class Application(EventSourcedApplication[UUID]):
     def commit(
         self, act: CommandContext, *aggregates: Aggregate, location: str | None = None
     ) -> CommandResult:
-        """Save the new events of ``aggregates`` and the answer to the request; the first one gives the answer."""
+        """Save the new events of ``aggregates`` and the answer to the request; the first one gives the answer.
+
+        Raises BeforeWhatItRestsOn if it is said to have happened before that one began.
+        """
         changed = [event for aggregate in aggregates for event in aggregate.pending_events]
         subject = aggregates[0]
+        not_before(act, subject.lifecycle.begins, subject.began_at)
         _subject.set((type(subject), subject.id))
         written: list[CommandResult] = []
 

@@ -88,6 +88,8 @@ class Aggregate(BaseAggregate[UUID]):
     recorded_as: ClassVar[Mapping[str, type[Change]]] = {}
     """The event class that the library stores, by topic."""
     state: Any
+    began_at: ClassVar[datetime | None] = None
+    """When its first fact happened, of one that is read whole."""
 
     class Event(Change):
         """The library's own base of an aggregate's events."""
@@ -148,6 +150,8 @@ def _event_class(aggregate: type[Aggregate], fact: type[Fact], *, first: bool) -
     """The library's event of this published fact: its effect is the step of the lifecycle of whom it is applied to."""
 
     def apply(self: Any, found: Any) -> None:
+        if first:
+            found.began_at = self.happened_at
         found.state = found.lifecycle(self, getattr(found, "state", None), self.originator_version)
 
     body = {

@@ -72,6 +72,8 @@ class PostState:
     holder: str | None = None
     """A token of personal data once it is stored; None if the post is vacant."""
     since: date | None = None
+    appointed_at: datetime | None = None
+    """When whoever holds it was appointed."""
     held: tuple[Held, ...] = ()
     """Every time that somebody has held it, in order."""
     portfolio: tuple[str, ...] = ()
@@ -125,13 +127,14 @@ def _(fact: assignment.PostHolderAppointed, post: PostState) -> PostState:
         post,
         holder=fact.holder,
         since=fact.since,
+        appointed_at=fact.happened_at,
         held=(*_ended(post.held, fact.since), Held(fact.since)),
     )
 
 
 @evolve_post.register
 def _(fact: assignment.PostVacated, post: PostState) -> PostState:
-    return replace(post, holder=None, since=None, held=_ended(post.held, fact.on))
+    return replace(post, holder=None, since=None, appointed_at=None, held=_ended(post.held, fact.on))
 
 
 def _ended(held: tuple[Held, ...], on: date) -> tuple[Held, ...]:

@@ -22,6 +22,8 @@ DirectiveKind = Literal[
     "field_visit_issue",
     "onsite_meeting_decision",
 ]
+DutyKind = Literal["arrange", "decompose", "feedback"]
+"""What a unit has to do about a directive."""
 OriginLevel = Literal["superior", "banner", "leader"]
 
 
@@ -131,6 +133,7 @@ class PostVacated(Fact):
     """离任: nobody holds the post from ``on`` until another is appointed; it takes no new tasks."""
 
     TOPIC = "assignment.post_vacated"
+    RESTS_ON = (PostHolderAppointed,)
     post: str
     unit: str
     on: date
@@ -200,10 +203,12 @@ class ArrangementReported(MatterFact):
     number: str
     unit: str
     text: str
+    taken_over: tuple[str, ...] = ()
+    """The units whose duty it has taken over."""
 
     def belongs_to(self) -> Sequence[tuple[str, ...]]:
-        """The unit's own duty."""
-        return (("arrange", self.unit),)
+        """The unit's own duty, and what it has taken over."""
+        return tuple(("arrange", unit) for unit in (self.unit, *self.taken_over))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,10 +247,49 @@ class FeedbackGiven(MatterFact):
     number: str
     unit: str
     text: str
+    taken_over: tuple[str, ...] = ()
+    """The units whose duty it has taken over."""
 
     def belongs_to(self) -> Sequence[tuple[str, ...]]:
-        """The unit's own duty."""
-        return (("feedback", self.unit),)
+        """The unit's own duty, and what it has taken over."""
+        return tuple(("feedback", unit) for unit in (self.unit, *self.taken_over))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfDuty(MatterFact):
+    """A step by which a duty about a directive changes hands."""
+
+    MATTER = "duty"
+    number: str
+    duty: DutyKind
+    owers: tuple[str, ...]
+    """The units whose duty it was from the beginning."""
+    reason: str
+
+    def belongs_to(self) -> Sequence[tuple[str, ...]]:
+        """There is one office to decompose a directive."""
+        return (
+            (("decompose",),) if self.duty == "decompose" else tuple((self.duty, one) for one in self.owers)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DutyReferred(OfDuty):
+    """交办职责待定: the unit is dissolved without a successor; a leader says which unit takes its duty."""
+
+    TOPIC = "assignment.duty_referred"
+    from_unit: str
+    leader_post: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DutyReassigned(OfDuty):
+    """交办职责转办: another unit has the duty now, with what is left of its time."""
+
+    TOPIC = "assignment.duty_reassigned"
+    RESTS_ON = (DutyReferred,)
+    from_unit: str
+    unit: str
 
 
 # -- task lists and tasks (measure 7) -------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from typing import ClassVar, Literal
 from shared.events.base import Fact
 
 Secrecy = Literal["public", "internal", "secret"]
-CaseKind = Literal["task", "duty", "whistle", "trip", "period", "naming"]
-"""``duty``: a unit's duty from a directive; ``trip``: an absence; ``period``: what is owed for a period of the year."""
+CaseKind = Literal["task", "duty", "whistle", "trip", "period", "naming", "release"]
+"""``duty``: a unit's duty from a directive; ``trip``: an absence; ``period``: what is owed for a period of the year;
+``release``: a drafted release of the calendar."""
 CloseGround = Literal["resolved", "cancelled", "superseded", "withdrawn", "merged"]
 
 

@@ -42,11 +42,16 @@ class CalendarDay:
 # -- calendar and rulebook ------------------------------------------------------------------------------------
 
 
+SECOND_PERSON = ("second_person",)
+"""The part of a release of the calendar that a second person does."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class CalendarReleaseDrafted(Fact):
+class CalendarReleaseDrafted(BeginsMatter):
     """节假日安排起草: days of a State Council notice or of a banner overlay, waiting for a second person."""
 
     TOPIC = "supervision.calendar_release_drafted"
+    MATTER = "release"
     layer: Layer
     title: str
     days: tuple[CalendarDay, ...]
@@ -55,6 +60,52 @@ class CalendarReleaseDrafted(Fact):
     """The calendar version against which it was drafted and checked."""
     unchanged: tuple[date, ...] = ()
     """The days among them that this version says already."""
+
+    def begins(self) -> Sequence[Matter]:
+        """The release, which the supervision office sees through."""
+        return [
+            Matter(
+                unit="", parts=SECOND_PERSON, number=f"日历第{self.follows + 1}版（草案）", title=self.title
+            )
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfCalendarDraft(MatterFact):
+    """A fact after which the draft waits for nobody."""
+
+    MATTER = "release"
+    CONFIRMED_BY = None
+
+    def belongs_to(self) -> Sequence[tuple[str, ...]]:
+        """The release."""
+        return (SECOND_PERSON,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalendarDraftReleased(OfCalendarDraft):
+    """节假日安排草案发布: a second person released it, as calendar ``version``."""
+
+    TOPIC = "supervision.calendar_draft_released"
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalendarDraftWithdrawn(OfCalendarDraft):
+    """节假日安排草案撤回: it is not to be released."""
+
+    TOPIC = "supervision.calendar_draft_withdrawn"
+    CLOSES = "withdrawn"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalendarDraftOvertaken(OfCalendarDraft):
+    """节假日安排草案失效: calendar ``version`` came first, which it was not checked against."""
+
+    TOPIC = "supervision.calendar_draft_overtaken"
+    CLOSES = "superseded"
+    version: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -933,6 +984,7 @@ class AbsenceBegan(Fact):
     """离岗外出: the post's holder left."""
 
     TOPIC = "supervision.absence_began"
+    RESTS_ON = (AbsenceApproved,)
 
 
 @dataclass(frozen=True, kw_only=True)

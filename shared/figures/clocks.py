@@ -29,8 +29,9 @@ from shared.figures.figure import Counted
 from shared.readmodels.rows import Row, Rows
 from shared.readmodels.view import View
 from shared.readmodels.views import Views
+from shared.rulebook import ROUND_ANSWER
 
-ANSWER = "round_answer"
+ANSWER = ROUND_ANSWER
 """The clock of a round's answer: it stays with the unit that was asked, whoever leads the matter."""
 
 Status: TypeAlias = Literal["open", "paused", "in_time", "late", "cancelled", "taken_up"]

@@ -66,7 +66,7 @@ class PostsView(LifecycleView):
     """岗位: every post by the id that people gave it."""
 
     name = "posts"
-    version = 4
+    version = 5
     lifecycle = evolve_post
     indexed = ("unit",)
 

@@ -110,21 +110,29 @@ CLOSED_AT = {
 }
 """Where cases closed before there was a column ``closes_at``."""
 
+ROUND_ANSWER = "round_answer"
+"""The clock of a round's answer; its cycle is the round's number."""
+OBJECTION_WINDOW = "objection_window"
+"""The clock of a unit's time to object, to a verdict and to a naming."""
+
+LATE_ENTRY = "late_entry"
+"""The clock within which what was entered late is to be confirmed."""
+
 RUN_BY_CODE = {
-    "round_answer": "its case, with the round",
-    "objection_window": "the naming",
+    ROUND_ANSWER: "its case, with the round",
+    OBJECTION_WINDOW: "the naming",
     "remind_main_leader": "the notifier",
     "acknowledgement_expires": "the notifier",
     "rating_window": "the whistle",
-    "late_entry": "its case, with what was entered late",
+    LATE_ENTRY: "its case, with what was entered late",
     "round_judgement": "its case, with the round",
     "objection_ruling": "its case, with the round",
 }
 """The clocks whose length alone the rulebook gives, and who runs them: nothing starts or stops them by their row."""
 
 MANDATORY = (
-    "round_answer",
-    "objection_window",
+    ROUND_ANSWER,
+    OBJECTION_WINDOW,
     "remind_main_leader",
     "acknowledgement_expires",
     "rating_window",

@@ -42,6 +42,7 @@ from marshmallow import fields, missing, validate
 from shared.application.result import CommandResult
 from shared.domain.aggregate import Aggregate, CommandContext
 from shared.domain.guards import open_to
+from shared.domain.moments import BeforeWhatItRestsOn
 from shared.domain.refusal import Refusal
 from shared.domain.refusals_of import refusals_of
 from shared.domain.roles import Role
@@ -87,8 +88,12 @@ class Command(Generic[App]):
         body: type[Body],
         roles: Sequence[Role],
         guarded: Callable[..., Any] | None,
+        *,
+        begins: bool,
     ) -> None:
         self.of, self.name, self.target, self.body = of, name, target, body
+        self.begins = begins
+        """Whether something begins with it: what it records rests on nothing."""
         self.roles = frozenset(roles)
         self.operation = re.sub(r"(?<!^)(?=[A-Z])", "_", body.__name__).lower()
         self.direct = of.kind is not None and getattr(of.kind, target.__name__, None) is target
@@ -148,7 +153,14 @@ class Command(Generic[App]):
             asked += [self.of.load, *(self.of.supply[name] for name in self._supplied)]
         if HAPPENED in self.body._declared_fields:
             asked.append(CommandContext.at)
-        return sorted(found.union(*map(refusals_of, asked)), key=lambda refusal: refusal.__name__)
+        if not self.direct:
+            found -= {BeforeWhatItRestsOn}  # every use case commits; what counts is its decision
+        if not self.direct and self.decision is not None:
+            found |= refusals_of(self.decision, self.of.kind) & {BeforeWhatItRestsOn}
+        found = found.union(*map(refusals_of, asked))
+        if HAPPENED in self.body._declared_fields and not self.begins:
+            found |= {BeforeWhatItRestsOn}
+        return sorted(found, key=lambda refusal: refusal.__name__)
 
     def _check(self) -> None:
         """Raises TypeError if body, path and supplies are not what the target takes."""
@@ -238,7 +250,7 @@ class Commands(Generic[App, A]):
         """
 
         def declare(body: BodyType) -> BodyType:
-            command = Command(self, name, target, body, roles, guarded)
+            command = Command(self, name, target, body, roles, guarded, begins=status == 201)
             self.declared.append(command)
             OPERATIONS[command.operation] = command
             self._route(command, status, personal, tag)

@@ -1,13 +1,21 @@
 """What a dissolved unit had goes to its successor, or to the leader in charge (measure 6)."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
+from services.assignment.domain.directives import (
+    BeforeItWasReceived,
+    Directive,
+    HasTheDutyItself,
+    NoOpenDuty,
+    NotTheDirectivesLeader,
+)
 from services.assignment.domain.lists import TaskList
 from services.assignment.domain.task import Task, TaskPlan, refusals
 from shared.calendar import Calendar
 from shared.events import assignment
+from shared.readmodels.reference import UnknownUnit
 from shared.testing import kinds, shanghai
 from tests.assignment.conftest import TASK, Banner
 
@@ -176,3 +184,113 @@ def test_delivered_again_it_changes_nothing_and_a_late_board_is_waited_for(banne
     assert banner.log() == before
     assert kinds(before).count("TaskReassigned") == 1
     assert banner.opened.rebuild_and_compare("assignment") == []
+
+
+# -- duties from directives -----------------------------------------------------------------------------------------
+
+
+def directive(banner: Banner, number: str, *units: str, **other: Any) -> UUID:
+    what = {"title": "十五条措施", "kind": "banner_document" if units else "field_visit_issue", **other}
+    return UUID(banner.app.register_directive(banner.act("office"), number=number, units=units, **what).id)
+
+
+def duties(banner: Banner, one: UUID) -> dict[str, tuple[str, bool, tuple[str, ...]]]:
+    state = banner.app.load(Directive, one).state
+    return {
+        unit: (duty.duty, duty.done_at is not None, duty.taken_over) for unit, duty in state.duties.items()
+    }
+
+
+def test_a_duty_goes_to_the_successor_with_what_it_had_taken_over(banner: Banner) -> None:
+    notice = directive(banner, "1", "fgw", "angsu")
+    visit = directive(banner, "2")
+    pieces = [assignment.Dispatch(unit="fgw", what="查清"), assignment.Dispatch(unit="zrj", what="整改")]
+    banner.do("office", "decompose_directive", visit, dispatches=pieces)
+    banner.clock.set("2021-01-20 10:00")
+    dissolve(banner, "fgw", "czj")
+    assert duties(banner, notice) == {
+        "angsu": ("arrange", False, ()),
+        "czj": ("arrange", False, ("fgw",)),
+    }
+    fact = last(banner, notice)
+    assert (fact.from_unit, fact.unit, fact.owers, fact.duty) == ("fgw", "czj", ("fgw",), "arrange")
+    assert (fact.happened_at, "撤销" in fact.reason) == (shanghai("2021-01-20 10:00"), True)
+    dissolve(banner, "czj", "zrj")
+    assert duties(banner, notice)["zrj"] == ("arrange", False, ("czj", "fgw"))
+    assert duties(banner, visit) == {"zrj": ("feedback", False, ("czj", "fgw"))}
+    assert banner.app.load(Directive, visit).state.duties["zrj"].what == "整改；查清"
+    banner.do("zrj", "report_arrangement", notice, text="已布置")
+    said = last(banner, notice)
+    assert said.belongs_to() == (("arrange", "zrj"), ("arrange", "czj"), ("arrange", "fgw"))
+    assert banner.opened.rebuild_and_compare("assignment") == []
+
+
+def test_what_is_done_stays_with_who_did_it_and_a_successor_does_what_is_left(banner: Banner) -> None:
+    done, both = directive(banner, "1", "fgw"), directive(banner, "2", "fgw", "czj")
+    banner.do("fgw", "report_arrangement", done, text="已布置")
+    banner.do("czj", "report_arrangement", both, text="已布置")
+    before = banner.app.load(Directive, done).version
+    dissolve(banner, "fgw", "czj")
+    assert banner.app.load(Directive, done).version == before
+    assert duties(banner, both) == {"czj": ("arrange", False, ("fgw",))}
+    banner.do("czj", "report_arrangement", both, text="承接部分已布置")
+    assert duties(banner, both)["czj"][1]
+
+
+def test_the_office_that_decomposes_is_succeeded_too(banner: Banner) -> None:
+    visit = directive(banner, "1", office_unit="angsu")
+    dissolve(banner, "angsu", "office")
+    assert banner.app.load(Directive, visit).state.office_unit == "office"
+    pieces = [assignment.Dispatch(unit="fgw", what="查清")]
+    banner.do("office", "decompose_directive", visit, dispatches=pieces)
+
+
+def test_without_a_successor_the_directives_leader_gives_the_duty_to_another_unit(banner: Banner) -> None:
+    notice = directive(banner, "1", "fgw", "czj", leader_post="gov/vice-leader")
+    dissolve(banner, "fgw")
+    fact = last(banner, notice)
+    assert (type(fact).__name__, fact.from_unit, fact.leader_post) == (
+        "DutyReferred",
+        "fgw",
+        "gov/vice-leader",
+    )
+    give = {"unit": "fgw", "to_unit": "zrj", "reason": "改由其承担"}
+    banner.refuses(NotTheDirectivesLeader, lambda: banner.do("other_vice", "reassign_duty", notice, **give))
+    itself = {**give, "to_unit": "fgw"}
+    banner.refuses(UnknownUnit, lambda: banner.do("vice_leader", "reassign_duty", notice, **itself))
+    early = banner.act("vice_leader").at(banner.clock() - timedelta(days=1))
+    banner.clock.advance(hours=1)
+    banner.refuses(BeforeItWasReceived, lambda: banner.carry_out("reassign_duty", early, notice, **give))
+    banner.do("vice_leader", "reassign_duty", notice, **give)
+    assert duties(banner, notice)["zrj"] == ("arrange", False, ("fgw",))
+    assert banner.app.load(Directive, notice).state.referred == {}
+    banner.refuses(NoOpenDuty, lambda: banner.do("main_leader", "reassign_duty", notice, **give))
+    czj = {"unit": "czj", "to_unit": "czj", "reason": "改"}
+    banner.refuses(HasTheDutyItself, lambda: banner.do("main_leader", "reassign_duty", notice, **czj))
+
+
+def test_a_directive_that_came_while_its_unit_was_being_dissolved_goes_on_too(banner: Banner) -> None:
+    late = Directive.register(
+        banner.act("office"),
+        number="1",
+        title="十五条措施",
+        kind="banner_document",
+        origin_level=None,
+        units=["fgw", "zrj"],
+        office_unit="office",
+        leader_post="gov/main-leader",
+        requirement="",
+        secrecy="public",
+        secrecy_ground="",
+    )
+    banner.do("office", "dissolve_unit", "fgw", successor="czj")
+    banner.do("office", "dissolve_unit", "zrj")
+    banner.opened.settle()
+    banner.app.perform(banner.act("office"), lambda act: banner.app.commit(act, late))
+    banner.opened.settle()
+    assert duties(banner, late.id) == {"zrj": ("arrange", False, ()), "czj": ("arrange", False, ("fgw",))}
+    assert banner.app.load(Directive, late.id).state.referred.keys() == {"zrj"}
+    before = banner.log()
+    banner.opened.deliver_again("assignment", "assignment")
+    banner.opened.settle()
+    assert banner.log() == before

@@ -71,7 +71,7 @@ def test_each_fact_says_who_why_and_under_which_versions(suite: Told) -> None:
         assert node.because.partition(":")[0] in {"request", "event", "clock", "rulebook", "calendar"}
         assert node.happened_at <= node.recorded_at
     cases = [node for node in found.nodes.values() if node.kind in ("CaseOpened", "RoundIssued")]
-    assert {node.rulebook_version for node in cases} == {3}
+    assert {node.rulebook_version for node in cases} == {4}
 
 
 def test_a_miss_explains_its_due_date_day_by_day(suite: Told) -> None:

@@ -125,7 +125,7 @@ class World:
             "post": "fgw/officer",
             "leader_post": "gov/vice-leader",
             "secrecy": "public",
-            "rulebook_version": 3,
+            "rulebook_version": 4,
         }
         what |= other
         opened = case_id(what["kind"], what["subject_id"])
@@ -149,7 +149,7 @@ class World:
             "due_at": close_of(due_on),
             "provisional": False,
             "calendar_version": 1,
-            "rulebook_version": 3,
+            "rulebook_version": 4,
         }
         self.told(supervision.ClockStarted, case, **{**what, **other})
 

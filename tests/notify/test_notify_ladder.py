@@ -76,7 +76,7 @@ def test_a_confidential_whistle_is_told_by_its_number(world: Any) -> None:
 
 
 def test_a_whistle_follows_the_rulebook_under_which_its_case_is_opened(world: Any) -> None:
-    text = load_rulebook().text.replace("# version: 3", "# version: 4")
+    text = load_rulebook().text.replace("# version: 4", "# version: 5")
     [contact] = [line for line in text.splitlines() if line.startswith("contact,")]
     text = text.replace(contact, contact.replace("missed:unit_head", "missed:vice_leader"))
     release_second(world, text)
@@ -125,7 +125,7 @@ def test_a_supporting_units_own_clock_tells_its_own_head(world: Any) -> None:
 
 
 def test_a_case_pinned_to_another_rulebook_is_told_by_that_ladder(world: Any) -> None:
-    text = load_rulebook().text.replace("# version: 3", "# version: 4")
+    text = load_rulebook().text.replace("# version: 4", "# version: 5")
     text = text.replace(
         '"approaching:officer missed:unit_head round1:unit_head,vice_leader round2:main_leader"',
         '"approaching:officer missed:unit_head,vice_leader round1:unit_head round2:main_leader"',

@@ -38,7 +38,7 @@ def registered() -> Iterator[Said]:
         for post, role in posts.items():
             what = {"post": post, "unit": unit, "title": role, "role": role}
             yield assignment.PostCreated, stable_id("post", post), what
-    text = load_rulebook().text.replace("# version: 3", "# version: 4")
+    text = load_rulebook().text.replace("# version: 4", "# version: 5")
     released = {"version": 4, "effective": date(2021, 1, 1), "text": text}
     yield supervision.RulebookReleased, stable_id("rulebook", 2), released
 
@@ -53,7 +53,7 @@ def opened(case: UUID, **other: Any) -> Said:
         "supporters": ("czj",),
         "post": "fgw/officer",
         "leader_post": "gov/vice-leader",
-        "rulebook_version": 3,
+        "rulebook_version": 4,
     }
     return supervision.CaseOpened, case, {**what, **other}
 

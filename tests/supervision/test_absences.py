@@ -197,3 +197,19 @@ def test_no_line_of_supervision_was_written_for_the_clock_of_a_trip_report() -> 
         *(services / "supervision" / "domain").glob("*.py"),
     ]:
         assert "trip_report" not in module.read_text("utf-8"), module
+
+
+def test_nobody_leaves_or_is_back_before_the_approval(world: World) -> None:
+    dates = {"first": "2021-03-01", "last": "2021-03-02", "purpose": "学习"}
+    left, back = (world.do("fgw/head", "absences", kind="study_trip", **dates)["id"] for _ in range(2))
+    world.at("2021-03-01 10:00")
+    for one in (left, back):
+        world.do("gov/vice-leader", f"absences/{one}/approve")
+    world.at("2021-03-01 11:00")
+    early, then = "2021-03-01T09:59:00+08:00", "2021-03-01T10:00:00+08:00"
+    for one, step in ((left, "begin"), (back, "end")):
+        refused = world.refused(
+            "before-the-step-before", "fgw/head", f"absences/{one}/{step}", happened_at=early
+        )
+        assert "2021-03-01 10:00" in refused["detail"]
+        world.do("fgw/head", f"absences/{one}/{step}", happened_at=then)

@@ -404,7 +404,7 @@ def test_a_date_in_a_year_not_announced_is_provisional_until_its_notice_comes(wo
 def test_a_case_stays_with_the_rulebook_under_which_it_was_opened(world: Any) -> None:
     text = world.app.rulebook.text
     first = world.case_of(world.directive("1", "fgw"), "duty", "arrange", "fgw")
-    newer = text.replace("# version: 3", "# version: 4").replace(
+    newer = text.replace("# version: 4", "# version: 5").replace(
         "DirectiveRegistered,ArrangementReported,2,", "DirectiveRegistered,ArrangementReported,5,"
     )
     world.app.rulebook = parse_rulebook(newer, "newer")

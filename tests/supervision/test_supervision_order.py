@@ -234,3 +234,111 @@ def test_a_release_that_arrives_before_its_draft_is_shown_with_it(world: World) 
         "inspect/officer",
         "inspect/chief",
     )
+
+
+@pytest.fixture
+def without_an_office(tmp_path: Path) -> Iterator[World]:
+    """Everybody is registered but the supervision office."""
+    clock = StoppedClock(shanghai("2021-03-01 09:00"))
+    with Opened(tmp_path, clock, SERVICE) as opened:
+        world = World(opened, clock)
+        for fact_type, aggregate, what in registered():
+            if aggregate != stable_id("unit", "inspect"):
+                world.say(fact_type, aggregate, **what)
+        opened.settle()
+        yield world
+        world.close()
+
+
+def the_office_is_registered(world: World) -> None:
+    name, kind = NAMES["inspect"]
+    unit = {"unit": "inspect", "name": name, "kind": kind}
+    world.told(assignment.UnitRegistered, stable_id("unit", "inspect"), **unit)
+
+
+def test_nobody_has_the_offices_clocks_until_the_office_is_registered(without_an_office: World) -> None:
+    world = without_an_office
+    judged, objected = (world.case_of(world.task(name)) for name in ("1", "2"))
+    late = world.case_of(world.directive("1", "fgw"), "duty", "arrange", "fgw")
+    for case in (judged, objected):
+        world.issued(case)
+        world.answered(case, 1)
+    world.slow(objected, 1)
+    world.do("fgw/officer", f"cases/{objected}/rounds/1/object", text="已在办理")
+    world.at("2021-03-05 09:00")
+    world.told(
+        assignment.ArrangementReported,
+        stable_id("test-directive", "1"),
+        number="鄂前政发〔2021〕1号",
+        unit="fgw",
+        text="已部署",
+        happened_at=shanghai("2021-03-02 10:00"),
+    )
+    offices = {"round_judgement", "objection_ruling", "late_entry"}
+    rows = world.opened.rows("supervision", "clocks").values()
+    assert not [row for row in rows if row["clock"] in offices]
+    assert world.case(late).state.clocks["arrange", 1].claim == "waiting"
+    the_office_is_registered(world)
+    running = {
+        (row["case_id"], row["clock"], row["unit"], row["started_on"], row["state"])
+        for row in world.opened.rows("supervision", "clocks").values()
+        if row["clock"] in offices
+    }
+    today = date(2021, 3, 5)
+    assert running == {
+        (str(judged), "round_judgement", "inspect", today, "open"),
+        (str(objected), "objection_ruling", "inspect", today, "open"),
+        (str(late), "late_entry", "inspect", today, "open"),
+    }
+    world.confirmed(late, "arrange")
+    assert world.clock_row(late, "late_entry")["state"] == "stopped"
+    world.consistent()
+
+
+def test_what_was_judged_before_the_office_is_registered_leaves_it_nothing(without_an_office: World) -> None:
+    world = without_an_office
+    case = world.case_of(world.task())
+    world.issued(case)
+    world.answered(case, 1)
+    world.do("inspect/chief", f"cases/{case}/rounds/1/judge", verdict="on_track", reason="按序推进")
+    the_office_is_registered(world)
+    assert not [
+        clock
+        for clock, _ in world.case(case).state.clocks
+        if clock in ("round_judgement", "objection_ruling")
+    ]
+    world.consistent()
+
+
+def test_a_claim_waits_until_whoever_decides_on_it_is_registered(without_an_office: World) -> None:
+    world = without_an_office
+    task = world.task()
+    world.told(assignment.CompletionClaimed, task, unit="fgw", note="完成", evidence=("照片",))
+    assert [row.kind for row in world.opened["supervision"].reactor.parked()] == ["waiting"]
+    the_office_is_registered(world)
+    assert world.clock_row(world.case_of(task), "completion_check")["unit"] == "inspect"
+    world.consistent()
+
+
+def test_an_absence_waits_for_a_leader_who_has_the_clock_of_its_approval(tmp_path: Path) -> None:
+    leader = stable_id("post", "gov/main-leader")
+    clock = StoppedClock(shanghai("2021-03-01 09:00"))
+    with Opened(tmp_path, clock, SERVICE) as opened:
+        world = World(opened, clock)
+        for fact_type, aggregate, what in registered():
+            if aggregate != leader:
+                world.say(fact_type, aggregate, **what)
+        opened.settle()
+        dates = {"first": "2021-03-02", "last": "2021-03-03", "purpose": "学习"}
+        world.do("fgw/head", "absences", kind="leave", **dates)
+        assert opened.rows("supervision", "clocks") == {}
+        [parked] = opened["supervision"].reactor.parked()
+        assert "nobody is registered who answers as leader_in_charge" in parked.reason
+        for fact_type, aggregate, what in registered():
+            if aggregate == leader:
+                world.told(fact_type, aggregate, **what)
+        [row] = opened.rows("supervision", "clocks").values()
+        assert (row["clock"], row["unit"]) == ("absence_approval", "gov")
+        assert world.case(UUID(row["case_id"])).state.unit == "fgw"
+        world.consistent()
+        world.close()

@@ -10,12 +10,12 @@ from services.assignment.application import Assignment
 from services.assignment.domain import Directive
 from services.assignment.domain.directives import Status
 from services.assignment.views import DirectivesView
-from shared.domain.roles import ON_TASK, READERS, Role
+from shared.domain.roles import LEADERS, ON_TASK, READERS, Role
 from shared.events import assignment
 from shared.readmodels.rows import Row
 from shared.web.auth import allow
 from shared.web.commands import Commands, HappenedBody
-from shared.web.fields import Choice, Narrative, Part, Parts, PostId, UnitId
+from shared.web.fields import Choice, Narrative, Part, Parts, PostId, Reason, UnitId
 from shared.web.http import BaseSchema, PageArgs, PageSchema, Sort, Text, context
 from shared.web.lists import many, one
 from shared.web.request import application
@@ -72,6 +72,15 @@ class GiveFeedback(HappenedBody):
     text = Narrative(required=True)
 
 
+@on_directive("reassign-duty", Directive.reassign_duty, *LEADERS)
+class ReassignDuty(HappenedBody):
+    """转办 The leader gives a unit's duty, which is not done, to another unit."""
+
+    unit = UnitId(required=True, known=False)
+    to_unit = UnitId(required=True)
+    reason = Reason(required=True)
+
+
 # -- what is shown ------------------------------------------------------------------------------------------------
 
 
@@ -84,12 +93,13 @@ class DutySchema(BaseSchema):
     since = fields.String(required=True)
     done_at = fields.String(required=True, allow_none=True)
     text = fields.String(required=True)
+    taken_over = fields.List(fields.String(), required=True)
 
 
 DirectiveSchema = shown(
     "DirectiveSchema",
     DirectivesView,
-    hidden=("version",),
+    hidden=("version", "referred"),
     duties=fields.List(fields.Nested(DutySchema), required=True),
     secrecy=SecrecyField(required=True),
 )

@@ -73,6 +73,15 @@ class TaskUseCases(KnownUnits):
             found = connection.execute(select(tasks.c.id).where(tasks.c.ended.is_(None), of_unit))
             return [UUID(row.id) for row in found.all()]
 
+    def open_directives_of(self, unit: str) -> Sequence[UUID]:
+        """The directives about which the unit has something to do still, or its office has."""
+        with self.views.reading() as connection:
+            directives = self.views.table(connection, "directives")
+            of_unit = directives.c.concerned.contains(f",{unit},", autoescape=True)
+            open_still = directives.c.state.in_(("registered", "dispatched"))
+            found = connection.execute(select(directives.c.id).where(open_still, of_unit))
+            return [UUID(row.id) for row in found.all()]
+
     def successor_of(self, unit: str) -> tuple[str | None, PostState | None]:
         """The unit that takes what a dissolved one had, and its head's post, if somebody holds it.
 

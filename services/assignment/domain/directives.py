@@ -1,7 +1,7 @@
 """Directives (measure 8): what came in, who arranged it, who decomposed it, who fed back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, get_args
 from uuid import UUID
@@ -11,6 +11,7 @@ from shared.domain.guards import requires
 from shared.domain.lifecycle import Lifecycle, replace
 from shared.domain.moments import not_before
 from shared.domain.refusal import Refusal
+from shared.domain.roles import Role
 from shared.domain.words import Enumerated
 from shared.events import assignment
 
@@ -109,6 +110,26 @@ class NothingWasDispatched(Refusal):
     status = 403
 
 
+class NoOpenDuty(Refusal):
+    """单位 {unit} 对 {number} 没有尚未完成的职责
+    The unit {unit} has no duty about {number} that is to be done yet"""
+
+
+class HasTheDutyItself(Refusal):
+    """职责本来就在单位 {unit}
+    The unit {unit} has the duty itself"""
+
+    status = 422
+    field = "to_unit"
+
+
+class NotTheDirectivesLeader(Refusal):
+    """{number} 的职责只能由 {leader} 或政府主要领导转办
+    Only {leader} or the main leader gives a duty about {number} to another unit"""
+
+    status = 403
+
+
 class BeforeItWasReceived(Refusal):
     """发生时间 {happened_at} 早于收到时间 {received_at}
     The time of the fact, {happened_at}, is before it was received, {received_at}"""
@@ -148,6 +169,8 @@ class Duty:
     since: str
     done_at: str | None = None
     text: str = ""
+    taken_over: tuple[str, ...] = ()
+    """The units whose duty it was before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +188,8 @@ class DirectiveState:
     requirement: str
     decomposed_at: datetime | None = None
     duties: dict[str, Duty]
+    referred: dict[str, str] = field(default_factory=dict)
+    """The units, dissolved without a successor, whose duty waits for the leader, and since when."""
     secrecy: assignment.Secrecy
     secrecy_ground: str
 
@@ -175,6 +200,19 @@ class DirectiveState:
         if self.decomposed_at is not None:
             return "fed_back" if done else "dispatched"
         return "arranged" if self.duties and done else "registered"
+
+    def open_duty(self, unit: str) -> assignment.DutyKind | None:
+        """What the unit has to do about it still."""
+        waits = self.kind in DECOMPOSED and self.decomposed_at is None
+        if waits and unit == self.office_unit:
+            return "decompose"
+        duty = self.duties.get(unit)
+        return None if duty is None or duty.done_at is not None else duty.duty
+
+    def owers(self, unit: str) -> tuple[str, ...]:
+        """The unit, and those whose duty it has taken over."""
+        duty = self.duties.get(unit)
+        return (unit, *(() if duty is None else duty.taken_over))
 
     @property
     def concerned(self) -> tuple[str, ...]:
@@ -221,6 +259,28 @@ def _(
     return replace(directive, duties={**directive.duties, fact.unit: duty})
 
 
+@evolve.register
+def _(fact: assignment.DutyReferred, directive: DirectiveState) -> DirectiveState:
+    return replace(directive, referred={**directive.referred, fact.from_unit: fact.happened_at.isoformat()})
+
+
+@evolve.register
+def _(fact: assignment.DutyReassigned, directive: DirectiveState) -> DirectiveState:
+    referred = {unit: since for unit, since in directive.referred.items() if unit != fact.from_unit}
+    directive = replace(directive, referred=referred)
+    if fact.duty == "decompose":
+        return replace(directive, office_unit=fact.unit)
+    duties = {unit: duty for unit, duty in directive.duties.items() if unit != fact.from_unit}
+    before, own = directive.duties[fact.from_unit], duties.get(fact.unit)
+    taken = (*fact.owers, *(() if own is None else own.taken_over))
+    what = "；".join(dict.fromkeys(one.what for one in (own, before) if one is not None and one.what))
+    since = fact.happened_at.isoformat()
+    duty = Duty(
+        duty=fact.duty, what=what, since=since, text="" if own is None else own.text, taken_over=taken
+    )
+    return replace(directive, duties={**duties, fact.unit: duty})
+
+
 # -- guards -------------------------------------------------------------------------------------------------------
 
 
@@ -237,6 +297,13 @@ def by_a_unit_that_has_to_arrange_it(directive: DirectiveState, act: CommandCont
         raise UnitDidNotReceiveIt(unit=act.by.unit, number=directive.number)
     if duty.done_at is not None:
         raise ArrangedAlready(unit=act.by.unit, number=directive.number)
+    not_before(act, assignment.DutyReassigned, datetime.fromisoformat(duty.since))
+
+
+def by_its_leader(directive: DirectiveState, act: CommandContext) -> None:
+    """The directive's own leader decides, or the main leader."""
+    if act.role != Role.main_leader and act.by.post != directive.leader_post:
+        raise NotTheDirectivesLeader(number=directive.number, leader=directive.leader_post)
 
 
 def waits_to_be_decomposed(directive: DirectiveState, act: CommandContext) -> None:
@@ -311,7 +378,12 @@ class Directive(Aggregate, lifecycle=evolve):
     def report_arrangement(self, act: CommandContext, *, text: str) -> None:
         """The actor's unit has arranged it."""
         self.record(
-            assignment.ArrangementReported, act, number=self.state.number, unit=act.by.unit, text=text
+            assignment.ArrangementReported,
+            act,
+            number=self.state.number,
+            unit=act.by.unit,
+            text=text,
+            taken_over=self.state.duties[act.by.unit].taken_over,
         )
 
     @requires(since_it_was_received, waits_to_be_decomposed)
@@ -325,4 +397,62 @@ class Directive(Aggregate, lifecycle=evolve):
     @requires(since_it_was_received, by_a_unit_that_has_a_piece)
     def give_feedback(self, act: CommandContext, *, text: str) -> None:
         """The actor's unit tells the main leader its opinion or progress; it may do so more than once."""
-        self.record(assignment.FeedbackGiven, act, number=self.state.number, unit=act.by.unit, text=text)
+        self.record(
+            assignment.FeedbackGiven,
+            act,
+            number=self.state.number,
+            unit=act.by.unit,
+            text=text,
+            taken_over=self.state.duties[act.by.unit].taken_over,
+        )
+
+    @requires(since_it_was_received, by_its_leader)
+    def reassign_duty(self, act: CommandContext, *, unit: str, to_unit: str, reason: str) -> None:
+        """The leader gives a unit's duty, which is not done, to another one."""
+        duty = self.state.open_duty(unit)
+        if duty is None:
+            raise NoOpenDuty(unit=unit, number=self.state.number)
+        if to_unit == unit:
+            raise HasTheDutyItself(unit=unit)
+        if unit in self.state.referred:
+            not_before(act, assignment.DutyReferred, datetime.fromisoformat(self.state.referred[unit]))
+        if duty != "decompose":
+            not_before(act, assignment.DutyReassigned, datetime.fromisoformat(self.state.duties[unit].since))
+        self._give(act, duty, unit, to_unit, reason)
+
+    def hand_on(self, act: CommandContext, *, unit: str, successor: str | None) -> None:
+        """A unit is dissolved: what it has still to do goes to the successor, or else to the leader."""
+        duty = self.state.open_duty(unit)
+        if duty is None or unit in self.state.referred:
+            return
+        since = self.state.received_at
+        if duty != "decompose":
+            since = datetime.fromisoformat(self.state.duties[unit].since)
+        then = replace(act, happened_at=max(act.happened_at, since))
+        if successor is not None:
+            self._give(then, duty, unit, successor, f"单位 {unit} 已撤销，由 {successor} 承接")
+            return
+        self.record(
+            assignment.DutyReferred,
+            then,
+            number=self.state.number,
+            duty=duty,
+            owers=self.state.owers(unit),
+            reason=f"单位 {unit} 已撤销",
+            from_unit=unit,
+            leader_post=self.state.leader_post,
+        )
+
+    def _give(
+        self, act: CommandContext, duty: assignment.DutyKind, unit: str, to_unit: str, reason: str
+    ) -> None:
+        self.record(
+            assignment.DutyReassigned,
+            act,
+            number=self.state.number,
+            duty=duty,
+            owers=self.state.owers(unit),
+            reason=reason,
+            from_unit=unit,
+            unit=to_unit,
+        )

@@ -8,6 +8,7 @@ from uuid import UUID
 from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.clock import local_day
 from shared.domain.guards import requires
+from shared.domain.moments import not_before
 from shared.domain.refusal import Refusal
 from shared.domain.roles import Role
 from shared.domain.units import PostState, UnitState, evolve_post, evolve_unit
@@ -251,6 +252,7 @@ class Post(Aggregate, lifecycle=evolve_post):
             raise DayIsInTheFuture(day=on, at_field="on")
         if self.state.since is not None and on < self.state.since:
             raise VacatedBeforeAppointed(on=on, since=self.state.since)
+        not_before(act, assignment.PostHolderAppointed, self.state.appointed_at)
         self.record(assignment.PostVacated, act, post=self.state.post, unit=self.state.unit, on=on)
 
     @requires(is_a_leaders)

@@ -8,7 +8,7 @@ class DirectivesView(LifecycleView):
     """交办事项: every directive; ``duties`` holds, by unit, what it has to do and when it did it."""
 
     name = "directives"
-    version = 2
+    version = 3
     lifecycle = evolve
     derived = ("status",)
     indexed = ("number", "kind", "received_at", "state")

@@ -7,6 +7,7 @@ from marshmallow import fields, validate
 
 from services.supervision.application import Supervision
 from services.supervision.domain import CalendarDraft
+from services.supervision.domain.calendar import DraftStatus
 from services.supervision.views.releases import (
     CalendarDraftsView,
     RulebooksView,
@@ -17,7 +18,7 @@ from services.supervision.views.releases import (
 from shared.domain.roles import LEADERS, OFFICES, Role
 from shared.web.auth import allow
 from shared.web.commands import Body, Commands
-from shared.web.fields import Choice, Title
+from shared.web.fields import Choice, Reason, Title
 from shared.web.http import (
     BaseSchema,
     Blueprint,
@@ -68,6 +69,13 @@ class ReleaseCalendar(Body):
     """节假日安排发布 Release a draft, by a second person; open clocks are then recomputed."""
 
 
+@on_release("withdraw", Supervision.withdraw_draft, *OFFICES, guarded=CalendarDraft.withdraw)
+class WithdrawCalendarDraft(Body):
+    """节假日安排草案撤回 Withdraw a draft that is not to be released."""
+
+    reason = Reason(required=True)
+
+
 # -- what is shown ------------------------------------------------------------------------------------------------
 
 RELEASED: dict[str, fields.Field[Any]] = {
@@ -95,7 +103,7 @@ class CalendarReleaseFilters(PageArgs):
     """Which drafts and releases."""
 
     sort = Sort("id", "drafted_at", "-drafted_at", "-calendar_version", "calendar_version")
-    state = fields.String(validate=validate.OneOf(["drafted", "released"]))
+    state = Choice(DraftStatus)
     layer = Choice(Layer)
 
 

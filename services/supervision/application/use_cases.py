@@ -43,15 +43,16 @@ from shared.domain.refusal import Refusal
 from shared.events.base import Actor
 from shared.events.matter import Matter
 from shared.events.supervision import CreditKind
+from shared.messaging.reactions import NotYet
 from shared.readmodels.reference import UnknownUnit
 from shared.readmodels.rows import Row
 from shared.readmodels.timers import fire_due
-from shared.rulebook import Rule, Rulebook, parse_rulebook
+from shared.rulebook import OBJECTION_WINDOW, Rule, Rulebook, parse_rulebook
 from shared.runtime.worker import Step
 from shared.service.application import ServiceApplication
 
-WINDOW = "objection_window"
-"""The rulebook's clock of the time for objections to a naming."""
+RELEASE = "calendar_release"
+"""The rulebook's clock of a drafted release of the calendar."""
 
 SAVED_AT_ONCE = 50
 """Cases saved in one transaction by the tick."""
@@ -95,6 +96,8 @@ class Supervision(ServiceApplication):
         self._recomputed = (0, date.min)
         self._examined: set[tuple[str, int]] = set()
         self._recomputing: tuple[int, int] = (0, 0)
+        self._served = ""
+        self._serving: tuple[str, int] = ("", 0)
 
     # -- terms -----------------------------------------------------------------------------------------------
 
@@ -163,8 +166,10 @@ class Supervision(ServiceApplication):
         return self.reference.unit_of_kind("supervision") or ""
 
     def answering(self, word: str, about: CaseState | Matter) -> str:
-        """The unit that answers for a clock about a matter, by the rulebook's word; else the unit that leads it."""
-        unit: str | None = None
+        """The unit that answers for a clock about a matter, by the rulebook's word: an office's or a leader's, or else
+        the unit that leads it. Raises NotYet: a unit does not have the clock of those who decide on it.
+        """
+        unit: str | None = about.unit
         if word == "supervision_office":
             unit = self.office()
         elif word == "government_office":
@@ -174,7 +179,9 @@ class Supervision(ServiceApplication):
             leader = about.leader_post if word == "leader_in_charge" else None
             leader = leader or (None if main is None else str(main["id"]))
             unit = None if leader is None else str(self.reference.post(leader)["unit"])
-        return unit or about.unit
+        if not unit:
+            raise NotYet(f"nobody is registered who answers as {word}")
+        return unit
 
     def heads(self, case: CaseState, act: CommandContext) -> Callable[[str], str]:
         """Who the main head of a unit is."""
@@ -218,11 +225,21 @@ class Supervision(ServiceApplication):
     def release_calendar(self, act: CommandContext, release_id: UUID) -> CommandResult:
         """Release a draft, by a second person."""
         draft = self.load(CalendarDraft, release_id, act)
+        version = draft.release(act, current=self.calendar(), released_as=self._released_as(draft))
+        return self.commit(act, version, draft)
+
+    def withdraw_draft(self, act: CommandContext, release_id: UUID, *, reason: str) -> CommandResult:
+        """Withdraw a draft."""
+        draft = self.load(CalendarDraft, release_id, act)
+        draft.withdraw(act, reason=reason, released_as=self._released_as(draft))
+        return self.commit(act, draft)
+
+    def _released_as(self, draft: CalendarDraft) -> int | None:
+        """The version of the calendar that the draft is already, if any: older logs tell it there alone."""
         later = self.find(CalendarVersion, stable_id("calendar", draft.state.follows + 1))
-        released_as = None
-        if later is not None and later.state.fact.release_id == draft.id:
-            released_as = later.state.fact.version
-        return self.commit(act, draft.release(act, current=self.calendar(), released_as=released_as))
+        if later is None or later.state.fact.release_id != draft.id:
+            return None
+        return later.state.fact.version
 
     def preview_release(self, draft_id: UUID) -> Preview:
         """What the draft would move; writes nothing. Raises NoSuchThing, ReleaseIsNotDrafted."""
@@ -260,7 +277,7 @@ class Supervision(ServiceApplication):
                 yield Moved(
                     str(naming.state.case_id),
                     naming.state.case_number,
-                    WINDOW,
+                    OBJECTION_WINDOW,
                     max(naming.state.rounds, default=0),
                     naming.state.unit,
                     naming.state.objections_until,
@@ -276,6 +293,29 @@ class Supervision(ServiceApplication):
         return [self.load(Naming, UUID(naming_id)) for naming_id in found]
 
     # -- clocks ----------------------------------------------------------------------------------------------
+
+    def start_the_offices_clocks(self) -> bool:
+        """Start what has waited until a supervision office was registered; whether there was anything."""
+        office = self.office()
+        if office in ("", self._served):
+            return False
+        if self._serving[0] != office:
+            self._serving = (office, self.log.max_notification_id() or 0)
+        with self.views.reading() as connection:
+            rounds, clocks = (self.views.table(connection, name) for name in ("rounds", "clocks"))
+            unjudged = rounds.c.state.in_(("signed", "proposed", "objected"))
+            of_rounds = select(rounds.c.case_id).where(unjudged)
+            of_entries = select(clocks.c.case_id).where(clocks.c.claim == "waiting")
+            found = connection.execute(of_rounds.union(of_entries)).scalars().all()
+        worked, saved = False, True
+        for case_id in sorted(found):
+            case = self.load(Case, UUID(case_id))
+            case.settle(self._own_act(f"office:{office}"), self.terms_of(case))
+            worked = worked or bool(case.pending_events)
+            saved = self._saved(case) and saved
+        if saved and self.views.reached(self.name, self._serving[1]):
+            self._served = office
+        return worked
 
     def explain(self, case_id: UUID, clock: str, cycle: int) -> Due:
         """The due date of a clock, able to explain itself: a judged one by the calendar of its judgement."""
@@ -491,6 +531,7 @@ class Supervision(ServiceApplication):
             self._recomputing = (calendar.version, self.log.max_notification_id() or 0)
             self._examined.clear()
         worked = self._recompute_cases(calendar) + self._recompute_windows(calendar) > 0
+        worked = self._overtake_drafts(calendar) or worked
         if not worked and self.views.reached(self.name, self._recomputing[1]):
             self._recomputed = (calendar.version, today)
         return worked
@@ -520,6 +561,21 @@ class Supervision(ServiceApplication):
             self._saved(naming)
         return worked
 
+    def _overtake_drafts(self, calendar: Calendar) -> bool:
+        """End the drafts that were checked against an older calendar; whether there was any."""
+        with self.views.reading() as connection:
+            drafts = self.views.table(connection, "calendar_drafts")
+            older = and_(drafts.c.state == "drafted", drafts.c.follows < calendar.version)
+            found = connection.execute(select(drafts.c.id).where(older).order_by(drafts.c.id)).scalars().all()
+        worked = False
+        for draft_id in found:
+            draft = self.load(CalendarDraft, UUID(draft_id))
+            if self._released_as(draft) is None:
+                draft.overtake(self._own_act(f"calendar:{calendar.version}"), version=calendar.version)
+            worked = worked or bool(draft.pending_events)
+            self._saved(draft)
+        return worked
+
     def _saved(self, aggregate: Aggregate) -> bool:
         """Save what it has decided; False if it was changed meanwhile."""
         try:
@@ -532,7 +588,10 @@ class Supervision(ServiceApplication):
         """Open and judged clocks whose days ``after`` counts otherwise than the calendar of each, or makes certain."""
         with self.views.reading() as connection:
             clocks = self.views.table(connection, "clocks")
-            older = and_(clocks.c.state.in_(("open", "stopped")), clocks.c.calendar_version < after.version)
+            # A draft does not outlive another release, nor does its clock.
+            open_still = and_(clocks.c.state == "open", clocks.c.clock != RELEASE)
+            judged_or_open = or_(open_still, clocks.c.state == "stopped")
+            older = and_(judged_or_open, clocks.c.calendar_version < after.version)
             in_use = select(clocks.c.calendar_version).where(older).distinct()
             touched: list[ColumnElement[bool]] = [clocks.c.provisional.is_(True)]
             for version in connection.execute(in_use).scalars().all():
@@ -564,7 +623,7 @@ def at_start(app: Supervision) -> None:
 
 def steps(app: Supervision) -> list[Step]:
     """What a worker does beside projecting and reacting."""
-    return [app.recompute, app.begin_periods, app.tick]
+    return [app.start_the_offices_clocks, app.recompute, app.begin_periods, app.tick]
 
 
 def _as_release(released: CalendarVersion) -> CalendarRelease:

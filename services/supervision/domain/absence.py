@@ -98,6 +98,7 @@ class AbsenceState:
     deputy: str | None
     requested_at: datetime
     decided_by: str | None = None
+    decided_at: datetime | None = None
     reason: str | None = None
     """Of a refusal or a cancellation."""
     began_at: datetime | None = None
@@ -118,7 +119,7 @@ class AbsenceState:
 
     def must_not_be_before_the_last_step(self, act: CommandContext) -> None:
         """Raises BeforeTheStepBefore."""
-        before = self.ended_at or self.began_at or self.requested_at
+        before = self.ended_at or self.began_at or self.decided_at or self.requested_at
         if act.happened_at < before:
             raise BeforeTheStepBefore(at=act.happened_at, before=before)
 
@@ -143,12 +144,18 @@ def _(fact: supervision.AbsenceRequested) -> AbsenceState:
 
 @evolve.register
 def _(fact: supervision.AbsenceApproved, absence: AbsenceState) -> AbsenceState:
-    return replace(absence, status="approved", decided_by=fact.by.post)
+    return replace(absence, status="approved", decided_by=fact.by.post, decided_at=fact.happened_at)
 
 
 @evolve.register
 def _(fact: supervision.AbsenceRefused, absence: AbsenceState) -> AbsenceState:
-    return replace(absence, status="refused", decided_by=fact.by.post, reason=fact.reason)
+    return replace(
+        absence,
+        status="refused",
+        decided_by=fact.by.post,
+        decided_at=fact.happened_at,
+        reason=fact.reason,
+    )
 
 
 @evolve.register

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from shared.calendar import (
     Calendar,
@@ -15,11 +15,14 @@ from shared.calendar import (
 )
 from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.guards import requires
-from shared.domain.lifecycle import Lifecycle
+from shared.domain.lifecycle import Lifecycle, replace
 from shared.domain.refusal import Refusal
+from shared.domain.words import Enumerated
 from shared.events import supervision
 from shared.events.matter import Secrecy
 from shared.events.supervision import CalendarDay
+
+DraftStatus = Literal["drafted", "released", "withdrawn", "overtaken"]
 
 
 class ReleasingOnesOwnDraft(Refusal):
@@ -34,9 +37,17 @@ class CalendarDraftAlreadyReleased(Refusal):
     This draft was released already, as version {version} of the calendar."""
 
 
+class CalendarDraftNotWaiting(Refusal, state=Enumerated(DraftStatus, "CalendarDraft.state")):
+    """该节假日安排草案现为“{state}”，不再等待发布。
+    This draft is {state}: it does not wait to be released any more."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CalendarDraftState:
-    """节假日安排草案: days that wait for a second person; what became of it is the calendar's own fact."""
+    """节假日安排草案: days that wait for a second person, and what became of it.
+
+    That a draft was released, an older log tells by the calendar's own fact alone.
+    """
 
     layer: supervision.Layer
     title: str
@@ -47,8 +58,9 @@ class CalendarDraftState:
     follows: int
     drafted_by: str
     drafted_at: datetime
+    status: DraftStatus = "drafted"
+    withdrawn_because: str | None = None
 
-    status: ClassVar[str] = "drafted"
     secrecy: ClassVar[Secrecy] = "public"
     concerned: ClassVar[tuple[str, ...]] = ()
 
@@ -68,6 +80,21 @@ def _(fact: supervision.CalendarReleaseDrafted) -> CalendarDraftState:
         drafted_by=fact.by.post,
         drafted_at=fact.timestamp,
     )
+
+
+@evolve_draft.register
+def _(fact: supervision.CalendarDraftReleased, draft: CalendarDraftState) -> CalendarDraftState:
+    return replace(draft, status="released")
+
+
+@evolve_draft.register
+def _(fact: supervision.CalendarDraftWithdrawn, draft: CalendarDraftState) -> CalendarDraftState:
+    return replace(draft, status="withdrawn", withdrawn_because=fact.reason)
+
+
+@evolve_draft.register
+def _(fact: supervision.CalendarDraftOvertaken, draft: CalendarDraftState) -> CalendarDraftState:
+    return replace(draft, status="overtaken")
 
 
 @dataclass(frozen=True)
@@ -102,6 +129,12 @@ def is_not_released(draft: CalendarDraftState, act: CommandContext, released_as:
     """No version of the calendar is this draft."""
     if released_as is not None:
         raise CalendarDraftAlreadyReleased(version=released_as)
+
+
+def waits(draft: CalendarDraftState, act: CommandContext) -> None:
+    """It was neither withdrawn nor overtaken."""
+    if draft.status != "drafted":
+        raise CalendarDraftNotWaiting(state=draft.status)
 
 
 def follows_the_calendar_in_force(draft: CalendarDraftState, act: CommandContext, current: Calendar) -> None:
@@ -146,12 +179,13 @@ class CalendarDraft(Aggregate, lifecycle=evolve_draft):
             known_years=self.state.years,
         )
 
-    @requires(by_a_second_person, is_not_released, follows_the_calendar_in_force)
+    @requires(by_a_second_person, is_not_released, follows_the_calendar_in_force, waits)
     def release(
         self, act: CommandContext, *, current: Calendar, released_as: int | None
     ) -> "CalendarVersion":
         """The next version of the calendar; ``released_as``: the version that this draft is already, if any."""
         version = self.state.follows + 1
+        self.record(supervision.CalendarDraftReleased, act, version=version)
         return CalendarVersion.begin(
             supervision.CalendarReleased,
             act,
@@ -163,6 +197,16 @@ class CalendarDraft(Aggregate, lifecycle=evolve_draft):
             days=self.state.days,
             years=self.state.years,
         )
+
+    @requires(is_not_released, waits)
+    def withdraw(self, act: CommandContext, *, reason: str, released_as: int | None) -> None:
+        """It is not to be released; its drafter may say so too."""
+        self.record(supervision.CalendarDraftWithdrawn, act, reason=reason)
+
+    def overtake(self, act: CommandContext, *, version: int) -> None:
+        """Another release came first; nothing happens if it does not wait."""
+        if self.state.status == "drafted":
+            self.record(supervision.CalendarDraftOvertaken, act, version=version)
 
 
 class CalendarVersion(Aggregate, lifecycle=evolve_version):

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any, Self
 from uuid import UUID
 
-from services.supervision.domain.clocks import LATE_ENTRY
+from services.supervision.domain.clocks import DECIDERS
 from services.supervision.domain.rounds import Rounds
 from services.supervision.domain.state import CaseState, Clock, evolve
 from services.supervision.domain.terms import Terms
@@ -15,7 +15,7 @@ from shared.domain.lifecycle import replace
 from shared.events import supervision
 from shared.events.matter import BeginsMatter, CaseKind, CloseGround, Matter, MatterFact
 from shared.events.supervision import CustodyRole, RestGround
-from shared.rulebook import RUN_BY_CODE, Rule
+from shared.rulebook import LATE_ENTRY, RUN_BY_CODE, Rule
 
 MERGED = "并案办理"
 """Why a merged whistle's clocks are cancelled; stands in the events, so it never changes."""
@@ -31,12 +31,18 @@ SUPPORT = "support"
 """The rulebook's subject of clocks that each supporting unit has for itself."""
 
 
-def _starts(rule: Rule, matter: Matter) -> list[tuple[str, date | None]]:
+Answering = Callable[[str, CaseState | Matter], str]
+"""Which unit answers for a clock about a matter, by the word of its rule."""
+
+
+def _starts(rule: Rule, matter: Matter, answering: Answering) -> list[tuple[str, date | None]]:
     """For which units and with which dates the rule's clocks start with the matter."""
     if rule.subject == "milestone":
         return [(matter.unit, day) for day in matter.steps]
     if rule.subject == SUPPORT:
         return [(unit, None) for unit in matter.supporters]
+    if rule.answers_for in DECIDERS:
+        return [(answering(rule.answers_for, matter), None)]
     return [(matter.unit, matter.due_on if rule.unit == "own_date" else None)]
 
 
@@ -47,9 +53,10 @@ class Case(Rounds, lifecycle=evolve):
 
     @property
     def merged(self) -> bool:
-        """Whether the whistle goes on within another one."""
+        """Whether the whistle goes on within another one; older logs say it by the cancelled limit alone."""
         limit = self.latest("hard_limit")
-        return limit is not None and limit.cancelled_because == MERGED
+        said_by_its_limit = limit is not None and limit.cancelled_because == MERGED
+        return self.state.merged_into is not None or said_by_its_limit
 
     @classmethod
     def open(
@@ -73,6 +80,7 @@ class Case(Rounds, lifecycle=evolve):
         terms: Terms,
         matter: Matter,
         rules: Sequence[Rule],
+        answering: Answering,
         *,
         kind: CaseKind,
         subject_id: UUID,
@@ -95,17 +103,12 @@ class Case(Rounds, lifecycle=evolve):
             duty=matter.clock,
         )
         for rule in rules:
-            for unit, own_date in _starts(rule, matter):
+            for unit, own_date in _starts(rule, matter, answering):
                 case.start(act, terms, rule.id, unit, own_date=own_date)
         return case
 
-    def follow(
-        self, act: CommandContext, terms: Terms, fact: MatterFact, answering: Callable[[str, CaseState], str]
-    ) -> None:
-        """Stop and start the clocks whose rows name the fact, and close or open again if a row or the fact says so.
-
-        ``answering`` tells which unit answers for a clock, by the word of its rule.
-        """
+    def follow(self, act: CommandContext, terms: Terms, fact: MatterFact, answering: Answering) -> None:
+        """Stop and start the clocks whose rows name the fact, and close or open again if a row or the fact says so."""
         name, only, step = type(fact).__name__, fact.only_of(), fact.of_step()
         if self.state.closed and fact.REOPENS:
             self.record(supervision.CaseReopened, act, reason=fact.REOPENS)

@@ -18,13 +18,14 @@ from shared.domain.roles import Role
 from shared.events import supervision
 from shared.events.matter import MatterFact
 from shared.events.supervision import Confirmer, RestGround, Timeliness
+from shared.rulebook import LATE_ENTRY
 
 Ground = Literal["resumed", "extended", "calendar"]
 
+FOLLOW_THE_LEAD = ("lead_unit", "government_office")
+"""Who answers for clocks that go with the matter, whoever leads it."""
 DECIDERS = ("supervision_office", "leader_in_charge")
 """Who answers for clocks that run while others wait for a decision; they do not date it back themselves."""
-LATE_ENTRY = "late_entry"
-"""The rulebook's clock within which what was entered late is to be confirmed."""
 
 
 class NoSuchClock(Refusal):
@@ -257,7 +258,7 @@ class Clocks(Aggregate):
             warn_on=terms.warnings(due),
             calendar_version=terms.calendar.version,
             rulebook_version=terms.rulebook.version,
-            follows_lead=terms.rule(clock).answers_for == "lead_unit",
+            follows_lead=terms.rule(clock).answers_for in FOLLOW_THE_LEAD,
             silent=not terms.rule(clock).ladder,
         )
         return self.state.clocks[clock, cycle]
@@ -332,8 +333,7 @@ class Clocks(Aggregate):
         signed_by: str | None = None,
     ) -> None:
         """What stops the clock is said to have happened before it was due: a clock runs until that is confirmed."""
-        now = replace(act, happened_at=act.recorded_at)
-        confirmation = self.start(now, terms, LATE_ENTRY, terms.office or self.state.unit)
+        earlier = [one.confirmation or 0 for one in self.state.clocks.values()]
         self.record(
             supervision.EarlierTimeClaimed,
             act,
@@ -341,9 +341,22 @@ class Clocks(Aggregate):
             cycle=clock.cycle,
             claimed_at=claimed_at,
             confirmer=confirmer,
-            confirmation=confirmation.cycle,
+            confirmation=max(earlier) + 1,
             signed_by=signed_by,
         )
+        self.settle_late_entries(act, terms)
+
+    def settle_late_entries(self, act: CommandContext, terms: Terms) -> None:
+        """The office has its days to confirm what was entered late."""
+        now = replace(act, happened_at=act.recorded_at)
+        for waiting in tuple(self.state.clocks.values()):
+            if waiting.claim == "waiting":
+                self.start_the_offices(now, terms, LATE_ENTRY, waiting.confirmation)
+
+    def start_the_offices(self, act: CommandContext, terms: Terms, clock: str, cycle: int | None) -> None:
+        """Start a clock of the supervision office, once: nobody else has it, so it waits until one is registered."""
+        if terms.office and clock in terms.rulebook and (clock, cycle) not in self.state.clocks:
+            self.start(act, terms, clock, terms.office, cycle=cycle)
 
     @requires(waits_for_confirmation, by_the_confirmer)
     def confirm_earlier_time(
@@ -381,7 +394,7 @@ class Clocks(Aggregate):
     def charge(self, terms: Terms, clock: Clock) -> Charge:
         """Who answers for the clock's miss (domain.md §3 custody)."""
         stays: Sequence[Stay] = [Stay(clock.unit, None, clock.started_at)]
-        if terms.rule(clock.clock).answers_for == "lead_unit":
+        if terms.rule(clock.clock).answers_for in FOLLOW_THE_LEAD:
             stays = self.hands(terms)
         return charge(stays, clock.due(terms), clock.missed_due_at or clock.due_at, clock.started_at)
 

@@ -8,13 +8,12 @@ known; ``Rounds.settle`` records the difference to what stands.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.supervision.domain.clocks import LATE_ENTRY
 from services.supervision.domain.state import ANSWER, CaseState, Clock, Round, Unresolved, hands
 from services.supervision.domain.stay import Stay
 from services.supervision.domain.streaks import slow_in_a_row
 from services.supervision.domain.terms import Terms
 from shared.events.supervision import VoidGround
-from shared.rulebook import Rulebook
+from shared.rulebook import LATE_ENTRY, Rulebook
 
 ACKNOWLEDGE = "acknowledge"
 SECOND = 2

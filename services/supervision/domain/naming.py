@@ -25,6 +25,7 @@ from shared.domain.roles import LEADERS
 from shared.domain.words import Enumerated
 from shared.events import supervision
 from shared.events.matter import Secrecy
+from shared.rulebook import OBJECTION_WINDOW
 
 Status = Literal[
     "drafted", "checked", "approved", "published", "issued_internally", "lifted", "corrected", "withdrawn"
@@ -352,7 +353,7 @@ def window(naming: NamingState, terms: Terms) -> tuple[date | None, datetime | N
     """Until when the unit may object by these terms; nobody objects to a correction."""
     if naming.checked_at is None or naming.corrects is not None:
         return naming.objections_until, naming.window_closes_at
-    _, until, closes_at = terms.fixed("objection_window", naming.checked_at)
+    _, until, closes_at = terms.fixed(OBJECTION_WINDOW, naming.checked_at)
     return until, closes_at
 
 
@@ -415,7 +416,7 @@ class Naming(Aggregate, lifecycle=evolve):
         """A second person checked the draft; the window for objections opens (a correction needs none)."""
         until, closes = local_day(act.recorded_at), act.recorded_at
         if self.state.corrects is None:
-            _, until, closes = terms.fixed("objection_window", act.recorded_at)
+            _, until, closes = terms.fixed(OBJECTION_WINDOW, act.recorded_at)
         self.record(
             supervision.NamingChecked,
             act,

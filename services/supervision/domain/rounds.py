@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date
 from uuid import UUID
 
-from services.supervision.domain.clocks import LATE_ENTRY, Clocks, clock_of
+from services.supervision.domain.clocks import Clocks, clock_of
 from services.supervision.domain.consequences import (
     is_done,
     lost_ground,
@@ -23,6 +23,7 @@ from shared.domain.refusal import Refusal
 from shared.events import supervision
 from shared.events.base import Actor
 from shared.events.supervision import RoundKind, Trigger, Verdict, VoidGround
+from shared.rulebook import LATE_ENTRY, OBJECTION_WINDOW
 
 JUDGEMENT, RULING = "round_judgement", "objection_ruling"
 """The rulebook's clocks of what the office owes about a round."""
@@ -543,7 +544,7 @@ class Rounds(Clocks):
         asked = round_of(self.state, number)
         assert asked.judged_at is not None
         not_before(act, supervision.RoundJudged, asked.concluded_at)
-        _, closes_on, closes_at = terms.fixed("objection_window", asked.judged_at)
+        _, closes_on, closes_at = terms.fixed(OBJECTION_WINDOW, asked.judged_at)
         if act.happened_at >= closes_at:
             raise ObjectionWindowClosed(closed_on=closes_on)
         self.record(supervision.ObjectionRaised, act, round=number, unit=asked.unit, text=text)
@@ -566,6 +567,7 @@ class Rounds(Clocks):
         as long as what they rest on stands; what is owed and not there yet is issued (domain.md §3, §4.8).
         """
         self.charge_anew(act, terms)
+        self.settle_late_entries(act, terms)
         if not self.state.issued and not self.state.missed:
             return  # most facts of most cases
         now = replace(act, happened_at=act.recorded_at)
@@ -594,9 +596,9 @@ class Rounds(Clocks):
             }
             for rule, runs in waits.items():
                 clock = self.state.clocks.get((rule, asked.round))
-                if runs and clock is None and rule in terms.rulebook:
-                    self.start(now, terms, rule, terms.office or self.state.unit, cycle=asked.round)
-                elif not runs and clock is not None and clock.is_open:
+                if runs:
+                    self.start_the_offices(now, terms, rule, asked.round)
+                elif clock is not None and clock.is_open:
                     if asked.voided:
                         words = str(asked.void_reason)
                         self.record(

@@ -21,7 +21,7 @@ class Terms:
     calendar: Calendar
     elsewhere: tuple[Stay, ...] = ()
     office: str = ""
-    """The supervision office's unit."""
+    """The supervision office's unit; empty if none is registered: then its clocks wait, and nobody else has them."""
 
     def rule(self, clock: str) -> Rule:
         """The clock's rule. Raises UnknownRule."""

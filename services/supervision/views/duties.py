@@ -37,6 +37,7 @@ class AbsencesView(LifecycleView):
     """外出: every study trip and leave."""
 
     name = "absences"
+    version = 2
     lifecycle = absence.evolve
     indexed = ("kind", "unit", "post", "first", "state")
 

@@ -18,7 +18,7 @@ class CalendarDraftsView(LifecycleView):
     """节假日安排: every draft; as which version it was released is looked up when read."""
 
     name = "calendar_drafts"
-    version = 4
+    version = 5
     lifecycle = evolve_draft
     indexed = ("layer",)
 
@@ -48,8 +48,8 @@ def with_releases(connection: Connection, views: Views) -> FromClause:
     released = releases.c.id.is_not(None)
     return (
         select(
-            drafts,
-            case((released, "released"), else_="drafted").label("state"),
+            *(column for column in drafts.c if column.name != "state"),
+            case((released, "released"), else_=drafts.c.state).label("state"),
             case((released, releases.c.released_by)).label("released_by"),
             case((released, releases.c.released_at)).label("released_at"),
             case((released, releases.c.version)).label("calendar_version"),

@@ -26,6 +26,7 @@ HEADER = next(number for number, line in enumerate(LINES, start=1) if line.start
 COLUMNS_THERE = LINES[HEADER - 1].split(",")
 VERSION_1 = (Path(__file__).parent / "version_1.csv").read_text("utf-8")
 VERSION_2 = (Path(__file__).parent / "version_2.csv").read_text("utf-8")
+VERSION_3 = (Path(__file__).parent / "version_3.csv").read_text("utf-8")
 
 
 def line_of(rule_id: str) -> int:
@@ -54,7 +55,7 @@ def refused(text: str) -> BadRulebook:
 
 
 def test_the_shipped_rulebook_holds_every_clock_of_the_fifteen_measures():
-    assert SHIPPED.version == 3
+    assert SHIPPED.version == 4
     assert SHIPPED.effective == date(2021, 1, 1)
     assert set(MANDATORY) <= {rule.id for rule in SHIPPED}
     assert {rule.measure for rule in SHIPPED} >= {1, 2, 3, 7, 8, 9, 10, 13, 14}
@@ -208,6 +209,11 @@ def test_what_is_owed_for_a_period_starts_with_it_and_stops_with_its_credits():
     assert (rule.required, rule.credit, rule.owed_from) == (1, "half_month_report", date(2021, 3, 16))
 
 
+def test_version_4_differs_from_version_3_in_two_clocks_alone():
+    before = parse_rulebook(VERSION_3, "version 3", of_this_release=True)
+    assert [rule for rule in SHIPPED if rule.id not in ("calendar_release", "duty_reassign")] == list(before)
+
+
 def test_the_text_of_version_2_is_read_as_it_was_meant():
     before = parse_rulebook(VERSION_2, "version 2")
     assert not before.second_verifier
@@ -259,13 +265,13 @@ def test_the_columns_must_be_the_ones_that_are_known(old, new, reason):
 @pytest.mark.parametrize(
     ("old", "new", "line", "reason"),
     [
-        ("# version: 3", "# version: one", 1, "cannot be read"),
-        ("# version: 3", "# version: 0", 1, "cannot be read"),
-        ("# version: 3", "#", 1, "no line '# version:'"),
+        ("# version: 4", "# version: one", 1, "cannot be read"),
+        ("# version: 4", "# version: 0", 1, "cannot be read"),
+        ("# version: 4", "#", 1, "no line '# version:'"),
         ("# effective: 2021-01-01", "# effective: 1 January", 2, "cannot be read"),
         ("# effective: 2021-01-01", "# effective: 2021-02-30", 2, "no day"),
         ("# effective: 2021-01-01", "#", 1, "no line '# effective:'"),
-        ("# effective: 2021-01-01", "# effective: 2021-01-01\n# version: 4", 3, "line 1 already"),
+        ("# effective: 2021-01-01", "# effective: 2021-01-01\n# version: 5", 3, "line 1 already"),
     ],
 )
 def test_version_and_effective_day_must_be_stated_once(old, new, line, reason):
@@ -289,7 +295,7 @@ def test_an_empty_file_and_one_without_column_names_are_refused():
 
 
 def test_what_a_spreadsheet_program_adds_on_saving_changes_no_rule():
-    saved = "\ufeff" + SHIPPED.text.replace("# version: 3", "# version: 3,,,").replace(
+    saved = "\ufeff" + SHIPPED.text.replace("# version: 4", "# version: 4,,,").replace(
         "# length, cap", '"# length, cap'
     ).replace("\n", "\r\n")
     assert parse_rulebook(saved, "saved").rules == SHIPPED.rules
@@ -305,9 +311,9 @@ def test_a_file_that_is_not_utf_8_is_refused_at_the_line_where_it_stops_being_so
 
 def test_a_rulebook_can_be_loaded_from_a_file_of_ones_own(tmp_path: Path):
     path = tmp_path / "mine.csv"
-    path.write_text(with_cell("trip_report", "length", "10").replace("version: 3", "version: 4"), "utf-8")
+    path.write_text(with_cell("trip_report", "length", "10").replace("version: 4", "version: 5"), "utf-8")
     mine = load_rulebook(path)
-    assert (mine.version, mine.rule("trip_report").length) == (4, 10)
+    assert (mine.version, mine.rule("trip_report").length) == (5, 10)
 
 
 # A busy machine is no defect of the parser.

@@ -20,17 +20,15 @@ from shared.domain.clock import close_of
 from shared.domain.guards import requires
 from shared.domain.refusal import Refusal
 from shared.events import notify
+from shared.rulebook import LATE_ENTRY, OBJECTION_WINDOW
 
 CASE = "case"
 """The clock of notices about the matter itself, which no clock of the rulebook causes."""
 
 NAMING = "naming"
 CORRECTION = "naming_correction"
-OBJECTION = "objection_window"
 
-LATE_ENTRY = "late_entry"
-
-UNTIL_LIFTED = frozenset({OBJECTION, NAMING, CORRECTION, LATE_ENTRY})
+UNTIL_LIFTED = frozenset({OBJECTION_WINDOW, NAMING, CORRECTION, LATE_ENTRY})
 """What the end of a case does not withdraw: the notices of a naming stand until its own facts take them back, which
 may be heard before or after those of the case; what was entered late is still to be confirmed."""
 

@@ -10,8 +10,9 @@ from services.notify.domain.notice import NoticeState, Status
 from shared.domain.lifecycle import Lifecycle, Parts, replace
 from shared.events import notify
 from shared.events.matter import Secrecy
+from shared.rulebook import ROUND_ANSWER
 
-ROUND = "round_answer"
+ROUND = ROUND_ANSWER
 """The rulebook's clock of supervision rounds; the cycle is the round."""
 
 MAIN_CLOCKS = {"task": "task_due", "whistle": "resolve_or_confirm"}

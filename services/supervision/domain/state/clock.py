@@ -11,11 +11,12 @@ from shared.domain.clock import local_day, midnight
 from shared.domain.lifecycle import Lifecycle, replace
 from shared.events import supervision
 from shared.events.supervision import Confirmer, RestGround, Timeliness
+from shared.rulebook import ROUND_ANSWER
 
 Key = tuple[str, int]
 """A clock and its cycle."""
 
-ANSWER = "round_answer"
+ANSWER = ROUND_ANSWER
 """The rulebook's clock of a round's answer; its cycle is the round's number."""
 
 
