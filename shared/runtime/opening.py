@@ -91,7 +91,7 @@ class Runtime:
             return
         end = self.app.log.max_notification_id() or 0
         for _ in range(600):
-            if self.views.reached(self.service.name, end) or end == 0:
+            if self.views.reached(self.service.name, end):
                 return
             time.sleep(0.05)
         raise TimeoutError(

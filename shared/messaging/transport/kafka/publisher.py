@@ -9,6 +9,7 @@ from kafka.errors import KafkaError
 
 from shared.database.unavailable import BrokerUnavailable
 from shared.messaging.transport.kafka.client import (
+    LARGEST_RECORD,
     broker_errors,
     checkpoints_topic_of,
     client_settings,
@@ -57,6 +58,7 @@ class KafkaPublisher:
             acks="all",
             linger_ms=LINGER_MS,
             batch_size=65_536,
+            max_request_size=LARGEST_RECORD,
             allow_auto_create_topics=False,
             max_block_ms=5000,
             delivery_timeout_ms=int(ACKNOWLEDGED_WITHIN * 1000),
