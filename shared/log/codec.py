@@ -17,6 +17,7 @@ from eventsourcing.persistence import Mapper, Notification, StoredEvent
 from eventsourcing.utils import resolve_topic
 
 from shared.domain.refusal import Refusal
+from shared.domain.words import Title
 from shared.events.base import VOCABULARY, Fact, Message, Personal, message_id
 
 LARGEST_EVENT = 1024 * 1024
@@ -25,19 +26,19 @@ clients take LARGEST_RECORD (shared/messaging/transport/kafka/client.py)."""
 
 
 class EventTooLarge(Refusal):
-    """内容太大：事件“{event_zh}”为 {size} 字节，最多 {limit} 字节；请分几次登记
-    Too large: the event "{event_en}" would take {size} bytes, at most {limit}; record it in several parts"""
+    """内容太大：事件“{event}”为 {size} 字节，最多 {limit} 字节；请分几次登记
+    Too large: the event "{event}" would take {size} bytes, at most {limit}; record it in several parts"""
 
     status = 413
 
-    def __init__(self, topic: str, size: int) -> None:
-        published = VOCABULARY[topic]
-        super().__init__(
-            event_en=re.sub(r"(?<!^)(?=[A-Z])", " ", published.__name__).lower(),
-            event_zh=(published.__doc__ or "").partition(":")[0],
-            size=size,
-            limit=LARGEST_EVENT,
-        )
+
+def event_title(topic: str) -> Title:
+    """What an event is called."""
+    published = VOCABULARY.get(topic)
+    if published is None:
+        return Title(topic, topic)
+    chinese = (published.__doc__ or "").partition(":")[0]
+    return Title(chinese, re.sub(r"(?<!^)(?=[A-Z])", " ", published.__name__).lower())
 
 
 class Unreadable(Exception):
@@ -129,7 +130,7 @@ class WireMapper(Mapper[UUID]):
         """
         state = encode(domain_event, self._sealed(domain_event))
         if len(state) > LARGEST_EVENT:
-            raise EventTooLarge(domain_event.TOPIC, len(state))
+            raise EventTooLarge(event=event_title(domain_event.TOPIC), size=len(state), limit=LARGEST_EVENT)
         return StoredEvent(
             originator_id=domain_event.originator_id,
             originator_version=domain_event.originator_version,

@@ -259,9 +259,7 @@ class Reactor:
                 self._faults_in_a_row += 1
             if self._faults_in_a_row >= TOO_MANY_IN_A_ROW:
                 self._save([receipt], [])
-                raise ConsumerStopped(
-                    f"{self.app.name}: {self._faults_in_a_row} messages in a row, last: {failed[1]}"
-                )
+                raise ConsumerStopped(number=self._faults_in_a_row, reason=failed[1])
         self._save([receipt], [])
 
     def _react(self, origin: tuple[str, int], message: Notification, first: First) -> tuple[Kind, str] | None:
