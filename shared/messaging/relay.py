@@ -107,6 +107,8 @@ class Relay:
         """The position to be sent by itself: something sent with it, or it, was refused."""
         self.stands_by = False
         """Whether another process was found to publish."""
+        self._knows = False
+        """Whether the position was read, and no other relay has moved it since."""
         self._checked_at = self._refused_at = 0.0
         self._pacing = Pacing()
 
@@ -116,8 +118,8 @@ class Relay:
         return self._connection is not None
 
     def lag(self) -> int | None:
-        """The number of positions not yet acknowledged; None if it does not publish, and so does not know."""
-        return max(0, (self._log.max_notification_id() or 0) - self._position) if self.active else None
+        """The number of positions not yet acknowledged; None if it stands by, or has never begun: it does not know."""
+        return max(0, (self._log.max_notification_id() or 0) - self._position) if self._knows else None
 
     @property
     def alarm(self) -> Refusal | None:
@@ -129,8 +131,8 @@ class Relay:
         return self.refused
 
     def oldest_unsent(self) -> Notification | None:
-        """The first event that is not yet acknowledged, if this process publishes."""
-        if not self.active:
+        """The first event that is not yet acknowledged, if there is one and this process knows."""
+        if not self._knows:
             return None
         return next(iter(self._log.select_notifications(start=self._position + 1, limit=1)), None)
 
@@ -169,7 +171,7 @@ class Relay:
                 connection.close()
                 if not self.stands_by:
                     log.info("relay_stands_by", service=self.service)
-                self.stands_by = True
+                self.stands_by, self._knows = True, False
                 return False
             self._log.listen(connection)
             self._connection, self.stands_by = connection, False
@@ -208,6 +210,7 @@ class Relay:
         self._in_flight.clear()
         position, sent = self._read_position().fetchone() or (0, "")
         self._position = self._written = self._read_to = position
+        self._knows = True
         self._sent = [int(part) for part in sent.split()] or [0] * self._publisher.partitions
         if len(self._sent) != self._publisher.partitions:
             raise PartitionsChanged(

@@ -135,13 +135,17 @@ class KafkaFollower:
         every = [
             TopicPartition(topic, n) for topic in self._sources for n in range(self._config.kafka_partitions)
         ]
-        unmoved = {}
+        outstanding, unmoved = set[TopicPartition](), {}
         for where, end in end_offsets(self._consumer, every).items():
             offset = position_of(self._sources[where.topic], where.partition).offset
             before, self._checked_offsets[where] = self._checked_offsets.get(where), offset
-            if before == offset != end - 1:
-                unmoved[where] = offset, end
+            if offset != end - 1:
+                outstanding.add(where)
+                if before == offset:
+                    unmoved[where] = offset, end
         self._refuse_outstanding(unmoved)
+        if outstanding == unmoved.keys():
+            self._progressed_at = time.monotonic()
         # position_of restarts the inbox at the stored positions, which a crash of the database may have set back.
         self.rewind()
 
