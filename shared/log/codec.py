@@ -128,14 +128,14 @@ class WireMapper(Mapper[UUID]):
 
         Raises EventTooLarge.
         """
-        state = encode(domain_event, self._sealed(domain_event))
-        if len(state) > LARGEST_EVENT:
-            raise EventTooLarge(event=event_title(domain_event.TOPIC), size=len(state), limit=LARGEST_EVENT)
+        encoded = encode(domain_event, self._sealed(domain_event))
+        if (size := len(encoded)) > LARGEST_EVENT:
+            raise EventTooLarge(event=event_title(domain_event.TOPIC), size=size, limit=LARGEST_EVENT)
         return StoredEvent(
             originator_id=domain_event.originator_id,
             originator_version=domain_event.originator_version,
             topic=domain_event.TOPIC,
-            state=state,
+            state=encoded,
         )
 
     def _sealed(self, event: Any) -> Mapping[str, str]:
