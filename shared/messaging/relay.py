@@ -320,12 +320,13 @@ class Relay:
         Nothing is left out: who reads on would miss a fact, and what follows may rest on it.
         """
         if row.id == self._alone:
+            size = len(row.state)
             if self.refused is None or self.refused.facts["position"] != row.id:
                 self.refused = RecordNotAccepted(
                     service=self.service,
                     position=row.id,
                     event=event_title(row.topic),
-                    size=len(row.state),
+                    size=size,
                     reason=reason,
                 )
                 log.error(
@@ -333,7 +334,7 @@ class Relay:
                     service=self.service,
                     position=row.id,
                     event_type=row.topic,
-                    bytes=len(row.state),
+                    bytes=size,
                     reason=reason,
                 )
             self._refused_at = time.monotonic()
