@@ -11,10 +11,12 @@ from pathlib import Path
 
 from services.audit.web import web as audit_web
 from services.suite import SUITE, open_suite
+from shared.domain.words import Title
 from shared.personal_data.keystore import check_keys
 from shared.process import logs
 from shared.process.config import Config
 from shared.process.scratch import remove_leftovers
+from shared.process.standing import Board
 from shared.runtime.roles import MISCONFIGURED
 from shared.web.server import dispatch, serve
 
@@ -22,6 +24,8 @@ log = logs.log("suite")
 
 GRACE_SECONDS = 15.0
 """Seconds that a process may take to finish its present step before it is killed."""
+REST_SECONDS = 60.0
+"""Seconds until a worker that died five times within a minute is started again."""
 
 
 def environment(config: Config, **changes: object) -> dict[str, str]:
@@ -124,44 +128,78 @@ def health_ports(config: Config) -> dict[str, int]:
     }
 
 
+@dataclass
+class Watched:
+    """A process that is started again when it dies, and less often while it dies again and again."""
+
+    process: Process
+    board: Board | None
+    """Where it is said that a worker keeps dying; None: the suite ends with this process."""
+    deaths: list[float] = field(default_factory=list)
+    next_start: float = 0.0
+
+    def look(self) -> bool:
+        """Start it again if it has died; False if the suite must end for it."""
+        now, code = time.monotonic(), self.process.ended()
+        if self.next_start:
+            if now >= self.next_start:
+                self.next_start = 0.0
+                self.process.start()
+            return True
+        if code is None:
+            if self.board is not None and self.deaths and now - self.deaths[-1] > REST_SECONDS:
+                self.board.show({})  # it has lived long enough
+            return True
+        first, self.deaths = not self.deaths, [*(one for one in self.deaths if now - one < 60), now]
+        log.error(
+            "process_died", process=self.process.name, exit_code=code, times_in_a_minute=len(self.deaths)
+        )
+        often = len(self.deaths) >= 5 or code == MISCONFIGURED
+        if often and (self.board is None or (code == MISCONFIGURED and first)):
+            return False
+        if not often:
+            self.process.start()
+            return True
+        assert self.board is not None
+        self.board.show(
+            {"worker": Title(f"进程反复退出（退出码 {code}）", f"it keeps ending (exit code {code})")}
+        )
+        self.next_start = now + REST_SECONDS
+        return True
+
+
 def supervise(config: Config) -> int:
     """Run the whole suite until SIGTERM or Ctrl-C; 0 after a clean stop.
 
-    A process that dies is started again; one that dies five times within a minute, or that says it is misconfigured,
-    ends the suite with 1.
+    A process that dies is started again. The suite ends with 1 if the web process dies five times within a minute, or
+    a process says at its first start that it is misconfigured. A worker that keeps dying leaves the web process alone:
+    ``/readyz`` tells.
     """
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, _: stopping.append(got))
     web = Process("web", ["services", "web"], environment(config), grace=web_grace(config))
-    processes = [
-        web,
-        *(
-            worker_of(service, replace(config, health_port=port))
-            for service, port in health_ports(config).items()
-        ),
+    watched = [Watched(web, None)]
+    watched += [
+        Watched(worker_of(name, replace(config, health_port=port)), Board(config.data, name, "process"))
+        for name, port in health_ports(config).items()
     ]
-    deaths: dict[str, list[float]] = {process.name: [] for process in processes}
-    for process in processes:
-        process.start()
+    for one in watched:
+        if one.board is not None:
+            one.board.show({})  # what a killed suite has left
+        one.process.start()
     failed = False
     while not stopping and not failed:
         time.sleep(0.2)
-        for process in processes:
-            code = process.ended()
-            if code is None or stopping:
-                continue
-            now = time.monotonic()
-            recent = [*(then for then in deaths[process.name] if now - then < 60), now]
-            deaths[process.name] = recent
-            log.error("process_died", process=process.name, exit_code=code, times_in_a_minute=len(recent))
-            if code == MISCONFIGURED or len(recent) >= 5:
-                failed = True
-                break
-            process.start()
-    codes = [web.stop()]  # first, and the workers go on: what it still answers shall be up to date
-    for process in processes:
-        process.ask_to_stop()
-    codes += [process.stop() for process in processes[1:]]
+        failed = not all(stopping or one.look() for one in watched)
+    codes = {web.name: web.stop()}  # first, and the workers go on: what it still answers shall be up to date
+    for one in watched:
+        one.process.ask_to_stop()
+    codes |= {one.process.name: one.process.stop() for one in watched[1:]}
+    for one in watched:
+        if one.board is not None:
+            one.board.show({})
     remove_leftovers()
-    return 1 if failed or any(codes) else 0
+    if bad := {name: code for name, code in codes.items() if code}:
+        log.error("suite_ended", exit_codes=bad)
+    return 1 if failed or bad else 0

@@ -3,6 +3,7 @@
 Unknown fields are ignored, wrong types are refused, old versions are upcast one step at a time.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC
@@ -15,7 +16,29 @@ from eventsourcing.domain import CanInitAggregate
 from eventsourcing.persistence import Mapper, Notification, StoredEvent
 from eventsourcing.utils import resolve_topic
 
+from shared.domain.refusal import Refusal
+from shared.domain.words import Title
 from shared.events.base import VOCABULARY, Fact, Message, Personal, message_id
+
+LARGEST_EVENT = 1024 * 1024
+"""Bytes of an encoded event. No larger one is stored, so that a log holds nothing that the broker refuses: topics and
+clients take LARGEST_RECORD (shared/messaging/transport/kafka/client.py)."""
+
+
+class EventTooLarge(Refusal):
+    """内容太大：事件“{event}”为 {size} 字节，最多 {limit} 字节；请分几次登记
+    Too large: the event "{event}" would take {size} bytes, at most {limit}; record it in several parts"""
+
+    status = 413
+
+
+def event_title(topic: str) -> Title:
+    """What an event is called."""
+    published = VOCABULARY.get(topic)
+    if published is None:
+        return Title(topic, topic)
+    chinese = (published.__doc__ or "").partition(":")[0]
+    return Title(chinese, re.sub(r"(?<!^)(?=[A-Z])", " ", published.__name__).lower())
 
 
 class Unreadable(Exception):
@@ -101,12 +124,18 @@ class WireMapper(Mapper[UUID]):
         """Without the library's transcoder, compressor and cipher."""
 
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
-        """Called by the event store for each new event; personal data are sealed here, before anything is stored."""
+        """Called by the event store for each new event; personal data are sealed here, before anything is stored.
+
+        Raises EventTooLarge.
+        """
+        encoded = encode(domain_event, self._sealed(domain_event))
+        if (size := len(encoded)) > LARGEST_EVENT:
+            raise EventTooLarge(event=event_title(domain_event.TOPIC), size=size, limit=LARGEST_EVENT)
         return StoredEvent(
             originator_id=domain_event.originator_id,
             originator_version=domain_event.originator_version,
             topic=domain_event.TOPIC,
-            state=encode(domain_event, self._sealed(domain_event)),
+            state=encoded,
         )
 
     def _sealed(self, event: Any) -> Mapping[str, str]:

@@ -7,6 +7,8 @@ from typing import Literal
 
 from eventsourcing.persistence import Notification
 
+from shared.domain.refusal import Refusal
+
 Kind = Literal["gap", "waiting", "fault", "behind"]
 """Why a message is parked: earlier facts of its aggregate are missing; it needs what has not arrived yet; it cannot be
 handled; or an earlier fact of its aggregate is parked."""
@@ -70,8 +72,9 @@ TOO_MANY_IN_A_ROW = 10
 """So many faults in a row mean that the fault is in the consumer, not in the messages."""
 
 
-class ConsumerStopped(Exception):
-    """The consumer stopped: too many messages in a row could not be handled."""
+class ConsumerStopped(Refusal):
+    """连续 {number} 条消息无法处理，不再接收，以免全部搁置；最后一条：{reason}
+    {number} messages in a row could not be handled, so it takes no more; the last: {reason}"""
 
 
 class Backoff:

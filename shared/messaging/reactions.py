@@ -19,7 +19,7 @@ from shared.database.unavailable import UNAVAILABLE
 from shared.domain.aggregate import SUITE_UNIT, Aggregate, CommandContext
 from shared.domain.refusal import Refusal
 from shared.events.base import VOCABULARY, Actor, Message
-from shared.log.codec import read
+from shared.log.codec import EventTooLarge, read
 from shared.log.recorder import First
 from shared.messaging import inbox_store
 from shared.messaging.batch import Batch, Position, portions
@@ -259,9 +259,7 @@ class Reactor:
                 self._faults_in_a_row += 1
             if self._faults_in_a_row >= TOO_MANY_IN_A_ROW:
                 self._save([receipt], [])
-                raise ConsumerStopped(
-                    f"{self.app.name}: {self._faults_in_a_row} messages in a row, last: {failed[1]}"
-                )
+                raise ConsumerStopped(number=self._faults_in_a_row, reason=failed[1])
         self._save([receipt], [])
 
     def _react(self, origin: tuple[str, int], message: Notification, first: First) -> tuple[Kind, str] | None:
@@ -283,6 +281,8 @@ class Reactor:
                 raise
             except IntegrityError:
                 continue  # an aggregate was changed concurrently: decide again
+            except EventTooLarge as error:
+                return "fault", f"{type(error).__name__}: {error}"
         return "waiting", "an aggregate kept being changed by others"
 
     def retry_parked(self) -> tuple[int, int]:

@@ -16,12 +16,14 @@ import psycopg
 from eventsourcing.persistence import Notification
 
 from shared.database import pipeline, postgres
-from shared.database.unavailable import BrokerUnavailable
+from shared.domain.refusal import Refusal
+from shared.domain.words import SERVICE
+from shared.log.codec import event_title
 from shared.log.postgres import PostgresLog
 from shared.log.recorder import LogRecorder
 from shared.messaging.pacing import Pacing
 from shared.messaging.transport.kafka.client import partition_of
-from shared.messaging.transport.kafka.publisher import ACKNOWLEDGED_WITHIN, Publisher
+from shared.messaging.transport.kafka.publisher import ACKNOWLEDGED_WITHIN, Publisher, RecordRefused
 from shared.process import logs
 from shared.process.metrics import PUBLISHED
 
@@ -36,8 +38,23 @@ LOCK = 0x6475_6261_6E01
 """The advisory lock of a service's database that the active relay holds."""
 
 
-class PartitionsChanged(Exception):
-    """The topic's number of partitions has changed: the order of an aggregate's events would break."""
+REFUSED_INTERVAL = 30.0
+"""Seconds between attempts to send a record that the broker refuses."""
+
+
+class PartitionsChanged(Refusal, service=SERVICE):
+    """{service}的主题原有 {before} 个分区，现有 {now} 个：同一事项的事件会乱序，不再发布。
+    The topic of {service} had {before} partitions and has {now} now: the order of an aggregate's events would break."""
+
+
+class RecordNotAccepted(Refusal, service=SERVICE):
+    """{service}日志第 {position} 条（“{event}”，{size} 字节）被消息系统拒收，其后的事件都不再发布：{reason}
+    The broker refuses position {position} of {service} ("{event}", {size} bytes); nothing after it is sent: {reason}"""
+
+
+class LogBehindItsTopic(Refusal, service=SERVICE):
+    """{service}的主题中有日志所没有的事件（第 {position} 条），不再发布：请停机后执行 duban relay recover
+    The topic of {service} holds an event, at {position}, that its log does not: stop it, then duban relay recover"""
 
 
 @dataclass
@@ -46,6 +63,14 @@ class _Sent:
     futures: list[Any]
     sent: list[int]
     """The last position in every partition after this batch."""
+
+
+class _Refused(Exception):
+    """The broker refuses this row's record, for this reason."""
+
+    def __init__(self, row: Notification, reason: str) -> None:
+        self.row, self.reason = row, reason
+        super().__init__(reason)
 
 
 class Relay:
@@ -76,7 +101,15 @@ class Relay:
         """Partition, its last position, the last one acknowledged: what the topic has lost."""
         self.log_behind: list[Notification] = []
         """Events that the topic holds and the log does not: the log was restored from a backup."""
-        self._checked_at = 0.0
+        self.refused: RecordNotAccepted | None = None
+        """The record at which it stands, because the broker refuses it and others follow it in order."""
+        self._alone: int | None = None
+        """The position to be sent by itself: something sent with it, or it, was refused."""
+        self.stands_by = False
+        """Whether another process was found to publish."""
+        self._knows = False
+        """Whether the position was read, and no other relay has moved it since."""
+        self._checked_at = self._refused_at = 0.0
         self._pacing = Pacing()
 
     @property
@@ -84,21 +117,30 @@ class Relay:
         """Whether this process publishes."""
         return self._connection is not None
 
-    def lag(self) -> int:
-        """The number of positions not yet acknowledged."""
-        return max(0, (self._log.max_notification_id() or 0) - self._position) if self.active else 0
+    def lag(self) -> int | None:
+        """The number of positions not yet acknowledged; None if it stands by, or has never begun: it does not know."""
+        return max(0, (self._log.max_notification_id() or 0) - self._position) if self._knows else None
+
+    @property
+    def alarm(self) -> Refusal | None:
+        """Why it publishes nothing although it is active."""
+        if not self.active:
+            return None
+        if self.log_behind:
+            return LogBehindItsTopic(service=self.service, position=self.log_behind[0].id)
+        return self.refused
 
     def oldest_unsent(self) -> Notification | None:
-        """The first event that is not yet acknowledged, if this process publishes."""
-        if not self.active:
+        """The first event that is not yet acknowledged, if there is one and this process knows."""
+        if not self._knows:
             return None
         return next(iter(self._log.select_notifications(start=self._position + 1, limit=1)), None)
 
     def step(self) -> bool:
-        """Publish the next batch; whether there may be more. Raises UNAVAILABLE."""
+        """Publish the next batch; whether there may be more. Raises UNAVAILABLE, PartitionsChanged."""
         try:
             return self._acquire_lock() and self._publish()
-        except (psycopg.Error, BrokerUnavailable):
+        except Exception:
             self.close()
             raise
 
@@ -127,9 +169,12 @@ class Relay:
             )
             if not connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone()[0]:  # type: ignore[index]
                 connection.close()
+                if not self.stands_by:
+                    log.info("relay_stands_by", service=self.service)
+                self.stands_by, self._knows = True, False
                 return False
             self._log.listen(connection)
-            self._connection = connection
+            self._connection, self.stands_by = connection, False
             log.info("relay_active", service=self.service)
         return True
 
@@ -165,10 +210,11 @@ class Relay:
         self._in_flight.clear()
         position, sent = self._read_position().fetchone() or (0, "")
         self._position = self._written = self._read_to = position
+        self._knows = True
         self._sent = [int(part) for part in sent.split()] or [0] * self._publisher.partitions
         if len(self._sent) != self._publisher.partitions:
             raise PartitionsChanged(
-                f"{self.service}: {len(self._sent)} partitions before, {self._publisher.partitions} now"
+                service=self.service, before=len(self._sent), now=self._publisher.partitions
             )
         last = self._last_rows(self._publisher.partitions)
         self._find_missing_in_log([row for row in last if row is not None])
@@ -204,6 +250,8 @@ class Relay:
         )
 
     def _publish(self) -> bool:
+        if self.refused is not None and time.monotonic() - self._refused_at < REFUSED_INTERVAL:
+            return False
         if self._publisher is None:
             self._begin()
         if self.log_behind:
@@ -212,23 +260,40 @@ class Relay:
             return False
         rows = self._next_rows()
         if rows is None:
+            log.info("relay_was_set_back", service=self.service)
             return self._restart()
         began = time.monotonic()
-        if rows:
-            self._send(rows)
-        more = len(rows) == BATCH
-        while self._in_flight and (len(self._in_flight) > IN_FLIGHT or not more):
-            self._acknowledge(self._in_flight.popleft())
+        try:
+            more = self._send_and_acknowledge(rows)
+        except _Refused as error:
+            return self._stand_at(error.row, error.reason)
         if rows and not more:
             self._pacing.sent(time.monotonic() - began)
         return more
+
+    def _send_and_acknowledge(self, rows: list[Notification]) -> bool:
+        """Send rows and wait until few enough batches are in flight; whether there may be more. Raises _Refused."""
+        some = rows if self._alone is None else self._without_suspect(rows, self._alone)
+        if some:
+            self._send(some)
+        more = len(rows) == BATCH or len(some) < len(rows)
+        while self._in_flight and (len(self._in_flight) > IN_FLIGHT or not more or self._alone is not None):
+            self._acknowledge(self._in_flight.popleft())
+        return more
+
+    def _without_suspect(self, rows: list[Notification], suspect: int) -> list[Notification]:
+        """The rows before the suspect; once it is the first, it alone."""
+        return [row for row in rows if row.id < suspect] or rows[:1]
 
     def _send(self, rows: list[Notification]) -> None:
         assert self._publisher is not None
         futures = []
         for row in rows:
             partition = partition_of(row.originator_id, self._publisher.partitions)
-            futures.append(self._publisher.send(row, partition, " ".join(map(str, self._sent))))
+            try:
+                futures.append(self._publisher.send(row, partition, " ".join(map(str, self._sent))))
+            except RecordRefused as error:
+                raise _Refused(row, str(error)) from error
             self._sent[partition] = row.id
         self._read_to = rows[-1].id
         self._in_flight.append(_Sent(rows, futures, list(self._sent)))
@@ -239,13 +304,45 @@ class Relay:
         """Wait for the broker. The position is written with the next read; a crash before that repeats the batch."""
         assert self._publisher is not None
         deadline = time.monotonic() + ACKNOWLEDGED_WITHIN
-        for future in batch.futures:
-            self._publisher.acknowledged(future, max(0.001, deadline - time.monotonic()))
+        for row, future in zip(batch.rows, batch.futures, strict=True):
+            try:
+                self._publisher.acknowledged(future, max(0.001, deadline - time.monotonic()))
+            except RecordRefused as error:
+                raise _Refused(row, str(error)) from error
         self._position, self._acknowledged = batch.rows[-1].id, batch.sent
+        if self._alone is not None and self._position >= self._alone:
+            self._alone = self.refused = None
         PUBLISHED.labels(self.service).inc(len(batch.rows))
 
+    def _stand_at(self, row: Notification, reason: str) -> bool:
+        """The broker refused this record: send it by itself, and if that was so, stand there.
+
+        Nothing is left out: who reads on would miss a fact, and what follows may rest on it.
+        """
+        if row.id == self._alone:
+            size = len(row.state)
+            if self.refused is None or self.refused.facts["position"] != row.id:
+                self.refused = RecordNotAccepted(
+                    service=self.service,
+                    position=row.id,
+                    event=event_title(row.topic),
+                    size=size,
+                    reason=reason,
+                )
+                log.error(
+                    "record_not_accepted",
+                    service=self.service,
+                    position=row.id,
+                    event_type=row.topic,
+                    bytes=size,
+                    reason=reason,
+                )
+            self._refused_at = time.monotonic()
+        self._alone = row.id
+        self._restart()
+        return self.refused is None
+
     def _restart(self) -> bool:
-        log.info("relay_was_set_back", service=self.service)
         publisher, self._publisher = self._publisher, None
         if publisher is not None:
             publisher.close()
@@ -254,6 +351,7 @@ class Relay:
     def close(self) -> None:
         """Stop publishing and release the lock: another relay may take over at once."""
         publisher, self._publisher = self._publisher, None
+        self.refused = None
         self._in_flight.clear()
         if self._connection is not None and not self._connection.closed and self._position != self._written:
             with suppress(psycopg.Error):  # then the next relay repeats the last batches

@@ -52,7 +52,7 @@ class Projector:
         self.inbox = Inbox(CONSUMER)
         self.retry = Backoff(RETRY_SECONDS)
         self._folded_into: Mapping[str, Table] = {}
-        self._faults_in_a_row = 0
+        self._faults_in_a_row, self._last_fault = 0, ""
 
     def fold(self, batches: Sequence[Batch]) -> None:
         """Fold batches; rows and inbox in one transaction. Raises ConcurrencyConflict, ConsumerStopped."""
@@ -65,7 +65,7 @@ class Projector:
             for batch in batches:
                 self._fold([batch], self._fold_one_by_one)
         if self._faults_in_a_row >= TOO_MANY_IN_A_ROW:
-            raise ConsumerStopped(f"{self._faults_in_a_row} messages in a row could not be folded")
+            raise ConsumerStopped(number=self._faults_in_a_row, reason=self._last_fault)
 
     def _fold(self, batches: Sequence[Batch], how: Folding) -> None:
         number = sum(len(batch.rows) for batch in batches)
@@ -200,7 +200,7 @@ class Projector:
                 if reason is None:
                     self._faults_in_a_row = 0
                     continue
-                self._faults_in_a_row += 1
+                self._faults_in_a_row, self._last_fault = self._faults_in_a_row + 1, reason
                 receipt.park(parked_from(receipt.origin, message, "fault", reason, self._clock(), name))
         return []
 

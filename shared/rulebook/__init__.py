@@ -154,6 +154,8 @@ DUTY_CLOSES_AT = (*DUTY_STOPS_AT, "DutyExcused")
 SELECTORS = ("all_units", "departments", "towns_and_zone", "government_office", "leaders", "unit_heads")
 """Who of the roster may owe a duty: units by their kind, posts by their role."""
 
+LARGEST_FILE = 128 * 1024
+"""Bytes of a rulebook's file: its text stands whole in an event."""
 HARD_LIMIT_WORKING_DAYS = 30
 """Measure 13: 难度较大的事项最多不超过30个工作日. No rulebook may allow more."""
 
@@ -298,6 +300,8 @@ def load_rulebook(path: Path | None = None) -> Rulebook:
     if path is None:
         shipped = files("shared.rulebook").joinpath("rulebook.csv").read_text(encoding="utf-8")
         return parse_rulebook(shipped, "rulebook.csv", of_this_release=True)
+    if path.stat().st_size > LARGEST_FILE:
+        raise BadRulebook(str(path), 1, f"larger than {LARGEST_FILE} bytes", f"文件超过 {LARGEST_FILE} 字节")
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

@@ -61,9 +61,18 @@ def _pool(runtime: Runtime) -> Values:
     return {(name,): float(in_use()) for name, in_use in pools.items()}
 
 
+def _unsent(runtime: Runtime) -> Values:
+    """Nothing of a relay that stands by: it does not know, and 0 would say that all is well."""
+    assert runtime.relay is not None
+    unsent = runtime.relay.lag()
+    return {} if unsent is None else one(unsent)
+
+
 def _oldest_unsent(runtime: Runtime) -> Values:
     assert runtime.relay is not None
     oldest = runtime.relay.oldest_unsent()
+    if oldest is None and runtime.relay.lag() is None:
+        return {}
     return one(0.0 if oldest is None else age(decode(oldest.topic, oldest.state).timestamp, runtime.clock()))
 
 
@@ -151,12 +160,22 @@ OF_A_RELAY: Sequence[Gauge] = (
     Gauge(
         "duban_relay_unsent",
         "Positions of the log that the broker has not acknowledged",
-        lambda runtime: one(runtime.relay.lag()),
+        _unsent,
     ),
     Gauge(
         "duban_relay_unsent_seconds",
         "Age of the oldest event that the broker has not acknowledged",
         _oldest_unsent,
+    ),
+    Gauge(
+        "duban_relay_standby",
+        "Whether this process waits because another one publishes",
+        lambda runtime: one(runtime.relay.stands_by),
+    ),
+    Gauge(
+        "duban_relay_refused",
+        "Whether publishing stands still at an event that the broker refuses for itself",
+        lambda runtime: one(runtime.relay.refused is not None),
     ),
     Gauge(
         "duban_relay_topic_behind",

@@ -15,6 +15,7 @@ from shared.audit.seal import Sealer
 from shared.database.postgres import TIMEOUT
 from shared.database.unavailable import UNAVAILABLE
 from shared.domain.clock import Clock
+from shared.domain.words import Title
 from shared.log import postgres
 from shared.log.codec import WireMapper
 from shared.messaging.batch import Batch
@@ -24,6 +25,7 @@ from shared.messaging.transport import Follower
 from shared.messaging.transport.embedded import EmbeddedFollower
 from shared.personal_data.keystore import KeyStore
 from shared.process.config import Config
+from shared.process.standing import reason_of, shown
 from shared.readmodels.views import Views
 from shared.rulebook import load_rulebook
 from shared.runtime.event_log import log_settings, open_log
@@ -56,8 +58,8 @@ class Runtime:
     logs: Sequence[Application]
     """The other services' logs that it reads (embedded)."""
 
-    def steps(self, role: str = "worker") -> list[Step]:
-        """The steps of a worker's loop, for one role or for all."""
+    def roles(self, role: str = "worker") -> dict[str, list[Step]]:
+        """The steps of a worker's loop by role: of this one, or of all."""
         of_role: dict[str, list[Step]] = {
             "relay": [] if self.relay is None else [self.relay.step],
             "project": [lambda: self.views.project(self.follower)],
@@ -65,7 +67,16 @@ class Runtime:
             self.service.own_role: [] if self.service.steps is None else list(self.service.steps(self.app)),
             "seal": [self.sealer.step],
         }
-        return [*chain.from_iterable(of_role.values())] if role == "worker" else of_role[role]
+        return of_role if role == "worker" else {role: of_role[role]}
+
+    def steps(self, role: str = "worker") -> list[Step]:
+        """The steps of a worker's loop, for one role or for all."""
+        return [*chain.from_iterable(self.roles(role).values())]
+
+    def alarms(self) -> dict[str, Title]:
+        """Which role stands still although it runs, and why."""
+        alarm = None if self.relay is None else self.relay.alarm
+        return {} if alarm is None else {"relay": reason_of(alarm)}
 
     def start(self, role: str = "worker") -> None:
         """What a worker does before its loop. Raises what its first commands refuse."""
@@ -91,7 +102,7 @@ class Runtime:
             return
         end = self.app.log.max_notification_id() or 0
         for _ in range(600):
-            if self.views.reached(self.service.name, end) or end == 0:
+            if self.views.reached(self.service.name, end):
                 return
             time.sleep(0.05)
         raise TimeoutError(
@@ -159,6 +170,7 @@ class Runtime:
             title=self.service.title,
             verify=verify,
             readiness=lambda: [*self.unready(), *verify.unready()],
+            standing=lambda: shown(self.config.data, self.service.name),
             extras={"runtime": self},
         )
 

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
 
@@ -11,6 +12,7 @@ import click
 from flask import Flask
 
 from shared.domain.refusal import Refusal
+from shared.domain.words import Title
 from shared.personal_data.keystore import check_keys
 from shared.process import logs
 from shared.process.command_line import translate
@@ -18,12 +20,13 @@ from shared.process.config import Config, Misconfigured
 from shared.process.gc_tuning import tune_gc
 from shared.process.metrics import REGISTRY
 from shared.process.scratch import remove_leftovers
+from shared.process.standing import Board, in_words
 from shared.rulebook import BadRulebook, load_rulebook
 from shared.runtime.gauges import gauges
 from shared.runtime.opening import Runtime, open_service
 from shared.runtime.schema import schema_problem
 from shared.runtime.service import Service
-from shared.runtime.worker import Gauges, Step, Worker, answering
+from shared.runtime.worker import Gauges, RoleRefuses, Step, Worker, answering
 from shared.web.app import create_app
 from shared.web.auth import Identity, NotAuthenticated
 from shared.web.oidc import read_issuers
@@ -31,8 +34,8 @@ from shared.web.server import serve
 
 log = logs.log("worker")
 
-MISCONFIGURED = 2
-"""Exit code of a process with wrong settings: a restart would not help."""
+MISCONFIGURED, REFUSES = 2, 3
+"""Exit codes of a process with wrong settings, whom a restart would not help, and of one that refuses to go on."""
 
 
 STEP_SECONDS = 5.0
@@ -105,24 +108,29 @@ def run(service: Service, role: str, config: Config) -> None:
         timeout=WORKER_TIMEOUT,
         wait=max(config.poll_seconds, KAFKA_WAIT) if waits else 0.0,
     )
-    worker = Worker(stop)
+    worker = Worker(stop, alone=role != "worker")
+    board = Board(config.data, service.name, "worker")
+
+    def standing() -> dict[str, Title]:
+        return {**runtime.alarms(), **worker.refusing}
+
     rest = partial(
         runtime.relay.wait if runtime.relay and role in ("relay", "worker") else stop.wait,
         0.0 if waits else config.poll_seconds,
     )
 
-    def begin() -> list[Step]:
+    def begin() -> dict[str, list[Step]]:
         while not stop.is_set() and (problem := schema_problem(config, runtime.app.log)):
             worker.unavailable = problem
             stop.wait(1)
         if not stop.is_set():
             start(runtime, role)
         tune_gc()
-        return runtime.steps(role)
+        return runtime.roles(role)
 
     health = (
         answering(
-            health_of(runtime, worker),
+            health_of(runtime, worker, standing),
             config.host,
             config.health_port,
             Gauges(service.name, partial(gauges, runtime, role)),
@@ -132,16 +140,36 @@ def run(service: Service, role: str, config: Config) -> None:
     )
     try:
         with health:
-            worker.run(begin, rest)
+            if role == "worker":
+                worker.run(begin, rest, lambda: board.show(standing()))
+            else:
+                worker.run(begin, rest)
     except CutShort:
         log.warning("cut_short", after_seconds=STEP_SECONDS)
+    except RoleRefuses:  # the log has said it
+        sys.exit(REFUSES)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)  # closing is not cut short
+        if role == "worker":
+            board.show({})
         runtime.close()
+    if worker.refusing:
+        log.error("ended_refusing", roles=sorted(worker.refusing))
+        sys.exit(REFUSES)
 
 
-def health_of(runtime: Runtime, worker: Worker) -> Flask:
+def health_of(runtime: Runtime, worker: Worker, standing: Callable[[], Mapping[str, Title]]) -> Flask:
     """The worker's own HTTP app."""
+
+    def now() -> dict[tuple[str, str], Title]:
+        return {(runtime.service.name, role): why for role, why in standing().items()}
+
+    def notes() -> list[Title]:
+        stands_by = runtime.relay is not None and runtime.relay.stands_by
+        return [
+            Title("relay 待命：由另一个进程发布", "relay stands by: another process publishes")
+        ] * stands_by
+
     return create_app(
         runtime.service.name,
         config=runtime.config,
@@ -149,7 +177,13 @@ def health_of(runtime: Runtime, worker: Worker) -> Flask:
         blueprints=[],
         title=runtime.service.title,
         verify=refuse_every_token,
-        readiness=lambda: [*([worker.unavailable] if worker.unavailable else []), *runtime.unready()],
+        readiness=lambda: [
+            *([worker.unavailable] if worker.unavailable else []),
+            *runtime.unready(),
+            *in_words(now()),
+        ],
+        notes=notes,
+        standing=now,
         shown=REGISTRY,
         documents={},
     )

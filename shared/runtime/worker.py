@@ -1,7 +1,8 @@
 """A worker process: a loop of steps that sleeps only when idle; its health and metrics."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -9,9 +10,12 @@ from prometheus_client.registry import Collector
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from shared.database.unavailable import UNAVAILABLE
+from shared.domain.refusal import Refusal
+from shared.domain.words import Title
 from shared.process import logs
 from shared.process.gc_tuning import PeriodicCollection
 from shared.process.metrics import REGISTRY
+from shared.process.standing import reason_of
 from shared.runtime.gauge import Sample
 
 log = logs.log("worker")
@@ -21,39 +25,95 @@ Step = Callable[[], bool]
 
 LONGEST_WAIT = 5.0
 """Seconds between two tries while a database or the broker is unavailable."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds until a role that refuses to go on is tried again, at first and at most."""
+
+
+class RoleRefuses(Exception):
+    """A process of one role ends because it refuses to go on, for this reason."""
 
 
 class Worker:
-    """One worker process's loop."""
+    """One worker process's loop.
 
-    def __init__(self, stop: threading.Event) -> None:
-        self.stop = stop
+    A role that fails for another reason than an unavailable database or broker refuses to go on. Alone in its process
+    it ends it; among others it stands aside, which ``standing`` says, and is tried again later.
+    """
+
+    def __init__(self, stop: threading.Event, *, alone: bool) -> None:
+        self.stop, self._alone = stop, alone
         self.unavailable: str | None = "starting"
         """Why it cannot work at present; None if it can."""
+        self.refusing: dict[str, Title] = {}
+        """The roles that refuse to go on, and why."""
+        self._next_try: dict[str, tuple[float, float]] = {}
+        """Of each of them: when it is tried again, and the pause after that."""
 
-    def run(self, begin: Callable[[], Sequence[Step]], rest: Callable[[], object]) -> None:
-        """Begin, then run the steps until told to stop.
+    def run(
+        self,
+        begin: Callable[[], Mapping[str, Sequence[Step]]],
+        rest: Callable[[], object],
+        seen: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Begin, then run the steps of each role until told to stop.
 
-        A database or broker that is away is waited out; any other fault ends the worker. ``rest``: waits a little, for
-        when there was nothing to do.
+        A database or broker that is away is waited out. ``rest``: waits a little, for when there was nothing to do;
+        ``seen``: called after each turn. Raises RoleRefuses.
         """
         wait = 0.1
-        steps: Sequence[Step] | None = None
+        roles: dict[str, Sequence[Step]] = {}
         collection = PeriodicCollection()
+
+        def start() -> bool:
+            roles.update(begin())
+            return True
+
         while not self.stop.is_set():
             collection.collect_if_due()
             try:
-                if steps is None:
-                    steps = begin()
-                busy = sum(step() for step in steps) > 0  # every step has its turn, whatever the others found
+                if not roles:
+                    self._turn("start", [start])
+                # every step has its turn, whatever the others found
+                busy = sum([self._turn(role, steps) for role, steps in roles.items()]) > 0
                 self.unavailable, wait = None, 0.1
-                if not busy:
+                seen()
+                if not roles:
+                    self.stop.wait(wait)
+                elif not busy:
                     rest()
             except UNAVAILABLE as error:
                 self.unavailable = f"{type(error).__name__}: {error}"
                 log.warning("away", reason=self.unavailable, again_in_seconds=wait)
                 self.stop.wait(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
+
+    def _turn(self, role: str, steps: Sequence[Step]) -> int:
+        """Run the steps of a role, unless it refuses; how many were busy."""
+        due, pause = self._next_try.get(role, (0.0, FIRST_PAUSE))
+        if time.monotonic() < due:
+            return 0
+        try:
+            busy = sum([step() for step in steps])
+        except UNAVAILABLE:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is told, and the other roles go on
+            self._refuse(role, error, pause)
+            return 0
+        if self.refusing.pop(role, None) is not None:
+            log.info("role_goes_on", role=role)
+            del self._next_try[role]
+        return busy
+
+    def _refuse(self, role: str, error: Exception, pause: float) -> None:
+        why = reason_of(error)
+        trace = None if isinstance(error, Refusal) else error
+        if self._alone:
+            log.error("role_refuses", role=role, reason=why.en, exc_info=trace)
+            raise RoleRefuses(why.en) from error
+        if self.refusing.get(role) != why:
+            log.error("role_refuses", role=role, reason=why.en, exc_info=trace)
+        self.refusing[role] = why
+        self._next_try[role] = time.monotonic() + pause, min(pause * 2, LONGEST_PAUSE)
 
 
 class Gauges(Collector):

@@ -20,15 +20,17 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from shared.domain.clock import Clock
+from shared.domain.words import Title
 from shared.process.config import Config
 from shared.process.logs import log
 from shared.process.metrics import REGISTRY, merged
+from shared.process.standing import Standing, StandingGauge, in_words
 from shared.web import openapi
 from shared.web.auth import RoleMayNot, Verify, allowed_roles, bearer, public, undecided_routes
 from shared.web.body import FORM_TYPES, fingerprint, json_body, unprintable
 from shared.web.http import Blueprint, idempotency_key
 from shared.web.pages import add_pages
-from shared.web.problems import BodyTypeNotSupported, NoSuchPage, problem
+from shared.web.problems import BodyTypeNotSupported, NoSuchPage, language, problem
 from shared.web.rates import rates_of
 
 MAX_BODY = 1024 * 1024
@@ -45,7 +47,8 @@ class Web:
     config: Config
     clock: Clock
     verify: Verify
-    readiness: Callable[[], list[str]]
+    readiness: Callable[[], Sequence[str | Title]]
+    standing: Callable[[], Standing]
     registry: CollectorRegistry
 
 
@@ -85,7 +88,9 @@ def create_app(
     blueprints: Sequence[Blueprint],
     title: str,
     verify: Verify,
-    readiness: Callable[[], list[str]] = list,
+    readiness: Callable[[], Sequence[str | Title]] = list,
+    standing: Callable[[], Standing] = dict,
+    notes: Callable[[], Sequence[Title]] = list,
     extras: Mapping[str, object] | None = None,
     registry: CollectorRegistry | None = None,
     shown: CollectorRegistry | None = None,
@@ -94,6 +99,8 @@ def create_app(
     """The app of ``service``; refuses to start while a route lacks a decision.
 
     ``extras`` are what the views need (the application, the views' store): ``current_app.extensions[name]``.
+    ``readiness``: why it is not ready. ``/readyz`` tells as well, and is ready all the same, which roles beside it
+    refuse to go on (``standing``), and ``notes``.
     ``registry`` takes this app's counters; ``/metrics`` shows that one, or ``shown``. ``documents``: whose API
     ``/docs`` shows, with their titles; its own by default.
     """
@@ -111,7 +118,7 @@ def create_app(
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # a doubled slash is another address: 404, not a redirect
     app.url_map.strict_slashes = True
-    web = Web(service, config, clock, verify, readiness, registry or CollectorRegistry())
+    web = Web(service, config, clock, verify, readiness, standing, registry or CollectorRegistry())
     app.extensions.update(extras or {})
     app.extensions["duban"] = web
 
@@ -122,6 +129,7 @@ def create_app(
     _add_own_routes(
         app,
         web,
+        notes,
         shown or merged([web.registry, REGISTRY]),
         cache(lambda: openapi.complete(api.spec.to_dict(), app)),
     )
@@ -136,16 +144,27 @@ def create_app(
 
 
 def _add_own_routes(
-    app: Flask, web: Web, shown: CollectorRegistry, document: Callable[[], dict[str, Any]]
+    app: Flask,
+    web: Web,
+    notes: Callable[[], Sequence[Title]],
+    shown: CollectorRegistry,
+    document: Callable[[], dict[str, Any]],
 ) -> None:
+    refusing = CollectorRegistry()
+    refusing.register(StandingGauge(web.standing))
+
     @public
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
     @public
     def readyz() -> tuple[dict[str, list[str]], int, dict[str, str]]:
-        reasons = web.readiness()
-        return {"reasons": reasons}, 503 if reasons else 200, {"Cache-Control": "no-store"}
+        unready = web.readiness()
+        lines = dict.fromkeys([*unready, *in_words(web.standing()), *notes()])
+        reasons = [
+            line if isinstance(line, str) else line.zh if language() == "zh" else line.en for line in lines
+        ]
+        return {"reasons": reasons}, 503 if unready else 200, {"Cache-Control": "no-store"}
 
     @public
     def metrics() -> Response:
@@ -153,7 +172,9 @@ def _add_own_routes(
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+        return Response(
+            generate_latest(registry) + generate_latest(refusing), content_type=CONTENT_TYPE_PLAIN_0_0_4
+        )
 
     @public
     def openapi_json() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from marshmallow import ValidationError, fields
 
 from shared.application.application import ChangedMeanwhile, IdempotencyKeyReused
 from shared.domain.refusal import Refusal
+from shared.log.codec import EventTooLarge
 from shared.readmodels.generations import ViewIsBeingBuilt
 from shared.web import oidc  # noqa: F401 - its refusals are listed
 from shared.web.auth import NotAuthenticated, RoleMayNot
@@ -92,6 +93,7 @@ OF_EVERY_REQUEST: tuple[type[Refusal], ...] = (
     BodyTypeNotSupported,
     BodyTooLarge,
     ContentNotAcceptable,
+    EventTooLarge,
     IdempotencyKeyReused,
     ChangedMeanwhile,
     ViewIsBeingBuilt,

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, values
 from prometheus_client.multiprocess import mark_process_dead
 from werkzeug.exceptions import HTTPException, NotFound
 
+from shared.domain.words import Title
 from shared.process.config import Config
 from shared.process.gc_tuning import tune_gc
 from shared.process.metrics import REGISTRY, merged
@@ -39,7 +40,10 @@ def dispatch(apps: Mapping[str, Flask]) -> Wsgi:
         blueprints=[],
         title="duban",
         verify=first.verify,
-        readiness=lambda: [f"{name}: {reason}" for name, web in webs.items() for reason in web.readiness()],
+        readiness=lambda: [
+            _of_service(name, reason) for name, web in webs.items() for reason in web.readiness()
+        ],
+        standing=lambda: {who: why for web in webs.values() for who, why in web.standing().items()},
         registry=own,
         documents={name: app.config["API_SPEC_OPTIONS"]["info"]["summary"] for name, app in apps.items()},
         shown=merged([own, *(web.registry for web in webs.values()), REGISTRY]),
@@ -50,6 +54,12 @@ def dispatch(apps: Mapping[str, Flask]) -> Wsgi:
         return app.wsgi_app(environ, start_response)
 
     return answer
+
+
+def _of_service(name: str, reason: str | Title) -> str | Title:
+    if isinstance(reason, str):
+        return f"{name}: {reason}"
+    return Title(f"{name}: {reason.zh}", f"{name}: {reason.en}")
 
 
 def _knows(app: Flask, environ: dict[str, Any]) -> bool:

@@ -4,7 +4,6 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -34,64 +33,9 @@ from shared.messaging.transport.kafka.publisher import KafkaPublisher, publish_c
 from shared.messaging.transport.kafka.replay import KafkaReplay, last_rows
 from shared.messaging.transport.kafka.topics import apply_topics
 from shared.process.config import Config
-from shared.testing import Opened, StoppedClock, an_act
-from tests.faults.cluster import delete_topics
-from tests.shared.test_mechanism import NOW, SERVICE
-
-UNITS = 40
-
-
-@pytest.fixture
-def config(server: Postgres, broker: Broker, tmp_path: Path) -> Config:
-    name = f"{tmp_path.name[-20:].lower()}_ward"
-    server.create_database(name)
-    delete_topics(broker, topic_of("ward"))
-    config = Config(
-        data=tmp_path / "data",
-        database=server.url(name.replace("ward", "{service}")),
-        kafka=broker.bootstrap,
-        kafka_partitions=3,
-        kafka_session_seconds=6.0,
-    )
-    apply_topics(config, {"ward": ["ward"]})
-    return config
-
-
-@pytest.fixture
-def opened(config: Config) -> Iterator[Opened]:
-    with ExitStack() as stack:
-        yield stack.enter_context(open_ward(config))
-
-
-def open_ward(config: Config) -> Opened:
-    settings = {
-        name: value for name, value in vars(config).items() if name not in ("data", "poll_seconds", "clock")
-    }
-    return Opened(config.data, StoppedClock(NOW), SERVICE, **settings)
-
-
-def until(reached: Callable[[], Any], *opened: Opened) -> None:
-    """Let the workers work until something is so."""
-    for _ in range(600):
-        for one in opened:
-            one["ward"].settle()
-        if reached():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it never came so far")
-
-
-def register(opened: Opened, number: int = UNITS) -> None:
-    app: Any = opened["ward"].app
-    for n in range(number):
-        app.register(an_act(NOW), f"u{n}")
-
-
-def everything_seen(opened: Opened, units: int = UNITS) -> bool:
-    """Every unit registered, renamed by the reaction, both seen by the view."""
-    ward = opened["ward"]
-    end = ward.app.log.max_notification_id() or 0
-    return end == 2 * units and ward.views.reached("ward", end)
+from shared.testing import Opened, an_act
+from tests.components.ward import UNITS, everything_seen, open_ward, register, until
+from tests.shared.test_mechanism import NOW
 
 
 def test_facts_travel_over_the_broker_and_have_their_effect_once(opened: Opened) -> None:

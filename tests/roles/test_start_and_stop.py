@@ -33,7 +33,7 @@ GAUGES = {
     "duban_parked_messages",
     "duban_parked_oldest_seconds",
     "duban_relay_active",
-    "duban_relay_unsent",
+    "duban_relay_standby",
 }
 
 
@@ -66,9 +66,10 @@ def test_every_role_starts_without_database_and_broker_and_recovers(site: Site) 
     assert written.status == 201
     read = f"/api/v1/units?at_least={written.headers['Duban-Position']}"
     until(lambda: client.get(read).status == 200, site.tail)
-    for member in members[1:]:
+    for (_, role), member in zip(ROLES[1:], members[1:], strict=True):
         shown = {name.partition("{")[0] for name in member.metrics()}
         assert shown >= GAUGES, member.name
+        assert ("duban_relay_unsent" in shown) == (role in ("relay", "worker")), "others do not know"
         assert member.metric("duban_database_up") == 1
     assert members[1].metric("duban_relay_active") == 1
     assert _asked(members[0], "/metrics") == 200

@@ -15,6 +15,7 @@ from shared.database.execute import Execute
 from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation, stable_id
 from shared.domain.lifecycle import Lifecycle
 from shared.events.base import Fact, Message
+from shared.log import codec
 from shared.messaging.parked import ConsumerStopped
 from shared.messaging.reactions import NotYet, Reactions
 from shared.readmodels.lifecycle import LifecycleView
@@ -302,6 +303,28 @@ def test_reads_of_one_snapshot_are_consistent(opened: Opened) -> None:
             assert names() == ["a"]
         assert names() == ["a"]
     assert names() == ["a", "b"]
+
+
+def test_an_event_that_is_too_large_parks_the_message_that_led_to_it(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app: Any = opened["ward"].app
+    name = "x" * 60
+    app.register(an_act(NOW), name)
+    [stored] = app.log.select_notifications(start=1, limit=1)
+    monkeypatch.setattr(codec, "LARGEST_EVENT", len(stored.state) - 10)
+    app.register(an_act(NOW), "small")
+    with pytest.raises(codec.EventTooLarge):
+        app.register(an_act(NOW), name[1:] * 2)
+    assert app.log.max_notification_id() == 2
+    opened.settle()
+    [(consumer, parked)] = opened["ward"].parked()
+    assert (consumer, parked.kind, parked.position) == ("react", "fault", 1)
+    assert "ward renamed" in parked.reason
+    assert app.log.max_notification_id() == 3, "the other one was reacted to"
+    monkeypatch.undo()
+    opened["ward"].retry_parked()
+    assert opened["ward"].parked() == []
 
 
 def test_many_parked_in_a_row_stop_the_consumer(opened: Opened) -> None:

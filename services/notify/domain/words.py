@@ -216,12 +216,28 @@ def corrected(matter: MatterState, *, unit: str, series: str, year: int, number:
     )
 
 
+MOST_NAMED, ROOM_FOR_NAMED = 100, 30_000
+"""A digest names at most so many matters of each state, in at most so many characters, and counts the rest: an event
+has a bound, and nobody reads more (shared/log/codec.py)."""
+
+
+def _named(lines: list[str]) -> list[str]:
+    room, named = ROOM_FOR_NAMED, list[str]()
+    for line in lines[:MOST_NAMED]:
+        room -= len(line)
+        if room < 0:
+            break
+        named.append(f"  {line}")
+    more = len(lines) - len(named)
+    return [*named, f"  另有 {more} 项，见在办事项列表。"] if more else named
+
+
 def digest(unit: str, calendar: Calendar, day: date, lines: dict[str, list[str]]) -> Said:
     """每日摘要: missed first, then approaching, then what else is open."""
     missed, approaching, other = lines["missed"], lines["approaching"], lines["open"]
     text = [f"{unit}：{day_words(calendar, day)}在办事项摘要。"]
     for title, found in (("已超时限", missed), ("临近时限", approaching), ("其他在办", other)):
         if found:
-            text += [f"{title}（{len(found)}）：", *(f"  {line}" for line in found)]
+            text += [f"{title}（{len(found)}）：", *_named(found)]
     count = f"超时{len(missed)}、临近{len(approaching)}、其他在办{len(other)}"
     return Said(f"每日摘要：{unit} {day.isoformat()}（{count}）", "\n".join(text))

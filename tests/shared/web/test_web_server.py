@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+from types import MappingProxyType
 
 import pytest
 from werkzeug.test import Client
 
 from shared.domain.roles import Role
+from shared.domain.words import Title
 from shared.process.config import Config
 from shared.web.app import create_app
 from shared.web.auth import allow
@@ -38,7 +40,7 @@ serve(make, Config(port=%d, web_workers=2, drain_seconds=0.2))
 """
 
 
-def other_app(toy, reasons):
+def other_app(toy, reasons, standing=MappingProxyType({})):
     blueprint = Blueprint("other", __name__, url_prefix="/api/v1")
 
     @blueprint.get("/whistles")
@@ -56,6 +58,7 @@ def other_app(toy, reasons):
         title="t",
         verify=verify,
         readiness=lambda: reasons,
+        standing=lambda: standing,
     )
 
 
@@ -78,6 +81,21 @@ def test_several_services_answer_on_one_port(toy):
     assert text.count("# TYPE duban_http_requests_total counter") == 1
     for service in ("toy", "other", "suite"):
         assert f'service="{service}"' in text
+
+
+def test_a_role_beside_it_that_refuses_is_told_and_leaves_it_ready(toy):
+    standing = {("other", "relay"): Title("分区数变了", "the partitions changed")}
+    client = Client(dispatch({"toy": toy.app, "other": other_app(toy, [], standing)}))
+    for language, line in (
+        ("zh-CN", "other relay 已停止：分区数变了"),
+        ("en", "other relay refuses to go on: the partitions changed"),
+    ):
+        answer = client.get("/readyz", headers={"Accept-Language": language})
+        assert (answer.status_code, answer.json) == (200, {"reasons": [line]})
+    assert 'duban_role_refuses{role="relay",service="other"} 1.0' in client.get("/metrics").text
+    standing.clear()
+    assert client.get("/readyz").json == {"reasons": []}
+    assert "duban_role_refuses{" not in client.get("/metrics").text
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])

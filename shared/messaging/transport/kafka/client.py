@@ -11,11 +11,17 @@ from kafka.net.compat import KafkaNetClient
 from kafka.partitioner import murmur2
 
 from shared.database.unavailable import BrokerUnavailable
+from shared.log.codec import LARGEST_EVENT
 from shared.process.config import Config
 
 LIMIT = 2000
 FETCH_WAIT_MS = 500
 """Milliseconds that the broker may hold an empty fetch; it answers at once when records arrive."""
+LARGEST_RECORD = 16 * LARGEST_EVENT
+"""Bytes of a record, for topics and producers: an event, its headers, and room for the logs of earlier releases, which
+had no bound."""
+FETCH_BYTES = 2 * LARGEST_EVENT
+"""Bytes that a fetch brings from a partition; a larger record comes all the same, alone."""
 T = TypeVar("T")
 
 
@@ -75,6 +81,19 @@ def partition_of(aggregate_id: object, partitions: int) -> int:
 def client_settings(config: Config) -> dict[str, Any]:
     """The settings of a consumer or producer, without its own metrics: ours are in shared/process/metrics.py."""
     return {**connection_settings(config), "metrics_enabled": False}
+
+
+def consumer_settings(config: Config, **more: Any) -> dict[str, Any]:
+    """The settings of every consumer: it begins at the beginning, and commits by itself at most."""
+    return {
+        **client_settings(config),
+        "auto_offset_reset": "earliest",
+        "enable_auto_commit": False,
+        "allow_auto_create_topics": False,
+        "max_partition_fetch_bytes": FETCH_BYTES,
+        "fetch_max_wait_ms": FETCH_WAIT_MS,
+        **more,
+    }
 
 
 def connection_settings(config: Config) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Following topics as a member of a consumer group."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
@@ -11,17 +11,16 @@ from shared.database.unavailable import BrokerUnavailable
 from shared.messaging.batch import Batch, Position
 from shared.messaging.transport import PositionOf
 from shared.messaging.transport.kafka.client import (
-    FETCH_WAIT_MS,
     LIMIT,
     broker_errors,
-    client_settings,
+    consumer_settings,
     end_offsets,
     new_client,
     topic_of,
 )
 from shared.messaging.transport.kafka.envelope import batch_of, row_of
 from shared.messaging.transport.kafka.quiet_sources import QuietSources
-from shared.messaging.transport.kafka.replay import KafkaReplay
+from shared.messaging.transport.kafka.replay import KafkaReplay, last_offsets
 from shared.process import logs
 from shared.process.config import Config
 
@@ -77,6 +76,9 @@ class KafkaFollower:
         self._quiet = QuietSources(self._sources, is_urgent)
         self._last_record_at = self._progressed_at = time.monotonic()
         self._checked_offsets: dict[TopicPartition, int] = {}
+        self._searched: Mapping[TopicPartition, int] = {}
+        self._last: Mapping[TopicPartition, int] = {}
+        """The ends of the partitions whose last record was searched for, and its offsets."""
 
     def poll(self, position_of: PositionOf) -> list[Batch]:
         """See Follower. Raises BrokerUnavailable."""
@@ -111,13 +113,21 @@ class KafkaFollower:
             records = self._verified(where, records)
             if records:
                 batches.append(batch_of(self._sources[where.topic], where.partition, records))
-                end = self._consumer.highwater(where)
-                self._lag[self._sources[where.topic], where.partition] = max(
-                    0, (end or 0) - 1 - records[-1].offset
-                )
+        self._measure(found.keys())
         self._quiet.pause(self._consumer, batches, self._lag)
         self._commit()
         return batches
+
+    def _measure(self, found: Collection[TopicPartition]) -> None:
+        """The lag of partitions from which records came, or come no more: what follows may be no record."""
+        for where in self._sought & self._consumer.assignment():
+            here = self._sources[where.topic], where.partition
+            if where not in found and not self._lag.get(here):
+                continue
+            at, end = self._consumer.position(where) or 0, self._consumer.highwater(where) or 0
+            self._lag[here] = max(0, end - at)
+            if where not in found and not self._lag[here]:
+                self._done[where] = at
 
     def _check_progress(self, position_of: PositionOf) -> None:
         """Raises BrokerUnavailable if records are outstanding and the group has not moved since the last check."""
@@ -125,36 +135,47 @@ class KafkaFollower:
         every = [
             TopicPartition(topic, n) for topic in self._sources for n in range(self._config.kafka_partitions)
         ]
+        outstanding, unmoved = set[TopicPartition](), {}
         for where, end in end_offsets(self._consumer, every).items():
-            source, offset = (
-                self._sources[where.topic],
-                position_of(self._sources[where.topic], where.partition).offset,
-            )
+            offset = position_of(self._sources[where.topic], where.partition).offset
             before, self._checked_offsets[where] = self._checked_offsets.get(where), offset
-            if (
-                end - 1 > offset == before or 0 < end <= offset == before
-            ):  # the latter in a topic that was recreated
+            if offset != end - 1:
+                outstanding.add(where)
+                if before == offset:
+                    unmoved[where] = offset, end
+        self._refuse_outstanding(unmoved)
+        if outstanding == unmoved.keys():
+            self._progressed_at = time.monotonic()
+        # position_of restarts the inbox at the stored positions, which a crash of the database may have set back.
+        self.rewind()
+
+    def _refuse_outstanding(self, unmoved: Mapping[TopicPartition, tuple[int, int]]) -> None:
+        """Raises BrokerUnavailable if one of these partitions, by handled offset and end, holds a record after it."""
+        ends = {where: end for where, (_, end) in unmoved.items()}
+        if ends != self._searched:
+            self._searched, self._last = ends, last_offsets(self._config, [*ends]) if ends else {}
+        for where, (offset, end) in unmoved.items():
+            last = self._last.get(where, -1)
+            if last > offset or (end <= offset and last >= 0):  # the latter in a topic that was recreated
                 log.error(
-                    "consumer_stalled", group=self._group, source=source, partition=where.partition, at=offset
+                    "consumer_stalled",
+                    group=self._group,
+                    source=self._sources[where.topic],
+                    partition=where.partition,
+                    at=offset,
                 )
                 self._checked_offsets.clear()
                 raise BrokerUnavailable(
-                    f"{where.topic}/{where.partition} holds {end} records, and nothing comes from it"
+                    f"{where.topic}/{where.partition} holds a record at {last}, and nothing comes from it"
                 )
-        # position_of restarts the inbox at the stored positions, which a crash of the database may have set back.
-        self.rewind()
 
     def _open(self) -> None:
         self._consumer = new_client(
             KafkaConsumer,
-            **client_settings(self._config),
+            **consumer_settings(self._config),
             client_id=self._group,
             group_id=self._group,
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            allow_auto_create_topics=False,
             partition_assignment_strategy=(RangePartitionAssignor,),
-            fetch_max_wait_ms=FETCH_WAIT_MS,
             max_poll_records=LIMIT,
             session_timeout_ms=int(self._config.kafka_session_seconds * 1000),
             heartbeat_interval_ms=int(self._config.kafka_session_seconds * 250),

@@ -1,14 +1,24 @@
 """Publishing to a service's topics."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from eventsourcing.persistence import Notification
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import (
+    InvalidRecordError,
+    InvalidTimestampError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    UnknownError,
+)
 
 from shared.database.unavailable import BrokerUnavailable
 from shared.messaging.transport.kafka.client import (
+    LARGEST_RECORD,
     broker_errors,
     checkpoints_topic_of,
     client_settings,
@@ -26,19 +36,46 @@ ACKNOWLEDGED_WITHIN = 15.0
 """Seconds within which the broker must acknowledge a message, or the producer is closed."""
 
 
+REFUSES_THE_RECORD = (
+    InvalidRecordError,
+    InvalidTimestampError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
+
+
+class RecordRefused(Exception):
+    """The broker, or its client, refuses a record for what it is: it would be refused again."""
+
+
+@contextmanager
+def refusals_of_records() -> Iterator[None]:
+    """Raise RecordRefused for the client's errors about a record, BrokerUnavailable for its others."""
+    try:
+        with broker_errors():
+            yield
+    except BrokerUnavailable as error:
+        if isinstance(error.__cause__, REFUSES_THE_RECORD):
+            raise RecordRefused(str(error)) from error
+        raise
+
+
 class Publisher(Protocol):
     """Sends a service's events to its topic."""
 
     partitions: int
 
     def send(self, row: Notification, partition: int, sent: str) -> Any:
-        """Send a row; the future for ``acknowledged``. Raises BrokerUnavailable."""
+        """Send a row; the future for ``acknowledged``. Raises RecordRefused, BrokerUnavailable."""
 
     def flush(self, timeout: float) -> None:
         """Send buffered records. Raises BrokerUnavailable after ``timeout`` seconds."""
 
     def acknowledged(self, future: Any, timeout: float) -> None:
-        """Wait for the broker's acknowledgement. Raises BrokerUnavailable, also after ``timeout`` seconds."""
+        """Wait for the broker's acknowledgement.
+
+        Raises RecordRefused, and BrokerUnavailable, also after ``timeout`` seconds.
+        """
 
     def close(self) -> None:
         """Close, and drop records that are not acknowledged."""
@@ -57,6 +94,7 @@ class KafkaPublisher:
             acks="all",
             linger_ms=LINGER_MS,
             batch_size=65_536,
+            max_request_size=LARGEST_RECORD,
             allow_auto_create_topics=False,
             max_block_ms=5000,
             delivery_timeout_ms=int(ACKNOWLEDGED_WITHIN * 1000),
@@ -71,26 +109,26 @@ class KafkaPublisher:
             raise
 
     def send(self, row: Notification, partition: int, sent: str) -> Any:
-        try:
+        headers = headers_of(self._service, row, sent)
+        with refusals_of_records():
             return self._producer.send(
                 self._topic,
                 value=row.state,
                 key=str(row.originator_id).encode(),
-                headers=headers_of(self._service, row, sent),
+                headers=headers,
                 partition=partition,
             )
-        except KafkaError as error:
-            raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
 
     def flush(self, timeout: float) -> None:
         """See Publisher. It hides failures: every future must be checked as well."""
-        with broker_errors():
+        with broker_errors(), suppress(UnknownError):
+            # kafka-python 3.0.12 raises this for a batch that it has just split because the broker found it too large.
             self._producer.flush(timeout=timeout)
 
     def acknowledged(self, future: Any, timeout: float) -> None:
         if future.succeeded():
             return  # nearly always true once the first of its batch has succeeded
-        with broker_errors():
+        with refusals_of_records():
             future.get(timeout=timeout)
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -12,16 +12,20 @@ from kafka.errors import KafkaError
 
 from shared.messaging.batch import Batch
 from shared.messaging.transport.kafka.client import (
-    FETCH_WAIT_MS,
     LIMIT,
     broker_errors,
-    client_settings,
+    consumer_settings,
     end_offsets,
     new_client,
     topic_of,
 )
 from shared.messaging.transport.kafka.envelope import batch_of, row_of
 from shared.process.config import Config
+
+LONGEST_STEP = 10_000
+"""Offsets of one step back in search of the last record."""
+NO_PROGRESS = 5.0
+"""Seconds after which a search gives up if its position does not move."""
 
 
 class KafkaReplay:
@@ -30,14 +34,7 @@ class KafkaReplay:
     def __init__(self, config: Config, source: str) -> None:
         self._source, topic = source, topic_of(source)
         self._consumer = new_client(
-            KafkaConsumer,
-            **client_settings(config),
-            group_id=None,
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            allow_auto_create_topics=False,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-            max_poll_records=LIMIT * 5,
+            KafkaConsumer, **consumer_settings(config, group_id=None, max_poll_records=LIMIT * 5)
         )
         try:
             with broker_errors():
@@ -86,34 +83,60 @@ class KafkaReplay:
 @broker_errors()
 def last_rows(config: Config, service: str, partitions: int) -> list[Notification | None]:
     """The last event in each partition of a service's topic, or None. Raises BrokerUnavailable."""
-    topic = topic_of(service)
-    consumer = new_client(
-        KafkaConsumer,
-        **client_settings(config),
-        group_id=None,
-        enable_auto_commit=False,
-        fetch_max_wait_ms=50,
-    )
+    where = [TopicPartition(topic_of(service), n) for n in range(partitions)]
+    found = _last_records(config, where, lambda record: row_of(record)[0].id > 0)
+    return [row_of(found[one])[0] if one in found else None for one in where]
+
+
+@broker_errors()
+def last_offsets(config: Config, where: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+    """The offset of the last record, of whatever kind, in each partition that holds one. Raises BrokerUnavailable."""
+    return {one: record.offset for one, record in _last_records(config, where, lambda record: True).items()}
+
+
+def _last_records(
+    config: Config, where: Sequence[TopicPartition], wanted: Callable[[Any], bool]
+) -> dict[TopicPartition, Any]:
+    """The last record of those ``wanted`` in each partition that holds one.
+
+    The end of a partition need not be a record (a transaction's marker has an offset too), nor a wanted one: so it
+    steps back, further each time.
+    """
+    consumer = new_client(KafkaConsumer, **consumer_settings(config, group_id=None, fetch_max_wait_ms=50))
+    found: dict[TopicPartition, Any] = {}
     try:
-        where = [TopicPartition(topic, n) for n in range(partitions)]
-        consumer.assign(where)
-        end = end_offsets(consumer, where)
+        start = dict(end_offsets(consumer, where))
         begin = consumer.beginning_offsets(where)
-        found: list[Notification | None] = [None] * partitions
-        awaited = {one for one in where if end[one] > begin[one]}
-        for one in awaited:
-            consumer.seek(one, end[one] - 1)
-        consumer.pause(*(one for one in where if one not in awaited))
-        deadline = time.monotonic() + 5
-        while awaited and time.monotonic() < deadline:
-            for one, records in consumer.poll(timeout_ms=200).items():
-                found[one.partition] = row_of(records[-1])[0]
-                awaited.discard(one)
-        if awaited:
-            raise KafkaError(f"the last records of {topic} could not be read")
+        step = 1
+        while left := [one for one in where if one not in found and start[one] > begin[one]]:
+            stop = {one: start[one] for one in left}
+            start |= {one: max(begin[one], stop[one] - step) for one in left}
+            for record in _between(consumer, {one: (start[one], stop[one]) for one in left}):
+                if wanted(record):
+                    found[TopicPartition(record.topic, record.partition)] = record
+            step = min(step * 10, LONGEST_STEP)
         return found
     finally:
         consumer.close(autocommit=False, timeout_ms=2000)
+
+
+def _between(consumer: Any, windows: Mapping[TopicPartition, tuple[int, int]]) -> Iterator[Any]:
+    """The records of some stretches of partitions, until the position has passed the end of each."""
+    consumer.assign([*windows])
+    for where, (start, _) in windows.items():
+        consumer.seek(where, start)
+    before: dict[TopicPartition, int] = {}
+    deadline = time.monotonic() + NO_PROGRESS
+    while True:
+        for where, records in consumer.poll(timeout_ms=200).items():
+            yield from (record for record in records if record.offset < windows[where][1])
+        at = {where: consumer.position(where) for where in windows}
+        if all(at[where] >= stop for where, (_, stop) in windows.items()):
+            return
+        if at != before:
+            before, deadline = at, time.monotonic() + NO_PROGRESS
+        elif time.monotonic() > deadline:
+            raise KafkaError(f"the last records of {', '.join(map(str, windows))} could not be read")
 
 
 def records_after(config: Config, source: str, position: int) -> list[Notification]:

@@ -16,6 +16,7 @@ from kafka.admin import (
 from kafka.errors import KafkaError, SecurityDisabledError, TopicAlreadyExistsError
 
 from shared.messaging.transport.kafka.client import (
+    LARGEST_RECORD,
     broker_errors,
     checkpoints_topic_of,
     connection_settings,
@@ -62,7 +63,11 @@ def apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[str
 def _apply_topic(
     admin: Any, config: Config, name: str, partitions: int, keeping: Mapping[str, str]
 ) -> Iterator[str]:
-    settings = {**keeping, "min.insync.replicas": str(max(1, config.kafka_replication - 1))}
+    settings = {
+        **keeping,
+        "max.message.bytes": str(LARGEST_RECORD),
+        "min.insync.replicas": str(max(1, config.kafka_replication - 1)),
+    }
     known = {topic["name"]: topic for topic in admin.describe_topics([name]) if not topic.get("error_code")}
     if name in known:
         have = len(known[name]["partitions"])
