@@ -22,7 +22,7 @@ from shared.domain.hidden import is_hidden_from
 from shared.domain.refusal import Refusal
 from shared.domain.words import THINGS
 from shared.log.codec import WireMapper
-from shared.log.recorder import Answered, First, LogRecorder
+from shared.log.recorder import Answered, First, LogRecorder, Unless
 from shared.process.metrics import SAVED
 
 A = TypeVar("A", bound=Aggregate)
@@ -183,9 +183,17 @@ class Application(EventSourcedApplication[UUID]):
         SAVED.labels(self.name).inc(len(events))
 
     def commit(
-        self, act: CommandContext, *aggregates: Aggregate, location: str | None = None
+        self,
+        act: CommandContext,
+        *aggregates: Aggregate,
+        location: str | None = None,
+        unless: Unless | None = None,
     ) -> CommandResult:
-        """Save the new events of ``aggregates`` and the answer to the request; the first one gives the answer."""
+        """Save the new events of ``aggregates`` and the answer to the request; the first one gives the answer.
+
+        Raises IntegrityError if an aggregate was changed meanwhile, or if there is what ``unless`` names; ``perform``
+        then decides anew.
+        """
         changed = [event for aggregate in aggregates for event in aggregate.pending_events]
         subject = aggregates[0]
         _subject.set((type(subject), subject.id))
@@ -209,7 +217,7 @@ class Application(EventSourcedApplication[UUID]):
                 answer=msgspec.json.encode(written[-1]),
             )
 
-        self.put(changed, answer=answer)
+        self.put(changed, unless=unless, answer=answer)
         for aggregate in aggregates:
             aggregate.collect_events()
         return written[-1]

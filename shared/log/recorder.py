@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from uuid import UUID
 
-from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent
+from eventsourcing.persistence import ApplicationRecorder, IntegrityError, Notification, StoredEvent
 
 from shared.database.execute import Execute
 
@@ -21,6 +21,19 @@ class Answered:
     key: str
     fingerprint: str
     answer: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unless:
+    """What a decision looked for in the log, and what would make it another one.
+
+    It was made when the log ended at ``after``. A later fact of ``topics`` that ``matters`` (by topic and state) makes
+    the save fail, as a conflict of versions does: asked in the transaction of the save, when nobody else writes.
+    """
+
+    after: int
+    topics: Sequence[str]
+    matters: Callable[[str, bytes], bool]
 
 
 Answer = Callable[[Sequence[int]], Answered]
@@ -37,10 +50,25 @@ def write_answer(execute: Execute, answer: Answer, positions: Sequence[int]) -> 
     execute("INSERT INTO answers VALUES (?,?,?)", (row.key, row.fingerprint, row.answer))
 
 
+def refuse_if_overtaken(execute: Execute, events: str, position: str, unless: Unless, before: int) -> None:
+    """Raise IntegrityError if a fact that matters came after the decision and ``before`` its own first event.
+
+    ``events``, ``position``: the table and its column of positions.
+    """
+    rows = execute(
+        f"SELECT topic, state FROM {events} WHERE {position}>? AND {position}<? "
+        f"AND topic IN ({','.join('?' * len(unless.topics))})",
+        (unless.after, before, *unless.topics),
+    )
+    if any(unless.matters(topic, bytes(state)) for topic, state in rows):
+        raise IntegrityError("others have written what the decision looked for")
+
+
 class LogRecorder(ApplicationRecorder):
     """One service's event log with the tables beside the events.
 
-    ``insert_events`` takes the keywords ``first`` (:data:`First`) and ``answer`` (:data:`Answer`).
+    ``insert_events`` takes the keywords ``first`` (:data:`First`), ``unless`` (:class:`Unless`) and ``answer``
+    (:data:`Answer`).
     """
 
     @abstractmethod

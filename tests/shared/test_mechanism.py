@@ -15,6 +15,8 @@ from shared.database.execute import Execute
 from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation, stable_id
 from shared.domain.lifecycle import Lifecycle
 from shared.events.base import Fact, Message
+from shared.log.codec import decode
+from shared.log.recorder import Unless
 from shared.messaging.parked import ConsumerStopped
 from shared.messaging.reactions import NotYet, Reactions
 from shared.readmodels.lifecycle import LifecycleView
@@ -389,3 +391,29 @@ def test_a_command_that_keeps_conflicting_is_refused_with_the_present_version(
     with pytest.raises(ChangedMeanwhile, match=f"version {ATTEMPTS + 1}"):
         app.perform(an_act(NOW), rename)
     assert {fact.name for fact in opened.of_kind("ward", WardRenamed)} == {"the other's"}
+
+
+def test_a_decision_is_not_saved_after_others_have_written_what_it_looked_for(opened: Opened) -> None:
+    app = app_of(opened)
+
+    def open_ward(unit: str, unless: Unless | None = None) -> None:
+        act = an_act(NOW)
+        new = Ward.begin(Ward.Registered, act, stable_id("unit", unit), unit=unit, name=unit)
+        app.commit(act, new, unless=unless)
+
+    def looked_for(unit: str, *topics: str) -> Unless:
+        return Unless(
+            after=end,
+            topics=topics,
+            matters=lambda topic, state: decode(topic, state).unit == unit,  # type: ignore[attr-defined]
+        )
+
+    open_ward("first")
+    end = app.log.max_notification_id() or 0
+    open_ward("second")
+    with pytest.raises(IntegrityError):
+        open_ward("third", looked_for("second", WardRenamed.TOPIC, WardOpened.TOPIC))
+    assert app.find(Ward, stable_id("unit", "third")) is None
+    open_ward("third", looked_for("second", WardRenamed.TOPIC))
+    open_ward("fourth", looked_for("first", WardOpened.TOPIC))
+    open_ward("fifth", looked_for("fifth", WardOpened.TOPIC))  # its own fact is none of others
