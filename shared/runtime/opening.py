@@ -72,7 +72,8 @@ class Runtime:
         if role in ("worker", "project"):
             self.views.build_missing(self.follower)
         if role == "worker":
-            self.views.project(self.follower)
+            while self.views.project(self.follower):
+                pass  # what its steps decide and tell rests on what is in the logs already
         if role in ("worker", self.service.own_role) and self.service.at_start is not None:
             self.service.at_start(self.app)
 

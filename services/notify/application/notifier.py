@@ -129,12 +129,13 @@ class Notifier(ServiceApplication):
         if self._digested == day or not in_hours(calendar, now):
             return False
         sent = [
-            self._send_digest(unit, day, lines, calendar, now) for unit, lines in self._open_by_unit(calendar)
+            self._send_digest(unit, day, lines, calendar, now)
+            for unit, lines in self._open_by_unit(calendar, day)
         ]
         self._digested = day
         return any(sent)
 
-    def _open_by_unit(self, calendar: Calendar) -> Sequence[tuple[str, dict[str, list[str]]]]:
+    def _open_by_unit(self, calendar: Calendar, day: date) -> Sequence[tuple[str, dict[str, list[str]]]]:
         with self.views.reading() as connection:
             cases = self.views.table(connection, "cases")
             rows = connection.execute(
@@ -142,7 +143,7 @@ class Notifier(ServiceApplication):
             )
             found: dict[str, dict[str, list[str]]] = {}
             for row in rows:
-                for unit, (state, line) in _lines(row, calendar, self._clock_name).items():
+                for unit, (state, line) in _lines(row, calendar, day, self._clock_name).items():
                     found.setdefault(unit, {"missed": [], "approaching": [], "open": []})[state].append(line)
         return sorted(found.items())
 
@@ -303,8 +304,17 @@ class Notifier(ServiceApplication):
 ORDER = ("missed", "approaching", "open")
 
 
+def _state_on(day: date, clock: Mapping[str, Any]) -> str:
+    """How near a running clock is on a day, by its own days: whoever says so in a fact may not have run yet."""
+    if clock["silent"]:
+        return "open"
+    if date.fromisoformat(clock["due_on"]) < day:
+        return "missed"
+    return "approaching" if any(date.fromisoformat(on) <= day for on in clock["warn_on"]) else "open"
+
+
 def _lines(
-    row: Any, calendar: Calendar, clock_name: Callable[[int, str], str]
+    row: Any, calendar: Calendar, day: date, clock_name: Callable[[int, str], str]
 ) -> Mapping[str, tuple[str, str]]:
     """One case's line in the digest of each unit that has it in hand, with the worst state of its clocks."""
     by_unit: dict[str, list[dict[str, Any]]] = {row.unit: []}
@@ -314,7 +324,7 @@ def _lines(
     called = words.called(row.number, row.title, secret=row.secrecy == "secret")
     found: dict[str, tuple[str, str]] = {}
     for unit, clocks in by_unit.items():
-        state = next((state for state in ORDER if any(clock["state"] == state for clock in clocks)), "open")
+        state = min((_state_on(day, clock) for clock in clocks), key=ORDER.index, default="open")
         dates = [
             f"{clock_name(row.rulebook_version, clock['clock'])}"
             f"{words.day_words(calendar, date.fromisoformat(clock['due_on']))}"

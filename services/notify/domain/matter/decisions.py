@@ -71,7 +71,8 @@ def awaits_acknowledgement(matter: MatterState, act: CommandContext) -> None:
     """The escalation is open."""
     if matter.status == "withdrawn":
         raise EscalationIsWithdrawn
-    if matter.status == "acknowledged":
+    expired = matter.expires_at is not None and matter.expires_at <= act.recorded_at
+    if matter.status == "acknowledged" and not expired:
         raise EscalationAlreadyAcknowledged
 
 
@@ -286,7 +287,8 @@ class Matter(Aggregate, lifecycle=evolve):
 
     @requires(by_the_leader_who_was_told, escalation_as_seen, awaits_acknowledgement)
     def acknowledge_escalation(self, act: CommandContext, *, note: str = "", expires_on: date) -> None:
-        """The main leader has taken note; reminders rest until it expires."""
+        """The main leader has taken note; reminders rest until it expires, which may have come unsaid."""
+        self.expire(act, next_reminder_at=act.recorded_at)
         self._acknowledge_all_told(act, note, expires_on)
 
     def _acknowledge_all_told(self, act: CommandContext, note: str, expires_on: date) -> None:
