@@ -22,7 +22,7 @@ from shared.domain.hidden import is_hidden_from
 from shared.domain.refusal import Refusal
 from shared.domain.words import THINGS
 from shared.log.codec import WireMapper
-from shared.log.recorder import Answered, First, LogRecorder, Unless
+from shared.log.recorder import Answered, Basis, First, LogRecorder
 from shared.process.metrics import SAVED
 
 A = TypeVar("A", bound=Aggregate)
@@ -187,12 +187,11 @@ class Application(EventSourcedApplication[UUID]):
         act: CommandContext,
         *aggregates: Aggregate,
         location: str | None = None,
-        unless: Unless | None = None,
+        basis: Basis | None = None,
     ) -> CommandResult:
         """Save the new events of ``aggregates`` and the answer to the request; the first one gives the answer.
 
-        Raises IntegrityError if an aggregate was changed meanwhile, or if there is what ``unless`` names; ``perform``
-        then decides anew.
+        Raises IntegrityError if there are newer events than those on which the decision rests, also those of ``basis``.
         """
         changed = [event for aggregate in aggregates for event in aggregate.pending_events]
         subject = aggregates[0]
@@ -217,23 +216,29 @@ class Application(EventSourcedApplication[UUID]):
                 answer=msgspec.json.encode(written[-1]),
             )
 
-        self.put(changed, unless=unless, answer=answer)
+        self.put(changed, answer=answer, basis=basis)
         for aggregate in aggregates:
             aggregate.collect_events()
         return written[-1]
 
     def commit_new(
-        self, act: CommandContext, new: Aggregate, otherwise: Refusal, *, location: str
+        self,
+        act: CommandContext,
+        new: Aggregate,
+        otherwise: Refusal,
+        *,
+        location: str,
+        basis: Basis | None = None,
     ) -> CommandResult:
         """Save an aggregate that must not exist yet: raises ``otherwise`` if it does.
 
         Nobody looks first: the log refuses a second first event.
         """
         try:
-            return self.commit(act, new, location=location)
+            return self.commit(act, new, location=location, basis=basis)
         except IntegrityError:
             if self.find(type(new), new.id) is None:
-                raise  # something else clashed: the request's key
+                raise  # something else clashed: the request's key, or what the decision rests on
             raise otherwise from None
 
     def perform(self, act: CommandContext, use_case: UseCase) -> CommandResult:

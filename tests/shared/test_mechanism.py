@@ -16,7 +16,7 @@ from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation,
 from shared.domain.lifecycle import Lifecycle
 from shared.events.base import Fact, Message
 from shared.log.codec import decode
-from shared.log.recorder import Unless
+from shared.log.recorder import Basis
 from shared.messaging.parked import ConsumerStopped
 from shared.messaging.reactions import NotYet, Reactions
 from shared.readmodels.lifecycle import LifecycleView
@@ -396,17 +396,13 @@ def test_a_command_that_keeps_conflicting_is_refused_with_the_present_version(
 def test_a_decision_is_not_saved_after_others_have_written_what_it_looked_for(opened: Opened) -> None:
     app = app_of(opened)
 
-    def open_ward(unit: str, unless: Unless | None = None) -> None:
+    def open_ward(unit: str, basis: Basis | None = None) -> None:
         act = an_act(NOW)
         new = Ward.begin(Ward.Registered, act, stable_id("unit", unit), unit=unit, name=unit)
-        app.commit(act, new, unless=unless)
+        app.commit(act, new, basis=basis)
 
-    def looked_for(unit: str, *topics: str) -> Unless:
-        return Unless(
-            after=end,
-            topics=topics,
-            matters=lambda topic, state: decode(topic, state).unit == unit,  # type: ignore[attr-defined]
-        )
+    def looked_for(unit: str, *topics: str) -> Basis:
+        return Basis(end, topics, lambda topic, state: decode(topic, state).unit == unit)  # type: ignore[attr-defined]
 
     open_ward("first")
     end = app.log.max_notification_id() or 0

@@ -1,8 +1,7 @@
 """What every use case asks: the units and posts of this service's own log, up to date to the last event."""
 
 from collections.abc import Mapping, Sequence
-from threading import Lock
-from typing import Any, NamedTuple, cast
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -11,9 +10,7 @@ from services.assignment.domain.directives import Directive
 from services.assignment.domain.units import NoLeadersPost, Post, Unit, leader_in_charge
 from shared.application.application import NoSuchThing
 from shared.domain.aggregate import CommandContext
-from shared.domain.units import PostState, UnitState, evolve_post, evolve_unit
-from shared.log.codec import decode
-from shared.log.recorder import rows_of
+from shared.domain.units import PostState, UnitState
 from shared.readmodels.lifecycle import LifecycleView
 from shared.readmodels.reference import (
     PostsView,
@@ -23,6 +20,7 @@ from shared.readmodels.reference import (
     UnknownPost,
     UnknownUnit,
 )
+from shared.readmodels.register import Register, Registered, Things
 from shared.readmodels.views import Views
 from shared.service.application import ServiceApplication
 
@@ -83,31 +81,17 @@ class KnownUnits(ServiceApplication):
         return found
 
 
-class _Register(NamedTuple):
-    """Units and posts by aggregate: version and state of each, after the facts up to a position."""
-
-    upto: int
-    things: Mapping[UUID, tuple[int, Any]]
-    units: Mapping[str, UnitState]
-    posts: Mapping[str, PostState]
-    """By the ids that people gave them, in their order."""
-
-
 class OwnReference(Reference):
     """Units and posts as this service's log has them, not as a view has them that may lag: what was registered, vacated
     or dissolved a moment ago is known.
-
-    The views are read once; from then on the facts are folded that the log has beyond, at every decision.
     """
 
     _KEPT: tuple[tuple[type[LifecycleView], type[Unit | Post]], ...] = ((UnitsView, Unit), (PostsView, Post))
-    _TOPICS = (*evolve_unit.facts, *evolve_post.facts)
 
     def __init__(self, views: Views, app: KnownUnits) -> None:
         super().__init__(views)
         self._app = app
-        self._folding = Lock()
-        self._register: _Register | None = None
+        self._register = Register(app.log, self._folded_by_the_views)
 
     def units(self) -> Mapping[str, UnitState]:
         """Every unit by its id, in order; dissolved ones too."""
@@ -144,44 +128,14 @@ class OwnReference(Reference):
         leading = [post for post in self.posts().values() if post.is_leader]
         return [{"id": post.post, **PostsView.row_of(post)} for post in leading]
 
-    def _now(self) -> _Register:
-        return self._views.keep("register", self._brought_up_to_date)
+    def _now(self) -> Registered:
+        return self._views.keep("register", self._register.now)
 
-    def _brought_up_to_date(self) -> _Register:
-        with self._folding:
-            end = self._app.log.max_notification_id() or 0
-            known = self._register or self._from_views()
-            if known.upto < end:
-                known = self._folded(known, end)
-            self._register = known
-            return known
-
-    def _from_views(self) -> _Register:
+    def _folded_by_the_views(self) -> tuple[int, Things]:
         things: dict[UUID, tuple[int, Any]] = {}
         with self._views.snapshot(), self._views.reading() as connection:
             for view, kind in self._KEPT:
                 for found in connection.execute(select(self._views.table(connection, view.name))):
                     row = dict(found._mapping)
                     things[kind.id_of(row["id"])] = row["version"], view.state_of(row)
-            return _registered(self._views.received_upto(self._app.name), things)
-
-    def _folded(self, known: _Register, end: int) -> _Register:
-        things = dict(known.things)
-        for batch in rows_of(self._app.log, known.upto, self._TOPICS):
-            for row in batch:
-                thing = cast("UUID", row.originator_id)
-                version, state = things.get(thing, (0, None))
-                if (
-                    row.originator_version > version
-                ):  # a view may hold more than it has received without a gap
-                    evolve = evolve_unit if row.topic in evolve_unit.facts else evolve_post
-                    state = evolve(decode(row.topic, row.state), state, row.originator_version)
-                    things[thing] = row.originator_version, state
-        return _registered(end, things)
-
-
-def _registered(upto: int, things: Mapping[UUID, tuple[int, Any]]) -> _Register:
-    states = [state for _, state in things.values()]
-    units = {one.unit: one for one in states if isinstance(one, UnitState)}
-    posts = {one.post: one for one in states if isinstance(one, PostState)}
-    return _Register(upto, things, dict(sorted(units.items())), dict(sorted(posts.items())))
+            return self._views.received_upto(self._app.name), things

@@ -31,10 +31,11 @@ from shared.calendar.periods import read_period
 from shared.domain.aggregate import CommandContext
 from shared.domain.clock import local_day
 from shared.domain.refusal import Refusal
+from shared.domain.text import identity
 from shared.events.assignment import Milestone, Support, Target, TaskAssigned
 from shared.events.matter import Secrecy
 from shared.log.codec import decode
-from shared.log.recorder import Unless, rows_of
+from shared.log.recorder import Basis, rows_upto
 from shared.readmodels.rows import Row
 
 DEFAULT_TARGET = Target(metric="任务完成率", unit="%", value=Decimal(100))
@@ -88,23 +89,27 @@ class ImportPlan:
     decided_at: int = 0
     """The end of the log up to which it was looked for tasks that stand already."""
 
-    def overtaken_by(self) -> Unless | None:
-        """What would make it another plan: a row that somebody else assigns meanwhile, in whichever list."""
+    def basis(self) -> Basis | None:
+        """That nobody has assigned one of the new rows, in whichever list."""
         new = {_of_row(row) for row, _ in self.assigned}
 
         def matters(topic: str, state: bytes) -> bool:
             fact = cast("TaskAssigned", decode(topic, state))
-            return (fact.number, fact.title, fact.lead_unit, fact.due_on) in new
+            return _key(fact.number, fact.title, fact.lead_unit, fact.due_on) in new
 
-        return Unless(after=self.decided_at, topics=(TaskAssigned.TOPIC,), matters=matters) if new else None
+        return Basis(self.decided_at, (TaskAssigned.TOPIC,), matters) if new else None
 
 
 RowKey = tuple[str, str, str, date]
-"""By which a row is found again in another list: number, words, lead and due date."""
+"""By which a row is found again in another list: number, words, lead and due date, however they are spelled."""
+
+
+def _key(number: str, title: str, lead: str, due: date) -> RowKey:
+    return identity(number), identity(title), lead, due
 
 
 def _of_row(row: TaskRow) -> RowKey:
-    return row.number, row.task, row.lead, row.due
+    return _key(row.number, row.task, row.lead, row.due)
 
 
 class Board(NamedTuple):
@@ -407,7 +412,7 @@ class ListUseCases(KnownUnits):
             task_list = self.load(TaskList, plan.unchanged[0][1].state.list_id)
         tasks = [task for _, task in plan.assigned]
         location = f"/api/v1/task-lists/{task_list.id}"
-        return self.commit(act, task_list, *tasks, location=location, unless=plan.overtaken_by())
+        return self.commit(act, task_list, *tasks, location=location, basis=plan.basis())
 
     def import_report(self, act: CommandContext, plan: ImportPlan) -> dict[str, Any]:
         """What an import did, or would do, row by row; for a request repeated under its key the same again."""
@@ -443,17 +448,17 @@ class ListUseCases(KnownUnits):
             tasks = with_their_dates(connection, self.views)
             rows = connection.execute(select(*(tasks.c[name] for name in columns))).all()
         upto = self.log.max_notification_id() or 0
-        newer = {row.originator_id for batch in rows_of(self.log, received, _OF_TASKS) for row in batch}
+        newer = {row.originator_id for row in rows_upto(self.log, received, upto, _OF_TASKS)}
         due_on = {UUID(row.id): row.due_on for row in rows}
         found = [
-            (UUID(row.id), UUID(row.list_id), (row.number, row.title, row.lead_unit, due))
+            (UUID(row.id), UUID(row.list_id), _key(row.number, row.title, row.lead_unit, due))
             for row in rows
             for due in (row.due_on, row.original_due_on)
         ]
         for task in cast("set[UUID]", newer):
             state = self.load(Task, task).state
             found += [
-                (task, state.list_id, (state.number, state.title, state.lead_unit, due))
+                (task, state.list_id, _key(state.number, state.title, state.lead_unit, due))
                 for due in (state.due_on, state.original_due_on)
             ]
         return Board(upto, found, due_on)
@@ -515,7 +520,7 @@ def _content(row: TaskRow, book: PostBook, of_list: str, found: TaskState | None
 
 def _refuse_changes(row: TaskRow, content: dict[str, Any], found: TaskState, due_now: date | None) -> None:
     stands = {
-        "title": found.title,
+        "title": row.task if identity(row.task) == identity(found.title) else found.title,
         "lead_unit": found.lead_unit,
         "supporters": tuple(found.supporters),
         "due_on": row.due if row.due in (found.due_on, found.original_due_on, due_now) else found.due_on,
