@@ -21,7 +21,7 @@ from services.assignment.spreadsheets.writing import HEADINGS
 from services.cli.due_dates import When
 from services.cli.options import Data, config_of, with_logs
 from services.suite import SUITE
-from shared.domain.aggregate import CommandContext
+from shared.domain.aggregate import COMMAND_LINE, CommandContext
 from shared.domain.clock import local_day
 from shared.domain.roles import Role
 from shared.domain.words import Title, titles
@@ -50,9 +50,9 @@ def by_command_line(config: Config, key: str | None, *asked: object) -> CommandC
     IdempotencyKeyMalformed.
     """
     now = config.make_clock()()
-    key = f"duban/command-line|{secrets.token_hex(16) if key is None else checked_key(key)}"
+    key = f"{COMMAND_LINE}|{secrets.token_hex(16) if key is None else checked_key(key)}"
     return CommandContext(
-        by=Actor(unit="office", post="duban/command-line"),
+        by=Actor(unit="office", post=COMMAND_LINE),
         because=f"request:{key}",
         recorded_at=now,
         happened_at=now,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
+from shared.domain.aggregate import COMMAND_LINE
 from shared.domain.lifecycle import Lifecycle, replace
 from shared.domain.roles import LEADERS
 from shared.events import assignment
@@ -74,6 +75,8 @@ class PostState:
     since: date | None = None
     held: tuple[Held, ...] = ()
     """Every time that somebody has held it, in order."""
+    named: bool = False
+    """Whether somebody has ever been appointed by name; a register's import appoints who is not named yet."""
     portfolio: tuple[str, ...] = ()
     """分管单位: the units of which a leader is in charge."""
 
@@ -126,6 +129,7 @@ def _(fact: assignment.PostHolderAppointed, post: PostState) -> PostState:
         holder=fact.holder,
         since=fact.since,
         held=(*_ended(post.held, fact.since), Held(fact.since)),
+        named=post.named or fact.by.post != COMMAND_LINE,
     )
 
 

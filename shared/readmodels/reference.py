@@ -66,7 +66,7 @@ class PostsView(LifecycleView):
     """岗位: every post by the id that people gave it."""
 
     name = "posts"
-    version = 4
+    version = 5
     lifecycle = evolve_post
     indexed = ("unit",)
 
@@ -248,6 +248,22 @@ class Reference:
         """The post with every time that somebody has held it. Raises UnknownPost."""
         state: PostState = PostsView.state_of(self.post(post))
         return state
+
+    def official(self, post: str) -> PostState | None:
+        """The post with every time that somebody has held it, or None."""
+        row = self._row("posts", post)
+        return None if row is None else PostsView.state_of(row)
+
+    def takes_first_steps(self, unit: str, kind: str) -> bool:
+        """Whether the unit, of this kind, has never had anybody appointed by name; or no unit is registered at all."""
+
+        def ask(connection: Connection) -> bool:
+            units, posts = self._views.table(connection, "units"), self._views.table(connection, "posts")
+            kinds = dict(connection.execute(select(units.c.id, units.c.kind)).all())
+            named = select(posts.c.id).where(posts.c.unit == unit, posts.c.named)
+            return (not kinds or kinds.get(unit) == kind) and connection.execute(named).first() is None
+
+        return self.answer(("first steps", unit, kind), ask)
 
     def leaders(self) -> Sequence[Mapping[str, Any]]:
         """The posts of the main leader and the vice leaders (政府领导), by id."""

@@ -23,6 +23,15 @@ class Registered(NamedTuple):
     posts: Mapping[str, PostState]
     """By the ids that people gave them, in their order."""
 
+    def official(self, post: str) -> PostState | None:
+        """The post, if it is registered."""
+        return self.posts.get(post)
+
+    def takes_first_steps(self, unit: str, kind: str) -> bool:
+        """Whether the unit, of this kind, has never had anybody appointed by name; or no unit is registered at all."""
+        of_that_kind = not self.units or (unit in self.units and self.units[unit].kind == kind)
+        return of_that_kind and not any(post.named for post in self.posts.values() if post.unit == unit)
+
 
 class Register:
     """Folds what the log has beyond the last time, whenever somebody asks.

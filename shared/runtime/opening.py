@@ -24,6 +24,7 @@ from shared.messaging.transport import Follower
 from shared.messaging.transport.embedded import EmbeddedFollower
 from shared.personal_data.keystore import KeyStore
 from shared.process.config import Config
+from shared.readmodels.reference import PostsView
 from shared.readmodels.views import Views
 from shared.rulebook import load_rulebook
 from shared.runtime.event_log import log_settings, open_log
@@ -32,11 +33,17 @@ from shared.runtime.service import Service
 from shared.runtime.worker import Step
 from shared.service.application import ServiceApplication
 from shared.web.app import create_app
+from shared.web.auth import Identity
 from shared.web.oidc import verifier_of
 from shared.web.problems import StoreUnavailable
+from shared.web.standing import Standing
 
 if TYPE_CHECKING:
     from shared.messaging.relay import Relay
+
+
+REGISTRAR = "assignment"
+"""The service that keeps the register of units and posts."""
 
 
 @dataclass
@@ -159,16 +166,46 @@ class Runtime:
             blueprints=[*self.service.blueprints, proof_blueprint(self.service.name)],
             title=self.service.title,
             verify=verify,
+            standing=self._standing(),
             readiness=lambda: [*self.unready(), *verify.unready()],
             extras={"runtime": self},
         )
 
         def gate() -> None:
-            if request_ctx.request.path.startswith("/api/") and schema_problem(self.config, self.app.log):
-                raise StoreUnavailable
+            if request_ctx.request.path.startswith("/api/"):
+                self._must_have_its_tables()
 
         app.before_request(gate)
         return app
+
+    def _must_have_its_tables(self) -> None:
+        """Raises StoreUnavailable while the tables are not those of this release."""
+        if schema_problem(self.config, self.app.log):
+            raise StoreUnavailable
+
+    def _standing(self) -> Callable[[Identity], None]:
+        """Whether a token's post acts, by the register of units and posts; a service that keeps none asks nothing."""
+        if PostsView.name not in self.views.views:
+            return lambda identity: None
+        standing = Standing(
+            lambda: self.app.reference,
+            self.config.without_post,
+            behind=self._register_is_behind,
+            wait=self.config.read_wait_seconds,
+        )
+
+        def check(identity: Identity) -> None:
+            self._must_have_its_tables()
+            standing(identity)
+
+        return check
+
+    def _register_is_behind(self) -> bool:
+        """Whether more of the register may be on its way here from the service that keeps it."""
+        if self.service.name == REGISTRAR:
+            return False
+        kept = next((one for one in self.logs if one.name == REGISTRAR), None)
+        return kept is None or not self.views.reached(REGISTRAR, kept.log.max_notification_id() or 0)
 
     def close(self) -> None:
         """Close files and connections."""

@@ -24,7 +24,7 @@ from shared.process.config import Config
 from shared.process.logs import log
 from shared.process.metrics import REGISTRY, merged
 from shared.web import openapi
-from shared.web.auth import RoleMayNot, Verify, allowed_roles, bearer, public, undecided_routes
+from shared.web.auth import Identity, RoleMayNot, Verify, allowed_roles, bearer, public, undecided_routes
 from shared.web.body import FORM_TYPES, fingerprint, json_body, unprintable
 from shared.web.http import Blueprint, idempotency_key
 from shared.web.pages import add_pages
@@ -45,6 +45,7 @@ class Web:
     config: Config
     clock: Clock
     verify: Verify
+    standing: Callable[[Identity], None]
     readiness: Callable[[], list[str]]
     registry: CollectorRegistry
 
@@ -85,6 +86,7 @@ def create_app(
     blueprints: Sequence[Blueprint],
     title: str,
     verify: Verify,
+    standing: Callable[[Identity], None] = lambda identity: None,
     readiness: Callable[[], list[str]] = list,
     extras: Mapping[str, object] | None = None,
     registry: CollectorRegistry | None = None,
@@ -93,9 +95,9 @@ def create_app(
 ) -> Flask:
     """The app of ``service``; refuses to start while a route lacks a decision.
 
-    ``extras`` are what the views need (the application, the views' store): ``current_app.extensions[name]``.
-    ``registry`` takes this app's counters; ``/metrics`` shows that one, or ``shown``. ``documents``: whose API
-    ``/docs`` shows, with their titles; its own by default.
+    ``standing`` raises why the post of a token does not act. ``extras`` are what the views need (the application, the
+    views' store): ``current_app.extensions[name]``. ``registry`` takes this app's counters; ``/metrics`` shows that
+    one, or ``shown``. ``documents``: whose API ``/docs`` shows, with their titles; its own by default.
     """
     app = _App(service, static_folder=None)
     app.config.update(
@@ -111,7 +113,7 @@ def create_app(
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # a doubled slash is another address: 404, not a redirect
     app.url_map.strict_slashes = True
-    web = Web(service, config, clock, verify, readiness, registry or CollectorRegistry())
+    web = Web(service, config, clock, verify, standing, readiness, registry or CollectorRegistry())
     app.extensions.update(extras or {})
     app.extensions["duban"] = web
 
@@ -187,6 +189,7 @@ def _gate(app: Flask, web: Web) -> Callable[[], None]:
             rates.of(identity.subject)
             if identity.role not in roles:
                 raise RoleMayNot(role=identity.role, allowed=sorted(roles))
+            web.standing(identity)
         if asked.view_args and any(unprintable(str(value)) for value in asked.view_args.values()):
             raise NoSuchPage
         asked.max_content_length = getattr(view, "duban_max_body", None)

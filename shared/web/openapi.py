@@ -30,6 +30,7 @@ from shared.web.problems import (
     Unexpected,
 )
 from shared.web.rates import TooManyRequests
+from shared.web.standing import TokenOfUnknownPost, TokenOfVacantPost
 from shared.web.titles import TitleWriter
 
 ERRORS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 500, 503)
@@ -82,6 +83,8 @@ OF_EVERY_REQUEST: tuple[type[Refusal], ...] = (
     *NotAuthenticated.__subclasses__(),  # those of providers too
     RoleMayNot,
     TooManyRequests,
+    TokenOfUnknownPost,
+    TokenOfVacantPost,
     NoSuchPage,
     MethodNotAllowed,
     RequestIsMalformed,

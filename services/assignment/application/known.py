@@ -118,6 +118,12 @@ class OwnReference(Reference):
     def post(self, post: str, *, field: str | None = None) -> Mapping[str, Any]:
         return PostsView.row_of(self._app.known_post(post, field))
 
+    def official(self, post: str) -> PostState | None:
+        return self._now().official(post)
+
+    def takes_first_steps(self, unit: str, kind: str) -> bool:
+        return self._now().takes_first_steps(unit, kind)
+
     def head_of(self, unit: str) -> str:
         for post in self.posts().values():
             if post.unit == unit and post.role == "unit_head":
