@@ -255,13 +255,14 @@ class Reference:
         return None if row is None else PostsView.state_of(row)
 
     def takes_first_steps(self, unit: str, kind: str) -> bool:
-        """Whether the unit, of this kind, has never had anybody appointed by name; or no unit is registered at all."""
+        """Whether nobody has ever been appointed by name in the unit, which is of this kind, or no unit is."""
 
         def ask(connection: Connection) -> bool:
             units, posts = self._views.table(connection, "units"), self._views.table(connection, "posts")
             kinds = dict(connection.execute(select(units.c.id, units.c.kind)).all())
             named = select(posts.c.id).where(posts.c.unit == unit, posts.c.named)
-            return (not kinds or kinds.get(unit) == kind) and connection.execute(named).first() is None
+            of_that_kind = kinds.get(unit) == kind or kind not in kinds.values()
+            return of_that_kind and connection.execute(named).first() is None
 
         return self.answer(("first steps", unit, kind), ask)
 

@@ -28,9 +28,11 @@ class Registered(NamedTuple):
         return self.posts.get(post)
 
     def takes_first_steps(self, unit: str, kind: str) -> bool:
-        """Whether the unit, of this kind, has never had anybody appointed by name; or no unit is registered at all."""
-        of_that_kind = not self.units or (unit in self.units and self.units[unit].kind == kind)
-        return of_that_kind and not any(post.named for post in self.posts.values() if post.unit == unit)
+        """Whether nobody has ever been appointed by name in the unit, which is of this kind, or no unit is."""
+        offices = [one.unit for one in self.units.values() if one.kind == kind]
+        return unit in (offices or [unit]) and not any(
+            post.named for post in self.posts.values() if post.unit == unit
+        )
 
 
 class Register:

@@ -25,6 +25,7 @@ from shared.messaging.transport.embedded import EmbeddedFollower
 from shared.personal_data.keystore import KeyStore
 from shared.process.config import Config
 from shared.readmodels.reference import PostsView
+from shared.readmodels.register import Register
 from shared.readmodels.views import Views
 from shared.rulebook import load_rulebook
 from shared.runtime.event_log import log_settings, open_log
@@ -184,14 +185,18 @@ class Runtime:
             raise StoreUnavailable
 
     def _standing(self) -> Callable[[Identity], None]:
-        """Whether a token's post acts, by the register of units and posts; a service that keeps none asks nothing."""
+        """Whether a token's post acts, by the register of units and posts; a service that keeps none asks nothing.
+
+        The register's own log is asked where it is at hand. Over a broker it may be behind: before somebody is refused,
+        what may be on its way is waited for.
+        """
         if PostsView.name not in self.views.views:
             return lambda identity: None
+        kept = next((one.log for one in self.logs if one.name == REGISTRAR), None)
         standing = Standing(
-            lambda: self.app.reference,
+            (lambda: self.app.reference) if kept is None else Register(kept).now,
             self.config.without_post,
-            behind=self._register_is_behind,
-            wait=self.config.read_wait_seconds,
+            wait=self.config.read_wait_seconds if kept is None and self.service.name != REGISTRAR else 0.0,
         )
 
         def check(identity: Identity) -> None:
@@ -199,13 +204,6 @@ class Runtime:
             standing(identity)
 
         return check
-
-    def _register_is_behind(self) -> bool:
-        """Whether more of the register may be on its way here from the service that keeps it."""
-        if self.service.name == REGISTRAR:
-            return False
-        kept = next((one for one in self.logs if one.name == REGISTRAR), None)
-        return kept is None or not self.views.reached(REGISTRAR, kept.log.max_notification_id() or 0)
 
     def close(self) -> None:
         """Close files and connections."""

@@ -34,7 +34,7 @@ class Officials(Protocol):
         """The post, if it is registered."""
 
     def takes_first_steps(self, unit: str, kind: str) -> bool:
-        """Whether the unit, of this kind, has never had anybody appointed by name; or no unit is registered at all."""
+        """Whether nobody has ever been appointed by name in the unit, which is of this kind, or no unit is."""
 
 
 OFFICES = {Role.government_office: "office", Role.supervision_office: "supervision"}
@@ -44,33 +44,22 @@ OFFICES = {Role.government_office: "office", Role.supervision_office: "supervisi
 class Standing:
     """Raises, for a token's identity, why its post does not act.
 
-    ``without_post``: the roles, posts and subjects that act without a held post, as configured. ``behind``: whether
-    more of the register may be on its way: nobody is refused before that has come, or ``wait`` seconds have passed.
+    ``without_post``: the roles, posts and subjects that act without a held post, as configured. ``wait``: seconds
+    for which nobody is refused, because what would let them act may be on its way.
     """
 
-    def __init__(
-        self,
-        officials: Callable[[], Officials],
-        without_post: str,
-        *,
-        behind: Callable[[], bool] = lambda: False,
-        wait: float = 0.0,
-    ) -> None:
-        self._officials, self._behind, self._wait = officials, behind, wait
+    def __init__(self, officials: Callable[[], Officials], without_post: str, *, wait: float = 0.0) -> None:
+        self._officials, self._wait = officials, wait
         self._without_post = frozenset(filter(None, without_post.split(",")))
 
     def __call__(self, identity: Identity) -> None:
         """Raises TokenOfUnknownPost, TokenOfVacantPost."""
-        if self._refusal(identity) is None:
-            return
         waited = 0.0
-        while waited < self._wait and self._behind():
+        while (refusal := self._refusal(identity)) is not None:
+            if waited >= self._wait:
+                raise refusal
             time.sleep(PAUSE)
             waited += PAUSE
-            if self._refusal(identity) is None:
-                return
-        if (refusal := self._refusal(identity)) is not None:
-            raise refusal
 
     def _refusal(self, identity: Identity) -> Refusal | None:
         named = {str(identity.role), identity.post, identity.subject}
@@ -78,9 +67,12 @@ class Standing:
             return None
         officials = self._officials()
         post = officials.official(identity.post)
-        if post is not None and post.unit == identity.unit:
-            return TokenOfVacantPost(post=identity.post) if post.holder is None else None
-        kind = OFFICES.get(identity.role)
-        if post is None and kind is not None and officials.takes_first_steps(identity.unit, kind):
+        if post is not None and post.unit == identity.unit and post.holder is not None:
             return None
-        return TokenOfUnknownPost(post=identity.post, unit=identity.unit)
+        kind = OFFICES.get(identity.role)
+        never_held = post is None or not post.held
+        if never_held and kind is not None and officials.takes_first_steps(identity.unit, kind):
+            return None
+        if post is None or post.unit != identity.unit:
+            return TokenOfUnknownPost(post=identity.post, unit=identity.unit)
+        return TokenOfVacantPost(post=identity.post)
