@@ -80,7 +80,13 @@ def _pem(path: Path) -> Sequence[Any]:
     return load_pem_x509_certificates(path.read_bytes())
 
 
+CLOCK_BEHIND = Gauge(
+    "duban_clock_behind_seconds",
+    "How far the clock stands before the newest moment that the log has recorded: it was set back",
+    lambda runtime: one(runtime.app.clock_is_behind().total_seconds()),
+)
 OF_EVERY_PROCESS: Sequence[Gauge] = (
+    CLOCK_BEHIND,
     Gauge(
         "duban_lag_messages",
         "Messages on the way that the consumer has not handled",
@@ -179,6 +185,12 @@ def gauges(runtime: Runtime, role: str = "worker") -> Iterable[Sample]:
         read += [(gauge, runtime) for gauge in OF_A_RELAY]
     if role in ("worker", runtime.service.own_role):
         read += [(gauge, runtime.app) for gauge in runtime.service.gauges]
+    samples = read_all(read)
+    return [(DATABASE_UP, one(False))] if samples is None else [(DATABASE_UP, one(True)), *samples]
+
+
+def read_all(read: Iterable[tuple[Gauge, object]]) -> list[Sample] | None:
+    """The values of gauges; None if the database is unavailable."""
     samples: list[Sample] = []
     for gauge, what in read:
         try:
@@ -187,5 +199,5 @@ def gauges(runtime: Runtime, role: str = "worker") -> Iterable[Sample]:
             continue
         except UNAVAILABLE as error:
             log.warning("not_measured", reason=str(error))
-            return [(DATABASE_UP, one(False))]
-    return [(DATABASE_UP, one(True)), *samples]
+            return None
+    return samples

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 from flask.globals import request_ctx
+from prometheus_client import CollectorRegistry
 
 from shared.application.application import Application
 from shared.audit.api import proof_blueprint
@@ -29,9 +30,10 @@ from shared.readmodels.register import Register
 from shared.readmodels.views import Views
 from shared.rulebook import load_rulebook
 from shared.runtime.event_log import log_settings, open_log
+from shared.runtime.gauges import CLOCK_BEHIND, read_all
 from shared.runtime.schema import migrate_files, schema_problem
 from shared.runtime.service import Service
-from shared.runtime.worker import Step
+from shared.runtime.worker import Gauges, Step
 from shared.service.application import ServiceApplication
 from shared.web.app import create_app
 from shared.web.auth import Identity
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from shared.messaging.relay import Relay
 
 
+LOOKED_THROUGH = 20
+"""Portions of a log that one question of readiness reads at most, to know its newest moment."""
 REGISTRAR = "assignment"
 """The service that keeps the register of units and posts."""
 
@@ -127,6 +131,21 @@ class Runtime:
         except UNAVAILABLE as error:
             return [f"the database is away: {error}"]
 
+    def remarks(self) -> list[str]:
+        """What is not as it should be though the service is ready: its clock was set back."""
+        try:
+            behind = self.app.clock_is_behind(portions=LOOKED_THROUGH)
+        except UNAVAILABLE:
+            return []
+        said = f"the clock went backwards: the log has recorded moments up to {behind} later than now"
+        return [said] if behind else []
+
+    def _watched(self) -> CollectorRegistry:
+        """The counters of a web process, and what of a worker's gauges concerns whoever reads there too."""
+        registry = CollectorRegistry()
+        registry.register(Gauges(self.service.name, lambda: read_all([(CLOCK_BEHIND, self)]) or []))
+        return registry
+
     @property
     def followers(self) -> dict[str, Follower]:
         """The follower of each consumer."""
@@ -169,6 +188,8 @@ class Runtime:
             verify=verify,
             standing=self._standing(),
             readiness=lambda: [*self.unready(), *verify.unready()],
+            remarks=self.remarks,
+            registry=self._watched(),
             extras={"runtime": self},
         )
 

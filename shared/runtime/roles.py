@@ -150,6 +150,7 @@ def health_of(runtime: Runtime, worker: Worker) -> Flask:
         title=runtime.service.title,
         verify=refuse_every_token,
         readiness=lambda: [*([worker.unavailable] if worker.unavailable else []), *runtime.unready()],
+        remarks=runtime.remarks,
         shown=REGISTRY,
         documents={},
     )

@@ -47,6 +47,7 @@ class Web:
     verify: Verify
     standing: Callable[[Identity], None]
     readiness: Callable[[], list[str]]
+    remarks: Callable[[], list[str]]
     registry: CollectorRegistry
 
 
@@ -88,6 +89,7 @@ def create_app(
     verify: Verify,
     standing: Callable[[Identity], None] = lambda identity: None,
     readiness: Callable[[], list[str]] = list,
+    remarks: Callable[[], list[str]] = list,
     extras: Mapping[str, object] | None = None,
     registry: CollectorRegistry | None = None,
     shown: CollectorRegistry | None = None,
@@ -113,7 +115,7 @@ def create_app(
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # a doubled slash is another address: 404, not a redirect
     app.url_map.strict_slashes = True
-    web = Web(service, config, clock, verify, standing, readiness, registry or CollectorRegistry())
+    web = Web(service, config, clock, verify, standing, readiness, remarks, registry or CollectorRegistry())
     app.extensions.update(extras or {})
     app.extensions["duban"] = web
 
@@ -147,7 +149,10 @@ def _add_own_routes(
     @public
     def readyz() -> tuple[dict[str, list[str]], int, dict[str, str]]:
         reasons = web.readiness()
-        return {"reasons": reasons}, 503 if reasons else 200, {"Cache-Control": "no-store"}
+        said = {"reasons": reasons}
+        if not reasons and (remarks := web.remarks()):
+            said["remarks"] = remarks
+        return said, 503 if reasons else 200, {"Cache-Control": "no-store"}
 
     @public
     def metrics() -> Response:

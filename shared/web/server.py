@@ -40,6 +40,7 @@ def dispatch(apps: Mapping[str, Flask]) -> Wsgi:
         title="duban",
         verify=first.verify,
         readiness=lambda: [f"{name}: {reason}" for name, web in webs.items() for reason in web.readiness()],
+        remarks=lambda: [f"{name}: {remark}" for name, web in webs.items() for remark in web.remarks()],
         registry=own,
         documents={name: app.config["API_SPEC_OPTIONS"]["info"]["summary"] for name, app in apps.items()},
         shown=merged([own, *(web.registry for web in webs.values()), REGISTRY]),

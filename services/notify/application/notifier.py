@@ -143,6 +143,9 @@ class Notifier(ServiceApplication):
             )
             found: dict[str, dict[str, list[str]]] = {}
             for row in rows:
+                starts = [date.fromisoformat(clock["started_on"]) for clock in row.clocks.values()]
+                if starts and min(starts) > day:
+                    continue  # the suite's clock was set ahead, and back: it has not begun
                 for unit, (state, line) in _lines(row, calendar, day, self._clock_name).items():
                     found.setdefault(unit, {"missed": [], "approaching": [], "open": []})[state].append(line)
         return sorted(found.items())
@@ -319,7 +322,7 @@ def _lines(
     """One case's line in the digest of each unit that has it in hand, with the worst state of its clocks."""
     by_unit: dict[str, list[dict[str, Any]]] = {row.unit: []}
     for clock in row.clocks.values():
-        if clock["state"] != "stopped":
+        if clock["state"] != "stopped" and date.fromisoformat(clock["started_on"]) <= day:
             by_unit.setdefault(clock["unit"], []).append(clock)
     called = words.called(row.number, row.title, secret=row.secrecy == "secret")
     found: dict[str, tuple[str, str]] = {}

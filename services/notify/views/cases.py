@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import JSON, Boolean, Column, Date, Integer, String, Text
 
+from shared.domain.clock import local_day
 from shared.events import supervision
 from shared.events.base import Message
 from shared.readmodels.rows import Rows
@@ -21,7 +22,7 @@ class CasesView(View):
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
-        """``clocks``: by clock and cycle, its unit, due day, days of warning and state (open, stopped)."""
+        """``clocks``: by clock and cycle, its unit, days (of start, warning, due) and state (open, stopped)."""
         return [
             Column("unit", String, nullable=False),
             Column("number", String, nullable=False),
@@ -62,6 +63,7 @@ class CasesView(View):
             clock=fact.clock,
             unit=fact.unit,
             due_on=fact.due_on.isoformat(),
+            started_on=local_day(fact.started_at).isoformat(),
             warn_on=[day.isoformat() for day in fact.warn_on],
             silent=fact.silent,
             state="open",
