@@ -13,7 +13,7 @@ from shared.process import logs
 from shared.process.config import Config
 from shared.readmodels.generations import ViewIsBeingBuilt
 from shared.runtime.gauge import Gauge, Sample, Values, age, one
-from shared.runtime.opening import Runtime
+from shared.runtime.opening import CLOCK_BEHIND, Runtime
 
 log = logs.log("worker")
 
@@ -80,11 +80,6 @@ def _pem(path: Path) -> Sequence[Any]:
     return load_pem_x509_certificates(path.read_bytes())
 
 
-CLOCK_BEHIND = Gauge(
-    "duban_clock_behind_seconds",
-    "How far the clock stands before the newest moment that the log has recorded: it was set back",
-    lambda runtime: one(runtime.app.clock_is_behind().total_seconds()),
-)
 OF_EVERY_PROCESS: Sequence[Gauge] = (
     CLOCK_BEHIND,
     Gauge(
@@ -185,12 +180,6 @@ def gauges(runtime: Runtime, role: str = "worker") -> Iterable[Sample]:
         read += [(gauge, runtime) for gauge in OF_A_RELAY]
     if role in ("worker", runtime.service.own_role):
         read += [(gauge, runtime.app) for gauge in runtime.service.gauges]
-    samples = read_all(read)
-    return [(DATABASE_UP, one(False))] if samples is None else [(DATABASE_UP, one(True)), *samples]
-
-
-def read_all(read: Iterable[tuple[Gauge, object]]) -> list[Sample] | None:
-    """The values of gauges; None if the database is unavailable."""
     samples: list[Sample] = []
     for gauge, what in read:
         try:
@@ -199,5 +188,5 @@ def read_all(read: Iterable[tuple[Gauge, object]]) -> list[Sample] | None:
             continue
         except UNAVAILABLE as error:
             log.warning("not_measured", reason=str(error))
-            return None
-    return samples
+            return [(DATABASE_UP, one(False))]
+    return [(DATABASE_UP, one(True)), *samples]

@@ -30,7 +30,7 @@ from shared.readmodels.register import Register
 from shared.readmodels.views import Views
 from shared.rulebook import load_rulebook
 from shared.runtime.event_log import log_settings, open_log
-from shared.runtime.gauges import CLOCK_BEHIND, read_all
+from shared.runtime.gauge import Gauge, Sample, one
 from shared.runtime.schema import migrate_files, schema_problem
 from shared.runtime.service import Service
 from shared.runtime.worker import Gauges, Step
@@ -49,6 +49,11 @@ LOOKED_THROUGH = 20
 """Portions of a log that one question of readiness reads at most, to know its newest moment."""
 REGISTRAR = "assignment"
 """The service that keeps the register of units and posts."""
+CLOCK_BEHIND = Gauge(
+    "duban_clock_behind_seconds",
+    "How far the clock stands before the newest moment that the log has recorded: it was set back",
+    lambda runtime: one(runtime.app.clock_is_behind().total_seconds()),
+)
 
 
 @dataclass
@@ -143,8 +148,14 @@ class Runtime:
     def _watched(self) -> CollectorRegistry:
         """The counters of a web process, and what of a worker's gauges concerns whoever reads there too."""
         registry = CollectorRegistry()
-        registry.register(Gauges(self.service.name, lambda: read_all([(CLOCK_BEHIND, self)]) or []))
+        registry.register(Gauges(self.service.name, self._clock_behind))
         return registry
+
+    def _clock_behind(self) -> list[Sample]:
+        try:
+            return [(CLOCK_BEHIND, CLOCK_BEHIND.read(self))]
+        except UNAVAILABLE:
+            return []
 
     @property
     def followers(self) -> dict[str, Follower]:
