@@ -274,6 +274,23 @@ def test_reminders_and_expiry_run_over_the_turn_of_the_year(world: Any) -> None:
     assert reminders(world) == [0, 1, 2, 3]
 
 
+def test_a_reminder_that_a_clock_set_ahead_put_off_comes_when_it_is_set_back(world: Any) -> None:
+    quiet = world.escalated("quiet")
+    case = acknowledged(world)
+    world.at("2022-03-01 09:00")  # it has expired, and both were reminded
+    assert reminders(world)[:2] == [0, 0]
+    world.at("2021-03-09 09:00")
+    world.at("2021-03-09 09:01")
+    for one in (quiet, case):
+        row = world.escalation(one)
+        assert row["state"] == "open"
+        assert row["next_reminder_at"] < shanghai("2021-03-12 00:00")
+    before = world.size()
+    world.at("2021-03-09 09:02")
+    assert world.size() == before
+    world.nothing_new_when_delivered_again()
+
+
 # -- digests ------------------------------------------------------------------------------------------------
 
 

@@ -250,9 +250,10 @@ class Matter(Aggregate, lifecycle=evolve):
         text: str,
         not_before: datetime,
         next_reminder_at: datetime,
+        early: bool = False,
     ) -> None:
-        """Remind the main leader once, however many days went by, if the time has come."""
-        if self.state.status != "open" or not self.is_due(act.recorded_at):
+        """Remind the main leader once, however many days went by, if the time has come, or else ``early``."""
+        if self.state.status != "open" or not (early or self.is_due(act.recorded_at)):
             return
         times = self.state.reminders + 1
         last = [*self.state.told.values()][-1]
