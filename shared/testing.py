@@ -27,6 +27,8 @@ from shared.runtime.service import Service
 from shared.web.auth import issue_token, load_key
 
 F = TypeVar("F", bound=Fact)
+WITHOUT_POST = ",".join(Role)
+"""The setting by which tokens act whoever is appointed: for tests about something else."""
 
 
 def shanghai(text: str) -> datetime:
@@ -110,7 +112,7 @@ class Opened(AbstractContextManager["Opened"]):
     """Some services opened in one folder, in this process, with one clock."""
 
     def __init__(self, folder: Path, clock: StoppedClock, *services: Service, **settings: Any) -> None:
-        self.config = Config(data=folder, poll_seconds=0.01, **settings)
+        self.config = Config(data=folder, poll_seconds=0.01, **{"without_post": WITHOUT_POST, **settings})
         self.clock = clock
         if self.config.database:
             for service in services:

@@ -401,3 +401,54 @@ def test_the_sample_units_are_the_projects_own_copy() -> None:
             "town",
             "department",
         }
+
+
+def renames_of(folder: Path) -> int:
+    return log_of(folder).count("assignment.unit_renamed")
+
+
+def test_a_register_imported_again_changes_nothing_and_an_earlier_one_that_comes_back_holds(
+    tmp_path: Path,
+) -> None:
+    data, text = str(tmp_path / "data"), UNITS.read_text("utf-8-sig")
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    first.write_text(text, "utf-8")
+    second.write_text(text.replace("旗财政局", "旗财政和国资局"), "utf-8")
+    written = []
+    for file in (first, first, second, second, first, second):
+        done = again("units", "import", str(file), "--data", data)
+        assert done.exit_code == 0, done.output
+        written.append(renames_of(Path(data)))
+    assert written == [0, 0, 1, 1, 2, 3]
+
+
+def test_a_command_under_a_key_is_carried_out_once_and_the_key_is_good_for_one_content(
+    tmp_path: Path,
+) -> None:
+    data, text = str(tmp_path / "data"), UNITS.read_text("utf-8-sig")
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    first.write_text(text, "utf-8")
+    second.write_text(text.replace("旗财政局", "旗财政和国资局"), "utf-8")
+    assert again("units", "import", str(first), "--data", data, "--key", "one").exit_code == 0
+    assert again("units", "import", str(second), "--data", data).exit_code == 0
+    assert again("units", "import", str(first), "--data", data, "--key", "one").exit_code == 0
+    assert renames_of(Path(data)) == 1  # it was carried out before the second one
+    reused = again("units", "import", str(second), "--data", data, "--key", "one")
+    assert (reused.exit_code, "Idempotency-Key" in reused.output) == (1, True)
+    malformed = again("units", "import", str(first), "--data", data, "--key", "two words")
+    assert (malformed.exit_code, "ASCII" in malformed.output) == (1, True)
+
+
+def test_a_register_imported_by_several_processes_at_once_is_registered_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "services", "units", "import", str(UNITS), "--data", str(tmp_path)]
+    running = [
+        subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        for _ in range(3)
+    ]
+    said = [one.communicate(timeout=120)[1] for one in running]
+    assert [one.returncode for one in running] == [0, 0, 0], said
+    with UNITS.open(encoding="utf-8-sig", newline="") as file:
+        units = sorted(row["id"] for row in csv.DictReader(file))
+    lines = [json.loads(line) for line in log_of(tmp_path).splitlines()]
+    registered = [line["data"]["unit"] for line in lines if line["type"] == "assignment.unit_registered"]
+    assert sorted(registered) == units

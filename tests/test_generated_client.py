@@ -23,7 +23,7 @@ from services.processes import Process, environment
 from shared.domain.clock import SteppedClock
 from shared.domain.roles import Role
 from shared.process.config import Config
-from shared.testing import shanghai
+from shared.testing import WITHOUT_POST, shanghai
 from shared.web.auth import issue_token, load_key
 from tests.faults.cluster import until
 
@@ -47,7 +47,11 @@ class Suite:
         self.clock = SteppedClock(folder / "clock")
         self.clock.set(shanghai("2021-01-06 10:00"))
         self.config = Config(
-            data=folder, clock=f"file:{self.clock.path}", port=free_port(), poll_seconds=0.03
+            data=folder,
+            clock=f"file:{self.clock.path}",
+            port=free_port(),
+            poll_seconds=0.03,
+            without_post=WITHOUT_POST,
         )
         self.log = folder / "suite.log"
         self.process = Process("suite", ["services", "serve"], environment(self.config), self.log)

@@ -15,7 +15,7 @@ from services.suite import SUITE, open_suite
 from shared.domain.roles import Role
 from shared.process.config import Config
 from shared.runtime.opening import open_service
-from shared.testing import StoppedClock, shanghai
+from shared.testing import WITHOUT_POST, StoppedClock, shanghai
 from shared.web.auth import issue_token, load_key, undecided_routes
 
 NOW = shanghai("2021-03-01 10:00")
@@ -43,7 +43,7 @@ WANTED = [
 @pytest.fixture(scope="module", params=[*SUITE, "audit"])
 def web(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     data = tmp_path_factory.mktemp("data")
-    config = Config(data=data, read_wait_seconds=0.05)
+    config = Config(data=data, read_wait_seconds=0.05, without_post=WITHOUT_POST)
     clock = StoppedClock(NOW)
     if request.param == "audit":
         runtimes = list(open_suite(config, clock).values())

@@ -8,6 +8,7 @@ import click
 
 from services.cli.options import Data, with_logs
 from shared.application.application import Application
+from shared.domain.aggregate import COMMAND_LINE
 from shared.domain.clock import local_day
 from shared.events.base import Actor
 from shared.personal_data.erasure import NothingToErase, erase, erase_again
@@ -47,7 +48,7 @@ def erase_(data: Path | None, subject: str, ground: str, post: str | None) -> No
     config = with_logs(data)
     with _opened(config, service_of(subject)) as (app, store):
         by = (
-            Actor(unit="office", post="duban/command-line")
+            Actor(unit="office", post=COMMAND_LINE)
             if post is None
             else Actor(unit=post.partition("/")[0], post=post)
         )

@@ -17,9 +17,12 @@ from shared.domain.clock import Clock
 from shared.domain.roles import Role
 from shared.personal_data.keystore import check_keys
 from shared.process.config import Config
+from shared.readmodels.register import Register
+from shared.runtime.opening import REGISTRAR
 from shared.runtime.roles import settings
 from shared.web.app import create_app
 from shared.web.auth import allow
+from shared.web.held_posts import HeldPosts
 from shared.web.http import BaseSchema, Blueprint, Moment, Text, context
 from shared.web.oidc import verifier_of
 from shared.web.problems import MEDIA_TYPE
@@ -286,6 +289,7 @@ def web(config: Config, clock: Clock) -> Flask:
     """The HTTP face of the suite-wide questions."""
     asked = Questions(config, clock)
     verify = verifier_of(config, clock)
+    register = Register(asked.logs[REGISTRAR].log)
 
     def unready() -> list[str]:
         try:
@@ -300,6 +304,7 @@ def web(config: Config, clock: Clock) -> Flask:
         blueprints=[blueprint],
         title="审计: as-of, why, diff, replay, recount over all four services",
         verify=verify,
+        may_act=HeldPosts(register.now, config.without_post),
         readiness=unready,
         extras={"questions": asked},
     )

@@ -170,11 +170,11 @@ def restore(config: Config, folder: Path, clock: Clock, progress: Progress) -> d
         _compare(service, _described(service, folder, BackupDamaged), manifest)
     if not config.database:
         _make_logs(config.data, clock)
-    for service in SERVICES:
-        if events := _events(config, service, clock):
-            raise LogNotEmpty(service=service, events=events)
     with ExitStack() as stack:
         targets = {service: stack.enter_context(store_of(config, service).writing()) for service in SERVICES}
+        for service, target in targets.items():
+            if events := target.last_position():  # asked under the lock: somebody may be restoring too
+                raise LogNotEmpty(service=service, events=events)
         for service, target in targets.items():
             with File(folder / service / "events.sqlite").snapshot() as source:
                 _copy(service, source, target, source, progress)
@@ -216,6 +216,8 @@ def recover(config: Config, service: str, clock: Clock) -> int:
     log.close()
     lost = sorted(records_after(config, service, last), key=lambda row: row.id)
     with store.writing() as target:
+        last = target.last_position()  # now, under the lock: somebody may have recovered them meanwhile
+        lost = [row for row in lost if row.id > last]
         versions: dict[str, int] = {}
         for row in lost:
             known = versions.get(str(row.originator_id))

@@ -42,6 +42,9 @@ class Store(Protocol):
     def events(self) -> Iterator[Row]:
         """Position, aggregate id, version, topic, state, in log order."""
 
+    def last_position(self) -> int:
+        """The position of the last event; 0 if there is none."""
+
     def rows(self, table: str, columns: Sequence[str]) -> Iterator[Row]:
         """A table's rows."""
 
@@ -99,6 +102,10 @@ class File:
         return self._connection.execute(
             "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events ORDER BY rowid"
         )
+
+    def last_position(self) -> int:
+        found: int | None = self._connection.execute("SELECT max(rowid) FROM stored_events").fetchone()[0]
+        return found or 0
 
     def columns(self, table: str) -> list[str]:
         """The table's columns."""
@@ -165,6 +172,11 @@ class Database:
                     "ORDER BY notification_id"
                 ).format(self._events)
             )
+
+    def last_position(self) -> int:
+        last = sql.SQL("SELECT coalesce(max(notification_id), 0) FROM {}").format(self._events)
+        found = self._connection.execute(last).fetchone()
+        return 0 if found is None else int(found[0])
 
     def rows(self, table: str, columns: Sequence[str]) -> Iterator[Row]:
         with self._connection.cursor(name=table, binary=True) as cursor:

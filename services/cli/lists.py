@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import secrets
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,14 @@ from services.assignment.spreadsheets.writing import HEADINGS
 from services.cli.due_dates import When
 from services.cli.options import Data, config_of, with_logs
 from services.suite import SUITE
-from shared.domain.aggregate import CommandContext
+from shared.domain.aggregate import COMMAND_LINE, CommandContext
 from shared.domain.clock import local_day
 from shared.domain.roles import Role
 from shared.domain.words import Title, titles
 from shared.events.base import Actor
 from shared.process.config import Config
 from shared.runtime.opening import open_service
+from shared.web.http import checked_key
 
 
 @click.group()
@@ -33,31 +36,45 @@ def units() -> None:
     """单位 Units."""
 
 
-def by_command_line(config: Config, key: str) -> CommandContext:
-    """The context of a command given on the command line, in the government office's name."""
+Key = click.option(
+    "--key",
+    default=None,
+    help="请求编号 The request's key: repeated under it, the command is carried out once (default: a new one).",
+)
+
+
+def by_command_line(config: Config, key: str | None, *asked: object) -> CommandContext:
+    """The context of a command given on the command line, in the government office's name.
+
+    Every call is a request of its own, unless a ``key`` is given; ``asked`` is then what must be the same. Raises
+    IdempotencyKeyMalformed.
+    """
     now = config.make_clock()()
-    key = f"duban/command-line|{key}"
+    key = f"{COMMAND_LINE}|{secrets.token_hex(16) if key is None else checked_key(key)}"
     return CommandContext(
-        by=Actor(unit="office", post="duban/command-line"),
+        by=Actor(unit="office", post=COMMAND_LINE),
         because=f"request:{key}",
         recorded_at=now,
         happened_at=now,
         role=Role.government_office,
         key=key,
+        fingerprint=hashlib.sha256(repr(asked).encode()).hexdigest(),
     )
 
 
 @units.command("import")
 @Data
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def units_import(data: Path | None, file: Path) -> None:
+@Key
+def units_import(data: Path | None, file: Path, key: str | None) -> None:
     """导入单位名册 Register the units of FILE (CSV or XLSX: id, name, short_names separated by ;, kind).
 
     All or nothing. Equal rows change nothing, another name renames. A new unit also gets its main head's post, held
     by somebody whose name is not registered yet.
     """
     config = config_of(data)
-    read = read_units(file.read_bytes(), file.name)
+    content = file.read_bytes()
+    read = read_units(content, file.name)
     for problem in read.rejected:
         reason = problem.reason_en if config.language == "en" else problem.reason_zh
         click.echo(_refused(problem.row, problem.field, problem.value, reason, config.language), err=True)
@@ -65,8 +82,9 @@ def units_import(data: Path | None, file: Path) -> None:
     if read.rejected:
         raise click.ClickException(f"{len(read.rejected)} 行有误，未导入 rows refused, nothing imported")
     with offline(config) as runtime:
-        act = by_command_line(config, f"units import {hashlib.sha256(file.read_bytes()).hexdigest()}")
-        runtime.app.register_units(act, read.accepted, heads_since=local_day(act.recorded_at))
+        act = by_command_line(config, key, "units import", content)
+        since = local_day(act.recorded_at)
+        runtime.app.perform(act, partial(runtime.app.register_units, rows=read.accepted, heads_since=since))
         runtime.catch_up()
     click.echo(f"{len(read.accepted)} 个单位 units")
 
@@ -93,6 +111,7 @@ def offline(config: Config) -> Iterator[Any]:
 @click.option(
     "--accept-valid", is_flag=True, help="只导入无误的行 Import the good rows though others are refused."
 )
+@Key
 @click.option("--json", "as_json", is_flag=True, help="JSON.")
 def import_(
     data: Path | None,
@@ -101,6 +120,7 @@ def import_(
     title: str | None,
     dry_run: bool,
     accept_valid: bool,
+    key: str | None,
     as_json: bool,
 ) -> None:
     """导入任务清单 Import the task list in FILE (XLSX or CSV), all or nothing unless --accept-valid."""
@@ -115,10 +135,7 @@ def import_(
         left_out: Sequence[LeftOut] = ()
         try:
             _, report = app.import_file(
-                # The same file again is a new request, as other things may have changed: the time is part of its key.
-                by_command_line(
-                    config, f"import {app.clock().isoformat()} {hashlib.sha256(content).hexdigest()}"
-                ),
+                by_command_line(config, key, "import", content, title or file.stem, day, accept_valid),
                 content,
                 file.name,
                 title=title or file.stem,

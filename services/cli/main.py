@@ -9,7 +9,7 @@ from services.audit import audit, proof, questions  # noqa: F401 - the latter tw
 from services.audit import web as audit_web  # noqa: F401 - attaches its command
 from services.audit.personal_data import person
 from services.cli import due_dates, lists, logs, running
-from shared.database.unavailable import UNAVAILABLE
+from shared.database.unavailable import CONFLICTS, UNAVAILABLE
 from shared.domain.refusal import Refusal
 from shared.process.command_line import language
 from shared.process.config import Misconfigured
@@ -27,6 +27,13 @@ class Cli(click.Group):
         except UNAVAILABLE as error:
             away = "暂时不可用" if language() == "zh" else "unavailable for the moment"
             raise click.ClickException(f"{away}: {error}") from error
+        except CONFLICTS as error:
+            at_once = (
+                "他人同时写入，未完成，请重新执行"
+                if language() == "zh"
+                else "others wrote at the same moment: again"
+            )
+            raise click.ClickException(f"{at_once} ({type(error).__name__})") from error
         except Misconfigured as error:
             click.echo(f"duban: {error}", err=True)
             sys.exit(2)

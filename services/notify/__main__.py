@@ -15,7 +15,7 @@ SERVICE = Service(
     views=[*VIEWS, *REFERENCE_VIEWS],
     blueprints=[blueprint],
     reactions=NotifyReactions,
-    steps=lambda app: [app.remind_due, app.send_digests, app.deliver_due],
+    steps=lambda app: [app.take_back, app.remind_due, app.send_digests, app.deliver_due],
     own_role="deliver",
     gauges=GAUGES,
 )

@@ -1,5 +1,6 @@
 """HTTP of the notify service: the inbox of a post, escalations, digests."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from services.notify.application import Notifier
 from services.notify.domain import Matter
 from services.notify.domain.notice import Status
 from services.notify.views import DigestsView, EscalationsView, NoticesView
+from services.notify.views.escalations import as_they_stand
 from services.notify.views.notices import telling_no_secret
 from shared.domain.roles import LEADERS, OFFICES, UNITS, Role
 from shared.events.notify import Level
@@ -149,7 +151,8 @@ def read_notice(notice_id: UUID) -> Any:
 def list_escalations(args: dict[str, Any]) -> dict[str, Any]:
     """提级事项清单: What is or was before the main leader; for an auditor without secret matters."""
     escalated = [lambda table: table.c.state.is_not(None)]
-    return many("escalations", args, "state", "unit", "case_id", where=escalated)
+    standing = partial(as_they_stand, now=context().now)
+    return many(standing, args, "state", "unit", "case_id", where=escalated)
 
 
 @blueprint.get("/digests")

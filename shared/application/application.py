@@ -23,7 +23,7 @@ from shared.domain.moments import not_before
 from shared.domain.refusal import Refusal
 from shared.domain.words import THINGS
 from shared.log.codec import WireMapper
-from shared.log.recorder import Answered, First, LogRecorder
+from shared.log.recorder import Answered, Basis, First, LogRecorder
 from shared.process.metrics import SAVED
 
 A = TypeVar("A", bound=Aggregate)
@@ -184,15 +184,21 @@ class Application(EventSourcedApplication[UUID]):
         SAVED.labels(self.name).inc(len(events))
 
     def commit(
-        self, act: CommandContext, *aggregates: Aggregate, location: str | None = None
+        self,
+        act: CommandContext,
+        *aggregates: Aggregate,
+        location: str | None = None,
+        basis: Basis | None = None,
     ) -> CommandResult:
         """Save the new events of ``aggregates`` and the answer to the request; the first one gives the answer.
 
-        Raises BeforeWhatItRestsOn if it is said to have happened before that one began.
+        Raises BeforeWhatItRestsOn if it is said to have happened before that one began; IntegrityError if there are
+        newer events than those on which the decision rests, also those of ``basis``.
         """
         changed = [event for aggregate in aggregates for event in aggregate.pending_events]
         subject = aggregates[0]
-        not_before(act, subject.lifecycle.begins, subject.began_at)
+        if subject.began_at is not None:
+            not_before(act, subject.lifecycle.begins, subject.began_at)
         _subject.set((type(subject), subject.id))
         written: list[CommandResult] = []
 
@@ -214,23 +220,29 @@ class Application(EventSourcedApplication[UUID]):
                 answer=msgspec.json.encode(written[-1]),
             )
 
-        self.put(changed, answer=answer)
+        self.put(changed, answer=answer, basis=basis)
         for aggregate in aggregates:
             aggregate.collect_events()
         return written[-1]
 
     def commit_new(
-        self, act: CommandContext, new: Aggregate, otherwise: Refusal, *, location: str
+        self,
+        act: CommandContext,
+        new: Aggregate,
+        otherwise: Refusal,
+        *,
+        location: str,
+        basis: Basis | None = None,
     ) -> CommandResult:
         """Save an aggregate that must not exist yet: raises ``otherwise`` if it does.
 
         Nobody looks first: the log refuses a second first event.
         """
         try:
-            return self.commit(act, new, location=location)
+            return self.commit(act, new, location=location, basis=basis)
         except IntegrityError:
             if self.find(type(new), new.id) is None:
-                raise  # something else clashed: the request's key
+                raise  # something else clashed: the request's key, or what the decision rests on
             raise otherwise from None
 
     def perform(self, act: CommandContext, use_case: UseCase) -> CommandResult:

@@ -1,7 +1,9 @@
-"""Errors of an unavailable database or broker: workers retry, web processes answer 503."""
+"""Errors of an unavailable database or broker: workers retry, web processes answer 503; and of rows that are there."""
+
+import sqlite3
 
 import psycopg
-from eventsourcing.persistence import InterfaceError, OperationalError, PersistenceError
+from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, PersistenceError
 from sqlalchemy import exc as sql
 
 
@@ -23,3 +25,6 @@ UNAVAILABLE = (
     psycopg.OperationalError,
     BrokerUnavailable,
 )
+
+CONFLICTS = (IntegrityError, sql.IntegrityError, psycopg.IntegrityError, sqlite3.IntegrityError)
+"""A row is there already: somebody else wrote at the same moment."""

@@ -16,6 +16,8 @@ from shared.events.base import Actor, Fact
 
 SUITE_UNIT = "duban"
 """The unit in whose name the suite's own processes act."""
+COMMAND_LINE = "duban/command-line"
+"""The post in whose name the command line acts."""
 
 
 class HappenedInTheFuture(Refusal):

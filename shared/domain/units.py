@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
+from shared.domain.aggregate import COMMAND_LINE
 from shared.domain.lifecycle import Lifecycle, replace
 from shared.domain.roles import LEADERS
 from shared.events import assignment
@@ -76,6 +77,8 @@ class PostState:
     """When whoever holds it was appointed."""
     held: tuple[Held, ...] = ()
     """Every time that somebody has held it, in order."""
+    named: bool = False
+    """Whether somebody has ever been appointed by name; a register's import appoints who is not named yet."""
     portfolio: tuple[str, ...] = ()
     """分管单位: the units of which a leader is in charge."""
 
@@ -129,6 +132,7 @@ def _(fact: assignment.PostHolderAppointed, post: PostState) -> PostState:
         since=fact.since,
         appointed_at=fact.happened_at,
         held=(*_ended(post.held, fact.since), Held(fact.since)),
+        named=post.named or fact.by.post != COMMAND_LINE,
     )
 
 

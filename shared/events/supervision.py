@@ -283,13 +283,16 @@ class MissRecharged(Fact):
 
 @dataclass(frozen=True, kw_only=True)
 class DeadlineMissRetracted(Fact):
-    """撤回超时: the fact had happened in time but arrived late, or the due date moved; what it led to is withdrawn."""
+    """撤回超时: the fact had happened in time but arrived late, the due date moved, or the suite's clock was set back.
+
+    What the miss led to is withdrawn.
+    """
 
     TOPIC = "supervision.deadline_miss_retracted"
     clock: str
     cycle: int
     unit: str
-    ground: Literal["fact_arrived_late", "calendar", "extended", "resumed"]
+    ground: Literal["fact_arrived_late", "calendar", "extended", "resumed", "clock_set_back"]
 
 
 @dataclass(frozen=True, kw_only=True)

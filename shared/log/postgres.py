@@ -27,7 +27,7 @@ from shared.database.pipeline import Rows, execute_on, pipelined
 from shared.database.postgres import TIMEOUT, TimedConnection, abandoned_after, breaker_of, settings
 from shared.log import schema
 from shared.log.postgres_statements import LogStatements
-from shared.log.recorder import Answer, First, LeafRow, LogRecorder, write_answer
+from shared.log.recorder import Answer, Basis, First, LeafRow, LogRecorder, refuse_newer, write_answer
 
 RETRY_WITHIN, RETRY_DELAY = 1.0, 0.2
 """Seconds within which a failed save is retried, and the pause before: a lost connection fails at once. A save that
@@ -103,20 +103,25 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
         *,
         first: First | None = None,
         answer: Answer | None = None,
+        basis: Basis | None = None,
         **kwargs: Any,
     ) -> Sequence[int] | None:
         """Called by the library; its own waits for the server five times, this one at most three times."""
         until = time.monotonic() + RETRY_WITHIN
         while True:
             try:
-                return self._save(stored_events, first, answer)
+                return self._save(stored_events, first, answer, basis)
             except (InterfaceError, OperationalError):
                 if time.monotonic() > until:
                     raise
                 time.sleep(RETRY_DELAY)
 
     def _save(
-        self, stored_events: Sequence[StoredEvent], first: First | None, answer: Answer | None
+        self,
+        stored_events: Sequence[StoredEvent],
+        first: First | None,
+        answer: Answer | None,
+        basis: Basis | None,
     ) -> list[int]:
         with self.datastore.get_connection() as connection:
             with pipelined(connection):
@@ -125,6 +130,10 @@ class PostgresLog(library.PostgresApplicationRecorder, LogRecorder):
                 if first is not None:
                     first(execute_on(connection))
                 inserted = self._insert(connection, stored_events) if stored_events else ()
+                if basis is not None and inserted:
+                    events = self._events.as_string(connection)
+                    own: int = inserted[0][0]
+                    refuse_newer(execute_on(connection), events, "notification_id", basis, own)
                 if answer is not None:
                     write_answer(execute_on(connection), answer, [position for (position,) in inserted])
                 connection.execute("COMMIT", prepare=False)

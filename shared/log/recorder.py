@@ -7,9 +7,10 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
-from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent
+from eventsourcing.persistence import ApplicationRecorder, IntegrityError, Notification, StoredEvent
 
 from shared.database.execute import Execute
 
@@ -27,6 +28,17 @@ Answer = Callable[[Sequence[int]], Answered]
 """Makes the answer from the positions of the new events."""
 LeafRow = tuple[int, bytes | None, int, str | None, bytes]
 """Position, aggregate id (16 bytes), version, topic, state: a row of a log. None where a row cannot be an event."""
+
+
+class Basis(NamedTuple):
+    """What a decision rests on beside its aggregates: every event of some topics, as far as it had read the log."""
+
+    position: int
+    topics: Sequence[str]
+    matters: Callable[[str, bytes], bool] = lambda topic, state: True
+    """Whether a newer event, by topic and state, would make it another decision."""
+
+
 First = Callable[[Execute], None]
 """Writes the inbox of the causing message, before the new events."""
 
@@ -37,10 +49,25 @@ def write_answer(execute: Execute, answer: Answer, positions: Sequence[int]) -> 
     execute("INSERT INTO answers VALUES (?,?,?)", (row.key, row.fingerprint, row.answer))
 
 
+def refuse_newer(execute: Execute, events: str, column: str, basis: Basis, own: int) -> None:
+    """Raise IntegrityError if others have written what the decision rests on, before ``own``, its first position.
+
+    ``events``, ``column``: the table and its column of positions. Nobody else writes before the transaction ends.
+    """
+    topics = ",".join("?" * len(basis.topics))
+    newer = execute(
+        f"SELECT topic, state FROM {events} WHERE {column}>? AND {column}<? AND topic IN ({topics})",
+        (basis.position, own, *basis.topics),
+    )
+    if any(basis.matters(topic, bytes(state)) for topic, state in newer):
+        raise IntegrityError("others have written events on which the decision rests")
+
+
 class LogRecorder(ApplicationRecorder):
     """One service's event log with the tables beside the events.
 
-    ``insert_events`` takes the keywords ``first`` (:data:`First`) and ``answer`` (:data:`Answer`).
+    ``insert_events`` takes the keywords ``first`` (:data:`First`), ``answer`` (:data:`Answer`) and ``basis``
+    (:class:`Basis`): it raises IntegrityError if others have written such events since.
     """
 
     @abstractmethod
@@ -78,6 +105,8 @@ class LogRecorder(ApplicationRecorder):
 
 
 ROWS_AT_ONCE = 5000
+POSITIONS_AT_ONCE = 100_000
+"""How much of a log one statement looks through for events of some topics."""
 
 
 def rows_of(
@@ -89,3 +118,14 @@ def rows_of(
     ):
         yield batch
         after = batch[-1].id
+
+
+def rows_upto(
+    log: ApplicationRecorder, after: int, last: int, topics: Sequence[str]
+) -> Iterator[Notification]:
+    """The rows of these topics after a position, up to the ``last``; each statement looks through a part of the log."""
+    for start in range(after, last, POSITIONS_AT_ONCE):
+        stop = min(start + POSITIONS_AT_ONCE, last)
+        yield from log.select_notifications(
+            start=start, stop=stop, limit=POSITIONS_AT_ONCE, topics=topics, inclusive_of_start=False
+        )

@@ -21,7 +21,7 @@ from eventsourcing.persistence import (
 
 from shared.database.execute import Execute
 from shared.database.files import connect_file
-from shared.log.recorder import Answer, First, LeafRow, LogRecorder, write_answer
+from shared.log.recorder import Answer, Basis, First, LeafRow, LogRecorder, refuse_newer, write_answer
 from shared.log.schema import tables
 
 TIMEOUT = 10
@@ -95,6 +95,7 @@ class SQLiteLog(library.SQLiteApplicationRecorder, LogRecorder):
         *,
         first: First | None = None,
         answer: Answer | None = None,
+        basis: Basis | None = None,
         **kwargs: Any,
     ) -> Sequence[int] | None:
         if first is not None:
@@ -102,6 +103,8 @@ class SQLiteLog(library.SQLiteApplicationRecorder, LogRecorder):
                 _execute(c)
             )  # a transaction that reads before it writes could fail because of another writer
         positions = super()._insert_events(c, stored_events, **kwargs)
+        if basis is not None and positions:
+            refuse_newer(_execute(c), self.events_table_name, "rowid", basis, positions[0])
         if answer is not None:
             write_answer(_execute(c), answer, positions or [])
         return positions

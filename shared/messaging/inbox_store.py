@@ -51,24 +51,25 @@ def holes(execute: Execute, consumer: str) -> list[tuple[str, int, int, int]]:
 
 
 def reached(execute: Execute, consumer: str, source: str, position: int) -> bool:
-    """Whether *all* facts of ``source`` up to ``position`` have been received, in every partition.
+    """Whether *all* facts of ``source`` up to ``position`` have been received, in every partition."""
+    return received_upto(execute, consumer, source) >= position
+
+
+def received_upto(execute: Execute, consumer: str, source: str) -> int:
+    """The last position of ``source`` up to which *all* its facts have been received, in every partition; 0 for none.
 
     The position of a partition without new facts does not move. The facts of other partitions prove that it misses
     nothing: each says what had been sent to every partition before it.
     """
-    if position <= 0:
-        return True  # a partition that has brought only foreign records says nothing of others
     known = {partition: at for (of, partition), at in positions(execute, consumer).items() if of == source}
-    if any(of == source and after < position for of, _, after, _ in holes(execute, consumer)):
-        return False
-    return any(
-        at.position >= position
-        and all(
-            known.get(other, Position()).position >= min(position, int(sent))
-            for other, sent in enumerate(at.sent.split(" "))
-        )
-        for at in known.values()
-    )
+
+    def proven_by(at: Position) -> int:
+        sent = enumerate(map(int, at.sent.split()))
+        others = ((known.get(other, Position()).position, before) for other, before in sent)
+        return min([at.position, *(position for position, before in others if position < before)])
+
+    missing = [after for of, _, after, _ in holes(execute, consumer) if of == source]
+    return min([max(map(proven_by, known.values()), default=0), *missing])
 
 
 def holes_of(execute: Execute, here: tuple[str, str, int]) -> Sequence[Sequence[Any]]:

@@ -35,6 +35,8 @@ class Config:
     token_local: str = "no"
     """Whether tokens of the data folder's own key are accepted beside those of providers; without any they are."""
     rulebook: Path | None = None
+    without_post: str = ""
+    """Who acts without a post that is registered and held, ``auditor,operator,zhang.san``: roles, posts, subjects."""
     read_wait_seconds: float = 2.0
     log_level: str = "info"
     database: str = ""
@@ -193,6 +195,7 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "DUBAN_TOKEN_AUDIENCE": _text(r"[\x21-\x7e]{1,200}", "a word of visible ASCII"),
     "DUBAN_ISSUERS": _file,
     "DUBAN_TOKEN_LOCAL": _text("yes|no", '"yes" or "no"'),
+    "DUBAN_WITHOUT_POST": _text(r"|[^\s,]+(,[^\s,]+)*", "auditor,operator,zhang.san"),
     "DUBAN_RULEBOOK": _file,
     "DUBAN_READ_WAIT_SECONDS": _number(float, 0, 10),
     "DUBAN_LOG_LEVEL": _text("debug|info|warning|error", "debug, info, warning or error"),

@@ -249,6 +249,23 @@ class Reference:
         state: PostState = PostsView.state_of(self.post(post))
         return state
 
+    def official(self, post: str) -> PostState | None:
+        """The post with every time that somebody has held it, or None."""
+        row = self._row("posts", post)
+        return None if row is None else PostsView.state_of(row)
+
+    def takes_first_steps(self, unit: str, kind: str) -> bool:
+        """Whether nobody has ever been appointed by name in the unit, which is of this kind, or no unit is."""
+
+        def ask(connection: Connection) -> bool:
+            units, posts = self._views.table(connection, "units"), self._views.table(connection, "posts")
+            kinds = dict(connection.execute(select(units.c.id, units.c.kind)).all())
+            named = select(posts.c.id).where(posts.c.unit == unit, posts.c.named)
+            of_that_kind = kinds.get(unit) == kind or kind not in kinds.values()
+            return of_that_kind and connection.execute(named).first() is None
+
+        return self.answer(("first steps", unit, kind), ask)
+
     def leaders(self) -> Sequence[Mapping[str, Any]]:
         """The posts of the main leader and the vice leaders (政府领导), by id."""
 

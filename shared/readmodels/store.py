@@ -155,6 +155,11 @@ class ViewStore:
         pool: Any = self._engine.pool
         return int(pool.checkedout())
 
+    def received_upto(self, source: str) -> int:
+        """The last position of a source up to which all its facts have been received."""
+        with self.reading() as connection:
+            return inbox_store.received_upto(execute_on(connection), CONSUMER, source)
+
     def parked(self) -> list[Parked]:
         """Messages that could not be folded, with reasons."""
         with self.reading() as connection:

@@ -13,7 +13,7 @@ from shared.process import logs
 from shared.process.config import Config
 from shared.readmodels.generations import ViewIsBeingBuilt
 from shared.runtime.gauge import Gauge, Sample, Values, age, one
-from shared.runtime.opening import Runtime
+from shared.runtime.opening import CLOCK_BEHIND, Runtime
 
 log = logs.log("worker")
 
@@ -90,6 +90,7 @@ def _pem(path: Path) -> Sequence[Any]:
 
 
 OF_EVERY_PROCESS: Sequence[Gauge] = (
+    CLOCK_BEHIND,
     Gauge(
         "duban_lag_messages",
         "Messages on the way that the consumer has not handled",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 from flask.globals import request_ctx
+from prometheus_client import CollectorRegistry
 
 from shared.application.application import Application
 from shared.audit.api import proof_blueprint
@@ -26,19 +27,35 @@ from shared.messaging.transport.embedded import EmbeddedFollower
 from shared.personal_data.keystore import KeyStore
 from shared.process.config import Config
 from shared.process.standing import reason_of, shown
+from shared.readmodels.reference import PostsView
+from shared.readmodels.register import Register
 from shared.readmodels.views import Views
 from shared.rulebook import load_rulebook
 from shared.runtime.event_log import log_settings, open_log
+from shared.runtime.gauge import Gauge, Sample, one
 from shared.runtime.schema import migrate_files, schema_problem
 from shared.runtime.service import Service
-from shared.runtime.worker import Step
+from shared.runtime.worker import Gauges, Step
 from shared.service.application import ServiceApplication
 from shared.web.app import create_app
+from shared.web.auth import Identity
+from shared.web.held_posts import HeldPosts
 from shared.web.oidc import verifier_of
 from shared.web.problems import StoreUnavailable
 
 if TYPE_CHECKING:
     from shared.messaging.relay import Relay
+
+
+LOOKED_THROUGH = 20
+"""Portions of a log that one question of readiness reads at most, to know its newest moment."""
+REGISTRAR = "assignment"
+"""The service that keeps the register of units and posts."""
+CLOCK_BEHIND = Gauge(
+    "duban_clock_behind_seconds",
+    "How far the clock stands before the newest moment that the log has recorded: it was set back",
+    lambda runtime: one(runtime.app.clock_is_behind().total_seconds()),
+)
 
 
 @dataclass
@@ -83,7 +100,8 @@ class Runtime:
         if role in ("worker", "project"):
             self.views.build_missing(self.follower)
         if role == "worker":
-            self.views.project(self.follower)
+            while self.views.project(self.follower):
+                pass  # what its steps decide and tell rests on what is in the logs already
         if role in ("worker", self.service.own_role) and self.service.at_start is not None:
             self.service.at_start(self.app)
 
@@ -129,6 +147,30 @@ class Runtime:
         except UNAVAILABLE as error:
             return [f"the database is away: {error}"]
 
+    def notes(self) -> list[Title]:
+        """What is not as it should be though the service is ready: its clock was set back."""
+        try:
+            behind = self.app.clock_is_behind(portions=LOOKED_THROUGH)
+        except UNAVAILABLE:
+            return []
+        said = Title(
+            f"时钟被拨回：日志中有比现在晚 {behind} 的记录时间",
+            f"the clock went backwards: the log has recorded moments up to {behind} later than now",
+        )
+        return [said] if behind else []
+
+    def _watched(self) -> CollectorRegistry:
+        """The counters of a web process, and what of a worker's gauges concerns whoever reads there too."""
+        registry = CollectorRegistry()
+        registry.register(Gauges(self.service.name, self._clock_behind))
+        return registry
+
+    def _clock_behind(self) -> list[Sample]:
+        try:
+            return [(CLOCK_BEHIND, CLOCK_BEHIND.read(self))]
+        except UNAVAILABLE:
+            return []
+
     @property
     def followers(self) -> dict[str, Follower]:
         """The follower of each consumer."""
@@ -169,17 +211,46 @@ class Runtime:
             blueprints=[*self.service.blueprints, proof_blueprint(self.service.name)],
             title=self.service.title,
             verify=verify,
+            may_act=self._may_act(),
             readiness=lambda: [*self.unready(), *verify.unready()],
             standing=lambda: shown(self.config.data, self.service.name),
+            notes=self.notes,
+            registry=self._watched(),
             extras={"runtime": self},
         )
 
         def gate() -> None:
-            if request_ctx.request.path.startswith("/api/") and schema_problem(self.config, self.app.log):
-                raise StoreUnavailable
+            if request_ctx.request.path.startswith("/api/"):
+                self._must_have_its_tables()
 
         app.before_request(gate)
         return app
+
+    def _must_have_its_tables(self) -> None:
+        """Raises StoreUnavailable while the tables are not those of this release."""
+        if schema_problem(self.config, self.app.log):
+            raise StoreUnavailable
+
+    def _may_act(self) -> Callable[[Identity], None]:
+        """Whether a token's post acts, by the register of units and posts; a service that keeps none asks nothing.
+
+        The register's own log is asked where it is at hand. Over a broker it may be behind: before somebody is refused,
+        what may be on its way is waited for.
+        """
+        if PostsView.name not in self.views.views:
+            return lambda identity: None
+        kept = next((one.log for one in self.logs if one.name == REGISTRAR), None)
+        held = HeldPosts(
+            (lambda: self.app.reference) if kept is None else Register(kept).now,
+            self.config.without_post,
+            wait=self.config.read_wait_seconds if kept is None and self.service.name != REGISTRAR else 0.0,
+        )
+
+        def check(identity: Identity) -> None:
+            self._must_have_its_tables()
+            held(identity)
+
+        return check
 
     def close(self) -> None:
         """Close files and connections."""

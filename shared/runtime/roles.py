@@ -182,7 +182,7 @@ def health_of(runtime: Runtime, worker: Worker, standing: Callable[[], Mapping[s
             *runtime.unready(),
             *in_words(now()),
         ],
-        notes=notes,
+        notes=lambda: [*notes(), *runtime.notes()],
         standing=now,
         shown=REGISTRY,
         documents={},

@@ -1,8 +1,12 @@
 """The application of one service of the suite: what its use cases may ask beside their own log."""
 
+from datetime import timedelta
+from functools import cached_property
+
 from shared.application.application import Application, UseCase
 from shared.application.result import CommandResult
 from shared.domain.aggregate import CommandContext
+from shared.log.recorded import NewestRecorded
 from shared.personal_data.keystore import KeyStore
 from shared.process.config import Config
 from shared.readmodels.reference import Reference
@@ -18,6 +22,14 @@ class ServiceApplication(Application):
     rulebook: Rulebook
     config: Config
     personal_data: KeyStore
+
+    @cached_property
+    def _newest_recorded(self) -> NewestRecorded:
+        return NewestRecorded(self.log)
+
+    def clock_is_behind(self, *, portions: int = 1) -> timedelta:
+        """How far the clock stands before the newest moment that the log has recorded; zero unless it was set back."""
+        return self._newest_recorded.ahead_of(self.clock(), portions=portions)
 
     def reference_from(self, views: Views) -> Reference:
         """The reference data, as ``views`` hold them."""

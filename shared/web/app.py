@@ -26,7 +26,7 @@ from shared.process.logs import log
 from shared.process.metrics import REGISTRY, merged
 from shared.process.standing import Standing, StandingGauge, in_words
 from shared.web import openapi
-from shared.web.auth import RoleMayNot, Verify, allowed_roles, bearer, public, undecided_routes
+from shared.web.auth import Identity, RoleMayNot, Verify, allowed_roles, bearer, public, undecided_routes
 from shared.web.body import FORM_TYPES, fingerprint, json_body, unprintable
 from shared.web.http import Blueprint, idempotency_key
 from shared.web.pages import add_pages
@@ -47,8 +47,10 @@ class Web:
     config: Config
     clock: Clock
     verify: Verify
+    may_act: Callable[[Identity], None]
     readiness: Callable[[], Sequence[str | Title]]
     standing: Callable[[], Standing]
+    notes: Callable[[], Sequence[Title]]
     registry: CollectorRegistry
 
 
@@ -88,6 +90,7 @@ def create_app(
     blueprints: Sequence[Blueprint],
     title: str,
     verify: Verify,
+    may_act: Callable[[Identity], None] = lambda identity: None,
     readiness: Callable[[], Sequence[str | Title]] = list,
     standing: Callable[[], Standing] = dict,
     notes: Callable[[], Sequence[Title]] = list,
@@ -98,9 +101,9 @@ def create_app(
 ) -> Flask:
     """The app of ``service``; refuses to start while a route lacks a decision.
 
-    ``extras`` are what the views need (the application, the views' store): ``current_app.extensions[name]``.
-    ``readiness``: why it is not ready. ``/readyz`` tells as well, and is ready all the same, which roles beside it
-    refuse to go on (``standing``), and ``notes``.
+    ``may_act`` raises why the post of a token does not act. ``extras`` are what the views need (the application, the
+    views' store): ``current_app.extensions[name]``. ``readiness``: why it is not ready. ``/readyz`` tells as well, and
+    is ready all the same, which roles beside it refuse to go on (``standing``), and ``notes``.
     ``registry`` takes this app's counters; ``/metrics`` shows that one, or ``shown``. ``documents``: whose API
     ``/docs`` shows, with their titles; its own by default.
     """
@@ -118,7 +121,9 @@ def create_app(
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # a doubled slash is another address: 404, not a redirect
     app.url_map.strict_slashes = True
-    web = Web(service, config, clock, verify, readiness, standing, registry or CollectorRegistry())
+    web = Web(
+        service, config, clock, verify, may_act, readiness, standing, notes, registry or CollectorRegistry()
+    )
     app.extensions.update(extras or {})
     app.extensions["duban"] = web
 
@@ -160,7 +165,7 @@ def _add_own_routes(
     @public
     def readyz() -> tuple[dict[str, list[str]], int, dict[str, str]]:
         unready = web.readiness()
-        lines = dict.fromkeys([*unready, *in_words(web.standing()), *notes()])
+        lines = dict.fromkeys([*unready, *in_words(web.standing()), *web.notes()])
         reasons = [
             line if isinstance(line, str) else line.zh if language() == "zh" else line.en for line in lines
         ]
@@ -208,6 +213,7 @@ def _gate(app: Flask, web: Web) -> Callable[[], None]:
             rates.of(identity.subject)
             if identity.role not in roles:
                 raise RoleMayNot(role=identity.role, allowed=sorted(roles))
+            web.may_act(identity)
         if asked.view_args and any(unprintable(str(value)) for value in asked.view_args.values()):
             raise NoSuchPage
         asked.max_content_length = getattr(view, "duban_max_body", None)

@@ -289,6 +289,11 @@ def idempotency_key(asked: Request) -> str:
     text = asked.headers.get("Idempotency-Key")
     if text is None:
         raise IdempotencyKeyMissing
+    return checked_key(text)
+
+
+def checked_key(text: str) -> str:
+    """A request's key as it may be written. Raises IdempotencyKeyMalformed."""
     if not re.fullmatch(r"[\x21-\x7e]{1,100}", text):
         raise IdempotencyKeyMalformed
     return text

@@ -17,6 +17,7 @@ from shared.readmodels.generations import ViewIsBeingBuilt
 from shared.web import oidc  # noqa: F401 - its refusals are listed
 from shared.web.auth import NotAuthenticated, RoleMayNot
 from shared.web.commands import command_of
+from shared.web.held_posts import TokenOfUnknownPost, TokenOfVacantPost
 from shared.web.http import BaseSchema, IdempotencyKeyMalformed, IdempotencyKeyMissing, IfMatchMalformed
 from shared.web.problems import (
     MEDIA_TYPE,
@@ -83,6 +84,8 @@ OF_EVERY_REQUEST: tuple[type[Refusal], ...] = (
     *NotAuthenticated.__subclasses__(),  # those of providers too
     RoleMayNot,
     TooManyRequests,
+    TokenOfUnknownPost,
+    TokenOfVacantPost,
     NoSuchPage,
     MethodNotAllowed,
     RequestIsMalformed,

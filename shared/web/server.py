@@ -44,6 +44,7 @@ def dispatch(apps: Mapping[str, Flask]) -> Wsgi:
             _of_service(name, reason) for name, web in webs.items() for reason in web.readiness()
         ],
         standing=lambda: {who: why for web in webs.values() for who, why in web.standing().items()},
+        notes=lambda: [_of_service(name, note) for name, web in webs.items() for note in web.notes()],
         registry=own,
         documents={name: app.config["API_SPEC_OPTIONS"]["info"]["summary"] for name, app in apps.items()},
         shown=merged([own, *(web.registry for web in webs.values()), REGISTRY]),
@@ -56,10 +57,9 @@ def dispatch(apps: Mapping[str, Flask]) -> Wsgi:
     return answer
 
 
-def _of_service(name: str, reason: str | Title) -> str | Title:
-    if isinstance(reason, str):
-        return f"{name}: {reason}"
-    return Title(f"{name}: {reason.zh}", f"{name}: {reason.en}")
+def _of_service(name: str, reason: str | Title) -> Title:
+    said = Title(reason, reason) if isinstance(reason, str) else reason
+    return Title(f"{name}: {said.zh}", f"{name}: {said.en}")
 
 
 def _knows(app: Flask, environ: dict[str, Any]) -> bool:

@@ -22,6 +22,7 @@ from shared.personal_data.master import make_master
 from shared.process import logs
 from shared.process.config import Config
 from shared.runtime.schema import migrate
+from shared.testing import WITHOUT_POST
 from shared.web.auth import issue_token, load_key
 
 Request = tuple[str, dict[str, object], dict[str, str]]
@@ -63,6 +64,7 @@ def ground(*, broker: bool = False, **settings: Any) -> Iterator[Ground]:
             kafka=running.bootstrap if running else "",
             kafka_session_seconds=10.0,
             log_level="error",
+            without_post=WITHOUT_POST,
             master_key=folder / "data" / "master.key",
         )
         make_master(folder / "data" / "master.key")

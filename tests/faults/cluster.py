@@ -29,7 +29,7 @@ from shared.messaging.transport.kafka.client import partition_of
 from shared.personal_data.master import make_master
 from shared.process.config import Config
 from shared.runtime.opening import Runtime, open_service
-from shared.testing import shanghai
+from shared.testing import WITHOUT_POST, shanghai
 from shared.web.auth import issue_token, load_key
 from tests.faults.proxy import Proxy
 
@@ -160,6 +160,7 @@ class Cluster:
             data=folder / "data",
             clock=f"file:{folder / 'clock'}",
             poll_seconds=0.05,
+            without_post=WITHOUT_POST,
             log_level="info",
             database=self.postgres.url("duban_{service}"),
             kafka=self.broker.bootstrap,

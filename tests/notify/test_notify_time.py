@@ -186,6 +186,25 @@ def test_an_acknowledgement_expires_when_nothing_moves_and_reminding_begins_agai
     world.nothing_new_when_delivered_again()
 
 
+def test_an_acknowledgement_has_expired_by_the_clock_though_no_worker_has_said_so(world: Any) -> None:
+    case = acknowledged(world)
+    leader, path = world.client("gov/main-leader"), f"/api/v1/escalations/{Matter.id_of(case)}/acknowledge"
+
+    def shown() -> list[list[str]]:
+        lists = [leader.get(f"/api/v1/escalations?state={state}").json for state in ("open", "acknowledged")]
+        return [[row["state"] for row in one["items"]] for one in lists]
+
+    world.clock.set("2021-03-11 23:59")
+    assert (leader.post(path).status_code, shown()) == (409, [[], ["acknowledged"]])
+    world.clock.set("2021-03-12 00:00")
+    assert shown() == [["open"], []]
+    assert leader.post(path).status_code == 200
+    world.opened.settle()
+    assert shown() == [[], ["acknowledged"]]
+    assert world.kinds(case).count("AcknowledgementExpired") == 1
+    assert world.escalation(case)["expires_at"] == shanghai("2021-03-18 00:00")
+
+
 @pytest.mark.parametrize("what", ["task", "whistle", "round", "verdict"])
 def test_movement_renews_the_acknowledgement(world: Any, what: str) -> None:
     case = acknowledged(world, kind="whistle" if what == "whistle" else "task")
@@ -255,6 +274,23 @@ def test_reminders_and_expiry_run_over_the_turn_of_the_year(world: Any) -> None:
     assert reminders(world) == [0, 1, 2, 3]
 
 
+def test_a_reminder_that_a_clock_set_ahead_put_off_comes_when_it_is_set_back(world: Any) -> None:
+    quiet = world.escalated("quiet")
+    case = acknowledged(world)
+    world.at("2022-03-01 09:00")  # it has expired, and both were reminded
+    assert reminders(world)[:2] == [0, 0]
+    world.at("2021-03-09 09:00")
+    world.at("2021-03-09 09:01")
+    for one in (quiet, case):
+        row = world.escalation(one)
+        assert row["state"] == "open"
+        assert row["next_reminder_at"] < shanghai("2021-03-12 00:00")
+    before = world.size()
+    world.at("2021-03-09 09:02")
+    assert world.size() == before
+    world.nothing_new_when_delivered_again()
+
+
 # -- digests ------------------------------------------------------------------------------------------------
 
 
@@ -268,7 +304,6 @@ def test_one_digest_a_unit_and_working_day_and_none_for_days_past(world: Any) ->
     world.started(first)
     world.started(first, "acknowledge", unit="czj", due_on=date(2021, 3, 9))
     world.case("two", number="2021-2", title="第二件")
-    world.approaching(first)
     world.at("2021-03-09 08:29")
     assert digests(world) == []
     for _ in range(3):
@@ -276,7 +311,7 @@ def test_one_digest_a_unit_and_working_day_and_none_for_days_past(world: Any) ->
     world.at("2021-03-09 15:00")
     assert digests(world) == [("czj", date(2021, 3, 9)), ("fgw", date(2021, 3, 9))]
     [digest] = world.notices(level="digest", to_post="fgw/head")
-    assert "临近时限（1）" in digest["text"]
+    assert "已超时限（1）" in digest["text"]
     assert "任务完成2021年3月5日（星期五）" in digest["text"]
     assert "第二件" in digest["text"]
     world.at("2021-03-13 10:00")  # Saturday
@@ -284,6 +319,30 @@ def test_one_digest_a_unit_and_working_day_and_none_for_days_past(world: Any) ->
     assert {day for _, day in digests(world)} == {date(2021, 3, 9), date(2021, 3, 17)}
     assert len([path for path in world.eml() if digest["id"] in path.name]) == 1
     world.nothing_new_when_delivered_again()
+
+
+@pytest.mark.parametrize(
+    ("clock", "count"),
+    [
+        ({"due_on": date(2021, 3, 8)}, "超时1、临近0、其他在办0"),
+        ({"due_on": date(2021, 3, 9)}, "超时0、临近0、其他在办1"),
+        ({"due_on": date(2021, 3, 9), "warn_on": (date(2021, 3, 9),)}, "超时0、临近1、其他在办0"),
+        (
+            {"due_on": date(2021, 3, 12), "warn_on": (date(2021, 3, 8), date(2021, 3, 11))},
+            "超时0、临近1、其他在办0",
+        ),
+        ({"due_on": date(2021, 3, 12), "warn_on": (date(2021, 3, 10),)}, "超时0、临近0、其他在办1"),
+        ({"due_on": date(2021, 3, 8), "warn_on": (date(2021, 3, 5),)}, "超时1、临近0、其他在办0"),
+        ({"due_on": date(2021, 3, 8), "silent": True}, "超时0、临近0、其他在办1"),
+    ],
+)
+def test_a_digest_counts_by_the_days_though_nobody_has_said_yet_what_was_missed(
+    world: Any, clock: dict[str, Any], count: str
+) -> None:
+    world.started(world.case(), **clock)
+    world.at("2021-03-09 09:00")
+    [digest] = world.notices(level="digest")
+    assert count in digest["subject"]
 
 
 def test_a_restarted_worker_sends_no_second_digest(world: Any) -> None:

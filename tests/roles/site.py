@@ -27,7 +27,7 @@ from shared.personal_data.master import make_master
 from shared.process.config import Config
 from shared.runtime.opening import Runtime, open_service
 from shared.runtime.schema import migrate
-from shared.testing import shanghai
+from shared.testing import WITHOUT_POST, shanghai
 from shared.web.auth import issue_token, load_key
 from tests.faults.cluster import Member, delete_topics, until
 from tests.faults.proxy import Proxy
@@ -111,6 +111,7 @@ class Site:
             data=folder / "data",
             clock=f"file:{folder / 'clock'}",
             poll_seconds=0.05,
+            without_post=WITHOUT_POST,
             kafka_session_seconds=session,
             kafka_partitions=3,
         )

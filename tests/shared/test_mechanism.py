@@ -16,6 +16,8 @@ from shared.domain.aggregate import Aggregate, Change, CommandContext, Creation,
 from shared.domain.lifecycle import Lifecycle
 from shared.events.base import Fact, Message
 from shared.log import codec
+from shared.log.codec import decode
+from shared.log.recorder import Basis
 from shared.messaging.parked import ConsumerStopped
 from shared.messaging.reactions import NotYet, Reactions
 from shared.readmodels.lifecycle import LifecycleView
@@ -412,3 +414,25 @@ def test_a_command_that_keeps_conflicting_is_refused_with_the_present_version(
     with pytest.raises(ChangedMeanwhile, match=f"version {ATTEMPTS + 1}"):
         app.perform(an_act(NOW), rename)
     assert {fact.name for fact in opened.of_kind("ward", WardRenamed)} == {"the other's"}
+
+
+def test_a_decision_is_not_saved_after_others_have_written_what_it_looked_for(opened: Opened) -> None:
+    app = app_of(opened)
+
+    def open_ward(unit: str, basis: Basis | None = None) -> None:
+        act = an_act(NOW)
+        new = Ward.begin(Ward.Registered, act, stable_id("unit", unit), unit=unit, name=unit)
+        app.commit(act, new, basis=basis)
+
+    def looked_for(unit: str, *topics: str) -> Basis:
+        return Basis(end, topics, lambda topic, state: decode(topic, state).unit == unit)  # type: ignore[attr-defined]
+
+    open_ward("first")
+    end = app.log.max_notification_id() or 0
+    open_ward("second")
+    with pytest.raises(IntegrityError):
+        open_ward("third", looked_for("second", WardRenamed.TOPIC, WardOpened.TOPIC))
+    assert app.find(Ward, stable_id("unit", "third")) is None
+    open_ward("third", looked_for("second", WardRenamed.TOPIC))
+    open_ward("fourth", looked_for("first", WardOpened.TOPIC))
+    open_ward("fifth", looked_for("fifth", WardOpened.TOPIC))  # its own fact is none of others

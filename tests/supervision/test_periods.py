@@ -400,3 +400,16 @@ def test_a_case_pinned_to_the_rulebook_of_the_first_release_runs_on(world: World
     assert world.kinds_of(old_duty.id)[2:] == ["ClockStopped", "CaseClosed"]
     assert world.last(old_task.id, supervision.CaseClosed).ground == "cancelled"
     world.consistent()
+
+
+def test_a_report_is_owed_from_the_first_moment_of_its_period_though_no_worker_has_run(world: World) -> None:
+    world.at("2021-03-17 09:00")
+    world.clock.set("2021-04-16 00:00")  # two more half months have begun, unsaid
+    answer = world.client("fgw/officer").post(
+        "/api/v1/half-month-reports", {"half_month": "2021-04-20", "nil": True}
+    )
+    assert answer.status_code == 201, answer.json
+    world.opened.settle()
+    assert world.kinds_of(duty_of("fgw", "2021-04-16")) == ["DutyArose", "DutyCredited"]
+    assert world.kinds_of(duty_of("fgw", "2021-04-01")) == ["DutyArose"]
+    world.consistent()

@@ -130,7 +130,7 @@ OneUnitSchema = UnitSchema.from_dict({"may": on_unit.may_field()}, name="OneUnit
 PostSchema = shown(
     "PostSchema",
     PostsView,
-    hidden=("post", "portfolio", "appointed_at", "held", "version"),
+    hidden=("post", "portfolio", "appointed_at", "held", "named", "version"),
     id=fields.String(required=True),
     vacant=fields.Boolean(required=True),
     holder=fields.String(

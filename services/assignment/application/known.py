@@ -1,15 +1,26 @@
 """What every use case asks: the units and posts of this service's own log, up to date to the last event."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
+
+from sqlalchemy import select
 
 from services.assignment.domain.directives import Directive
 from services.assignment.domain.units import NoLeadersPost, Post, Unit, leader_in_charge
 from shared.application.application import NoSuchThing
 from shared.domain.aggregate import CommandContext
-from shared.domain.units import PostState
-from shared.readmodels.reference import PostsView, Reference, UnitsView, UnknownPost, UnknownUnit
+from shared.domain.units import PostState, UnitState
+from shared.readmodels.lifecycle import LifecycleView
+from shared.readmodels.reference import (
+    PostsView,
+    Reference,
+    UnitHasNoHead,
+    UnitsView,
+    UnknownPost,
+    UnknownUnit,
+)
+from shared.readmodels.register import Register, Registered, Things
 from shared.readmodels.views import Views
 from shared.service.application import ServiceApplication
 
@@ -32,15 +43,17 @@ class NoOneLeads(UnknownPost):
 class KnownUnits(ServiceApplication):
     """What every use case asks for."""
 
-    def reference_from(self, views: Views) -> Reference:
+    reference: "OwnReference"
+
+    def reference_from(self, views: Views) -> "OwnReference":
         return OwnReference(views, self)
 
     def known_post(self, post: str, field: str | None) -> PostState:
         """A post. Raises UnknownPost."""
-        found = self.find(Post, Post.id_of(post))
+        found = self.reference.posts().get(post)
         if found is None:
             raise UnknownPost(post=post, at_field=field)
-        return found.state
+        return found
 
     def _leader(self, post: str | None) -> str:
         """A leader's post, by default the main leader's."""
@@ -55,7 +68,7 @@ class KnownUnits(ServiceApplication):
 
     def _in_charge_of(self, unit: str, *, present: str | None = None) -> str | None:
         """The post of the leader in charge of a unit, or None. Raises SeveralLeadersInCharge."""
-        leaders = [self.known_post(str(post["id"]), "leader_post") for post in self.reference.leaders()]
+        leaders = [post for post in self.reference.posts().values() if post.is_leader]
         return leader_in_charge(unit, leaders, present=present)
 
     def _directive(self, directive_id: UUID | None, act: CommandContext | None = None) -> Directive | None:
@@ -69,17 +82,66 @@ class KnownUnits(ServiceApplication):
 
 
 class OwnReference(Reference):
-    """Looks at the log for units and posts, not at a view that may lag: one registered a moment ago is known."""
+    """Units and posts as this service's log has them, not as a view has them that may lag: what was registered, vacated
+    or dissolved a moment ago is known.
+    """
+
+    _KEPT: tuple[tuple[type[LifecycleView], type[Unit | Post]], ...] = ((UnitsView, Unit), (PostsView, Post))
 
     def __init__(self, views: Views, app: KnownUnits) -> None:
         super().__init__(views)
         self._app = app
+        self._register = Register(app.log, self._folded_by_the_views)
+
+    def units(self) -> Mapping[str, UnitState]:
+        """Every unit by its id, in order; dissolved ones too."""
+        return self._now().units
+
+    def posts(self) -> Mapping[str, PostState]:
+        """Every post by its id, in order."""
+        return self._now().posts
 
     def unit(self, unit: str, *, field: str | None = None) -> Mapping[str, Any]:
-        found = self._app.find(Unit, Unit.id_of(unit))
-        if found is None or found.state.dissolved:
+        found = self.units().get(unit)
+        if found is None or found.dissolved:
             raise UnknownUnit(unit=unit, at_field=field)
-        return UnitsView.row_of(found.state)
+        return UnitsView.row_of(found)
+
+    def unit_name(self, unit: str) -> str | None:
+        found = self.units().get(unit)
+        return None if found is None else found.name
+
+    def unit_of_kind(self, kind: str) -> str | None:
+        found = (one.unit for one in self.units().values() if one.kind == kind and not one.dissolved)
+        return next(found, None)
 
     def post(self, post: str, *, field: str | None = None) -> Mapping[str, Any]:
         return PostsView.row_of(self._app.known_post(post, field))
+
+    def official(self, post: str) -> PostState | None:
+        return self._now().official(post)
+
+    def takes_first_steps(self, unit: str, kind: str) -> bool:
+        return self._now().takes_first_steps(unit, kind)
+
+    def head_of(self, unit: str) -> str:
+        for post in self.posts().values():
+            if post.unit == unit and post.role == "unit_head":
+                return post.post
+        raise UnitHasNoHead(unit=unit)
+
+    def leaders(self) -> Sequence[Mapping[str, Any]]:
+        leading = [post for post in self.posts().values() if post.is_leader]
+        return [{"id": post.post, **PostsView.row_of(post)} for post in leading]
+
+    def _now(self) -> Registered:
+        return self._views.keep("register", self._register.now)
+
+    def _folded_by_the_views(self) -> tuple[int, Things]:
+        things: dict[UUID, tuple[int, Any]] = {}
+        with self._views.snapshot(), self._views.reading() as connection:
+            for view, kind in self._KEPT:
+                for found in connection.execute(select(self._views.table(connection, view.name))):
+                    row = dict(found._mapping)
+                    things[kind.id_of(row["id"])] = row["version"], view.state_of(row)
+            return self._views.received_upto(self._app.name), things

@@ -1,12 +1,12 @@
 """Task lists: opened and filled one by one, or from the spreadsheets people already have (measure 7)."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import cache, partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, FromClause, select
@@ -32,14 +32,17 @@ from shared.calendar.periods import read_period
 from shared.domain.aggregate import CommandContext
 from shared.domain.clock import local_day
 from shared.domain.refusal import Refusal
-from shared.events.assignment import Milestone, Support, Target
+from shared.domain.text import identity
+from shared.events.assignment import Milestone, Support, Target, TaskAssigned
 from shared.events.matter import Secrecy
-from shared.readmodels.reference import PostsView
+from shared.log.codec import decode
+from shared.log.recorder import Basis, rows_upto
 from shared.readmodels.rows import Row
 
 DEFAULT_TARGET = Target(metric="任务完成率", unit="%", value=Decimal(100))
 """What is measured where a sheet has no columns for a target: that the task is done, all of it."""
 
+_OF_TASKS = tuple(Task.lifecycle.facts)
 _FIELDS = {
     "title": ("task", "工作任务"),
     "lead_unit": ("lead", "牵头单位"),
@@ -90,6 +93,44 @@ class ImportPlan:
     rejected: list[RowProblem] = field(default_factory=list)
     left_out: tuple[LeftOut, ...] = ()
     """What stands in the file and was not taken."""
+    decided_at: int = 0
+    """The end of the log up to which it was looked for tasks that stand already."""
+
+    def basis(self) -> Basis | None:
+        """That nobody has assigned one of the new rows, in whichever list."""
+        new = {_of_row(row) for row, _ in self.assigned}
+
+        def matters(topic: str, state: bytes) -> bool:
+            fact = cast("TaskAssigned", decode(topic, state))
+            return _key(fact.number, fact.title, fact.lead_unit, fact.due_on) in new
+
+        return Basis(self.decided_at, (TaskAssigned.TOPIC,), matters) if new else None
+
+
+RowKey = tuple[str, str, str, date]
+"""By which a row is found again in another list: number, words, lead and due date, however they are spelled."""
+
+
+def _key(number: str, title: str, lead: str, due: date) -> RowKey:
+    return identity(number), identity(title), lead, due
+
+
+def _of_row(row: TaskRow) -> RowKey:
+    return _key(row.number, row.task, row.lead, row.due)
+
+
+class Board(NamedTuple):
+    """Every task by which a row may be found again, as the log has them up to a position."""
+
+    upto: int
+    rows: Sequence[tuple[UUID, UUID, RowKey]]
+    """Task, list, and how a row would say it; twice if it was extended."""
+    due_on: Mapping[UUID, date]
+    """When its clock is due."""
+
+    def elsewhere_than(self, list_id: UUID) -> dict[RowKey, UUID]:
+        """The tasks of other lists."""
+        return {said: task for task, of, said in self.rows if of != list_id}
 
 
 class ListUseCases(KnownUnits):
@@ -198,9 +239,9 @@ class ListUseCases(KnownUnits):
     def unit_names(self, *, dissolved: bool = False) -> UnitNames:
         """The register's names, to read and to write spreadsheets with; with ``dissolved`` for writing old tasks."""
         return UnitNames(
-            (row["id"], row["name"], row["short_names"], row["kind"])
-            for row in self._rows("units")
-            if dissolved or not row["dissolved"]
+            (one.unit, one.name, one.short_names, one.kind)
+            for one in self.reference.units().values()
+            if dissolved or not one.dissolved
         )
 
     def read_list(
@@ -239,30 +280,23 @@ class ListUseCases(KnownUnits):
             raise AlreadyExists(kind="TaskList", name=f"{title}（{dated}）", at_field="title")
         task_list = known_list or self._new_list(act, title, dated, leader_post, directive_id)
         plan = ImportPlan(task_list=task_list, rejected=list(rejected))
-        book = PostBook(map(PostsView.state_of, self._rows("posts")))
+        book = PostBook(self.reference.posts().values())
         calendar = self.reference.calendar()
         board = self._board()
-        elsewhere = {
-            (one["number"], one["title"], one["lead_unit"], due): UUID(one["id"])
-            for one in board
-            if one["list_id"] != str(task_list.id)
-            for due in (one["due_on"], one["original_due_on"])
-        }
-        due_now = {UUID(one["id"]): one["due_on"] for one in board}
+        plan.decided_at = board.upto
+        elsewhere = board.elsewhere_than(task_list.id)
         instruction = self._is_instruction(task_list)
         known = cache(partial(self.known_post, field="post"))
         units = cache(partial(self.reference.unit, field="lead_unit"))
         for row in rows:
             place = Task.id_of(task_list.id, row.number)
-            found = self.find(Task, place) or self.find(
-                Task, elsewhere.get((row.number, row.task, row.lead, row.due), place)
-            )
+            found = self.find(Task, place) or self.find(Task, elsewhere.get(_of_row(row), place))
             try:
                 content = _content(
                     row, book, task_list.state.leader_post, None if found is None else found.state
                 )
                 if found is not None:
-                    _refuse_changes(row, content, found.state, due_now.get(found.id))
+                    _refuse_changes(row, content, found.state, board.due_on.get(found.id))
                     plan.unchanged.append((row, found))
                     continue
                 for unit in (row.lead, *row.supporters):
@@ -386,7 +420,8 @@ class ListUseCases(KnownUnits):
             # Every row stands in another list: no empty list is opened for them.
             task_list = self.load(TaskList, plan.unchanged[0][1].state.list_id)
         tasks = [task for _, task in plan.assigned]
-        return self.commit(act, task_list, *tasks, location=f"/api/v1/task-lists/{task_list.id}")
+        location = f"/api/v1/task-lists/{task_list.id}"
+        return self.commit(act, task_list, *tasks, location=location, basis=plan.basis())
 
     def import_report(self, act: CommandContext, plan: ImportPlan) -> dict[str, Any]:
         """What an import did, or would do, row by row; for a request repeated under its key the same again."""
@@ -415,13 +450,28 @@ class ListUseCases(KnownUnits):
             "left_out": plan.left_out,
         }
 
-    def _board(self) -> Sequence[Row]:
-        """What is known of every task by which a row may be found again."""
+    def _board(self) -> Board:
+        """The board, and what the log has beyond it: a task that was assigned a moment ago is found too."""
         columns = ("id", "list_id", "number", "title", "lead_unit", "due_on", "original_due_on")
-        with self.views.reading() as connection:
+        with self.views.snapshot(), self.views.reading() as connection:
+            received = self.views.received_upto(self.name)
             tasks = with_their_dates(connection, self.views)
-            found = connection.execute(select(*(tasks.c[name] for name in columns)))
-            return [dict(row._mapping) for row in found]
+            rows = connection.execute(select(*(tasks.c[name] for name in columns))).all()
+        upto = self.log.max_notification_id() or 0
+        newer = {row.originator_id for row in rows_upto(self.log, received, upto, _OF_TASKS)}
+        due_on = {UUID(row.id): row.due_on for row in rows}
+        found = [
+            (UUID(row.id), UUID(row.list_id), _key(row.number, row.title, row.lead_unit, due))
+            for row in rows
+            for due in (row.due_on, row.original_due_on)
+        ]
+        for task in cast("set[UUID]", newer):
+            state = self.load(Task, task).state
+            found += [
+                (task, state.list_id, _key(state.number, state.title, state.lead_unit, due))
+                for due in (state.due_on, state.original_due_on)
+            ]
+        return Board(upto, found, due_on)
 
     # -- to a spreadsheet --------------------------------------------------------------------------------------
 
@@ -432,7 +482,7 @@ class ListUseCases(KnownUnits):
         where: Callable[[FromClause], ColumnElement[bool]] | None = None,
     ) -> bytes:
         """The tasks as a file with the columns that are read. Secret tasks never leave this way (domain.md §8)."""
-        titles = {row["id"]: row["title"] for row in self._rows("posts")}
+        titles = {post.post: post.title for post in self.reference.posts().values()}
         with self.views.reading() as connection:
             tasks = with_their_dates(connection, self.views)
             lists = self.views.table(connection, "task_lists")
@@ -451,11 +501,6 @@ class ListUseCases(KnownUnits):
     def today(self) -> date:
         """The present day in Asia/Shanghai."""
         return local_day(self.clock())
-
-    def _rows(self, view: str) -> list[Row]:
-        with self.views.reading() as connection:
-            table = self.views.table(connection, view)
-            return [dict(row._mapping) for row in connection.execute(select(table).order_by(table.c.id))]
 
 
 def _content(row: TaskRow, book: PostBook, of_list: str, found: TaskState | None) -> dict[str, Any]:
@@ -485,7 +530,7 @@ def _content(row: TaskRow, book: PostBook, of_list: str, found: TaskState | None
 
 def _refuse_changes(row: TaskRow, content: dict[str, Any], found: TaskState, due_now: date | None) -> None:
     stands = {
-        "title": found.title,
+        "title": row.task if identity(row.task) == identity(found.title) else found.title,
         "lead_unit": found.lead_unit,
         "supporters": tuple(found.supporters),
         "due_on": row.due if row.due in (found.due_on, found.original_due_on, due_now) else found.due_on,

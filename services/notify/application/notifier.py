@@ -6,12 +6,12 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from services.notify.application.outbox import put
 from services.notify.domain import Digest, Matter, MatterState, Recipient, words
 from services.notify.domain.hours import in_hours, morning, not_before
-from services.notify.views.escalations import TimersView
+from services.notify.views.escalations import EscalationsView, TimersView
 from services.notify.views.notices import NoticesView
 from shared.application.application import NoSuchThing
 from shared.application.result import CommandResult
@@ -22,6 +22,7 @@ from shared.domain.refusal import Refusal
 from shared.domain.words import Enumerated
 from shared.events.assignment import UnitKind
 from shared.events.base import Actor, message_id
+from shared.log.recorded import TOLERANCE
 from shared.messaging.reactions import NotYet
 from shared.process import logs
 from shared.readmodels.reference import UnitHasNoHead
@@ -103,7 +104,41 @@ class Notifier(ServiceApplication):
 
         return not self.perform(act, use_case).replayed
 
-    def _expire_or_remind(self, act: CommandContext, matter: Matter) -> None:
+    def take_back(self) -> bool:
+        """Remind where a clock that was set ahead has put the next reminder off to a day that would not come for long.
+
+        What was told in between is withdrawn as supervision takes back what it was about.
+        """
+        if not self.clock_is_behind():
+            return False
+        now = self.clock()
+        with self.views.reading() as connection:
+            escalations = self.views.table(connection, EscalationsView.name)
+            put_off = and_(escalations.c.state == "open", escalations.c.next_reminder_at > now + TOLERANCE)
+            query = select(escalations.c.id).where(put_off).order_by(escalations.c.id)
+            found = connection.execute(query).scalars().all()
+        return sum(self._remind_early(UUID(matter_id), now) for matter_id in found) > 0
+
+    def _remind_early(self, matter_id: UUID, now: datetime) -> bool:
+        """Whether its next reminder was later than that of a reminder now would be."""
+        matter = self.find(Matter, matter_id)
+        state = None if matter is None else matter.state
+        if state is None or state.next_reminder_at is None or state.clock is None:
+            return False
+        shown_at = not_before(self.reference.calendar(), now, state.clock)
+        if state.next_reminder_at <= self.next_reminder_at(state, shown_at):
+            return False
+        cause = message_id(self.name, matter_id, state.version)
+        act = self._own_act(f"event:{cause}", key=f"clock-set-back|{cause}", now=now)
+
+        def use_case(act: CommandContext) -> CommandResult:
+            matter = self.load(Matter, matter_id)
+            self._expire_or_remind(act, matter, early=True)
+            return self.commit(act, matter)
+
+        return not self.perform(act, use_case).replayed
+
+    def _expire_or_remind(self, act: CommandContext, matter: Matter, *, early: bool = False) -> None:
         state = matter.state
         if state.clock is None or state.round is None:
             return
@@ -120,6 +155,7 @@ class Notifier(ServiceApplication):
             text=said.text,
             not_before=shown_at,
             next_reminder_at=self.next_reminder_at(state, shown_at),
+            early=early,
         )
 
     def send_digests(self) -> bool:
@@ -129,12 +165,13 @@ class Notifier(ServiceApplication):
         if self._digested == day or not in_hours(calendar, now):
             return False
         sent = [
-            self._send_digest(unit, day, lines, calendar, now) for unit, lines in self._open_by_unit(calendar)
+            self._send_digest(unit, day, lines, calendar, now)
+            for unit, lines in self._open_by_unit(calendar, day)
         ]
         self._digested = day
         return any(sent)
 
-    def _open_by_unit(self, calendar: Calendar) -> Sequence[tuple[str, dict[str, list[str]]]]:
+    def _open_by_unit(self, calendar: Calendar, day: date) -> Sequence[tuple[str, dict[str, list[str]]]]:
         with self.views.reading() as connection:
             cases = self.views.table(connection, "cases")
             rows = connection.execute(
@@ -142,7 +179,10 @@ class Notifier(ServiceApplication):
             )
             found: dict[str, dict[str, list[str]]] = {}
             for row in rows:
-                for unit, (state, line) in _lines(row, calendar, self._clock_name).items():
+                starts = [date.fromisoformat(clock["started_on"]) for clock in row.clocks.values()]
+                if starts and min(starts) > day:
+                    continue  # the suite's clock was set ahead, and back: it has not begun
+                for unit, (state, line) in _lines(row, calendar, day, self._clock_name).items():
                     found.setdefault(unit, {"missed": [], "approaching": [], "open": []})[state].append(line)
         return sorted(found.items())
 
@@ -303,18 +343,27 @@ class Notifier(ServiceApplication):
 ORDER = ("missed", "approaching", "open")
 
 
+def _state_on(day: date, clock: Mapping[str, Any]) -> str:
+    """How near a running clock is on a day, by its own days: whoever says so in a fact may not have run yet."""
+    if clock["silent"]:
+        return "open"
+    if date.fromisoformat(clock["due_on"]) < day:
+        return "missed"
+    return "approaching" if any(date.fromisoformat(on) <= day for on in clock["warn_on"]) else "open"
+
+
 def _lines(
-    row: Any, calendar: Calendar, clock_name: Callable[[int, str], str]
+    row: Any, calendar: Calendar, day: date, clock_name: Callable[[int, str], str]
 ) -> Mapping[str, tuple[str, str]]:
     """One case's line in the digest of each unit that has it in hand, with the worst state of its clocks."""
     by_unit: dict[str, list[dict[str, Any]]] = {row.unit: []}
     for clock in row.clocks.values():
-        if clock["state"] != "stopped":
+        if clock["state"] != "stopped" and date.fromisoformat(clock["started_on"]) <= day:
             by_unit.setdefault(clock["unit"], []).append(clock)
     called = words.called(row.number, row.title, secret=row.secrecy == "secret")
     found: dict[str, tuple[str, str]] = {}
     for unit, clocks in by_unit.items():
-        state = next((state for state in ORDER if any(clock["state"] == state for clock in clocks)), "open")
+        state = min((_state_on(day, clock) for clock in clocks), key=ORDER.index, default="open")
         dates = [
             f"{clock_name(row.rulebook_version, clock['clock'])}"
             f"{words.day_words(calendar, date.fromisoformat(clock['due_on']))}"

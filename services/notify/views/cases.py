@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import JSON, Boolean, Column, Date, Integer, String, Text
 
+from shared.domain.clock import local_day
 from shared.events import supervision
 from shared.events.base import Message
 from shared.readmodels.rows import Rows
@@ -11,17 +12,17 @@ from shared.readmodels.view import View
 
 
 class CasesView(View):
-    """在办事项: each case with its running clocks, for the digest.
+    """在办事项: each case with its running clocks, for the digest; how near each is, the digest derives from its days.
 
     Internal to the service: it is folded from another service's log and has no version to offer.
     """
 
     name = "cases"
-    version = 2
+    version = 3
 
     @classmethod
     def columns(cls) -> list[Column[Any]]:
-        """``clocks``: by clock and cycle, its unit, due day and state (open, approaching, missed, stopped)."""
+        """``clocks``: by clock and cycle, its unit, days (of start, warning, due) and state (open, stopped)."""
         return [
             Column("unit", String, nullable=False),
             Column("number", String, nullable=False),
@@ -62,26 +63,22 @@ class CasesView(View):
             clock=fact.clock,
             unit=fact.unit,
             due_on=fact.due_on.isoformat(),
+            started_on=local_day(fact.started_at).isoformat(),
+            warn_on=[day.isoformat() for day in fact.warn_on],
+            silent=fact.silent,
             state="open",
         )
 
     def on_clock_rescheduled(self, rows: Rows, fact: supervision.ClockRescheduled, message: Message) -> None:
-        self._change(rows, message, fact.clock, fact.cycle, due_on=fact.due_on.isoformat(), state="open")
-
-    def on_deadline_approaching(
-        self, rows: Rows, fact: supervision.DeadlineApproaching, message: Message
-    ) -> None:
-        self._change(rows, message, fact.clock, fact.cycle, state="approaching")
-
-    def on_deadline_missed(self, rows: Rows, fact: supervision.DeadlineMissed, message: Message) -> None:
-        self._change(rows, message, fact.clock, fact.cycle, state="missed")
-
-    def on_miss_retracted(
-        self, rows: Rows, fact: supervision.DeadlineMissRetracted, message: Message
-    ) -> None:
-        clock = self._clocks(rows, message).get(f"{fact.clock}/{fact.cycle}")
-        if clock is not None and clock["state"] == "missed":
-            self._change(rows, message, fact.clock, fact.cycle, state="open")
+        self._change(
+            rows,
+            message,
+            fact.clock,
+            fact.cycle,
+            due_on=fact.due_on.isoformat(),
+            warn_on=[day.isoformat() for day in fact.warn_on],
+            state="open",
+        )
 
     def on_clock_at_rest(
         self,

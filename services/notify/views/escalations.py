@@ -1,8 +1,9 @@
 """What the main leader was told, and when to remind him."""
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, String
+from sqlalchemy import Column, Connection, FromClause, String, and_, case, select
 
 from services.notify.domain.matter.state import evolve
 from shared.events import notify
@@ -10,6 +11,7 @@ from shared.events.base import Message
 from shared.readmodels.lifecycle import LifecycleView
 from shared.readmodels.rows import Rows
 from shared.readmodels.timers import Timers
+from shared.readmodels.views import Views
 
 
 class EscalationsView(LifecycleView):
@@ -49,3 +51,15 @@ class TimersView(Timers):
 
     def on_escalation_withdrawn(self, rows: Rows, fact: notify.EscalationWithdrawn, message: Message) -> None:
         rows.drop(message.aggregate_id)
+
+
+# -- queries ------------------------------------------------------------------------------------------------------
+
+
+def as_they_stand(connection: Connection, views: Views, now: datetime) -> FromClause:
+    """The escalations as they stand now: an acknowledgement that has expired is open, also before somebody says so."""
+    table = views.table(connection, "escalations")
+    expired = and_(table.c.state == "acknowledged", table.c.expires_at <= now)
+    state = case((expired, "open"), else_=table.c.state).label("state")
+    columns = [state if column.name == "state" else column for column in table.c]
+    return select(*columns).subquery("escalations")

@@ -552,7 +552,10 @@ class Clocks(Aggregate):
             self._retract(act, clock, ground)
 
     def _retract(
-        self, act: CommandContext, clock: Clock, ground: Literal["fact_arrived_late"] | Ground
+        self,
+        act: CommandContext,
+        clock: Clock,
+        ground: Literal["fact_arrived_late", "clock_set_back"] | Ground,
     ) -> None:
         self.record(
             supervision.DeadlineMissRetracted,
@@ -611,6 +614,14 @@ class Clocks(Aggregate):
                 due_at=found.due_at,
                 detected_at=act.recorded_at,
             )
+
+    def take_back(self, act: CommandContext, terms: Terms) -> None:
+        """Retract what was missed at a moment that lies ahead again, because the suite's clock was set back."""
+        for found in tuple(self.state.clocks.values()):
+            if found.is_open and found.missed and found.due_at > act.recorded_at:
+                self._retract(act, found, "clock_set_back")
+        if self.pending_events:
+            self.settle(act, terms)
 
     def settle(self, act: CommandContext, terms: Terms) -> None:
         """Bring what follows from the facts in line with them."""

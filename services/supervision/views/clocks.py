@@ -118,7 +118,11 @@ class TimersView(Timers):
     def on_deadline_miss_retracted(
         self, rows: Rows, fact: supervision.DeadlineMissRetracted, message: Message
     ) -> None:
-        self._set(rows, fact, message, missed=False)
+        before = rows.get(clock_id(message, fact))
+        warned = None if before is None else before["warned_upto"]
+        recorded_on = local_day(fact.timestamp).isoformat()
+        warned_upto = None if warned is None else min(warned, recorded_on)
+        self._set(rows, fact, message, missed=False, warned_upto=warned_upto)
 
     def on_clock_ended(
         self, rows: Rows, fact: supervision.ClockStopped | supervision.ClockCancelled, message: Message

@@ -69,7 +69,8 @@ def awaits_acknowledgement(matter: MatterState, act: CommandContext) -> None:
     """The escalation is open."""
     if matter.status == "withdrawn":
         raise EscalationIsWithdrawn
-    if matter.status == "acknowledged":
+    expired = matter.expires_at is not None and matter.expires_at <= act.recorded_at
+    if matter.status == "acknowledged" and not expired:
         raise EscalationAlreadyAcknowledged
 
 
@@ -247,9 +248,10 @@ class Matter(Aggregate, lifecycle=evolve):
         text: str,
         not_before: datetime,
         next_reminder_at: datetime,
+        early: bool = False,
     ) -> None:
-        """Remind the main leader once, however many days went by, if the time has come."""
-        if self.state.status != "open" or not self.is_due(act.recorded_at):
+        """Remind the main leader once, however many days went by, if the time has come, or else ``early``."""
+        if self.state.status != "open" or not (early or self.is_due(act.recorded_at)):
             return
         times = self.state.reminders + 1
         last = [*self.state.told.values()][-1]
@@ -284,7 +286,8 @@ class Matter(Aggregate, lifecycle=evolve):
 
     @requires(by_the_leader_who_was_told, escalation_as_seen, awaits_acknowledgement)
     def acknowledge_escalation(self, act: CommandContext, *, note: str = "", expires_on: date) -> None:
-        """The main leader has taken note; reminders rest until it expires."""
+        """The main leader has taken note; reminders rest until it expires, which may have come unsaid."""
+        self.expire(act, next_reminder_at=act.recorded_at)
         self._acknowledge_all_told(act, note, expires_on)
 
     def _acknowledge_all_told(self, act: CommandContext, note: str, expires_on: date) -> None:

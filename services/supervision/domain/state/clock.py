@@ -280,7 +280,15 @@ def _(fact: supervision.MissRecharged, clock: Clock) -> Clock:
 
 @evolve_clock.register
 def _(fact: supervision.DeadlineMissRetracted, clock: Clock) -> Clock:
-    return replace(clock, missed=False, missed_due_at=None, missed_detected_at=None, charged=None)
+    recorded_on = local_day(fact.timestamp)
+    return replace(
+        clock,
+        missed=False,
+        missed_due_at=None,
+        missed_detected_at=None,
+        charged=None,
+        warned_upto=None if clock.warned_upto is None else min(clock.warned_upto, recorded_on),
+    )
 
 
 @evolve_clock.register
