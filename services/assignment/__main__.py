@@ -5,6 +5,7 @@ from services.assignment.application import Assignment
 from services.assignment.reactions import AssignmentReactions
 from services.assignment.views import DirectivesView, TaskDatesView, TaskHistoryView, TaskListsView, TasksView
 from shared.readmodels.reference import REFERENCE_VIEWS
+from shared.readmodels.rulebooks import RulebooksView
 from shared.runtime.roles import main
 from shared.runtime.service import Service
 
@@ -12,7 +13,15 @@ SERVICE = Service(
     name="assignment",
     title="交办 assignment: units and posts, directives, task lists and tasks",
     application=Assignment,
-    views=[TasksView, TaskDatesView, TaskHistoryView, TaskListsView, DirectivesView, *REFERENCE_VIEWS],
+    views=[
+        TasksView,
+        TaskDatesView,
+        TaskHistoryView,
+        TaskListsView,
+        DirectivesView,
+        RulebooksView,
+        *REFERENCE_VIEWS,
+    ],
     blueprints=[blueprint],
     reactions=AssignmentReactions,
 )

@@ -46,6 +46,16 @@ class FieldProblemSchema(BaseSchema):
     value = fields.String(metadata={"description": "what stands there"})
 
 
+class LeftOutSchema(BaseSchema):
+    """What stands in a file and was not taken, and why."""
+
+    kind = fields.String(required=True, metadata={"description": "sheet, column, row or cell"})
+    sheet = fields.String(required=True)
+    place = fields.String(required=True, metadata={"description": "e.g. F3, 5:17, D:D"})
+    value = fields.String(required=True, metadata={"description": "what stands there"})
+    reason = fields.String(required=True)
+
+
 class ProblemSchema(BaseSchema):
     """A problem (RFC 9457)."""
 
@@ -56,6 +66,9 @@ class ProblemSchema(BaseSchema):
     instance = fields.String(required=True, metadata={"description": "the request's path"})
     rule = fields.String(required=True, metadata={"description": "the name of the rule that was not met"})
     errors = fields.List(fields.Nested(FieldProblemSchema), required=True)
+    left_out = fields.List(
+        fields.Nested(LeftOutSchema), metadata={"description": "of the file that was sent"}
+    )
 
 
 def _header(name: str, description: str, required: bool = False, **schema: Any) -> dict[str, Any]:

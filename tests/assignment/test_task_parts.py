@@ -297,7 +297,7 @@ def test_what_waited_at_the_office_moves_the_date_as_a_rest_does(banner: Banner)
     banner.clock.set("2021-02-23 10:00")
     banner.do("inspect", "send_back", task, reason="证据不足")
     # 02-04, 02-05 and 02-07 were left when it was claimed; they are counted from 02-23 on.
-    assert due_day(banner.load(task).state, RULE, Calendar.base()) == date(2021, 2, 25)
+    assert due_day(banner.load(task).state, load_rulebook(), Calendar.base()) == date(2021, 2, 25)
     banner.refuses(
         ExtensionMustMoveForward,
         lambda: banner.do("fgw", "request_extension", task, new_due_on=date(2021, 2, 25), reason="慢"),

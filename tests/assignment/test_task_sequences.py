@@ -30,7 +30,8 @@ from shared.web.commands import OPERATIONS
 
 START = shanghai("2021-01-04 09:00")
 CALENDAR = Calendar.base()
-RULE = load_rulebook().rule("task_due")
+RULEBOOK = load_rulebook()
+RULE = RULEBOOK.rule("task_due")
 PEOPLE = [
     ("gov", "gov/main-leader", "main_leader"),
     ("gov", "gov/vice-leader", "vice_leader"),
@@ -80,7 +81,7 @@ def new_task(*, instruction: bool) -> Task:
     )
 
 
-SUPPLIED = {"rule": RULE, "calendar": CALENDAR, "in_charge": False}
+SUPPLIED = {"rulebook": RULEBOOK, "calendar": CALENDAR, "in_charge": False}
 COMMANDS: dict[str, Any] = {
     "accept_task": {},
     "return_task": {"reason": "不符", "suggested_unit": "czj"},
@@ -90,7 +91,7 @@ COMMANDS: dict[str, Any] = {
         "items": [
             assignment.BreakdownItem(project="甲", post="fgw/head", quantity=Decimal("1.5"), unit="个")
         ],
-        "rule": RULE,
+        "rulebook": RULEBOOK,
         "calendar": CALENDAR,
     },
     "report_progress": {"value": Decimal("0.1"), "narrative": "进展", "evidence": ["照片"]},
@@ -107,7 +108,7 @@ COMMANDS: dict[str, Any] = {
     "no_new_instruction": {},
     "new_instruction": {"text": "再抓", "calendar": CALENDAR},
     "new_instruction dated": {"text": "再抓", "calendar": CALENDAR},
-    "request_extension": {"reason": "慢", "rule": RULE, "calendar": CALENDAR},
+    "request_extension": {"reason": "慢", "rulebook": RULEBOOK, "calendar": CALENDAR},
     "grant_extension": {"in_charge": False},
     "refuse_extension": {"reason": "不行", "in_charge": False},
     "raise_dispute": {"with_units": ["zrj"], "about": "分歧"},

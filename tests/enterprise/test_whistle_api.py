@@ -572,3 +572,18 @@ def test_may_lists_what_the_reader_can_do_with_the_whistle_now(town: Any) -> Non
     town.did(town.fgw, whistle, "resolve", result="已办好")
     assert may(town.coal) == {"rate_whistle", "withdraw_whistle"}
     assert may(town.fgw) == {"contact_enterprise"}
+
+
+def test_the_day_until_which_may_be_rated_stands_as_it_was_told_whatever_calendar_comes(town: Any) -> None:
+    whistle = town.blow()
+    town.resolved(whistle)
+    days = [{"day": "2021-02-18", "working": False, "name": "旗庆"}]
+    body = {"layer": "banner", "title": "旗庆", "days": days}
+    draft = town.supervision("office").post("/api/v1/calendar-releases", body).json["id"]
+    answer = town.supervision("inspect").post(f"/api/v1/calendar-releases/{draft}/release")
+    assert answer.status_code == 200
+    town.opened.settle()
+    assert str(town.whistle(whistle)["rating_until"]) == "2021-02-18"
+    town.clock.set("2021-02-19 09:00")
+    town.opened.settle()
+    assert town.whistle(whistle)["state"] == "closed"

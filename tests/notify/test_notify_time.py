@@ -442,3 +442,21 @@ def test_whoever_a_release_of_the_calendar_concerns_learns_of_the_old_and_the_ne
     assert len(world.notices(level="rescheduled")) == 2
     world.missed(case)
     assert world.standing(level="rescheduled") == []
+
+
+def test_the_day_of_a_reminder_stands_though_it_becomes_a_rest_day_and_its_notice_waits(world: Any) -> None:
+    world.at("2021-03-12 10:00")  # Friday
+    world.escalated()
+    world.told(
+        supervision.CalendarReleased,
+        stable_id("calendar", 2),
+        release_id=stable_id("draft", 2),
+        version=2,
+        layer="banner",
+        title="旗庆",
+        days=(supervision.CalendarDay(day=date(2021, 3, 15), working=False, name="旗庆"),),
+    )
+    world.at("2021-03-15 08:30")
+    assert reminders(world) == [0, 1]
+    [reminder] = [row for row in world.notices(level="unresolved") if row["reminder"] == 1]
+    assert reminder["not_before"] == shanghai("2021-03-16 08:30")

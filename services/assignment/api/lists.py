@@ -1,6 +1,6 @@
 """/task-lists and what fills them (measure 7)."""
 
-from typing import Any, get_args
+from typing import Any
 from uuid import UUID
 
 from flask_smorest.fields import Upload
@@ -10,7 +10,6 @@ from werkzeug.datastructures import FileStorage
 from services.assignment.api.common import SecrecyField, blueprint
 from services.assignment.application import Assignment
 from services.assignment.domain import TaskList
-from services.assignment.spreadsheets.left_out import Kind
 from services.assignment.views import TaskListsView
 from services.assignment.views.lists import task_list_for_caller, task_lists_for_caller
 from shared.domain.roles import GOVERNMENT, READERS
@@ -32,6 +31,7 @@ from shared.web.http import (
     context,
     written_headers,
 )
+from shared.web.openapi import LeftOutSchema
 from shared.web.request import application, command_context
 from shared.web.shown import shown
 
@@ -169,16 +169,6 @@ class RejectedRowSchema(BaseSchema):
 
     row = fields.Integer(required=True)
     field = fields.String(required=True)
-    value = fields.String(required=True)
-    reason = fields.String(required=True)
-
-
-class LeftOutSchema(BaseSchema):
-    """A sheet, column, row or cell of a file that was not taken, and why."""
-
-    kind = fields.String(required=True, validate=validate.OneOf(get_args(Kind)))
-    sheet = fields.String(required=True)
-    place = fields.String(required=True, metadata={"description": "e.g. F3, 5:17, D:D"})
     value = fields.String(required=True)
     reason = fields.String(required=True)
 

@@ -43,7 +43,7 @@ on_task = Commands(
     Assignment,
     Task,
     supply={
-        "rule": Assignment.task_due,
+        "rulebook": Assignment.rulebook_of,
         "calendar": Assignment.calendar,
         "in_charge": Assignment.in_charge,
     },

@@ -12,9 +12,11 @@ from shared.application.application import NoSuchThing
 from shared.application.result import CommandResult
 from shared.calendar import Calendar
 from shared.domain.aggregate import CommandContext
+from shared.domain.case_id import case_id
 from shared.domain.units import PostState
 from shared.readmodels.reference import UnitHasNoHead
-from shared.rulebook import Rule
+from shared.readmodels.rulebooks import released_rulebook
+from shared.rulebook import Rulebook
 
 
 class NoSuchTask(NoSuchThing):
@@ -113,9 +115,17 @@ class TaskUseCases(KnownUnits):
 
     # -- what its decisions ask for ----------------------------------------------------------------------------
 
-    def task_due(self, task: TaskState, act: CommandContext) -> Rule:
-        """The rule of a task's due date."""
-        return self.rulebook.rule("task_due")
+    def rulebook_of(self, task: TaskState, act: CommandContext) -> Rulebook:
+        """The rulebook to which the task's case is pinned; the present one until that is known here."""
+        case = case_id("task", Task.id_of(task.list_id, task.number))
+        with self.views.reading() as connection:
+            dates = self.views.table(connection, "task_dates")
+            pinned = connection.execute(
+                select(dates.c.rulebook_version).where(dates.c.id == str(case))
+            ).scalar()
+        if pinned in (None, self.rulebook.version):
+            return self.rulebook
+        return released_rulebook(self.views, pinned) or self.rulebook
 
     def calendar(self, task: TaskState, act: CommandContext) -> Calendar:
         """The calendar in force."""

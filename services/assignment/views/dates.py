@@ -14,18 +14,28 @@ CLOCK = "task_due"
 
 
 class TaskDatesView(View):
-    """任务时限: by its case, when a task is due, in the last cycle of its clock."""
+    """任务时限: by its case, when a task is due, in the last cycle of its clock, and under which rulebook."""
 
     name = "task_dates"
+    version = 2
 
     @classmethod
     def columns(cls) -> Sequence[Column[Any]]:
         """While the clock rests, ``due_on`` is as it was before."""
-        return [Column("cycle", Integer, nullable=False), Column("due_on", Date, nullable=False)]
+        return [
+            Column("cycle", Integer, nullable=False),
+            Column("due_on", Date, nullable=False),
+            Column("rulebook_version", Integer, nullable=False),
+        ]
 
     def on_clock_started(self, rows: Rows, fact: supervision.ClockStarted, message: Message) -> None:
         if fact.clock == CLOCK:
-            rows.put(message.aggregate_id, cycle=fact.cycle, due_on=fact.due_on)
+            rows.put(
+                message.aggregate_id,
+                cycle=fact.cycle,
+                due_on=fact.due_on,
+                rulebook_version=fact.rulebook_version,
+            )
 
     def on_clock_moved(
         self, rows: Rows, fact: supervision.ClockRescheduled | supervision.ClockStopped, message: Message

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -27,8 +26,9 @@ from shared.messaging.reactions import NotYet
 from shared.process import logs
 from shared.readmodels.reference import UnitHasNoHead
 from shared.readmodels.rows import Row
+from shared.readmodels.rulebooks import released_rulebook
 from shared.readmodels.timers import fire_due
-from shared.rulebook import Rulebook, parse_rulebook
+from shared.rulebook import Rulebook
 from shared.service.application import ServiceApplication
 
 log = logs.log("notify")
@@ -42,9 +42,6 @@ class NoMainLeaderRegistered(Refusal):
 class NoUnitOfKind(Refusal, kind=Enumerated(UnitKind)):
     """没有登记类别为 {kind} 的单位，无法通知。
     No unit of the kind {kind} is registered, so nobody can be told."""
-
-
-parsed = lru_cache(maxsize=16)(parse_rulebook)
 
 
 class Notifier(ServiceApplication):
@@ -256,14 +253,10 @@ class Notifier(ServiceApplication):
         """
         if version == self.rulebook.version:
             return self.rulebook
-        with self.views.reading() as connection:
-            released = self.views.table(connection, "rulebooks")
-            text = connection.execute(
-                select(released.c.text).where(released.c.id == f"{version:06d}")
-            ).scalar()
-        if text is None:
+        released = released_rulebook(self.views, version)
+        if released is None:
             raise NotYet(f"rulebook version {version} is not released")
-        return parsed(text, f"rulebook version {version}")
+        return released
 
     def working_days(self, matter: MatterState, rule: str) -> int:
         """The length of one of the rulebook's clocks, in working days; at least one."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, Date, Integer, String, Text
+from sqlalchemy import JSON, Boolean, Column, Integer, String, Text
 
 from shared.domain.clock import local_day
 from shared.events import supervision
@@ -100,21 +100,3 @@ class CasesView(View):
     def _set(self, rows: Rows, message: Message, clock: str, cycle: int, /, **values: Any) -> None:
         clocks = {**self._clocks(rows, message), f"{clock}/{cycle}": values}
         rows.change(message.aggregate_id, clocks=clocks)
-
-
-class RulebooksView(View):
-    """督办规则: each released rulebook's very text, because a case stays pinned to the version it began with."""
-
-    name = "rulebooks"
-
-    @classmethod
-    def columns(cls) -> list[Column[Any]]:
-        """The text as released."""
-        return [
-            Column("version", Integer, nullable=False),
-            Column("effective", Date, nullable=False),
-            Column("text", Text, nullable=False),
-        ]
-
-    def on_rulebook_released(self, rows: Rows, fact: supervision.RulebookReleased, message: Message) -> None:
-        rows.put(f"{fact.version:06d}", version=fact.version, effective=fact.effective, text=fact.text)

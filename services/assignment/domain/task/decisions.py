@@ -19,7 +19,10 @@ from shared.domain.moments import not_before
 from shared.domain.roles import LEADERS, Role
 from shared.domain.units import PostState
 from shared.events import assignment
-from shared.rulebook import Rule
+from shared.rulebook import Rulebook
+
+TASK, CLAIM_RESTS = "task_due", "completion_check"
+"""The rulebook's clock of a task, and the one in whose rulebooks a claimed completion lets it rest."""
 
 RETURNS_UNTIL_REFERRED = 3
 """With the third return the leader decides who takes the task (domain.md §3)."""
@@ -46,12 +49,14 @@ class TaskPlan:
     remark: str = ""
 
 
-def due_day(task: TaskState, rule: Rule, calendar: Calendar) -> date:
+def due_day(task: TaskState, rulebook: Rulebook, calendar: Calendar) -> date:
     """The due day as extensions and finished pauses have moved it (working days that were left are left still).
 
     What a claimed completion waited at the office, until it was sent back, is a pause too, unless the claim was entered
-    only after the due day. These are the terms of supervision's clock, for what is decided before its facts have come.
+    only after the due day, or by the rulebook of its case a claim lets no clock rest. These are the terms of
+    supervision's clock, for what is decided before its facts have come.
     """
+    rule = rulebook.rule(TASK)
     if task.term_due_on is None and rule.length is None:
         return task.due_on  # a new instruction without a date, of which only the clock knows the length
     pauses = [Pause(rest.since, rest.until) for rest in task.pauses if rest.until is not None]
@@ -67,7 +72,7 @@ def due_day(task: TaskState, rule: Rule, calendar: Calendar) -> date:
         )
         return found or task.due_on
 
-    for wait in task.waits:
+    for wait in task.waits if CLAIM_RESTS in rulebook else ():
         if wait.until is not None and wait.entered_at < close_of(reckoned()):
             pauses.append(Pause(wait.since, wait.until))
     return reckoned()
@@ -250,18 +255,20 @@ def since_it_was_returned(task: TaskState, act: CommandContext) -> None:
     not_before(act, assignment.TaskReturned, task.returned_at)
 
 
-def before_its_due_day_is_over(task: TaskState, act: CommandContext, rule: Rule, calendar: Calendar) -> None:
+def before_its_due_day_is_over(
+    task: TaskState, act: CommandContext, rulebook: Rulebook, calendar: Calendar
+) -> None:
     """The close of the due day has not passed when it is recorded."""
-    due = due_day(task, rule, calendar)
+    due = due_day(task, rulebook, calendar)
     if act.recorded_at >= close_of(due):
         raise no.ExtensionAfterDue(due_on=due)
 
 
-def may_be_extended(task: TaskState, act: CommandContext, rule: Rule) -> None:
+def may_be_extended(task: TaskState, act: CommandContext, rulebook: Rulebook) -> None:
     """No extension waits to be decided, and the rulebook allows another one."""
     if task.extension_request is not None:
         raise no.ExtensionIsAsked(number=task.number)
-    most = rule.max_extensions
+    most = rulebook.rule(TASK).max_extensions
     if most is not None and task.extensions >= most:
         raise no.ExtensionsUsedUp(number=task.number, times=task.extensions, most=most)
 
@@ -473,11 +480,11 @@ class Task(Aggregate, lifecycle=evolve):
         act: CommandContext,
         *,
         items: Sequence[assignment.BreakdownItem],
-        rule: Rule,
+        rulebook: Rulebook,
         calendar: Calendar,
     ) -> None:
         """The lead breaks it down to project, post and person with quantities, in place of what was before."""
-        due = due_day(self.state, rule, calendar)
+        due = due_day(self.state, rulebook, calendar)
         for item in items:
             if item.quantity <= 0:
                 raise no.PieceWithoutQuantity(project=item.project)
@@ -623,16 +630,16 @@ class Task(Aggregate, lifecycle=evolve):
 
     @requires(is_running, by_the_lead, not_returned, not_claimed, before_its_due_day_is_over, may_be_extended)
     def request_extension(
-        self, act: CommandContext, *, new_due_on: date, reason: str, rule: Rule, calendar: Calendar
+        self, act: CommandContext, *, new_due_on: date, reason: str, rulebook: Rulebook, calendar: Calendar
     ) -> None:
         """The lead asks for a later date while the present one has not passed.
 
-        ``rule`` caps how often, and how many working days one extension may add.
+        The rulebook of its case caps how often, and how many working days one extension may add.
         """
-        due = due_day(self.state, rule, calendar)
+        due = due_day(self.state, rulebook, calendar)
         if new_due_on <= due:
             raise no.ExtensionMustMoveForward(new_due_on=new_due_on, due_on=due)
-        most = rule.longest_extension
+        most = rulebook.rule(TASK).longest_extension
         if most is not None and new_due_on > (latest := calendar.working_days_after(due, most)):
             raise no.ExtensionTooLong(new_due_on=new_due_on, most=most, latest=latest)
         _on_a_working_day(new_due_on, calendar, "new_due_on")
