@@ -69,6 +69,7 @@ def test_the_other_roles_go_on(error: Exception) -> None:
 
 def test_a_role_is_tried_again_and_goes_on_once_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(workers, "LONGEST_PAUSE", 0.0)
     turns, seen = Turns(4), list[list[str]]()
     worker = Worker(turns.stop, alone=False)
     steps = [turns.step("relay", STOPPED, ValueError("y"), None)]
