@@ -10,7 +10,7 @@ import pytest
 from shared.database.unavailable import BrokerUnavailable
 from shared.domain.words import Title
 from shared.messaging.parked import ConsumerStopped
-from shared.process.standing import Board, in_words, shown
+from shared.process.standing import Board, forget, in_words, shown
 from shared.runtime import worker as workers
 from shared.runtime.worker import RoleRefuses, Worker
 
@@ -119,7 +119,7 @@ def test_a_board_says_what_refuses_until_it_does_no_more(tmp_path: Path) -> None
         "notify relay 已停止：分区数变了",
     ]
     board.show({})
-    Board(tmp_path, "notify", "process").show({})  # as the next start does after a crash
+    forget(tmp_path)  # as the next start does after a crash
     assert shown(tmp_path, "notify") == {}
     assert list((tmp_path / "refusing").iterdir()) == []
 
