@@ -16,7 +16,7 @@ from shared.personal_data.keystore import check_keys
 from shared.process import logs
 from shared.process.config import Config
 from shared.process.scratch import remove_leftovers
-from shared.process.standing import Board
+from shared.process.standing import Board, forget
 from shared.runtime.roles import MISCONFIGURED
 from shared.web.server import dispatch, serve
 
@@ -184,9 +184,8 @@ def supervise(config: Config) -> int:
         Watched(worker_of(name, replace(config, health_port=port)), Board(config.data, name, "process"))
         for name, port in health_ports(config).items()
     ]
+    forget(config.data)  # what a killed suite has left
     for one in watched:
-        if one.board is not None:
-            one.board.show({})  # what a killed suite has left
         one.process.start()
     failed = False
     while not stopping and not failed:
@@ -196,9 +195,7 @@ def supervise(config: Config) -> int:
     for one in watched:
         one.process.ask_to_stop()
     codes |= {one.process.name: one.process.stop() for one in watched[1:]}
-    for one in watched:
-        if one.board is not None:
-            one.board.show({})
+    forget(config.data)
     remove_leftovers()
     if bad := {name: code for name, code in codes.items() if code}:
         log.error("suite_ended", exit_codes=bad)

@@ -73,7 +73,9 @@ def test_every_command_has_bounds_that_an_event_can_hold(operation: str) -> None
 
 
 ID, WORD, DAYS = 80 * CHARACTER + 2, LARGEST_FILE, 400 * 13
-"""Bytes of an id, of a word of the rulebook (whose file has a bound), of the days of a calendar release."""
+UNITS = 200 * (ID + 1)
+"""Bytes of an id, of a word of the rulebook (whose file has a bound), of the days of a calendar release, of the
+units of a directive."""
 COMPOSED: dict[str, int] = {
     "approved_by": ID,
     "case_number": 200 * CHARACTER,
@@ -84,6 +86,7 @@ COMPOSED: dict[str, int] = {
     "from_unit": ID,
     "missed_clock": WORD,
     "ower": ID,
+    "owers": UNITS,
     "reference": 400 * CHARACTER,
     "referred_to": ID,
     "reporter": ID,
@@ -91,6 +94,7 @@ COMPOSED: dict[str, int] = {
     "rule": WORD,
     "series": ID,
     "signed_by": ID,
+    "taken_over": UNITS,
     "subject": 1000 * CHARACTER + WORD,
     "to_post": ID,
     "unchanged": DAYS,
@@ -106,7 +110,10 @@ TEXTS = {("notify.notice_issued", "text"): 16_000 * CHARACTER + WORD, ("notify.d
 
 
 def bytes_of(topic: str, name: str, hint: Any) -> int:
-    """The most bytes that a field of an event takes as JSON. Raises KeyError if nothing bounds it."""
+    """The most bytes that a field of an event takes as JSON.
+
+    Raises KeyError if nothing bounds it: then say in COMPOSED how large it can become, and why.
+    """
     if (topic, name) in TEXTS:
         return TEXTS[topic, name]
     if get_origin(hint) is Annotated:

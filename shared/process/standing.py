@@ -75,6 +75,12 @@ class Board:
             log.warning("not_shown", reason=str(error))
 
 
+def forget(data: Path) -> None:
+    """Remove what processes that run no more have said."""
+    for path in (data / FOLDER).glob("*.json"):
+        path.unlink(missing_ok=True)
+
+
 def shown(data: Path, service: str) -> dict[tuple[str, str], Title]:
     """What of a service refuses, as its processes say on this machine."""
     found = {}

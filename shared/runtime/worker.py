@@ -26,7 +26,7 @@ Step = Callable[[], bool]
 LONGEST_WAIT = 5.0
 """Seconds between two tries while a database or the broker is unavailable."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-"""Seconds until a role that refuses to go on is tried again, at first and at most."""
+"""Seconds until a role that refuses to go on is tried again: after a fault of the program at first, and at most."""
 
 
 class RoleRefuses(Exception):
@@ -113,6 +113,8 @@ class Worker:
         if self.refusing.get(role) != why:
             log.error("role_refuses", role=role, reason=why.en, exc_info=trace)
         self.refusing[role] = why
+        if trace is None:
+            pause = LONGEST_PAUSE  # a rule: nothing heals it in a second, and who looks shall see it
         self._next_try[role] = time.monotonic() + pause, min(pause * 2, LONGEST_PAUSE)
 
 

@@ -10,7 +10,7 @@ import pytest
 from shared.database.unavailable import BrokerUnavailable
 from shared.domain.words import Title
 from shared.messaging.parked import ConsumerStopped
-from shared.process.standing import Board, in_words, shown
+from shared.process.standing import Board, forget, in_words, shown
 from shared.runtime import worker as workers
 from shared.runtime.worker import RoleRefuses, Worker
 
@@ -69,6 +69,7 @@ def test_the_other_roles_go_on(error: Exception) -> None:
 
 def test_a_role_is_tried_again_and_goes_on_once_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(workers, "LONGEST_PAUSE", 0.0)
     turns, seen = Turns(4), list[list[str]]()
     worker = Worker(turns.stop, alone=False)
     steps = [turns.step("relay", STOPPED, ValueError("y"), None)]
@@ -118,7 +119,7 @@ def test_a_board_says_what_refuses_until_it_does_no_more(tmp_path: Path) -> None
         "notify relay 已停止：分区数变了",
     ]
     board.show({})
-    Board(tmp_path, "notify", "process").show({})  # as the next start does after a crash
+    forget(tmp_path)  # as the next start does after a crash
     assert shown(tmp_path, "notify") == {}
     assert list((tmp_path / "refusing").iterdir()) == []
 
