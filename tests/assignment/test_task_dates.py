@@ -221,9 +221,8 @@ def test_the_commands_reckon_with_the_date_of_the_clock(both: Banner, seed: int)
         assert found["due_on"] == clock["due_on"].isoformat(), command
         if clock["state"] == "open":
             assert reckoned(both, state) == clock["due_on"], command
-            if (
-                state.claimed_at is None
-            ):  # the board shows no claimed task as overdue, also of an old rulebook
+            # The board shows no claimed task as overdue, whatever its rulebook.
+            if state.claimed_at is None:
                 assert found["overdue"] == (both.clock() >= clock["due_at"]), command
         if clock["state"] == "paused":
             assert found["overdue"] == clock["missed"], command
