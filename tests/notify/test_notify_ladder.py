@@ -81,9 +81,9 @@ def test_a_whistle_follows_the_rulebook_under_which_its_case_is_opened(world: An
     text = text.replace(contact, contact.replace("missed:unit_head", "missed:vice_leader"))
     release_second(world, text)
     case = world.blown()
-    world.case(kind="whistle", post=None, supporters=(), rulebook_version=4)
+    world.case(kind="whistle", post=None, supporters=(), rulebook_version=5)
     [pinned] = of(world, case, notify.MatterPinned)
-    assert pinned.rulebook_version == 4
+    assert pinned.rulebook_version == 5
     world.missed(case, clock="contact")
     assert world.standing(level="missed") == [("missed", "gov/vice-leader")]
     world.nothing_new_when_delivered_again()
@@ -131,7 +131,7 @@ def test_a_case_pinned_to_another_rulebook_is_told_by_that_ladder(world: Any) ->
         '"approaching:officer missed:unit_head,vice_leader round1:unit_head round2:main_leader"',
     )
     release_second(world, text)
-    old, new = world.case("old"), world.case("new", rulebook_version=4)
+    old, new = world.case("old"), world.case("new", rulebook_version=5)
     world.missed(old)
     world.missed(new)
     assert world.standing(level="missed", case_id=str(old)) == [("missed", "fgw/head")]

@@ -142,7 +142,7 @@ def story() -> list[Said]:
         checked(CORRECTION, today),
         published(CORRECTION, 2, corrects=NAMING),
         (supervision.NamingCorrected, NAMING, {"correction_id": CORRECTION, "reason": "认定有误"}),
-        opened(OTHER, number="2021-2", rulebook_version=4, unit="czj", post="czj/officer"),
+        opened(OTHER, number="2021-2", rulebook_version=5, unit="czj", post="czj/officer"),
         missed(OTHER, unit="czj"),
         (supervision.CaseClosed, CASE, {"ground": "resolved"}),
     ]
