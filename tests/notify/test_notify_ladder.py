@@ -16,7 +16,7 @@ def of(world: Any, case: Any, kind: Any) -> list[Any]:
 
 def release_second(world: Any, text: str) -> None:
     """Supervision releases this as the second rulebook."""
-    what = {"version": 4, "effective": date(2021, 3, 1), "text": text}
+    what = {"version": 5, "effective": date(2021, 3, 1), "text": text}
     world.told(supervision.RulebookReleased, stable_id("test-rulebook", 2), **what)
 
 

@@ -39,7 +39,7 @@ def registered() -> Iterator[Said]:
             what = {"post": post, "unit": unit, "title": role, "role": role}
             yield assignment.PostCreated, stable_id("post", post), what
     text = load_rulebook().text.replace("# version: 4", "# version: 5")
-    released = {"version": 4, "effective": date(2021, 1, 1), "text": text}
+    released = {"version": 5, "effective": date(2021, 1, 1), "text": text}
     yield supervision.RulebookReleased, stable_id("rulebook", 2), released
 
 
