@@ -413,7 +413,7 @@ def test_a_case_stays_with_the_rulebook_under_which_it_was_opened(world: Any) ->
     second = world.case_of(world.directive("2", "fgw"), "duty", "arrange", "fgw")
     assert world.app.terms_of(world.case(first)).rule("arrange").length == 2
     assert world.app.terms_of(world.case(second)).rule("arrange").length == 5
-    assert sorted(world.opened.rows("supervision", "rulebooks")) == ["000003", "000004"]
+    assert sorted(world.opened.rows("supervision", "rulebooks")) == ["000004", "000005"]
     world.app.rulebook = parse_rulebook(newer + "\n# changed", "changed")
     with pytest.raises(RulebookVersionTaken):
         world.app.release_rulebook()
