@@ -2,11 +2,11 @@
 
 import calendar as gregorian
 import re
-import unicodedata
 from datetime import date
 
 from shared.calendar import Calendar
 from shared.domain.refusal import Refusal
+from shared.domain.written import closed_up, narrow
 
 
 class NoDateInPeriod(Refusal):
@@ -21,6 +21,24 @@ class NoDateInPeriod(Refusal):
 class AmbiguousPeriod(Refusal):
     """“{text}”可理解为含或不含该时段，请写明某月底前
     "{text}" may or may not include the period itself; write the month by whose end, like 6月底前
+    """
+
+    status = 422
+    field = "due"
+
+
+class AmbiguousMonth(Refusal):
+    """“{text}”可能是1月，也可能是表格软件去掉末尾的零后的10月，请写成 2021年1月 的形式
+    "{text}" may be January, or October without the zero that a spreadsheet drops; write it like 2021年1月
+    """
+
+    status = 422
+    field = "due"
+
+
+class AmbiguousMidnight(Refusal):
+    """“{text}”可指当日结束，也可指前一日结束，请只写日期
+    "{text}" may mean the end of that day or of the day before; write the day alone
     """
 
     status = 422
@@ -47,23 +65,29 @@ class PeriodNotUnderstood(Refusal):
 
 _ENDLESS = re.compile(r"长期|持续|常态化|经常性|不定期|随时")
 _YEAR = r"(?:(?P<year>[0-9]{4})年度?|(?P<this>今年|本年度?|当年)|(?P<next>明年))?"
-_BY = r"(?:前|之前|以前|内|之内|以内)?(?:完成)?"
-_END_AND_BY = r"(?P<end>底|末|终)?(?P<by>前|之前|以前|内|之内|以内)?(?:完成)?"
+_BY = r"(?P<by>前|之前|以前|内|之内|以内)?(?:完成)?"
+_END_AND_BY = r"(?P<end>底|末|终)?" + _BY
 _QUARTERS = {"一": 1, "二": 2, "三": 3, "四": 4, "1": 1, "2": 2, "3": 3, "4": 4}
 
+_OF_DAY = "凌晨|早上|上午|中午|下午|晚上|晚"
+# A spreadsheet saves a date cell with its time: 2021/6/30 0:00. Clocks know days, so the time says nothing more.
+_TIME = (
+    rf"(?:(?:[T ]|(?<=[日号])|(?=[{_OF_DAY}]))(?P<time>(?:{_OF_DAY})?"
+    r"(?:(?:[01]?[0-9]|2[0-3])(?::[0-5][0-9](?::[0-5][0-9](?:\.0+)?)?|[时点](?:[0-5]?[0-9]分|整|半)?)"
+    r"|24(?::00(?::00)?|[时点]整?))(?:[AaPp][Mm])?))?"
+)
+_DAY_BY = _TIME + _BY
+_MIDNIGHT = re.compile(r"(凌晨)?00?(:00(:00(\.0+)?)?|[时点](00?分|整)?)")
+
 _DAY = (
-    # A date and time is what a spreadsheet makes of a date cell; only midnight is a date.
-    re.compile(
-        r"(?P<year>[0-9]{4})(?P<sep>[-./])(?P<month>[0-9]{1,2})(?P=sep)(?P<day>[0-9]{1,2})"
-        r"(?:[T ]?00:00(?::00)?)?" + _BY
-    ),
-    re.compile(r"(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})"),
-    re.compile(_YEAR + r"(?P<month>[0-9]{1,2})月(?P<day>[0-9]{1,2})[日号]" + _BY),
+    re.compile(r"(?P<year>[0-9]{4})(?P<sep>[-./])(?P<month>[0-9]{1,2})(?P=sep)(?P<day>[0-9]{1,2})" + _DAY_BY),
+    re.compile(r"(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})" + _DAY_BY),
+    re.compile(_YEAR + r"(?P<month>[0-9]{1,2})月(?P<day>[0-9]{1,2})[日号]" + _DAY_BY),
 )
 _MONTH = (
     re.compile(_YEAR + r"(?P<month>[0-9]{1,2})月份?(?P<part>上旬|中旬|下旬)?" + _END_AND_BY),
     # 6.30 is not read as a day: a spreadsheet may have made 6.3 of it.
-    re.compile(r"(?P<year>[0-9]{4})[-./](?P<month>[0-9]{1,2})(?P<part>)(?P<end>)(?P<by>)"),
+    re.compile(r"(?P<year>[0-9]{4})(?P<sep>[-./])(?P<month>[0-9]{1,2})(?P<part>)(?P<end>)(?P<by>)"),
 )
 _HALF = re.compile(_YEAR + r"(?P<half>[上下])半年" + _END_AND_BY)
 _QUARTER = re.compile(_YEAR + r"(?:第?(?P<quarter>[一二三四1-4])季度?|Q(?P<q>[1-4]))" + _END_AND_BY)
@@ -77,15 +101,17 @@ def read_period(text: str, *, dated: date, calendar: Calendar) -> date:
     out is that of ``dated``, the day of the document.
 
     Raises ``NoDateInPeriod`` for 长期坚持 and its like, ``AmbiguousPeriod`` for 6月前 (which may or may not
-    include June), ``NoSuchDay`` for 2月30日 and ``PeriodNotUnderstood`` for everything else.
+    include June), ``AmbiguousMonth`` for 2021.1, ``AmbiguousMidnight`` for 6月30日0时前, ``NoSuchDay`` for 2月30日
+    and ``PeriodNotUnderstood`` for everything else.
     """
-    words = unicodedata.normalize("NFKC", text).strip()
-    words = re.sub(r"\s+(?!00:00)", "", words).rstrip("。.;,、")
+    words = closed_up(narrow(text).strip()).rstrip("。.;,、")
     if _ENDLESS.search(words):
         raise NoDateInPeriod(text=text)
 
     for pattern in _DAY:
         if match := pattern.fullmatch(words):
+            if _is_before(match) and _MIDNIGHT.fullmatch(match["time"] or ""):
+                raise AmbiguousMidnight(text=text)
             try:
                 return date(_year(match, dated), int(match["month"]), int(match["day"]))
             except ValueError as error:
@@ -93,6 +119,8 @@ def read_period(text: str, *, dated: date, calendar: Calendar) -> date:
     for pattern in _MONTH:
         if match := pattern.fullmatch(words):
             month = int(match["month"])
+            if match.groupdict().get("sep") == "." and match["month"] == "1":
+                raise AmbiguousMonth(text=text)
             if not 1 <= month <= 12:
                 raise NoSuchDay(text=text)
             last = {"上旬": 10, "中旬": 20}.get(match["part"] or "")
@@ -112,12 +140,16 @@ def _year(match: re.Match[str], dated: date) -> int:
     return int(groups["year"]) if groups.get("year") else dated.year + bool(groups.get("next"))
 
 
+def _is_before(match: re.Match[str]) -> bool:
+    return match["by"] in ("前", "之前", "以前")
+
+
 def _close(
     text: str, match: re.Match[str], calendar: Calendar, year: int, month: int, last: int | None = None
 ) -> date:
     """The last working day of the period that ends in ``month``, or on its day ``last``."""
     # 6月底前 ends with June; 6月前 may well mean May.
-    if not match["end"] and last is None and match["by"] in ("前", "之前", "以前"):
+    if not match["end"] and last is None and _is_before(match):
         raise AmbiguousPeriod(text=text)
     if not year:
         raise NoSuchDay(text=text)

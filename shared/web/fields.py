@@ -8,11 +8,9 @@ from typing import Any, ClassVar, get_args
 
 from marshmallow import fields, post_load, validate
 
+from shared.domain.written import DECIMALS, MOST
 from shared.readmodels.reference import Reference
 from shared.web.http import BaseSchema, Text
-
-MOST = 10**12
-"""The largest quantity that is taken, with at most six decimals."""
 
 
 class Reason(Text):
@@ -103,7 +101,7 @@ class Quantity(fields.Decimal):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.make_error("invalid")
         number = Decimal(str(value))
-        if abs(number) <= MOST and number != round(number, 6):
+        if abs(number) <= MOST and number != round(number, DECIMALS):
             raise self.make_error("invalid")
         return number
 
