@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from services.assignment.spreadsheets.tables import Value
+from services.assignment.spreadsheets.cells import Value
 
 Cells = Mapping[str, Value]
 Style = Literal["dotted", "own", "unnumbered"]

@@ -9,7 +9,6 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
 from functools import cached_property
 from pathlib import PurePath
 from typing import Any, ClassVar
@@ -19,8 +18,8 @@ from xml.parsers.expat import ExpatError
 from openpyxl import load_workbook
 from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.utils import get_column_letter, range_boundaries
-from openpyxl.utils.datetime import from_excel
 
+from services.assignment.spreadsheets.cells import Value, in_csv, shown
 from services.assignment.spreadsheets.left_out import LeftOut, address
 from services.assignment.spreadsheets.markup import (
     STRICT,
@@ -55,9 +54,6 @@ MAX_CELL_TEXT = 4_000
 _LAST_ROW_OF_EXCEL = 1_048_576
 _COLUMNS_LOOKED_AT = 500
 """Further out nothing but formatting is found; a value beyond MAX_COLUMNS is still noticed and refused."""
-
-Value = str | date
-"""What a cell holds: its text as the person sees it, ``""`` when blank, or a day when it is a real date."""
 
 
 class FileRefusal(Refusal):
@@ -213,6 +209,10 @@ def tidy(text: str) -> str:
     return _NOT_TEXT.sub("", text).strip()
 
 
+def _tidied(value: Value) -> Value:
+    return tidy(value) if type(value) is str else value
+
+
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
@@ -234,7 +234,7 @@ def _read_csv(data: bytes, filename: str) -> Table:
         for number, cells in enumerate(
             csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)), 1
         ):
-            values: list[Value] = [tidy(cell[1:] if _ESCAPED.match(cell) else cell) for cell in cells]
+            values = [tidy(cell[1:]) if _ESCAPED.match(cell) else _tidied(in_csv(cell)) for cell in cells]
             rows.append(_checked(number, values))
             if any(values):
                 last = number
@@ -300,10 +300,6 @@ def _checked(row: int, values: list[Value]) -> tuple[Value, ...]:
 _ENCODING = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)""")
 _ENDLESS = re.compile(rb"<[^<]{%d}" % MAX_TOKEN)
 _PICTURE = re.compile(r"xl/media/[^/]+\.(png|jpe?g|gif|bmp|emf|wmf|tiff?|svg)", re.IGNORECASE)
-
-_YEAR_AND_MONTH_IDS = {27, 36, 50, 52, 57}
-_DAY_IDS = {28, 29, 30, 31, 51, 53, 54, 58}
-"""Number formats that Excel builds in for Chinese and that openpyxl does not know: yyyy年m月, yyyy年m月d日, m月d日."""
 
 
 def _read_workbook(data: bytes, filename: str) -> list[Table]:
@@ -436,7 +432,7 @@ def _read_sheet(sheet: Any, parts: Mapping[str, Markup], book: Any) -> Table:
         struck_above = len(struck)
         for cell in _used(cells):
             removed = _strike_out(cell, markup.runs, struck_fonts)
-            value = _value(cell, book.epoch)
+            value = _tidied(shown(cell, book.epoch))
             if removed is None and cell.value is not None and cell.style_array.fontId in struck_fonts:
                 removed, value = (value if isinstance(value, str) else value.isoformat()), ""
             if removed:
@@ -476,40 +472,6 @@ def _used(cells: Any) -> Any:
     while end and cells[end - 1].value is None:
         end -= 1
     return cells[:end]
-
-
-def _value(cell: Any, epoch: datetime) -> Value:
-    """The cell as the person sees it: a percentage with its sign, a month without a day as a month."""
-    value = cell.value
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return tidy(value.replace("_x000D_", "\n"))
-    if isinstance(value, bool):
-        return "是" if value else "否"
-    style = cell.style_array.numFmtId
-    if isinstance(value, int | float):
-        if style in _YEAR_AND_MONTH_IDS | _DAY_IDS:
-            value = from_excel(value, epoch)
-        elif "%" in cell.number_format.split(";")[0]:
-            return f"{value * 100:.15g}%"
-        else:
-            return _number(value)
-    if isinstance(value, datetime | date):
-        day = value.date() if isinstance(value, datetime) else value
-        shown = re.sub(r'\[[^\]]*\]|"[^"]*"|\\.', "", cell.number_format.split(";")[0]).lower()
-        if style in _YEAR_AND_MONTH_IDS or ("y" in shown and "m" in shown and "d" not in shown):
-            return f"{day.year}年{day.month}月"
-        return day
-    if isinstance(value, time):
-        return value.isoformat("minutes")
-    return tidy(str(value))
-
-
-def _number(value: float) -> str:
-    if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
-        return str(int(value))
-    return f"{value:.15g}"
 
 
 def _as_seen(

@@ -1,7 +1,6 @@
 """From a table to tasks: which row is the header, which rows are tasks, and why a row is refused."""
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -9,6 +8,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from services.assignment.spreadsheets.cells import Unread, WithoutYear
 from services.assignment.spreadsheets.columns import (
     REQUIRED,
     ROLES,
@@ -22,12 +22,13 @@ from services.assignment.spreadsheets.columns import (
 )
 from services.assignment.spreadsheets.left_out import LeftOut, bounded
 from services.assignment.spreadsheets.parents import Parent, Parents
-from services.assignment.spreadsheets.quantities import quantity_in, quantity_in_words
+from services.assignment.spreadsheets.quantities import QuantityRefused, read_quantity
 from services.assignment.spreadsheets.tables import FileRefusal, Table, read_tables
 from services.assignment.spreadsheets.units import UnitNames, UnknownUnitName
 from shared.domain.refusal import Refusal
 from shared.domain.text import identity
 from shared.domain.words import Title
+from shared.domain.written import narrow
 
 Progress = Callable[[int, int], None]
 """Told after every hundred rows: how many rows are done, and how many there are."""
@@ -412,6 +413,7 @@ class _ListReader:
         problems: list[_RowRefused] = []
         self._order.append(row)
         for name, column in self.header.columns.items():
+            written = self._cell(row, name)
             if name != "number" and self.table.origin(row, column) in self.table.uncalculated:
                 problems.append(
                     _RowRefused(
@@ -434,6 +436,19 @@ class _ListReader:
                         _text(cells[name]),
                         f"{_FIELDS_ZH[name]}写的是“同上”，但上面没有可以照用的内容",
                         f"{name} says ditto, and there is nothing above to repeat",
+                    )
+                )
+            elif unread := [one for one in (written, cells[name]) if isinstance(one, Unread)]:
+                reason = unread[0].refusal
+                problems.append(_RowRefused(name, unread[0], reason.text("zh"), reason.text("en")))
+            elif name == "number" and _was_changed(written):
+                problems.append(
+                    _RowRefused(
+                        name,
+                        _text(written),
+                        f"序号“{_text(written)}”被表格软件改成了日期或科学计数；请把单元格设为文本后重新填写",
+                        f'a spreadsheet program made a date or a power of ten of the number "{_text(written)}"; '
+                        "make it a text cell and enter it again",
                     )
                 )
             elif _BAD_VALUE.fullmatch(_text(cells[name])):
@@ -630,6 +645,13 @@ class _ListReader:
                 due = self.rules.read_due(value)
             except Refusal as refusal:
                 raise _RowRefused("due", text, refusal.text("zh"), refusal.text("en")) from refusal
+        if isinstance(value, WithoutYear) and value.year != self.rules.dated.year:
+            raise _RowRefused(
+                "due",
+                text,
+                f"单元格只显示“{text}”，所存的日期却在 {value.year} 年；请写明年份",
+                f'the cell shows only "{text}", but its date is in {value.year}; write the year',
+            )
         if due < self.rules.dated:
             raise _RowRefused(
                 "due",
@@ -683,6 +705,11 @@ def _text(value: str | date) -> str:
     return value.isoformat() if isinstance(value, date) else value.strip()
 
 
+def _was_changed(number: str | date) -> bool:
+    """Whether a list number is one no more: 1-2 as a date, a long one as 1.5E+17."""
+    return isinstance(number, date | WithoutYear) or bool(re.fullmatch(r"\d(\.\d+)?[Ee]\+\d+", number))
+
+
 def _target(cells: Mapping[str, str | date]) -> tuple[str, Decimal | None, str]:
     """What is measured, how much of it, and in which unit; refused when there are words but nothing to measure."""
     metric, words = _text(cells.get("metric", "")), _text(cells.get("target", ""))
@@ -690,29 +717,24 @@ def _target(cells: Mapping[str, str | date]) -> tuple[str, Decimal | None, str]:
     metric, words = ("" if _BLANK.fullmatch(text) else text for text in (metric, words))
     if not metric and not words:
         return "", None, unit
-    found = quantity_in(words) if words else None
-    if found is None and not words:
-        found = quantity_in_words(metric)
-    elif found is None and (found := quantity_in_words(words)):
+    try:
+        found = read_quantity(words or metric, unit)
+    except QuantityRefused as refusal:
+        raise _RowRefused(
+            "target" if words else "metric", words or metric, refusal.text("zh"), refusal.text("en")
+        ) from refusal
+    if words and not found.at_least:
         # More than a bare quantity was written: keep the words.
         metric = f"{metric}（{words}）" if metric and words not in metric else metric or words
-    if found is None:
-        written = words or metric
-        raise _RowRefused(
-            "target" if words else "metric",
-            written,
-            f"量化目标“{written}”没有可以衡量的数量",
-            f'the target "{written}" is unmeasurable: it has no quantity',
-        )
-    return metric or words, found[0], unit or found[1]
+    return metric or words, found.value, found.unit
 
 
 def _weight(written: str) -> Decimal | None:
-    text = unicodedata.normalize("NFKC", written).rstrip("%分 ").strip()
-    if not text or _BLANK.fullmatch(text):
+    if not written or _BLANK.fullmatch(written):
         return None
-    if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text, re.ASCII):
+    number = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)\s*[%分]?", narrow(written), re.ASCII)
+    if number is None:
         raise _RowRefused(
             "weight", written, "权重须为不小于零的数", "the weight must be a number not below zero"
         )
-    return Decimal(text)
+    return Decimal(number[1])

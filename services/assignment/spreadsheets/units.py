@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from services.assignment.spreadsheets.cells import Unread, Value
 from services.assignment.spreadsheets.left_out import LeftOut, address, bounded
 from services.assignment.spreadsheets.tables import FileRefusal, Table, read_tables
 from shared.domain.text import identity as _key
@@ -270,7 +271,7 @@ def read_units(data: bytes, filename: str) -> ReadUnits:
         left_out += [*table.left_out, *_unused(table, row, columns)]
         found = _units_below(
             {
-                n: {name: str(table.at(n, column)).strip() for name, column in columns.items()}
+                n: {name: table.at(n, column) for name, column in columns.items()}
                 for n in range(row + 1, len(table.rows) + 1)
             }
         )
@@ -311,12 +312,13 @@ def _unused(table: Table, row: int, columns: Mapping[str, int]) -> Iterator[Left
             )
 
 
-def _units_below(rows: dict[int, dict[str, str]]) -> ReadUnits:
+def _units_below(rows: dict[int, dict[str, Value]]) -> ReadUnits:
     accepted: list[UnitName] = []
     rejected: list[UnitProblem] = []
     ids: dict[str, int] = {}
     names: dict[str, tuple[int, str]] = {}
-    for row, cells in rows.items():
+    for row, values in rows.items():
+        cells = {name: str(value).strip() for name, value in values.items()}
         if not any(cells.values()):
             continue
         problems: list[UnitProblem] = []
@@ -326,6 +328,9 @@ def _units_below(rows: dict[int, dict[str, str]]) -> ReadUnits:
         ) -> None:
             into.append(UnitProblem(row=row, field=field, value=value, reason_zh=zh, reason_en=en))
 
+        for field, value in values.items():
+            if isinstance(value, Unread):
+                refuse(field, value, value.refusal.text("zh"), value.refusal.text("en"))
         identifier, name = cells["id"], cells["name"]
         if not _UNIT_ID.fullmatch(identifier) or len(identifier) > _MAX_ID:
             refuse(
