@@ -100,12 +100,17 @@ class RoleMayNot(Refusal, role=Enumerated(Role, "role"), allowed=Enumerated(Role
 # --- the key ---------------------------------------------------------------------------------------------
 
 
+def make_token_key(path: Path) -> None:
+    """Make a key that signs tokens, unless it exists."""
+    put_once(path, OKPKey.generate_key("Ed25519").as_pem(private=True))
+
+
 def load_key(data: Path) -> OKPKey:
     """The data folder's own signing key, made at the first start."""
     path = data / "keys" / "token.pem"
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        put_once(path, OKPKey.generate_key("Ed25519").as_pem(private=True))
+        make_token_key(path)
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & ~0o600 and mode != MOUNTED:
         raise Misconfigured(f"DUBAN_DATA: {path} has mode {mode:04o}; the key must not be wider than 0600")
