@@ -5,8 +5,8 @@ import os
 import shutil
 from pathlib import Path
 
-from deploy.stack.install import ensure_installed, one_at_a_time, run
-from deploy.stack.programs import ROOT, ComponentMissing
+from deploy.stack.install import ensure_installed, maven, one_at_a_time, run
+from deploy.stack.programs import ROOT, ComponentMissing, java
 
 CACHE = ROOT / ".cache" / "cluster"
 PROGRAMS = CACHE / "bin"
@@ -72,10 +72,30 @@ def custom_resource_definitions() -> list[Path]:
     return found
 
 
-def kubectl() -> Path | None:
-    """The built kubectl, if there is one; it brings kustomize."""
-    program = PROGRAMS / "kubectl"
-    return program if program.exists() else None
+def strimzi_model() -> list[str]:
+    """The command that reads Strimzi's resources by Strimzi's own classes. Raises ComponentMissing.
+
+    Its definitions are in no registry of packages; its classes are, and know the same fields.
+    """
+    source = SOURCES / "strimzi"
+    libs, pom = CACHE / "strimzi" / "libs", source / "pom.xml"
+    with one_at_a_time(CACHE):
+        ensure_installed("javac", _javac, "default-jdk-headless")
+        if not (libs / pom.name).exists() or (libs / pom.name).read_bytes() != pom.read_bytes():
+            ensure_installed("Maven", maven, "maven")
+            shutil.rmtree(libs, ignore_errors=True)
+            goal = ["dependency:copy-dependencies", f"-DoutputDirectory={libs}"]
+            run(
+                "Strimzi's classes",
+                [*PATIENT, maven(), "-q", "-B", "-Dstyle.color=never", "-f", str(pom), *goal],
+            )
+            shutil.copy(pom, libs)
+    return [java(), "-cp", f"{libs}/*", str(source / "Read.java")]
+
+
+def _javac() -> None:
+    if shutil.which("javac") is None:
+        raise ComponentMissing("Java's compiler: no javac in PATH")
 
 
 def _go() -> str:

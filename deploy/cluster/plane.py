@@ -100,7 +100,12 @@ class ControlPlane:
                 "controllers",
                 "kube-controller-manager",
                 "system:kube-controller-manager",
-                [f"--service-account-private-key-file={key}", "--use-service-account-credentials=true"],
+                [
+                    f"--service-account-private-key-file={key}",
+                    "--use-service-account-credentials=true",
+                    # A simulated node never fails; on a busy machine its signs of life come late.
+                    "--node-monitor-grace-period=1h",
+                ],
             ),
             ("scheduler", "kube-scheduler", "system:kube-scheduler", []),
         ):
@@ -146,11 +151,10 @@ class ControlPlane:
         """An object or a list of the cluster."""
         return json.loads(self.kubectl("get", *arguments, "--output=json", namespace=namespace))
 
-    def apply(self, manifest: str) -> str:
-        """Apply it on the server, strictly; a line for each object, and warnings."""
-        return self.kubectl(
-            "apply", "--server-side", "--force-conflicts", "--validate=strict", "--filename=-", given=manifest
-        )
+    def apply(self, manifest: str, *options: str) -> str:
+        """Apply it on the server, strictly; a line for each object."""
+        command = ("apply", "--server-side", "--force-conflicts", "--validate=strict", "--filename=-")
+        return self.kubectl(*command, *options, given=manifest)
 
     def _config_of(self, user: str) -> Path:
         path = self.folder / f"{user.replace(':', '-')}.kubeconfig"

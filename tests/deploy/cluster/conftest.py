@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from deploy.cluster import image
-from deploy.cluster.install import PROGRAMS, custom_resource_definitions, ensure_control_plane, ensure_tools
+from deploy.cluster.install import (
+    PROGRAMS,
+    custom_resource_definitions,
+    ensure_control_plane,
+    ensure_tools,
+    strimzi_model,
+)
 from deploy.cluster.plane import ControlPlane
 from deploy.stack import ComponentMissing
 from deploy.stack.programs import ROOT
@@ -71,6 +77,14 @@ def tools() -> Path:
         return ensure_tools()
     except ComponentMissing as missing:
         pytest.skip(f"no tools: {missing}")
+
+
+@pytest.fixture(scope="session")
+def strimzi() -> list[str]:
+    try:
+        return strimzi_model()
+    except ComponentMissing as missing:
+        pytest.skip(f"no model of Strimzi's resources: {missing}")
 
 
 @pytest.fixture(scope="session")

@@ -95,6 +95,24 @@ def test_no_finding_of_checkov_but_those_accepted_with_a_reason(
     } == set()
 
 
+def test_strimzi_understands_every_field_of_its_resources(
+    manifests: dict[str, str], strimzi: list[str]
+) -> None:
+    wanted = [
+        one for one in objects(manifests["production"]) if one["apiVersion"].startswith("kafka.strimzi.io/")
+    ]
+    done = subprocess.run(
+        strimzi, input=yaml.safe_dump_all(wanted), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(wanted) > 10
+    wanted[-1]["spec"]["nonsense"] = 1
+    done = subprocess.run(
+        strimzi, input=yaml.safe_dump(wanted[-1]), capture_output=True, text=True, check=False
+    )
+    assert 'Unrecognized field "nonsense"' in done.stderr
+
+
 def test_a_misspelt_field_is_found(tools: Path, tmp_path: Path) -> None:
     pod = {
         "apiVersion": "v1",

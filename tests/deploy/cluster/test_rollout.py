@@ -73,7 +73,7 @@ def apply(plane: ControlPlane, manifest: str, namespace: str) -> None:
         if one["kind"] == "Namespace":
             one["metadata"]["name"] = namespace
             plane.apply(yaml.safe_dump(one))
-    plane.apply(yaml.safe_dump_all(wanted))
+    plane.apply(yaml.safe_dump_all(wanted), "--warnings-as-errors")
 
 
 def test_every_workload_rolls_out_and_its_jobs_end(
