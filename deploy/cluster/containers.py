@@ -22,16 +22,19 @@ from shared.audit.seal import make_key
 from shared.personal_data.master import make_master
 from shared.web.auth import make_token_key
 
+COMMANDS = {"audit": ["duban", "audit", "serve"], "suite": ["python", "-m", "services", "web"]}
+"""How they are started who are no service."""
 IDLE_SECONDS = 60.0
 START_SECONDS = 120.0
 USER = 10001
 
 
 def roles() -> Iterator[tuple[str, str]]:
-    """Every role of every service, and the auditors' process."""
+    """Every role of every service, the auditors' process, and the web process of a small installation."""
     for name, service in SUITE.items():
         yield from ((name, role) for role in ("web", *service.roles))
     yield "audit", "web"
+    yield "suite", "web"
 
 
 @dataclass
