@@ -82,7 +82,6 @@ def strimzi_model() -> list[str]:
     with one_at_a_time(CACHE):
         ensure_installed("javac", _javac, "default-jdk-headless")
         if not (libs / pom.name).exists() or (libs / pom.name).read_bytes() != pom.read_bytes():
-            ensure_installed("Maven", maven, "maven")
             shutil.rmtree(libs, ignore_errors=True)
             goal = ["dependency:copy-dependencies", f"-DoutputDirectory={libs}"]
             run(
