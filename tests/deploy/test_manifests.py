@@ -22,6 +22,7 @@ from services.processes import Process, web_of, worker_of
 from services.suite import SUITE
 from shared.messaging.transport.kafka.topics import wanted_rights, wanted_topics
 from shared.process.config import READERS, Config
+from shared.web.oidc import read_issuers
 
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 FILES = sorted(KUBERNETES.rglob("*.yaml"))
@@ -227,3 +228,8 @@ def test_the_image_has_the_packages_of_the_lock_and_no_others() -> None:
     assert image.items() <= ours.items()
     assert wanted <= set(image)
     assert "pytest" not in image
+
+
+def test_the_provider_of_the_production_overlay_can_be_read() -> None:
+    (issuer,) = read_issuers(KUBERNETES / "overlays" / "production" / "issuers.toml")
+    assert issuer.audience == "duban"
