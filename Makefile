@@ -4,7 +4,7 @@ PYTHON ?= $(shell /usr/bin/python3.11 -c 'import ensurepip' 2>/dev/null && echo 
 BIN := .venv/bin
 SIDE_BY_SIDE := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled lock demo demo-cluster test test-fast check format run stack stack-stop faults faults-short bench docs clean
+.PHONY: help setup compiled lock demo demo-cluster test test-fast check format run stack stack-stop faults faults-short bench docs image deploy-test clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -29,6 +29,7 @@ compiled: setup # every process starts sooner, also where Python may not write w
 
 lock: ## Recompute requirements.lock from pyproject.toml (needs pip-tools)
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --all-build-deps --extra dev --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --all-build-deps --constraint requirements.lock --no-emit-index-url --no-emit-find-links --output-file deploy/requirements.lock pyproject.toml
 
 demo: compiled ## Run the whole closed loop and tell its story
 	$(BIN)/duban demo
@@ -74,6 +75,12 @@ bench: compiled ## Run the benchmarks; prints ratios against baselines of the sa
 
 docs: setup ## Regenerate OpenAPI, AsyncAPI, the event map and golden files of new events
 	$(BIN)/duban docs
+
+image: compiled ## Build the image, on a base made by debootstrap (root; needs neither Docker nor a registry of images)
+	$(BIN)/python -m deploy.cluster.image
+
+deploy-test: compiled ## Build the image and a real Kubernetes control plane, roll the manifests out on simulated nodes
+	DUBAN_DEPLOY=yes nice -n 15 $(BIN)/pytest -v --durations=15 tests/deploy
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -116,21 +116,23 @@ def _keep_classes() -> None:
     new.rename(CLASSES)
 
 
-def ensure_installed(what: str, find: Callable[[], object], package: str) -> None:
-    """Install Debian's package unless ``find`` finds the program. Raises ComponentMissing."""
+def ensure_installed(what: str, find: Callable[[], object], *packages: str) -> None:
+    """Install Debian's packages unless ``find`` finds the program. Raises ComponentMissing."""
     try:
         find()
     except ComponentMissing as missing:
         apt = shutil.which("apt-get")
         if apt is None or os.geteuid() != 0:
-            raise ComponentMissing(f"{missing}; only root can install Debian's {package}") from None
+            raise ComponentMissing(
+                f"{missing}; only root can install Debian's {' '.join(packages)}"
+            ) from None
         run(what, [apt, "-q", "update"])
-        run(what, [apt, "-q", "install", "-y", "--no-install-recommends", package])
+        run(what, [apt, "-q", "install", "-y", "--no-install-recommends", *packages])
         find()
 
 
-def run(what: str, command: list[str]) -> None:
-    """Run an installing command. Raises ComponentMissing with what it said."""
+def run(what: str, command: Sequence[str], folder: Path | None = None) -> str:
+    """Run an installing command; what it wrote. Raises ComponentMissing with what it said."""
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
@@ -138,18 +140,20 @@ def run(what: str, command: list[str]) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
+        cwd=folder,
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
     )
     if done.returncode != 0:
         said = done.stdout.strip().splitlines()
         errors = [line for line in said if line.startswith(("[ERROR]", "E:"))]  # as Maven and apt write them
         raise ComponentMissing(f"{what}: `{' '.join(command)}` failed: {' '.join((errors or said)[:2])}")
+    return done.stdout
 
 
 @contextmanager
-def one_at_a_time() -> Iterator[None]:
-    """One process at a time installs."""
-    LIBS.parent.mkdir(parents=True, exist_ok=True)
-    with (LIBS.parent / "lock").open("w") as lock:
+def one_at_a_time(folder: Path = LIBS.parent) -> Iterator[None]:
+    """One process at a time installs into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
         yield

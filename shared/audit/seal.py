@@ -98,7 +98,10 @@ def signer_of(config: Config, service: str, tree: Tree) -> Signer:
     known = tree.keys()
     name = origin_of(config, service)
     if not known:
-        make_key(key_path(config))
+        try:
+            make_key(key_path(config))
+        except OSError as error:
+            raise SealKeyWrong(f"no key, and none can be made: {error}") from error
         return Signer(name, read_key(key_path(config)))
     for path in (key_path(config), next_key_path(config)):
         if path.exists():

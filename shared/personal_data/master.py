@@ -55,8 +55,7 @@ def read_masters(path: Path) -> list[Master]:
 
 def make_master(path: Path) -> None:
     """Make a file with a new master key, unless it exists. Two processes at once end with the same key."""
-    if not path.exists():
-        put_once(path, lines_of([Master.of(secrets.token_bytes(KEY))]))
+    put_once(path, lines_of([Master.of(secrets.token_bytes(KEY))]))
 
 
 def lines_of(masters: Iterable[Master]) -> bytes:

@@ -11,10 +11,17 @@ from pathlib import Path
 PRIVATE = 0o600
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}")
 """The name of a file while it is being written."""
+MOUNTED = 0o440
+"""The mode of a secret that Kubernetes mounts for a group; nobody can write it."""
 
 
 def put_once(path: Path, content: bytes, *, mode: int = PRIVATE, sync: bool = True) -> None:
-    """Write a file unless it exists; of two concurrent writers the first one wins. Raises OSError."""
+    """Write a file unless it exists; of two concurrent writers the first one wins. Raises OSError.
+
+    Nothing is written beside one that exists: its folder may be a mounted secret, which is read-only.
+    """
+    if path.exists():
+        return
     with suppress(FileExistsError):
         _put(path, content, mode, sync, os.link)
 

@@ -23,7 +23,7 @@ from shared.domain.refusal import Refusal
 from shared.domain.roles import Role
 from shared.domain.words import Enumerated, Title
 from shared.process.config import Misconfigured
-from shared.process.files import put_once
+from shared.process.files import MOUNTED, put_once
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -100,14 +100,19 @@ class RoleMayNot(Refusal, role=Enumerated(Role, "role"), allowed=Enumerated(Role
 # --- the key ---------------------------------------------------------------------------------------------
 
 
+def make_token_key(path: Path) -> None:
+    """Make a key that signs tokens, unless it exists."""
+    put_once(path, OKPKey.generate_key("Ed25519").as_pem(private=True))
+
+
 def load_key(data: Path) -> OKPKey:
     """The data folder's own signing key, made at the first start."""
     path = data / "keys" / "token.pem"
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        put_once(path, OKPKey.generate_key("Ed25519").as_pem(private=True))
+        make_token_key(path)
     mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & ~0o600:
+    if mode & ~0o600 and mode != MOUNTED:
         raise Misconfigured(f"DUBAN_DATA: {path} has mode {mode:04o}; the key must not be wider than 0600")
     try:
         key = OKPKey.import_key(path.read_bytes())

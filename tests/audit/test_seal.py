@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from email import message_from_string, policy
 from pathlib import Path
 from uuid import UUID
@@ -356,6 +357,16 @@ def test_the_key_is_made_at_the_first_need_and_is_the_owners_alone(sealed: Seale
     path.chmod(0o644)
     with pytest.raises(seal.SealKeyWrong, match="mode 0644"):
         seal.signer_of(sealed.config, SERVICE, sealed.tree)
+
+
+def test_a_mounted_key_is_used_where_nothing_can_be_written() -> None:
+    seal.make_key(Path("/proc/version"))  # there, and nobody can write beside it
+
+
+def test_a_key_that_cannot_be_made_is_the_sealers_problem_and_does_not_end_it(sealed: Sealed) -> None:
+    nowhere = replace(sealed.config, seal_key=Path("/proc/seal.key"))
+    with pytest.raises(seal.SealKeyWrong, match="none can be made"):
+        seal.signer_of(nowhere, SERVICE, sealed.tree)
 
 
 def test_after_a_change_of_the_key_trust_goes_on_from_the_first(sealed: Sealed) -> None:

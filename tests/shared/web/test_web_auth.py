@@ -134,6 +134,12 @@ def test_a_key_that_others_can_read_stops_the_start(tmp_path):
         load_key(tmp_path)
 
 
+def test_a_mounted_secret_may_be_read_by_its_group(tmp_path):
+    key = load_key(tmp_path)
+    (tmp_path / "keys" / "token.pem").chmod(0o440)
+    assert load_key(tmp_path).as_pem(private=True) == key.as_pem(private=True)
+
+
 def test_a_broken_key_stops_the_start(tmp_path):
     (tmp_path / "keys").mkdir()
     path = tmp_path / "keys" / "token.pem"

@@ -1,6 +1,6 @@
 """Topics, their settings and access rights."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaAdminClient
@@ -43,11 +43,10 @@ def apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[str
     admin = new_client(KafkaAdminClient, **connection_settings(config))
     try:
         done: list[str] = []
-        for service in reads:
-            done += _apply_topic(admin, config, topic_of(service), config.kafka_partitions, EVENTS)
-            done += _apply_topic(admin, config, checkpoints_topic_of(service), 1, CHECKPOINTS)
+        for name, partitions, settings in wanted_topics(config, reads):
+            done += _apply_topic(admin, config, name, partitions, settings)
         try:
-            rights = [acl for service, sources in reads.items() for acl in _rights(service, sources)]
+            rights = wanted_rights(reads)
             admin.create_acls(rights)
             done.append(
                 f"{len(rights)} rights: each service writes its own topics and reads those it follows, "
@@ -60,14 +59,25 @@ def apply_topics(config: Config, reads: Mapping[str, Sequence[str]]) -> list[str
         admin.close()
 
 
-def _apply_topic(
-    admin: Any, config: Config, name: str, partitions: int, keeping: Mapping[str, str]
-) -> Iterator[str]:
-    settings = {
-        **keeping,
+def wanted_topics(config: Config, services: Iterable[str]) -> Iterator[tuple[str, int, dict[str, str]]]:
+    """The topics of these services: name, partitions, settings."""
+    both = {
         "max.message.bytes": str(LARGEST_RECORD),
         "min.insync.replicas": str(max(1, config.kafka_replication - 1)),
     }
+    for service in services:
+        yield topic_of(service), config.kafka_partitions, {**EVENTS, **both}
+        yield checkpoints_topic_of(service), 1, {**CHECKPOINTS, **both}
+
+
+def wanted_rights(reads: Mapping[str, Sequence[str]]) -> list[Any]:
+    """The access rights: each service writes its own topics and reads those it follows."""
+    return [acl for service, sources in reads.items() for acl in _rights(service, sources)]
+
+
+def _apply_topic(
+    admin: Any, config: Config, name: str, partitions: int, settings: Mapping[str, str]
+) -> Iterator[str]:
     known = {topic["name"]: topic for topic in admin.describe_topics([name]) if not topic.get("error_code")}
     if name in known:
         have = len(known[name]["partitions"])
@@ -85,7 +95,7 @@ def _apply_topic(
                 name: {
                     "num_partitions": partitions,
                     "replication_factor": config.kafka_replication,
-                    "configs": settings,
+                    "configs": dict(settings),
                 }
             },
             wait_for_metadata=True,
@@ -93,7 +103,7 @@ def _apply_topic(
     except TopicAlreadyExistsError:
         yield f"{name}: another process has just made it"
         return
-    how = "compacted" if keeping is CHECKPOINTS else f"{partitions} partitions"
+    how = "compacted" if settings["cleanup.policy"] == "compact" else f"{partitions} partitions"
     yield f"{name}: made, {how}, {config.kafka_replication} replicas"
 
 
