@@ -20,9 +20,10 @@ from werkzeug.datastructures import CombinedMultiDict, Headers
 
 from shared.application.result import CommandResult
 from shared.domain.refusal import Refusal
+from shared.domain.text import fault, pattern_of
 from shared.domain.words import no_such_day
 from shared.web.auth import Identity
-from shared.web.body import FORM_TYPES, has_personal_body, json_body
+from shared.web.body import FORM_TYPES, has_personal_body, json_body, plain_number
 from shared.web.problems import BodyTypeNotSupported, language
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -82,39 +83,19 @@ class BaseSchema(Schema):
         unknown = RAISE
 
 
-_FORBIDDEN = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff"
-_LINES = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff"
-
-
 class Text(fields.String):
-    """A line of text that is not blank, or with ``lines=True`` several lines.
-
-    Refuses control characters, and those that turn the direction of the text round: what an official
-    document shows must be what it says.
-    """
-
-    default_error_messages = {  # noqa: RUF012 - as marshmallow declares it
-        "blank": "不能为空白\nMust not be blank",
-        "control": "含有控制字符\nHolds control characters",
-    }
+    """A line of text that is not blank, or with ``lines=True`` several lines (shared/domain/text.py)."""
 
     def __init__(self, max: int = 200, *, lines: bool = False, **options: Any) -> None:  # noqa: A002
-        forbidden = _LINES if lines else _FORBIDDEN
-        self._forbidden = re.compile(f"[{forbidden}]")
-        # The document's pattern leaves lone surrogates out: they cannot stand in it, nor in JSON that is UTF-8.
-        inside = forbidden.replace(r"\ud800-\udfff", "")
-        pattern = rf"^[^{inside}]*[^{inside}\s][^{inside}]*$"
+        self._lines = lines
         validators = [validate.Length(min=1, max=max), *options.pop("validate", [])]
-        super().__init__(
-            validate=validators, metadata={"pattern": pattern, **options.pop("metadata", {})}, **options
-        )
+        metadata = {"pattern": pattern_of(lines=lines), **options.pop("metadata", {})}
+        super().__init__(validate=validators, metadata=metadata, **options)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        if self._forbidden.search(text):
-            raise self.make_error("control")
-        if text and not text.strip():
-            raise self.make_error("blank")
+        if text and (reason := fault(text, lines=self._lines)):
+            raise ValidationError("\n".join(reason))
         return text
 
 
@@ -162,7 +143,7 @@ class Id(fields.UUID):
 
 
 class Whole(fields.Integer):
-    """A whole number: a JSON number, or plain digits in a query; nothing else is converted."""
+    """A whole number: a JSON number (3.0 is 3), or plain digits in a query; nothing else is converted."""
 
     def __init__(self, low: int = 0, high: int = 2**53, **options: Any) -> None:
         super().__init__(validate=validate.Range(min=low, max=high), **options)
@@ -171,6 +152,7 @@ class Whole(fields.Integer):
         digits = isinstance(data, Mapping) and not isinstance(data, dict) and isinstance(value, str)
         if digits and re.fullmatch(r"-?[0-9]{1,18}", value):
             return int(value)
+        value = plain_number(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.make_error("invalid")
         return value
