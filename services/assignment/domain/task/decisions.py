@@ -17,6 +17,7 @@ from shared.domain.clock import close_of, local_day
 from shared.domain.guards import requires
 from shared.domain.moments import not_before
 from shared.domain.roles import LEADERS, Role
+from shared.domain.text import identity
 from shared.domain.units import PostState
 from shared.events import assignment
 from shared.rulebook import Rulebook
@@ -334,7 +335,12 @@ class Task(Aggregate, lifecycle=evolve):
 
     @staticmethod
     def id_of(list_id: UUID, number: str) -> UUID:
-        """The aggregate that stands for this number of this list."""
+        """The aggregate that stands for this number of this list, however it is spelled."""
+        return stable_id("task", list_id, identity(number))
+
+    @staticmethod
+    def former_id_of(list_id: UUID, number: str) -> UUID:
+        """The aggregate for this very spelling, as it was assigned before spellings were compared."""
         return stable_id("task", list_id, number)
 
     @classmethod
@@ -360,7 +366,11 @@ class Task(Aggregate, lifecycle=evolve):
         if plan.due_on < dated:
             raise no.DueBeforeList(due_on=plan.due_on, dated=dated)
         _on_a_working_day(plan.due_on, calendar, "due_on")
+        steps = set[tuple[date, str]]()
         for milestone in plan.milestones:
+            if (step := (milestone.on, identity(milestone.what))) in steps:
+                raise no.MilestoneStandsTwice(on=milestone.on, what=milestone.what)
+            steps.add(step)
             if not dated <= milestone.on <= plan.due_on:
                 raise no.MilestoneOutside(on=milestone.on, dated=dated, due_on=plan.due_on)
         check_secrecy(plan.secrecy, plan.secrecy_ground)
@@ -558,12 +568,15 @@ class Task(Aggregate, lifecycle=evolve):
         self, act: CommandContext, *, on: date, what: str, note: str = "", evidence: Sequence[str] = ()
     ) -> None:
         """The lead reports that one of the task's milestones is reached."""
-        step = next((one for one in self.state.milestones if (one.on, one.what) == (on, what)), None)
+        named = (step for step in self.state.milestones if step.on == on)
+        step = next((step for step in named if identity(step.what) == identity(what)), None)
         if step is None:
             raise no.NoSuchMilestone(number=self.number, on=on, what=what)
         if step.reached_on is not None:
             raise no.MilestoneReachedAlready(what=what, reached_on=step.reached_on)
-        self.record(assignment.MilestoneReached, act, on=on, what=what, note=note, evidence=tuple(evidence))
+        self.record(
+            assignment.MilestoneReached, act, on=on, what=step.what, note=note, evidence=tuple(evidence)
+        )
 
     # -- completion -----------------------------------------------------------------------------------------------
 
