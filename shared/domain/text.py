@@ -39,6 +39,9 @@ _ALIKE = str.maketrans(
 )
 
 
+BLANK = Title("不能为空白", "Must not be blank")
+
+
 def pattern_of(*, lines: bool = False) -> str:
     """The rule as a regular expression for documents.
 
@@ -54,9 +57,7 @@ def fault(text: str, *, lines: bool = False) -> Title | None:
     if found := _REFUSED[lines].search(text):
         code = f"U+{ord(found[0]):04X}"
         return Title(f"含有不能使用的字符 {code}", f"Holds the character {code}, which is not allowed")
-    if is_blank(text):
-        return Title("不能为空白", "Must not be blank")
-    return None
+    return BLANK if is_blank(text) else None
 
 
 def is_blank(text: str) -> bool:

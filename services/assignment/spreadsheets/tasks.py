@@ -26,7 +26,7 @@ from services.assignment.spreadsheets.quantities import QuantityRefused, read_qu
 from services.assignment.spreadsheets.tables import FileRefusal, Table, read_tables
 from services.assignment.spreadsheets.units import UnitNames, UnknownUnitName
 from shared.domain.refusal import Refusal
-from shared.domain.text import identity
+from shared.domain.text import BLANK, fault, identity
 from shared.domain.words import Title
 from shared.domain.written import narrow
 
@@ -451,6 +451,8 @@ class _ListReader:
                         "make it a text cell and enter it again",
                     )
                 )
+            elif (odd := fault(_text(cells[name]), lines=True)) not in (None, BLANK):
+                problems.append(_RowRefused(name, _text(cells[name]), odd.zh, odd.en))
             elif _BAD_VALUE.fullmatch(_text(cells[name])):
                 problems.append(
                     _RowRefused(
