@@ -11,8 +11,8 @@ from uuid import UUID
 import click
 
 from services.audit import audit
-from services.audit.questions import Instant, asked_by_command_line, asking
-from services.cli.options import seen
+from services.audit.questions import asked_by_command_line, asking
+from services.cli.options import Instant, seen
 from services.suite import SUITE
 from shared.audit import seal
 from shared.audit.checkpoint import BadNote, PublicKey, Shown

@@ -21,7 +21,7 @@ from werkzeug.datastructures import CombinedMultiDict, Headers
 from shared.application.result import CommandResult
 from shared.domain.refusal import Refusal
 from shared.domain.text import fault, pattern_of
-from shared.domain.words import no_such_day
+from shared.domain.words import YEARS, no_such_day, outside_the_years
 from shared.web.auth import Identity
 from shared.web.body import FORM_TYPES, has_personal_body, json_body, plain_number
 from shared.web.problems import BodyTypeNotSupported, language
@@ -99,36 +99,55 @@ class Text(fields.String):
         return text
 
 
+def _refuse_far_day(day: date) -> None:
+    if reason := outside_the_years(day):
+        raise ValidationError("\n".join(reason))
+
+
 def _refuse_no_day(value: Any) -> None:
     if isinstance(value, str) and (reason := no_such_day(value)):
         raise ValidationError("\n".join(reason))
 
 
 class Moment(fields.DateTime):
-    """An RFC 3339 date-time with offset, converted to UTC. Years 1900–2999, so that no zone overflows."""
+    """An RFC 3339 date-time with offset, converted to UTC."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         _refuse_no_day(value)
-        pattern = r"[12]\d{3}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?"
+        pattern = r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?"
         if not isinstance(value, str) or not re.fullmatch(pattern, value, re.ASCII):
             raise self.make_error("invalid", obj_type="aware datetime")
         try:
             moment = datetime.fromisoformat(value.upper())
-            if moment.tzinfo is None or not 1900 <= moment.year < 3000:
+            if moment.tzinfo is None:
                 raise ValueError
         except ValueError as error:
             raise self.make_error("invalid", obj_type="aware datetime") from error
+        _refuse_far_day(moment)
         return moment.astimezone(UTC)
 
 
 class Day(fields.Date):
-    """A calendar day as ``2021-03-05``. Years 1900–2999."""
+    """A calendar day as ``2021-03-05``."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:
         _refuse_no_day(value)
-        if not isinstance(value, str) or not re.fullmatch(r"(19|2\d)\d\d-\d\d-\d\d", value, re.ASCII):
+        if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
             raise self.make_error("invalid")
-        return super()._deserialize(value, attr, data, **kwargs)
+        day = super()._deserialize(value, attr, data, **kwargs)
+        self._check(day)
+        return day
+
+    def _check(self, day: date) -> None:
+        _refuse_far_day(day)
+
+
+class DueDay(Day):
+    """A day until which something is to be done; whoever decides says of one without end (9999-12-31) that it is none."""
+
+    def _check(self, day: date) -> None:
+        if day.year < YEARS[0]:
+            super()._check(day)
 
 
 class Id(fields.UUID):

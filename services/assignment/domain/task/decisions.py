@@ -10,7 +10,7 @@ from services.assignment.domain.directives import check_not_below, check_secrecy
 from services.assignment.domain.lists import TaskList
 from services.assignment.domain.task import refusals as no
 from services.assignment.domain.task.state import TaskState, evolve
-from shared.calendar import Calendar
+from shared.calendar import Calendar, check_has_an_end
 from shared.calendar.due import Pause, due_on
 from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.clock import close_of, local_day
@@ -320,6 +320,7 @@ def _not_before_it_had_it(act: CommandContext, *since: datetime | None) -> Comma
 
 
 def _on_a_working_day(day: date, calendar: Calendar, field: str) -> None:
+    check_has_an_end(day, field)
     if not calendar.is_working(day):
         before, after = calendar.working_days_around(day)
         raise no.DueOnRestDay(day=day, before=before, after=after, at_field=field)
