@@ -112,7 +112,7 @@ class When(click.ParamType[Any]):
 
 
 class DueDay(When):
-    """The day until which something is to be done; whoever decides says of one without end that it is none."""
+    """A day until which something is to be done; whoever decides refuses one without end (9999-12-31)."""
 
     name = "day"
 

@@ -252,8 +252,9 @@ class Due:
     def days(self) -> tuple[CountedDay, ...]:
         """Each day from the day after receipt to the due day; while paused, to the day the open pause began.
 
-        Made when first asked for, and not beyond the years of which a calendar can tell. Empty for a clock in minutes. A project service day is told from the 1st
-        of its month, because that is where the looking for a working day began.
+        Made when first asked for, and not beyond the years of which a calendar can tell. Empty for a clock in minutes.
+        A project service day is told from the 1st of its month, because that is where the looking for a working day
+        began.
         """
         if self.rule.unit == "minute":
             return ()

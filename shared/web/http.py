@@ -143,7 +143,7 @@ class Day(fields.Date):
 
 
 class DueDay(Day):
-    """A day until which something is to be done; whoever decides says of one without end (9999-12-31) that it is none."""
+    """A day until which something is to be done; whoever decides refuses one without end (9999-12-31)."""
 
     def _check(self, day: date) -> None:
         if day.year < YEARS[0]:
