@@ -31,6 +31,7 @@ _INVISIBLE_BEYOND = r"\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e
 
 _REFUSED = {False: re.compile(f"[{REFUSED}]"), True: re.compile(f"[{REFUSED_IN_LINES}]")}
 _UNSEEN = re.compile(rf"[\s{REFUSED}{INVISIBLE}{_INVISIBLE_BEYOND}]+")
+_OUTER = re.compile(rf"\A[^\S{REFUSED_IN_LINES}]+|[^\S{REFUSED_IN_LINES}]+\Z")
 
 _OPENING, _CLOSING = "〔[【〖〘〚❲⦗{〈《<⟨", "〕]】〗〙〛❳⦘}〉》>⟩"
 _DASHES = "֊᐀᠆‐‑‒–—―⁃−⸗⸚⸺⸻─━"
@@ -63,6 +64,11 @@ def fault(text: str, *, lines: bool = False) -> Title | None:
 def is_blank(text: str) -> bool:
     """Whether nobody sees anything of it."""
     return not text or _UNSEEN.fullmatch(text) is not None
+
+
+def trimmed(text: str) -> str:
+    """A text without outer blanks, but with every character that is refused."""
+    return _OUTER.sub("", text)
 
 
 @cache

@@ -32,7 +32,7 @@ from services.assignment.spreadsheets.markup import (
 )
 from services.assignment.spreadsheets.rules import Rule
 from shared.domain.refusal import Refusal
-from shared.domain.text import BLANK, fault
+from shared.domain.text import BLANK, fault, trimmed
 from shared.domain.words import Title
 
 MAX_BYTES = 10 * 1024 * 1024
@@ -206,8 +206,8 @@ def read_tables(data: bytes, filename: str) -> list[Table]:
 
 def tidy(text: str) -> str:
     """A cell's text without outer blanks, with plain line breaks; empty if nobody sees anything of it."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
-    return "" if fault(text, lines=True) is BLANK else text
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "" if fault(text, lines=True) is BLANK else trimmed(text)
 
 
 def _tidied(value: Value) -> Value:

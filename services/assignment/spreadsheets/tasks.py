@@ -452,7 +452,7 @@ class _ListReader:
                         "make it a text cell and enter it again",
                     )
                 )
-            elif (odd := fault(_text(cells[name]), lines=True)) not in (None, BLANK):
+            elif (odd := fault(str(cells[name]), lines=True)) not in (None, BLANK):
                 problems.append(_RowRefused(name, _text(cells[name]), odd.zh, odd.en))
             elif _BAD_VALUE.fullmatch(_text(cells[name])):
                 problems.append(
