@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from marshmallow import fields
 
+from services.assignment.domain.task import decisions
 from services.suite import SUITE
 from shared.calendar import NoDateInPeriod
 from shared.domain.aggregate import stable_id
@@ -379,3 +380,36 @@ def _units(folder: Path, name: str) -> Path:
     csv.writer(out).writerows([["id", "name", "kind"], ["new-unit", name, "department"]])
     file.write_text(out.getvalue(), "utf-8")
     return file
+
+
+# -- what an older log may hold -----------------------------------------------------------------------------------
+
+
+def test_a_clock_on_a_date_without_end_runs_and_is_extended_and_explained(
+    suite: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files used to bring 9999-12-31 as a due date."""
+    with monkeypatch.context() as before:
+        before.setattr(decisions, "check_has_an_end", lambda day, field: None)
+        task_list = suite.do("office/head", "assignment:task-lists", title="没有尽头", dated="2021-01-04")
+        task = suite.task(task_list, "1", due_on="9999-12-30")
+        suite.do("fgw/head", f"assignment:tasks/{task}/accept")
+        asked = {"new_due_on": "9999-12-31", "reason": "长期坚持"}
+        suite.do("fgw/head", f"assignment:tasks/{task}/request-extension", **asked)
+        suite.do("gov/vice-leader", f"assignment:tasks/{task}/grant-extension")
+        suite.do("gov/vice-leader", f"assignment:tasks/{task}/suspend", reason="等待")
+        suite.at("2021-01-11 09:00")
+        suite.do("gov/vice-leader", f"assignment:tasks/{task}/resume")
+    suite.at("2021-02-01 09:00")
+    for service in SUITE:
+        assert suite.opened[service].parked() == []
+    case = stable_id("case", "task", task)
+    inspect = suite.client("supervision", "inspect/head")
+    (clock,) = inspect.get(f"/api/v1/clocks?case_id={case}&clock=task_due").json["items"]
+    assert (clock["due_on"], clock["state"]) == ("9999-12-31", "open")
+    explained = inspect.get(f"/api/v1/cases/{case}/clocks/task_due/1/explanation")
+    assert explained.status_code == 200
+    assert explained.json["days"][-1]["date"] == "2100-12-31"
+    board = suite.client("assignment", "office/head").get(f"/api/v1/tasks/{task}")
+    assert board.json["due_on"] == "9999-12-31"
+    assert suite.opened.rebuild_and_compare("supervision") == []
