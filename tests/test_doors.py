@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from marshmallow import fields
@@ -24,7 +25,7 @@ from shared.domain.text import BLANK, fault
 from shared.domain.words import outside_the_years
 from shared.testing import Opened, StoppedClock, shanghai
 from shared.web.commands import OPERATIONS
-from shared.web.fields import Quantity
+from shared.web.fields import Choice, Quantity
 from shared.web.http import Day, DueDay, Flag, Id, Moment, Text, Whole
 from tests.test_command_line import again
 from tests.test_hidden import a_body, service_of
@@ -148,6 +149,13 @@ def body_of(name: str, values: Mapping[tuple[Any, ...], Any]) -> Any:
     for at, value in values.items():
         put(body, schema, at, value)
     return body
+
+
+def test_every_field_is_of_a_kind_that_has_a_rule() -> None:
+    kinds = (Text, Choice, Day, Moment, Quantity, Whole, Flag, Id)
+    assert [
+        (name, at) for name, places in FIELDS.items() for at, made in places if not isinstance(made, kinds)
+    ] == []
 
 
 @pytest.mark.parametrize("name", [name for name, found in FIELDS.items() if found])
@@ -413,3 +421,27 @@ def test_a_clock_on_a_date_without_end_runs_and_is_extended_and_explained(
     board = suite.client("assignment", "office/head").get(f"/api/v1/tasks/{task}")
     assert board.json["due_on"] == "9999-12-31"
     assert suite.opened.rebuild_and_compare("supervision") == []
+
+
+# -- addresses and the places of a log ----------------------------------------------------------------------------
+
+
+def test_a_part_of_an_address_is_a_text_too(suite: Doors) -> None:
+    for text in [*REFUSED, *UNSEEN]:
+        for path in (f"units/{quote(text)}", f"posts/fgw/{quote(text)}"):
+            answer = suite.client("assignment", "office/head").get(f"/api/v1/{path}")
+            assert (answer.status_code, answer.json["rule"]) == (404, "no-such-page")
+        answer = suite.client("supervision", "inspect/head").get(f"/api/v1/cases?number={quote(text)}")
+        assert (answer.status_code, answer.json["rule"]) == (422, "content-not-acceptable")
+
+
+def test_a_number_too_large_is_refused_on_the_command_line(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path))
+    for line in (
+        ("audit", "prove", f"assignment/{NOBODY}/{10**30}", *data),
+        ("audit", "prove-consistency", "--service", "assignment", str(10**30), *data),
+        ("relay", "republish", "--service", "assignment", "--from", str(10**30)),
+        ("serve", "--port", "70000", *data),
+        ("token", "--post", "fgw/head", "--unit", "fgw", "--role", "officer", "--hours", str(10**9), *data),
+    ):
+        assert again(*line).exit_code in (1, 2), line

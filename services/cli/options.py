@@ -44,6 +44,10 @@ def _said(reason: Title) -> str:
     return reason.zh if language() == "zh" else reason.en
 
 
+Position = click.IntRange(1, 2**53)
+"""A place in a log."""
+
+
 class Line(click.ParamType[str]):
     """A line of text, as every door takes it (shared/domain/text.py)."""
 

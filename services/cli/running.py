@@ -19,7 +19,7 @@ from shared.web.auth import issue_token, load_key
 @click.command()
 @Data
 @click.option("--host", default=None, help="监听地址 Address to listen on (default 127.0.0.1).")
-@click.option("--port", type=int, default=None, help="端口 Port (default 8080).")
+@click.option("--port", type=click.IntRange(0, 65535), default=None, help="端口 Port (default 8080).")
 def serve(data: Path | None, host: str | None, port: int | None) -> None:
     """启动整套系统 Serve the whole suite on one port until Ctrl-C or SIGTERM."""
     changes: dict[str, Any] = {}

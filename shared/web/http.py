@@ -84,12 +84,23 @@ class BaseSchema(Schema):
 
 
 class Text(fields.String):
-    """A line of text that is not blank, or with ``lines=True`` several lines (shared/domain/text.py)."""
+    """A line of text that is not blank, or with ``lines=True`` several lines (shared/domain/text.py).
 
-    def __init__(self, max: int = 200, *, lines: bool = False, **options: Any) -> None:  # noqa: A002
+    ``empty``: no text at all may be said.
+    """
+
+    def __init__(
+        self,
+        max: int = 200,  # noqa: A002
+        *,
+        lines: bool = False,
+        empty: bool = False,
+        **options: Any,
+    ) -> None:
         self._lines = lines
-        validators = [validate.Length(min=1, max=max), *options.pop("validate", [])]
-        metadata = {"pattern": pattern_of(lines=lines), **options.pop("metadata", {})}
+        validators = [validate.Length(min=0 if empty else 1, max=max), *options.pop("validate", [])]
+        pattern = pattern_of(lines=lines)
+        metadata = {"pattern": f"^$|{pattern}" if empty else pattern, **options.pop("metadata", {})}
         super().__init__(validate=validators, metadata=metadata, **options)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:

@@ -318,7 +318,7 @@ def _units_below(rows: dict[int, dict[str, Value]]) -> ReadUnits:
     ids: dict[str, int] = {}
     names: dict[str, tuple[int, str]] = {}
     for row, values in rows.items():
-        cells = {name: str(value).strip() for name, value in values.items()}
+        cells = {name: str(value) for name, value in values.items()}
         if not any(cells.values()):
             continue
         problems: list[UnitProblem] = []
