@@ -313,7 +313,7 @@ def test_a_due_date_is_taken_or_refused_alike(suite: Doors, tmp_path: Path, day:
     caller.language = "zh"
     answer = caller.post(f"/api/v1/task-lists/{task_list}/tasks", body)
     in_file = refused_in_file(suite, 完成时限=day)
-    line = again("due", "round_answer", "2021-01-04", "--own-date", day, "--data", str(tmp_path))
+    line = again("due", "round_answer", "2021-01-04", "--own-date", day, DUBAN_DATA=str(tmp_path))
     question = f"/api/v1/due?rule=round_answer&start=2021-01-04&own_date={day}"
     query = suite.client("supervision", "inspect/head")
     query.language = "zh"
