@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from functools import cached_property
 
 from services.assignment.application.known import KnownUnits
-from services.assignment.application.names import RegisterOfUnits
 from services.assignment.domain.units import Post, Unit, UnitKindIsFixed, check_names
 from services.assignment.spreadsheets import UnitName
 from shared.application.application import AlreadyExists
@@ -55,14 +53,10 @@ class UnitUseCases(KnownUnits):
 
     def _names_checked(self, *units: Unit) -> Basis:
         """On what it rests that no other unit bears one of their names. Raises NameOfAnotherUnit."""
-        known, basis = self._register.now()
+        basis = self.reference.basis_of_units()
         changed = {unit.state.unit: unit.state for unit in units if unit.pending_events}
-        check_names({**known, **changed}, changed)
+        check_names({**self.reference.units(), **changed}, changed)
         return basis
-
-    @cached_property
-    def _register(self) -> RegisterOfUnits:
-        return RegisterOfUnits(self.log)
 
     def register_units(
         self, act: CommandContext, rows: Iterable[UnitName], *, heads_since: date | None = None
