@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from services.cli.options import Data, with_logs
+from services.cli.options import Data, Id, Line, with_logs
 from shared.application.application import Application
 from shared.domain.aggregate import COMMAND_LINE
 from shared.domain.clock import local_day
@@ -35,9 +35,16 @@ def service_of(subject: str) -> str:
 
 @person.command("erase")
 @Data
-@click.argument("subject")
-@click.option("--ground", required=True, help="依据 Why; shown in place of the data, so it must name nobody.")
-@click.option("--by", "post", default=None, help="岗位 Who does it: a post id (default: the command line).")
+@click.argument("subject", type=Id(120))
+@click.option(
+    "--ground",
+    type=Line(2000),
+    required=True,
+    help="依据 Why; shown in place of the data, so it must name nobody.",
+)
+@click.option(
+    "--by", "post", type=Id(80), default=None, help="岗位 Who does it: a post id (default: the command line)."
+)
 def erase_(data: Path | None, subject: str, ground: str, post: str | None) -> None:
     """删除个人信息 Erase for good the personal data of SUBJECT: a credit code (its contact), a post id (all its holders
     so far), or one holder of a post as ``duban person list`` names them (fgw/head#7).
@@ -60,7 +67,7 @@ def erase_(data: Path | None, subject: str, ground: str, post: str | None) -> No
 
 @person.command("list")
 @Data
-@click.argument("subject")
+@click.argument("subject", type=Id(120))
 def list_(data: Path | None, subject: str) -> None:
     """列出 Whose data are kept under a post id or credit code, since when, what was erased when and why; no names."""
     config = with_logs(data)

@@ -11,8 +11,8 @@ from uuid import UUID
 import click
 
 from services.audit import audit
-from services.audit.questions import Instant, asked_by_command_line, asking
-from services.cli.options import seen
+from services.audit.questions import asked_by_command_line, asking
+from services.cli.options import Instant, Position, seen
 from services.suite import SUITE
 from shared.audit import seal
 from shared.audit.checkpoint import BadNote, PublicKey, Shown
@@ -209,16 +209,16 @@ def _event(text: str) -> tuple[str, UUID, int]:
         service, aggregate, version = text.removeprefix("event:").split("/")
         if service not in SUITE:
             raise ValueError(service)
-        return service, UUID(aggregate), int(version)
-    except ValueError as error:
+        return service, UUID(aggregate), Position(version)
+    except (ValueError, click.BadParameter) as error:
         raise click.ClickException(f"EVENT: {text!r}: SERVICE/AGGREGATE/VERSION") from error
 
 
 @audit.command("prove-consistency")
 @asked_by_command_line
 @click.option("--service", type=click.Choice(list(SUITE)), required=True, help="服务 Whose log.")
-@click.argument("first", type=click.IntRange(1))
-@click.argument("second", type=click.IntRange(1), required=False)
+@click.argument("first", type=Position)
+@click.argument("second", type=Position, required=False)
 def prove_consistency(
     data: Path | None, post: str, role: str, service: str, first: int, second: int | None
 ) -> None:

@@ -23,7 +23,17 @@ from services.audit.past import Answer, Cut, Pasts
 from services.audit.recount import Recount, path_of, recount
 from services.audit.replay import Replayed, replay
 from services.audit.why import Facts, Node, Why, why
-from services.cli.options import Data, Progress, config_of, ended_in_order, must_hold_logs, seen, unreadable
+from services.cli.options import (
+    Data,
+    Id,
+    Instant,
+    Line,
+    Progress,
+    config_of,
+    ended_in_order,
+    must_hold_logs,
+    seen,
+)
 from services.suite import SUITE
 from shared.audit.access import act_of, record_access
 from shared.domain.clock import SHANGHAI, Clock
@@ -191,20 +201,6 @@ class Questions:
 # -- the command line -----------------------------------------------------------------------------------------
 
 
-class Instant(click.ParamType[Any]):
-    """A moment (2021-02-05T16:00, Beijing time unless it says otherwise); a day is its beginning."""
-
-    name = "moment"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
-        """Called by click."""
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(unreadable(value, "2021-02-05T16:00, 2021-02-05"), param, ctx)
-        return moment.replace(tzinfo=SHANGHAI) if moment.tzinfo is None else moment
-
-
 def asked_by_command_line(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every question: where the suite's data is, and as whom one asks."""
     for option in (
@@ -216,7 +212,11 @@ def asked_by_command_line(command: Callable[..., Any]) -> Callable[..., Any]:
             help="以何种角色查看 With whose eyes: an auditor sees no secret items.",
         ),
         click.option(
-            "--post", default="audit/command-line", show_default=True, help="岗位 The post that asks."
+            "--post",
+            type=Id(80),
+            default="audit/command-line",
+            show_default=True,
+            help="岗位 The post that asks.",
         ),
         Data,
     ):
@@ -244,7 +244,7 @@ def _print(document: Any) -> None:
 
 @audit.command("as-of")
 @asked_by_command_line
-@click.argument("path")
+@click.argument("path", type=Line(2000))
 @click.option("--recorded", type=Instant(), default=None, help="登记时间 Of what was recorded by then.")
 @click.option("--happened", type=Instant(), default=None, help="发生时间 Of what had happened by then.")
 def as_of_(
@@ -269,7 +269,7 @@ def as_of_(
 
 @audit.command("why")
 @asked_by_command_line
-@click.argument("subject")
+@click.argument("subject", type=Line(300))
 @click.option("--json", "as_json", is_flag=True, help="JSON.")
 @click.option("--dot", "as_dot", is_flag=True, help="Graphviz.")
 @click.option("--days", is_flag=True, help="逐日说明全部时限 Explain every due date day by day.")
@@ -354,8 +354,8 @@ def _line(node: Node) -> str:
 @click.argument("since", type=Instant())
 @click.argument("until", type=Instant())
 @click.option("--happened", is_flag=True, help="按发生时间 By the time of happening, not of recording.")
-@click.option("--item", default=None, help="只看一项 One item only: its number or id.")
-@click.option("--unit", default=None, help="只看一个单位 One unit only.")
+@click.option("--item", type=Line(160), default=None, help="只看一项 One item only: its number or id.")
+@click.option("--unit", type=Id(80), default=None, help="只看一个单位 One unit only.")
 @click.option("--json", "as_json", is_flag=True, help="JSON.")
 def diff_(
     data: Path | None,
@@ -423,7 +423,7 @@ def replay_(
 
 @audit.command("recount")
 @asked_by_command_line
-@click.argument("subject")
+@click.argument("subject", type=Line(2000))
 @click.option("--as-of", "as_of", type=Instant(), default=None, help="时点 As of then (default: now).")
 @click.option("--json", "as_json", is_flag=True, help="JSON.")
 def recount_(

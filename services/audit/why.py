@@ -23,6 +23,7 @@ from shared.application.application import Application, NoSuchThing
 from shared.audit.secrecy import Logged, withheld
 from shared.calendar import Calendar
 from shared.domain.refusal import Refusal
+from shared.domain.text import identity
 from shared.domain.words import moment_said
 from shared.events import assignment, enterprise, notify, supervision
 from shared.events.audit import AuditAccessed
@@ -462,7 +463,7 @@ def _numbered(kind: type[Fact]) -> Callable[[Facts, str], list[Message]]:
         found: list[Message] = [
             message
             for fact, message in facts.of_kind(kind)
-            if name in (cast(Any, fact).number, str(message.aggregate_id))
+            if identity(name) == identity(cast(Any, fact).number) or name == str(message.aggregate_id)
         ]
         if len(found) > 1:
             raise SeveralBearThisNumber(number=name, ids=", ".join(str(one.aggregate_id) for one in found))

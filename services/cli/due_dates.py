@@ -2,40 +2,22 @@
 
 import json
 from contextlib import closing
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
 import click
 
-from services.cli.options import Data, config_of, unreadable, with_logs
+from services.cli.options import Data, DueDay, Line, When, config_of, with_logs
 from shared.calendar import Calendar
-from shared.calendar.due import due as due_of
-from shared.domain.clock import SHANGHAI, local_day
+from shared.calendar.due import what_if
+from shared.domain.clock import local_day
 from shared.events import supervision
 from shared.log.codec import decode
 from shared.process.config import Config
 from shared.readmodels.reference import calendar_of
 from shared.rulebook import load_rulebook
 from shared.runtime.event_log import open_log
-
-
-class When(click.ParamType[Any]):
-    """A day (2021-02-05), a month (2021-02) or a moment (2021-02-05T16:00, Beijing time unless it says otherwise)."""
-
-    name = "when"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> date | datetime:
-        """Called by click."""
-        try:
-            if len(value) == 7:
-                return date.fromisoformat(value + "-01")
-            if len(value) == 10:
-                return date.fromisoformat(value)
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(unreadable(value, "2021-02-05, 2021-02, 2021-02-05T16:00"), param, ctx)
-        return moment.replace(tzinfo=SHANGHAI) if moment.tzinfo is None else moment
 
 
 def calendar_in(config: Config) -> Calendar:
@@ -52,9 +34,11 @@ def calendar_in(config: Config) -> Calendar:
 
 @click.command()
 @Data
-@click.argument("rule")
+@click.argument("rule", type=Line(60))
 @click.argument("when", type=When())
-@click.option("--own-date", type=When(), default=None, help="自定期限 The date of its own, for such clocks.")
+@click.option(
+    "--own-date", type=DueDay(), default=None, help="自定期限 The date of its own, for such clocks."
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON.")
 def due(data: Path | None, rule: str, when: Any, own_date: Any, as_json: bool) -> None:
     """计算并解释时限 When the clock RULE that starts at WHEN is due, explained day by day.
@@ -66,7 +50,7 @@ def due(data: Path | None, rule: str, when: Any, own_date: Any, as_json: bool) -
     found = rulebook.rule(rule)
     if found.unit == "own_date" and found.length is None and own_date is None:
         own_date = when if not isinstance(when, datetime) else local_day(when)
-    answer = due_of(found, calendar_in(config), when, own_date=own_date, rulebook_version=rulebook.version)
+    answer = what_if(found, calendar_in(config), when, own_date, rulebook_version=rulebook.version)
     if as_json:
         click.echo(json.dumps(answer.to_json(), ensure_ascii=False))
         return

@@ -18,8 +18,7 @@ from rich.progress import Progress
 from services.assignment.application.lists import RowsRefused
 from services.assignment.spreadsheets import LeftOut, RowProblem, read_units
 from services.assignment.spreadsheets.writing import HEADINGS
-from services.cli.due_dates import When
-from services.cli.options import Data, config_of, with_logs
+from services.cli.options import Data, Line, When, config_of, with_logs
 from services.suite import SUITE
 from shared.domain.aggregate import COMMAND_LINE, CommandContext
 from shared.domain.clock import local_day
@@ -104,7 +103,9 @@ def offline(config: Config) -> Iterator[Any]:
 @Data
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dated", type=When(), default=None, help="清单日期 The list's own date (default: today).")
-@click.option("--title", default=None, help="清单名称 The list's title (default: the file's name).")
+@click.option(
+    "--title", type=Line(), default=None, help="清单名称 The list's title (default: the file's name)."
+)
 @click.option(
     "--dry-run", is_flag=True, help="只检查不导入 Only say what would be imported and what refused."
 )
@@ -138,7 +139,7 @@ def import_(
                 by_command_line(config, key, "import", content, title or file.stem, day, accept_valid),
                 content,
                 file.name,
-                title=title or file.stem,
+                title=title or Line().convert(file.stem, None, None),
                 dated=day,
                 dry_run=dry_run,
                 accept_valid=accept_valid,

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from services.cli.backup import back_up, read_manifest, recover, restore
-from services.cli.options import Data, config_of, seen, with_broker, with_logs
+from services.cli.options import Data, Position, config_of, seen, with_broker, with_logs
 from services.suite import SUITE, open_suite
 from shared.application.application import Application
 from shared.domain.clock import Clock
@@ -148,9 +148,7 @@ def relay() -> None:
 
 @relay.command("republish")
 @click.option("--service", "name", type=click.Choice(list(SUITE)), required=True, help="服务 Whose log.")
-@click.option(
-    "--from", "start", type=click.IntRange(1), required=True, help="起始位置 From this position on."
-)
+@click.option("--from", "start", type=Position, required=True, help="起始位置 From this position on.")
 def relay_republish(name: str, start: int) -> None:
     """重新发布 Publish a service's log again from a position on, after a topic has lost messages.
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,8 +15,10 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
+from shared.domain.clock import SHANGHAI, local_day
 from shared.domain.refusal import Refusal
-from shared.domain.words import Title, no_such_day
+from shared.domain.text import fault, plain
+from shared.domain.words import YEARS, Title, no_such_day, outside_the_years
 from shared.process.command_line import language
 from shared.process.config import Config, Misconfigured
 from shared.runtime.event_log import SERVICES
@@ -34,7 +37,96 @@ def unreadable(value: str, forms: str) -> str:
     reason = no_such_day(value) or Title(
         f"“{value}”无法识别，可写 {forms}", f'"{value}" is not understood; write {forms}'
     )
+    return _said(reason)
+
+
+def _said(reason: Title) -> str:
     return reason.zh if language() == "zh" else reason.en
+
+
+Position = click.IntRange(1, 2**53)
+"""A place in a log."""
+
+
+class Line(click.ParamType[str]):
+    """A line of text, as every door takes it (shared/domain/text.py)."""
+
+    name = "text"
+
+    def __init__(self, most: int = 200) -> None:
+        self._most = most
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Called by click."""
+        reason = fault(value)
+        if len(value) > self._most:
+            reason = Title(f"长度应在 1 与 {self._most} 之间", f"Length must be between 1 and {self._most}")
+        if reason:
+            self.fail(_said(reason), param, ctx)
+        return str(value)
+
+
+class Id(Line):
+    """The id of a unit, post or enterprise, in whatever width it is spelled."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Called by click."""
+        return plain(super().convert(value, param, ctx))
+
+
+class Instant(click.ParamType[datetime]):
+    """A moment (2021-02-05T16:00, Beijing time unless it says otherwise); a day is its beginning."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
+        """Called by click."""
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(unreadable(value, "2021-02-05T16:00, 2021-02-05"), param, ctx)
+        if reason := outside_the_years(moment):
+            self.fail(_said(reason), param, ctx)
+        return moment.replace(tzinfo=SHANGHAI) if moment.tzinfo is None else moment
+
+
+class When(click.ParamType[Any]):
+    """A day (2021-02-05), a month (2021-02) or a moment (2021-02-05T16:00, Beijing time unless it says otherwise)."""
+
+    name = "when"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> date | datetime:
+        """Called by click."""
+        try:
+            if len(value) <= len("2021-02-05"):
+                day = date.fromisoformat(value if len(value) > len("2021-02") else f"{value}-01")
+                return self._within(day, param, ctx)
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(unreadable(value, "2021-02-05, 2021-02, 2021-02-05T16:00"), param, ctx)
+        self._within(moment, param, ctx)
+        return moment.replace(tzinfo=SHANGHAI) if moment.tzinfo is None else moment
+
+    def _within(self, day: date, param: Any, ctx: Any) -> date:
+        if reason := outside_the_years(day):
+            self.fail(_said(reason), param, ctx)
+        return day
+
+
+class DueDay(When):
+    """A day until which something is to be done; whoever decides refuses one without end (9999-12-31)."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> date:
+        """Called by click."""
+        found = super().convert(value, param, ctx)
+        return local_day(found) if isinstance(found, datetime) else found
+
+    def _within(self, day: date, param: Any, ctx: Any) -> date:
+        return day if day.year > YEARS[-1] else super()._within(day, param, ctx)
 
 
 def config_of(data: Path | None, **changes: Any) -> Config:

@@ -29,7 +29,7 @@ year known behind the back of the two persons who release a calendar version.
 """
 
 FIRST_YEAR, LAST_YEAR = 2004, 2100
-"""The years that a release may speak about."""
+"""The years that a release may speak about; no due date is set beyond them."""
 
 LEAST_REST_DAYS = 5
 """A year's State Council notice names at least this many rest days; the shortest so far (2004) named 22."""
@@ -63,6 +63,21 @@ _WORDS = {
         "provisional_weekend": "weekend (provisional: that year's holidays are not yet announced)",
     },
 }
+
+
+class NoDateInPeriod(Refusal):
+    """“{text}”没有完成期限，请写明日期或时段
+    "{text}" sets no date; state a day or a period
+    """
+
+    status = 422
+    field = "due"
+
+
+def check_has_an_end(due: date, field: str, *, text: str = "") -> None:
+    """Whether a date that somebody sets is one: 9999-12-31 and its like say 长期坚持. Raises ``NoDateInPeriod``."""
+    if due.year > LAST_YEAR:
+        raise NoDateInPeriod(text=text or due, at_field=field)
 
 
 class CalendarVersionOutOfOrder(Refusal):
@@ -222,13 +237,46 @@ def _ordinal(day: date) -> int:
 
 @dataclass(frozen=True)
 class _DayTable:
-    """Two arrays over a span of days, so that counting working days is two look-ups however far they lie apart."""
+    """Two arrays over a span of days, so that counting working days is two look-ups however far they lie apart.
+
+    Before and after the span, of which alone releases speak, a week has its five working days.
+    """
 
     first: int
     upto: "array[int]"
     """upto[i]: how many days of the span are worked up to and including day ``first + i``."""
     worked: "array[int]"
     """The ordinals of the worked days, in order."""
+
+    def worked_upto(self, ordinal: int) -> int:
+        """How many days are worked up to and including this one, from the first day of the year 1."""
+        before, place = _weekdays_upto(self.first - 1), ordinal - self.first
+        if place < 0:
+            return _weekdays_upto(ordinal)
+        if place < len(self.upto):
+            return before + self.upto[place]
+        last = self.first + len(self.upto) - 1
+        return before + len(self.worked) + _weekdays_upto(ordinal) - _weekdays_upto(last)
+
+    def day_of(self, number: int) -> int:
+        """The ordinal of the worked day of this number."""
+        before = _weekdays_upto(self.first - 1)
+        if number <= before:
+            return _weekday_of(number)
+        if number <= before + len(self.worked):
+            return self.worked[number - before - 1]
+        last = self.first + len(self.upto) - 1
+        return _weekday_of(number - before - len(self.worked) + _weekdays_upto(last))
+
+
+def _weekdays_upto(ordinal: int) -> int:
+    """Monday to Friday from ordinal 1, which was a Monday."""
+    return ordinal // 7 * 5 + min(ordinal % 7, 5)
+
+
+def _weekday_of(number: int) -> int:
+    """The ordinal of the weekday of this number."""
+    return (number - 1) // 5 * 7 + (number - 1) % 5 + 1
 
 
 _SPAN = (date(2000, 1, 1).toordinal(), date(LAST_YEAR + 5, 12, 31).toordinal())
@@ -305,7 +353,7 @@ class Calendar:
     def working_days_after(self, start: date, n: int) -> date:
         """The ``n``-th working day after ``start``; ``start`` itself is day 0, worked or not.
 
-        Raises ``ValueError`` if ``n`` is negative.
+        Time ends with the year 9999: nothing is later than its last day. Raises ``ValueError`` if ``n`` is negative.
         """
         if n < 0:
             raise ValueError(f"working days are counted forward, not {n}")
@@ -313,15 +361,8 @@ class Calendar:
         if n == 0:
             return start
         table = self._table
-        place = ordinal - table.first
-        if 0 <= place < len(table.upto):
-            wanted = table.upto[place] + n - 1
-            if wanted < len(table.worked):
-                return date.fromordinal(table.worked[wanted])
-        while n:
-            ordinal += 1
-            n -= self._works(ordinal)
-        return date.fromordinal(ordinal)
+        wanted = table.worked_upto(ordinal) + n
+        return date.fromordinal(min(table.day_of(wanted), date.max.toordinal()))
 
     def working_days_between(self, after: date, upto: date) -> int:
         """How many working days lie after ``after``, up to and including ``upto``; 0 if ``upto`` is not later."""
@@ -329,10 +370,7 @@ class Calendar:
         if last <= first:
             return 0
         table = self._table
-        low, high = first - table.first, last - table.first
-        if low >= 0 and high < len(table.upto):
-            return table.upto[high] - table.upto[low]
-        return sum(self._works(ordinal) for ordinal in range(first + 1, last + 1))
+        return table.worked_upto(last) - table.worked_upto(first)
 
     def roll_forward(self, day: date) -> date:
         """``day`` if it is worked, else the next working day."""
@@ -341,7 +379,7 @@ class Calendar:
     def last_working_day_on_or_before(self, day: date) -> date:
         """``day`` if it is worked, else the working day before it."""
         while not self.is_working(day):
-            day -= _DAY
+            day -= _DAY  # the first day of the year 1 was a Monday
         return day
 
     def first_working_day_of_month(self, year: int, month: int) -> date:
@@ -350,7 +388,8 @@ class Calendar:
 
     def working_days_around(self, day: date) -> tuple[date, date]:
         """The nearest working day before ``day`` and the nearest after it, ``day`` itself left out."""
-        return self.last_working_day_on_or_before(day - _DAY), self.working_days_after(day, 1)
+        before = day - _DAY if day > date.min else day
+        return self.last_working_day_on_or_before(before), self.working_days_after(day, 1)
 
     def changed_days(self, other: "Calendar") -> tuple[date, ...]:
         """The days, in order, on which ``other`` says something else about working or resting than this calendar."""

@@ -19,7 +19,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
-from shared.calendar import Calendar, weekday_name
+from shared.calendar import LAST_YEAR, Calendar, check_has_an_end, weekday_name
 from shared.calendar.period import period_of
 from shared.domain.clock import SHANGHAI, close_of, local_day
 from shared.domain.refusal import Refusal
@@ -252,8 +252,9 @@ class Due:
     def days(self) -> tuple[CountedDay, ...]:
         """Each day from the day after receipt to the due day; while paused, to the day the open pause began.
 
-        Made when first asked for. Empty for a clock in minutes. A project service day is told from the 1st
-        of its month, because that is where the looking for a working day began.
+        Made when first asked for, and not beyond the years of which a calendar can tell. Empty for a clock in minutes.
+        A project service day is told from the 1st of its month, because that is where the looking for a working day
+        began.
         """
         if self.rule.unit == "minute":
             return ()
@@ -263,7 +264,8 @@ class Due:
         day = day.replace(day=1) if self.rule.unit == "month_first_working_day" else day + _DAY
         days: list[CountedDay] = []
         number = 0
-        while day <= last:
+        for ordinal in range(day.toordinal(), min(last, date(LAST_YEAR, 12, 31)).toordinal() + 1):
+            day = date.fromordinal(ordinal)
             note = self.calendar.day(day)
             if note.working and any(span.holds(day) for span in spans):
                 days.append(CountedDay(day, False, None, "paused", None, "时限暂停", "clock paused"))
@@ -280,7 +282,6 @@ class Due:
                         note.describe("en"),
                     )
                 )
-            day += _DAY
         return tuple(days)
 
     def explain(self, language: str) -> list[str]:
@@ -366,6 +367,15 @@ def due(
         pauses=tuple(sorted(pauses, key=lambda pause: (pause.first, pause.resumed or date.max))),
         extensions=tuple(sorted(extensions, key=_extension_order)),
     )
+
+
+def what_if(
+    rule: Rule, calendar: Calendar, start: date | datetime, own_date: date | None, *, rulebook_version: int
+) -> Due:
+    """``due`` of a clock that might have started then, for whoever asks. Raises ``NoDateInPeriod`` as well."""
+    if own_date is not None:
+        check_has_an_end(own_date, "own_date")
+    return due(rule, calendar, start, own_date=own_date, rulebook_version=rulebook_version)
 
 
 def due_on(

@@ -4,18 +4,9 @@ import calendar as gregorian
 import re
 from datetime import date
 
-from shared.calendar import Calendar
+from shared.calendar import Calendar, NoDateInPeriod, check_has_an_end
 from shared.domain.refusal import Refusal
 from shared.domain.written import closed_up, narrow
-
-
-class NoDateInPeriod(Refusal):
-    """“{text}”没有完成期限，请写明日期或时段
-    "{text}" sets no date; state a day or a period
-    """
-
-    status = 422
-    field = "due"
 
 
 class AmbiguousPeriod(Refusal):
@@ -95,15 +86,21 @@ _WHOLE_YEAR = re.compile(_YEAR + r"(?:全年|年(?=[底末终内]))?" + _END_AND
 
 
 def read_period(text: str, *, dated: date, calendar: Calendar) -> date:
-    """The due day that ``text`` means.
+    """The due day that ``text`` means, not later than the calendar can ever know.
 
     A calendar day is taken as it stands, worked or not; a period means its last working day. A year left
     out is that of ``dated``, the day of the document.
 
-    Raises ``NoDateInPeriod`` for 长期坚持 and its like, ``AmbiguousPeriod`` for 6月前 (which may or may not
-    include June), ``AmbiguousMonth`` for 2021.1, ``AmbiguousMidnight`` for 6月30日0时前, ``NoSuchDay`` for 2月30日
-    and ``PeriodNotUnderstood`` for everything else.
+    Raises ``NoDateInPeriod`` for 长期坚持, 9999-12-31 and their like, ``AmbiguousPeriod`` for 6月前 (which may or may
+    not include June), ``AmbiguousMonth`` for 2021.1, ``AmbiguousMidnight`` for 6月30日0时前, ``NoSuchDay`` for
+    2月30日 and ``PeriodNotUnderstood`` for everything else.
     """
+    due = _read(text, dated, calendar)
+    check_has_an_end(due, "due", text=text)
+    return due
+
+
+def _read(text: str, dated: date, calendar: Calendar) -> date:
     words = closed_up(narrow(text).strip()).rstrip("。.;,、")
     if _ENDLESS.search(words):
         raise NoDateInPeriod(text=text)

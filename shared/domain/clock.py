@@ -32,7 +32,12 @@ def midnight(day: date) -> datetime:
 
 
 def close_of(day: date) -> datetime:
-    """The moment at which ``day`` has passed in Asia/Shanghai: a fact is in time if it happened *before* it."""
+    """The moment at which ``day`` has passed in Asia/Shanghai: a fact is in time if it happened *before* it.
+
+    The last day of the year 9999 passes with the last moment there is.
+    """
+    if day == date.max:
+        return datetime.max.replace(tzinfo=SHANGHAI)
     return midnight(day + timedelta(days=1))
 
 

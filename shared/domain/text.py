@@ -31,12 +31,16 @@ _INVISIBLE_BEYOND = r"\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e
 
 _REFUSED = {False: re.compile(f"[{REFUSED}]"), True: re.compile(f"[{REFUSED_IN_LINES}]")}
 _UNSEEN = re.compile(rf"[\s{REFUSED}{INVISIBLE}{_INVISIBLE_BEYOND}]+")
+_OUTER = re.compile(rf"\A[^\S{REFUSED_IN_LINES}]+|[^\S{REFUSED_IN_LINES}]+\Z")
 
 _OPENING, _CLOSING = "〔[【〖〘〚❲⦗{〈《<⟨", "〕]】〗〙〛❳⦘}〉》>⟩"
 _DASHES = "֊᐀᠆‐‑‒–—―⁃−⸗⸚⸺⸻─━"
 _ALIKE = str.maketrans(
     {**dict.fromkeys(_OPENING, "("), **dict.fromkeys(_CLOSING, ")"), **dict.fromkeys(_DASHES, "-"), "〜": "~"}
 )
+
+
+BLANK = Title("不能为空白", "Must not be blank")
 
 
 def pattern_of(*, lines: bool = False) -> str:
@@ -54,14 +58,17 @@ def fault(text: str, *, lines: bool = False) -> Title | None:
     if found := _REFUSED[lines].search(text):
         code = f"U+{ord(found[0]):04X}"
         return Title(f"含有不能使用的字符 {code}", f"Holds the character {code}, which is not allowed")
-    if is_blank(text):
-        return Title("不能为空白", "Must not be blank")
-    return None
+    return BLANK if is_blank(text) else None
 
 
 def is_blank(text: str) -> bool:
     """Whether nobody sees anything of it."""
     return not text or _UNSEEN.fullmatch(text) is not None
+
+
+def trimmed(text: str) -> str:
+    """A text without outer blanks, but with every character that is refused."""
+    return _OUTER.sub("", text)
 
 
 @cache

@@ -32,6 +32,11 @@ class UnitState:
         """Its id."""
         return self.unit
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name, then its short names."""
+        return (self.name, *self.short_names)
+
     def is_named(self, name: str, short_names: tuple[str, ...]) -> bool:
         """Whether it has exactly these names."""
         return (self.name, self.short_names) == (name, short_names)

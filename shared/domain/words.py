@@ -137,6 +137,18 @@ def said(value: Any, words: Enumerated | Things | None, language: str, *, second
     return value if title is None else title.within(language)
 
 
+YEARS = range(1900, 3000)
+"""The years that days and moments may lie in, at every door, so that no zone and no term overflows."""
+
+
+def outside_the_years(day: date) -> Title | None:
+    """That a day lies too far away, if it does."""
+    if day.year in YEARS:
+        return None
+    first, last = YEARS[0], YEARS[-1]
+    return Title(f"年份应在 {first} 与 {last} 之间", f"The year must lie between {first} and {last}")
+
+
 def no_such_day(text: str) -> Title | None:
     """That there is no such day or month, if ``text`` is or begins with one that the calendar does not have."""
     found = re.match(r"([0-9]{4}-[0-9]{2})(-[0-9]{2}(?![0-9])|$)", text)

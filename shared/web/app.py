@@ -20,6 +20,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from shared.domain.clock import Clock
+from shared.domain.text import fault
 from shared.domain.words import Title
 from shared.process.config import Config
 from shared.process.logs import log
@@ -214,7 +215,7 @@ def _gate(app: Flask, web: Web) -> Callable[[], None]:
             if identity.role not in roles:
                 raise RoleMayNot(role=identity.role, allowed=sorted(roles))
             web.may_act(identity)
-        if asked.view_args and any(unprintable(str(value)) for value in asked.view_args.values()):
+        if asked.view_args and any(fault(str(value)) for value in asked.view_args.values()):
             raise NoSuchPage
         asked.max_content_length = getattr(view, "duban_max_body", None)
         if asked.method == "POST":

@@ -135,6 +135,21 @@ def _check(value: Any) -> None:
             raise ValidationError({".".join(map(str, path)): [reason]} if path else [reason])
 
 
+def plain_number(value: Any) -> Any:
+    """3.0 as 3, and anything else as it is: JSON does not tell them apart."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+
+
+def _plain_numbers(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _plain_numbers(member) for name, member in value.items()}
+        case list():
+            return [_plain_numbers(member) for member in value]
+        case _:
+            return plain_number(value)
+
+
 def fingerprint(asked: Request, subject: str) -> str:
     """What was asked and by whom, so that the same Idempotency-Key with anything else is refused."""
     if asked.mimetype == FORM_TYPES["files"]:
@@ -145,7 +160,7 @@ def fingerprint(asked: Request, subject: str) -> str:
             file.seek(0)
         content: Any = sorted(parts)
     elif asked.mimetype == "application/json":
-        content = json_body(asked)
+        content = _plain_numbers(json_body(asked))
     else:
         content = hashlib.sha256(asked.get_data()).hexdigest()
     query = sorted(asked.args.items(multi=True)) if asked.query_string else []

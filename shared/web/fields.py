@@ -8,8 +8,10 @@ from typing import Any, ClassVar, get_args
 
 from marshmallow import fields, post_load, validate
 
+from shared.domain.text import identity
 from shared.domain.written import DECIMALS, MOST
 from shared.readmodels.reference import Reference
+from shared.web.body import plain_number
 from shared.web.http import BaseSchema, Text
 
 
@@ -48,6 +50,19 @@ class CreditCode(Text):
         metadata = {"description": "GB 32100-2015, 18 characters", **options.pop("metadata", {})}
         super().__init__(40, metadata=metadata, **options)
 
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return identity(super()._deserialize(value, attr, data, **kwargs)).replace("-", "").upper()
+
+
+class SeriesNumber(Text):
+    """编号 The number of something that the suite numbers itself, like W-2021-0001, however it is spelled."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(20, **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return identity(super()._deserialize(value, attr, data, **kwargs)).upper()
+
 
 class Referring(Text):
     """An id of reference data; once its thing is loaded, a direct command asks ``reference`` for it.
@@ -63,6 +78,9 @@ class Referring(Text):
     def __init__(self, *, known: bool = True, **options: Any) -> None:
         super().__init__(80, **options)
         self.known = known
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return identity(super()._deserialize(value, attr, data, **kwargs))
 
 
 class UnitId(Referring):
@@ -100,7 +118,7 @@ class Quantity(fields.Decimal):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.make_error("invalid")
-        number = Decimal(str(value))
+        number = Decimal(str(plain_number(value)))
         if abs(number) <= MOST and number != round(number, DECIMALS):
             raise self.make_error("invalid")
         return number

@@ -20,9 +20,10 @@ from werkzeug.datastructures import CombinedMultiDict, Headers
 
 from shared.application.result import CommandResult
 from shared.domain.refusal import Refusal
-from shared.domain.words import no_such_day
+from shared.domain.text import fault, pattern_of
+from shared.domain.words import YEARS, no_such_day, outside_the_years
 from shared.web.auth import Identity
-from shared.web.body import FORM_TYPES, has_personal_body, json_body
+from shared.web.body import FORM_TYPES, has_personal_body, json_body, plain_number
 from shared.web.problems import BodyTypeNotSupported, language
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -82,40 +83,36 @@ class BaseSchema(Schema):
         unknown = RAISE
 
 
-_FORBIDDEN = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff"
-_LINES = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff"
-
-
 class Text(fields.String):
-    """A line of text that is not blank, or with ``lines=True`` several lines.
+    """A line of text that is not blank, or with ``lines=True`` several lines (shared/domain/text.py).
 
-    Refuses control characters, and those that turn the direction of the text round: what an official
-    document shows must be what it says.
+    ``empty``: no text at all may be said.
     """
 
-    default_error_messages = {  # noqa: RUF012 - as marshmallow declares it
-        "blank": "不能为空白\nMust not be blank",
-        "control": "含有控制字符\nHolds control characters",
-    }
-
-    def __init__(self, max: int = 200, *, lines: bool = False, **options: Any) -> None:  # noqa: A002
-        forbidden = _LINES if lines else _FORBIDDEN
-        self._forbidden = re.compile(f"[{forbidden}]")
-        # The document's pattern leaves lone surrogates out: they cannot stand in it, nor in JSON that is UTF-8.
-        inside = forbidden.replace(r"\ud800-\udfff", "")
-        pattern = rf"^[^{inside}]*[^{inside}\s][^{inside}]*$"
-        validators = [validate.Length(min=1, max=max), *options.pop("validate", [])]
-        super().__init__(
-            validate=validators, metadata={"pattern": pattern, **options.pop("metadata", {})}, **options
-        )
+    def __init__(
+        self,
+        max: int = 200,  # noqa: A002
+        *,
+        lines: bool = False,
+        empty: bool = False,
+        **options: Any,
+    ) -> None:
+        self._lines = lines
+        validators = [validate.Length(min=0 if empty else 1, max=max), *options.pop("validate", [])]
+        pattern = pattern_of(lines=lines)
+        metadata = {"pattern": f"^$|{pattern}" if empty else pattern, **options.pop("metadata", {})}
+        super().__init__(validate=validators, metadata=metadata, **options)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        if self._forbidden.search(text):
-            raise self.make_error("control")
-        if text and not text.strip():
-            raise self.make_error("blank")
+        if text and (reason := fault(text, lines=self._lines)):
+            raise ValidationError("\n".join(reason))
         return text
+
+
+def _refuse_far_day(day: date) -> None:
+    if reason := outside_the_years(day):
+        raise ValidationError("\n".join(reason))
 
 
 def _refuse_no_day(value: Any) -> None:
@@ -124,30 +121,44 @@ def _refuse_no_day(value: Any) -> None:
 
 
 class Moment(fields.DateTime):
-    """An RFC 3339 date-time with offset, converted to UTC. Years 1900–2999, so that no zone overflows."""
+    """An RFC 3339 date-time with offset, converted to UTC."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         _refuse_no_day(value)
-        pattern = r"[12]\d{3}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?"
+        pattern = r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?"
         if not isinstance(value, str) or not re.fullmatch(pattern, value, re.ASCII):
             raise self.make_error("invalid", obj_type="aware datetime")
         try:
             moment = datetime.fromisoformat(value.upper())
-            if moment.tzinfo is None or not 1900 <= moment.year < 3000:
+            if moment.tzinfo is None:
                 raise ValueError
         except ValueError as error:
             raise self.make_error("invalid", obj_type="aware datetime") from error
+        _refuse_far_day(moment)
         return moment.astimezone(UTC)
 
 
 class Day(fields.Date):
-    """A calendar day as ``2021-03-05``. Years 1900–2999."""
+    """A calendar day as ``2021-03-05``."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:
         _refuse_no_day(value)
-        if not isinstance(value, str) or not re.fullmatch(r"(19|2\d)\d\d-\d\d-\d\d", value, re.ASCII):
+        if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
             raise self.make_error("invalid")
-        return super()._deserialize(value, attr, data, **kwargs)
+        day = super()._deserialize(value, attr, data, **kwargs)
+        self._check(day)
+        return day
+
+    def _check(self, day: date) -> None:
+        _refuse_far_day(day)
+
+
+class DueDay(Day):
+    """A day until which something is to be done; whoever decides refuses one without end (9999-12-31)."""
+
+    def _check(self, day: date) -> None:
+        if day.year < YEARS[0]:
+            super()._check(day)
 
 
 class Id(fields.UUID):
@@ -162,7 +173,7 @@ class Id(fields.UUID):
 
 
 class Whole(fields.Integer):
-    """A whole number: a JSON number, or plain digits in a query; nothing else is converted."""
+    """A whole number: a JSON number (3.0 is 3), or plain digits in a query; nothing else is converted."""
 
     def __init__(self, low: int = 0, high: int = 2**53, **options: Any) -> None:
         super().__init__(validate=validate.Range(min=low, max=high), **options)
@@ -171,6 +182,7 @@ class Whole(fields.Integer):
         digits = isinstance(data, Mapping) and not isinstance(data, dict) and isinstance(value, str)
         if digits and re.fullmatch(r"-?[0-9]{1,18}", value):
             return int(value)
+        value = plain_number(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.make_error("invalid")
         return value

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, fals
 
 from shared.application.application import NoSuchThing
 from shared.domain.roles import ALL_SEEING, Role
+from shared.domain.text import identity
 from shared.readmodels.rows import Row
 from shared.readmodels.views import Views
 from shared.web.auth import Identity
@@ -101,7 +102,9 @@ def many(
         query = select(table) if all_see else select(table).where(sees(g.identity, table))
         for name in filters:
             value = args.get(name)
-            if value is not None:  # rows keep ids as text
+            if value is not None and f"{name}_key" in table.c:  # however it is spelled
+                query = query.where(table.c[f"{name}_key"] == identity(value))
+            elif value is not None:  # rows keep ids as text
                 query = query.where(table.c[name] == (str(value) if isinstance(value, UUID) else value))
         for condition in where:
             query = query.where(condition(table))

@@ -15,8 +15,8 @@ from shared.readmodels.view import View
 from shared.web.fields import Quantity
 from shared.web.http import BaseSchema
 
-UNSEEN = frozenset({"concerned", "secrecy"})
-"""Columns that decide who sees a row."""
+UNSEEN = frozenset({"concerned", "secrecy", "number_key"})
+"""Columns that decide who sees a row, or by which it is found."""
 
 
 class _Converter(ModelConverter):

@@ -66,7 +66,7 @@ def test_line_breaks_stand_only_in_a_text_of_several_lines():
 def test_the_documented_pattern_refuses_what_the_rule_refuses(text, lines):
     beyond = re.compile(r"[\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]")
     text = beyond.sub("", text) or "甲"
-    assert (re.search(pattern_of(lines=lines), text) is None) == (fault(text, lines=lines) is not None)
+    assert (re.fullmatch(pattern_of(lines=lines), text) is None) == (fault(text, lines=lines) is not None)
 
 
 NUMBERS = [

@@ -21,6 +21,7 @@ from shared.web.fields import Part, Parts, PostId, Quantity, Title, UnitId
 from shared.web.http import (
     BaseSchema,
     Day,
+    DueDay,
     Flag,
     Id,
     PageArgs,
@@ -96,7 +97,7 @@ class AssignTask(HappenedBody):
     supporters = Parts(SupportSchema, most=200, load_default=list)
     leader_post = PostId()
     target = fields.Nested(TargetSchema, required=True)
-    due_on = Day(required=True)
+    due_on = DueDay(required=True)
     due_text = Text(100)
     milestones = Parts(MilestoneSchema, most=50, load_default=list)
     weight = Whole(1, 100, load_default=1)

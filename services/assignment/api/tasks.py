@@ -30,7 +30,7 @@ from shared.web.fields import (
     Reason,
     UnitId,
 )
-from shared.web.http import BaseSchema, Day, Flag, Id, PageArgs, PageSchema, Sort, Text, context
+from shared.web.http import BaseSchema, Day, DueDay, Flag, Id, PageArgs, PageSchema, Sort, Text, context
 from shared.web.lists import many, may_see, one, reading
 from shared.web.request import application
 from shared.web.shown import shown
@@ -169,7 +169,7 @@ class NewInstruction(HappenedBody):
     """新批示 The leader gives a new instruction: stays open, or is open again, by default with the rulebook's date."""
 
     text = Narrative(required=True)
-    due_on = Day(
+    due_on = DueDay(
         load_default=None, metadata={"description": "only once a completion was accepted; a working day"}
     )
 
@@ -178,7 +178,7 @@ class NewInstruction(HappenedBody):
 class RequestExtension(Reasoned):
     """申请延期 The lead asks for a later date, before the due date."""
 
-    new_due_on = Day(required=True)
+    new_due_on = DueDay(required=True)
 
 
 @on_task("grant-extension", Task.grant_extension, *LEADERS)

@@ -75,7 +75,7 @@ class RegisterUnit(NamesSchema):
     kind = Choice(assignment.UnitKind, required=True)
 
 
-@on_unit("rename", Unit.rename, *CLERKS)
+@on_unit("rename", Assignment.rename_unit, *CLERKS, guarded=Unit.rename)
 class RenameUnit(NamesSchema):
     """单位更名 Give a unit another name."""
 

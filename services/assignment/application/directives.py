@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy import select
+
 from services.assignment.application.known import KnownUnits
 from services.assignment.domain.directives import Directive
 from shared.application.application import AlreadyExists
 from shared.application.result import CommandResult
 from shared.domain.aggregate import CommandContext
+from shared.domain.text import identity
 from shared.events.assignment import DirectiveKind, OriginLevel
 from shared.events.matter import Secrecy
 
@@ -33,8 +36,8 @@ class DirectiveUseCases(KnownUnits):
 
         By default the actor's own unit is the office that decomposes it, and the main leader is its leader.
         """
-        if self.find(Directive, Directive.id_of(number)) is not None:
-            raise AlreadyExists(kind="Directive", name=number, at_field="number")
+        if (known := self._known_number(number)) is not None:
+            raise AlreadyExists(kind="Directive", name=known, at_field="number")
         for unit in units:
             self.reference.unit(unit, field="units")
         office = office_unit or act.by.unit
@@ -53,3 +56,16 @@ class DirectiveUseCases(KnownUnits):
             secrecy_ground=secrecy_ground,
         )
         return self.commit(act, directive, location=f"/api/v1/directives/{directive.id}")
+
+    def _known_number(self, number: str) -> str | None:
+        """The number of the directive that has this one, as it was spelled when it was registered; None if none has.
+
+        The log knows it, also under its very spelling; only what was registered in another spelling before spellings
+        were compared is known by the view alone, which has long folded it.
+        """
+        for id_ in (Directive.id_of(number), Directive.former_id_of(number)):
+            if (found := self.find(Directive, id_)) is not None:
+                return found.state.number
+        with self.views.reading() as connection:
+            table = self.views.table(connection, "directives")
+            return connection.scalar(select(table.c.number).where(table.c.number_key == identity(number)))

@@ -10,7 +10,8 @@ from services.assignment.domain.directives import Directive
 from services.assignment.domain.units import NoLeadersPost, Post, Unit, leader_in_charge
 from shared.application.application import NoSuchThing
 from shared.domain.aggregate import CommandContext
-from shared.domain.units import PostState, UnitState
+from shared.domain.units import PostState, UnitState, evolve_unit
+from shared.log.recorder import Basis
 from shared.readmodels.lifecycle import LifecycleView
 from shared.readmodels.reference import (
     PostsView,
@@ -96,6 +97,10 @@ class OwnReference(Reference):
     def units(self) -> Mapping[str, UnitState]:
         """Every unit by its id, in order; dissolved ones too."""
         return self._now().units
+
+    def basis_of_units(self) -> Basis:
+        """What a decision rests on that asks ``units`` for all of them."""
+        return Basis(self._now().upto, tuple(evolve_unit.facts))
 
     def posts(self) -> Mapping[str, PostState]:
         """Every post by its id, in order."""

@@ -148,7 +148,7 @@ class ListUseCases(KnownUnits):
         secrecy_ground: str = "",
     ) -> CommandResult:
         """Open a list."""
-        if self.find(TaskList, TaskList.id_of(title, dated)) is not None:
+        if self._list_titled(title, dated) is not None:
             raise AlreadyExists(kind="TaskList", name=f"{title}（{dated}）", at_field="title")
         new = self._new_list(act, title, dated, leader_post, directive_id, secrecy, secrecy_ground)
         return self.commit(act, new, location=f"/api/v1/task-lists/{new.id}")
@@ -202,7 +202,7 @@ class ListUseCases(KnownUnits):
         task_list = self.find(TaskList, list_id, act)
         if task_list is None:
             raise NoSuchThing(kind="TaskList", id=list_id)
-        if self.find(Task, Task.id_of(list_id, number)) is not None:
+        if self._task_numbered(list_id, number) is not None:
             raise AlreadyExists(kind="Task", name=number, at_field="number")
         self.reference.unit(lead_unit, field="lead_unit")
         for one in supporters:
@@ -229,6 +229,26 @@ class ListUseCases(KnownUnits):
             calendar=self.reference.calendar(),
         )
         return self.commit(act, task, location=f"/api/v1/tasks/{task.id}")
+
+    def _list_titled(self, title: str, dated: date) -> TaskList | None:
+        return self.find(TaskList, TaskList.id_of(title, dated)) or self.find(
+            TaskList, TaskList.former_id_of(title, dated)
+        )
+
+    def _task_numbered(self, list_id: UUID, number: str) -> Task | None:
+        """The task of the list that has this number, however it is spelled.
+
+        The log knows it, also under its very spelling; only what was assigned in another spelling before spellings
+        were compared is known by the board alone, which has long folded it.
+        """
+        for id_ in (Task.id_of(list_id, number), Task.former_id_of(list_id, number)):
+            if (found := self.find(Task, id_)) is not None:
+                return found
+        with self.views.reading() as connection:
+            tasks = self.views.table(connection, "tasks")
+            of_list = select(tasks.c.id).where(tasks.c.list_id == str(list_id))
+            row = connection.execute(of_list.where(tasks.c.number_key == identity(number))).first()
+        return None if row is None else self.find(Task, UUID(row.id))
 
     def _is_instruction(self, task_list: TaskList) -> bool:
         directive = self._directive(task_list.state.directive_id)
@@ -275,7 +295,7 @@ class ListUseCases(KnownUnits):
         A number that the list has with the same content, and a task that stands in another list with the same
         number, words, lead and due date, is unchanged. A changed row of a task that exists is rejected.
         """
-        known_list = self.find(TaskList, TaskList.id_of(title, dated))
+        known_list = self._list_titled(title, dated)
         if known_list is not None and self.hidden(known_list, act):
             raise AlreadyExists(kind="TaskList", name=f"{title}（{dated}）", at_field="title")
         task_list = known_list or self._new_list(act, title, dated, leader_post, directive_id)
@@ -290,7 +310,9 @@ class ListUseCases(KnownUnits):
         units = cache(partial(self.reference.unit, field="lead_unit"))
         for row in rows:
             place = Task.id_of(task_list.id, row.number)
-            found = self.find(Task, place) or self.find(Task, elsewhere.get(_of_row(row), place))
+            found = self._task_numbered(task_list.id, row.number) or self.find(
+                Task, elsewhere.get(_of_row(row), place)
+            )
             try:
                 content = _content(
                     row, book, task_list.state.leader_post, None if found is None else found.state

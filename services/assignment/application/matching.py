@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from services.assignment.domain.units import leader_in_charge
 from services.assignment.spreadsheets import RowProblem, TaskRow
+from shared.domain.text import identity
 from shared.domain.units import PostState
 
 HEAD_WORDS = frozenset({"", "主要负责人", "单位主要负责人", "部门主要负责人", "负责人", "第一责任人"})
@@ -47,9 +48,9 @@ class PostBook:
         if present is not None and (not row.post or self._is_called(present, row.post)):
             return present
         posts = self._of_unit.get(row.lead, [])
-        found = [post for post in posts if row.post and post.title == row.post]
+        found = [post for post in posts if row.post and _same(post.title, row.post)]
         heads = [post for post in posts if post.role == "unit_head"]
-        if not found and (row.post in HEAD_WORDS or posts == heads):
+        if not found and (identity(row.post) in HEAD_WORDS or posts == heads):
             # Of a unit whose posts are not registered yet, its main head answers for every row (措施6 第一责任人).
             found = heads
         if not found:
@@ -66,10 +67,10 @@ class PostBook:
         """The leader of the row: by the post's title, or who is in charge of the lead unit, by default the list's."""
         if present is not None and (not row.leader or self._is_called(present, row.leader)):
             return present
-        found = [post for post in self._leaders if row.leader and post.title == row.leader]
+        found = [post for post in self._leaders if row.leader and _same(post.title, row.leader)]
         if len(found) > 1:
             found = [post for post in found if post.is_in_charge_of(row.lead)]
-        elif not found and row.leader in IN_CHARGE_WORDS:
+        elif not found and identity(row.leader) in IN_CHARGE_WORDS:
             if (in_charge := leader_in_charge(row.lead, self._leaders)) is not None:
                 return in_charge
             vice = [post for post in self._leaders if post.role == "vice_leader"]
@@ -86,4 +87,8 @@ class PostBook:
         return found[0].post
 
     def _is_called(self, post: str, written: str) -> bool:
-        return post in self._posts and self._posts[post].title == written
+        return post in self._posts and _same(self._posts[post].title, written)
+
+
+def _same(title: str, written: str) -> bool:
+    return identity(title) == identity(written)

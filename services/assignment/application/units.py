@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from services.assignment.application.known import KnownUnits
-from services.assignment.domain.units import Post, Unit, UnitKindIsFixed
+from services.assignment.domain.units import Post, Unit, UnitKindIsFixed, check_names
 from services.assignment.spreadsheets import UnitName
 from shared.application.application import AlreadyExists
 from shared.application.result import CommandResult
 from shared.domain.aggregate import CommandContext
 from shared.domain.refusal import Refusal
 from shared.events.assignment import PostRole, UnitKind
+from shared.log.recorder import Basis
 from shared.readmodels.reference import UnknownUnit
 
 HEADS: dict[str, tuple[str, str, PostRole]] = {
@@ -38,7 +39,24 @@ class UnitUseCases(KnownUnits):
         """Register a unit under the id that the clerk gives."""
         new = Unit.register(act, unit=unit, name=name, short_names=short_names, kind=kind)
         known = AlreadyExists(kind="Unit", name=unit, at_field="id")
-        return self.commit_new(act, new, known, location=f"/api/v1/units/{unit}")
+        return self.commit_new(
+            act, new, known, location=f"/api/v1/units/{unit}", basis=self._names_checked(new)
+        )
+
+    def rename_unit(
+        self, act: CommandContext, unit: str, *, name: str, short_names: Sequence[str] = ()
+    ) -> CommandResult:
+        """Give a unit another name, which no other has."""
+        renamed = self.unit_at(act, unit)
+        renamed.rename(act, name=name, short_names=short_names)
+        return self.commit(act, renamed, basis=self._names_checked(renamed))
+
+    def _names_checked(self, *units: Unit) -> Basis:
+        """On what it rests that no other unit bears one of their names. Raises NameOfAnotherUnit."""
+        basis = self.reference.basis_of_units()
+        changed = {unit.state.unit: unit.state for unit in units if unit.pending_events}
+        check_names({**self.reference.units(), **changed}, changed)
+        return basis
 
     def register_units(
         self, act: CommandContext, rows: Iterable[UnitName], *, heads_since: date | None = None
@@ -69,7 +87,8 @@ class UnitUseCases(KnownUnits):
             units.append(unit)
         if not units:
             raise NoUnitsGiven()
-        return self.commit(act, *units, *posts, location="/api/v1/units")
+        basis = self._names_checked(*units)
+        return self.commit(act, *units, *posts, location="/api/v1/units", basis=basis)
 
     def _head(self, act: CommandContext, unit: Unit, since: date) -> list[Post]:
         name, title, role = HEADS.get(unit.state.kind, HEADS[""])

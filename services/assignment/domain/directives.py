@@ -12,6 +12,7 @@ from shared.domain.lifecycle import Lifecycle, replace
 from shared.domain.moments import not_before
 from shared.domain.refusal import Refusal
 from shared.domain.roles import Role
+from shared.domain.text import identity
 from shared.domain.words import Enumerated
 from shared.events import assignment
 
@@ -215,6 +216,11 @@ class DirectiveState:
         return (unit, *(() if duty is None else duty.taken_over))
 
     @property
+    def number_key(self) -> str:
+        """What all spellings of its number have in common."""
+        return identity(self.number)
+
+    @property
     def concerned(self) -> tuple[str, ...]:
         """Its office and the units that have a duty."""
         return (self.office_unit, *self.duties)
@@ -332,7 +338,12 @@ class Directive(Aggregate, lifecycle=evolve):
 
     @staticmethod
     def id_of(number: str) -> UUID:
-        """The aggregate under this document number."""
+        """The aggregate under this document number, however it is spelled."""
+        return stable_id("directive", identity(number))
+
+    @staticmethod
+    def former_id_of(number: str) -> UUID:
+        """The aggregate under this very spelling, as it was registered before spellings were compared."""
         return stable_id("directive", number)
 
     @classmethod

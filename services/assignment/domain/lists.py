@@ -8,6 +8,7 @@ from uuid import UUID
 from services.assignment.domain.directives import check_not_below, check_secrecy
 from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.lifecycle import Lifecycle
+from shared.domain.text import identity
 from shared.events import assignment
 
 
@@ -56,7 +57,12 @@ class TaskList(Aggregate, lifecycle=evolve):
 
     @staticmethod
     def id_of(title: str, dated: date) -> UUID:
-        """The aggregate that stands for this list."""
+        """The aggregate that stands for this list, however its title is spelled."""
+        return stable_id("task-list", dated.isoformat(), identity(title))
+
+    @staticmethod
+    def former_id_of(title: str, dated: date) -> UUID:
+        """The aggregate for this very spelling, as it was opened before spellings were compared."""
         return stable_id("task-list", dated.isoformat(), title)
 
     @classmethod

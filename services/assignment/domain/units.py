@@ -1,7 +1,7 @@
 """Units and posts (measure 6): who there is to answer for a task, and who held the post at the time."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from shared.domain.guards import requires
 from shared.domain.moments import not_before
 from shared.domain.refusal import Refusal
 from shared.domain.roles import Role
+from shared.domain.text import identity
 from shared.domain.units import PostState, UnitState, evolve_post, evolve_unit
 from shared.domain.words import Enumerated
 from shared.events import assignment
@@ -41,6 +42,13 @@ class NameStandsTwice(Refusal):
 
     status = 422
     field = "short_names"
+
+
+class NameOfAnotherUnit(Refusal):
+    """名称“{name}”是单位 {unit} 的名称或简称
+    The name "{name}" is the name or a short name of the unit {unit}"""
+
+    field = "name"
 
 
 class UnitIsNamedSo(Refusal):
@@ -174,10 +182,24 @@ class Unit(Aggregate, lifecycle=evolve_unit):
 
 
 def _no_name_twice(name: str, short_names: Sequence[str]) -> None:
-    names = [name, *short_names]
-    for one in names:
+    names = [identity(one) for one in (name, *short_names)]
+    for one, written in zip(names, (name, *short_names), strict=True):
         if names.count(one) > 1:
-            raise NameStandsTwice(name=one)
+            raise NameStandsTwice(name=written)
+
+
+def check_names(units: Mapping[str, UnitState], changed: Iterable[str]) -> None:
+    """No unit of the register bears a name of a ``changed`` one, unless it is dissolved. Raises NameOfAnotherUnit."""
+    bearers: dict[str, set[str]] = {}
+    for unit in units.values():
+        if not unit.dissolved:
+            for name in unit.names:
+                bearers.setdefault(identity(name), set()).add(unit.unit)
+    for one in changed:
+        for name in units[one].names:
+            if others := bearers.get(identity(name), set()) - {one}:
+                field = "name" if name == units[one].name else "short_names"
+                raise NameOfAnotherUnit(name=name, unit=min(others), at_field=field)
 
 
 # -- posts --------------------------------------------------------------------------------------------------------

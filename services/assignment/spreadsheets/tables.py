@@ -32,6 +32,7 @@ from services.assignment.spreadsheets.markup import (
 )
 from services.assignment.spreadsheets.rules import Rule
 from shared.domain.refusal import Refusal
+from shared.domain.text import BLANK, fault, trimmed
 from shared.domain.words import Title
 
 MAX_BYTES = 10 * 1024 * 1024
@@ -204,16 +205,13 @@ def read_tables(data: bytes, filename: str) -> list[Table]:
 
 
 def tidy(text: str) -> str:
-    """A cell's text without outer blanks, with plain line breaks, without characters no table can hold."""
+    """A cell's text without outer blanks, with plain line breaks; empty if nobody sees anything of it."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return _NOT_TEXT.sub("", text).strip()
+    return "" if fault(text, lines=True) is BLANK else trimmed(text)
 
 
 def _tidied(value: Value) -> Value:
     return tidy(value) if type(value) is str else value
-
-
-_NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
 def _short(filename: str) -> str:

@@ -25,8 +25,9 @@ from services.assignment.spreadsheets.parents import Parent, Parents
 from services.assignment.spreadsheets.quantities import QuantityRefused, read_quantity
 from services.assignment.spreadsheets.tables import FileRefusal, Table, read_tables
 from services.assignment.spreadsheets.units import UnitNames, UnknownUnitName
+from shared.calendar import check_has_an_end
 from shared.domain.refusal import Refusal
-from shared.domain.text import identity
+from shared.domain.text import BLANK, fault, identity
 from shared.domain.words import Title
 from shared.domain.written import narrow
 
@@ -451,6 +452,8 @@ class _ListReader:
                         "make it a text cell and enter it again",
                     )
                 )
+            elif (odd := fault(str(cells[name]), lines=True)) not in (None, BLANK):
+                problems.append(_RowRefused(name, _text(cells[name]), odd.zh, odd.en))
             elif _BAD_VALUE.fullmatch(_text(cells[name])):
                 problems.append(
                     _RowRefused(
@@ -638,13 +641,11 @@ class _ListReader:
 
     def _due(self, value: str | date) -> date:
         text = self._required("due", value)
-        if isinstance(value, date):
-            due = value
-        else:
-            try:
-                due = self.rules.read_due(value)
-            except Refusal as refusal:
-                raise _RowRefused("due", text, refusal.text("zh"), refusal.text("en")) from refusal
+        try:
+            due = value if isinstance(value, date) else self.rules.read_due(value)
+            check_has_an_end(due, "due", text=text)
+        except Refusal as refusal:
+            raise _RowRefused("due", text, refusal.text("zh"), refusal.text("en")) from refusal
         if isinstance(value, WithoutYear) and value.year != self.rules.dated.year:
             raise _RowRefused(
                 "due",

@@ -10,8 +10,8 @@ from itertools import pairwise
 from services.assignment.spreadsheets.cells import Unread, Value
 from services.assignment.spreadsheets.left_out import LeftOut, address, bounded
 from services.assignment.spreadsheets.tables import FileRefusal, Table, read_tables
+from shared.domain.text import fault, plain
 from shared.domain.text import identity as _key
-from shared.domain.text import plain
 from shared.domain.words import Enumerated, Title, said
 from shared.events.assignment import UnitKind
 
@@ -318,7 +318,7 @@ def _units_below(rows: dict[int, dict[str, Value]]) -> ReadUnits:
     ids: dict[str, int] = {}
     names: dict[str, tuple[int, str]] = {}
     for row, values in rows.items():
-        cells = {name: str(value).strip() for name, value in values.items()}
+        cells = {name: str(value) for name, value in values.items()}
         if not any(cells.values()):
             continue
         problems: list[UnitProblem] = []
@@ -363,6 +363,8 @@ def _units_below(rows: dict[int, dict[str, Value]]) -> ReadUnits:
                 refuse(
                     field, written, f"名称超过 {_MAX_NAME} 字", f"a name has at most {_MAX_NAME} characters"
                 )
+            elif written and (reason := fault(written)):
+                refuse(field, written, reason.zh, reason.en)
             elif written and _key(written) in names:
                 at, whose = names[_key(written)]
                 refuse(

@@ -36,6 +36,8 @@ HEADINGS = {
 
 _WIDTHS = {"number": 7, "task": 50, "supporters": 30, "metric": 26, "lead": 24, "category": 24}
 _LIKE_A_FORMULA = re.compile(r"'*[=+\-@＝＋－＠]")
+_NOT_IN_A_TABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufeff\ufffe\uffff\ud800-\udfff]")
+"""Characters that no door takes, but that old logs may hold, and that no table can."""
 _NO_TIME = datetime(2000, 1, 1)
 _EXACT_DIGITS = 15
 
@@ -90,7 +92,8 @@ def _cells(row: ExportableTask, units: UnitNames) -> list[str | date | Decimal]:
     cells["lead"] = units.full_name(row.lead)
     cells["supporters"] = "、".join(map(units.full_name, row.supporters))
     return [
-        tidy(value) if isinstance(value, str) else "" if value is None else value for value in cells.values()
+        tidy(_NOT_IN_A_TABLE.sub("", value)) if isinstance(value, str) else "" if value is None else value
+        for value in cells.values()
     ]
 
 

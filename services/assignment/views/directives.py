@@ -10,5 +10,5 @@ class DirectivesView(LifecycleView):
     name = "directives"
     version = 3
     lifecycle = evolve
-    derived = ("status",)
-    indexed = ("number", "kind", "received_at", "state")
+    derived = ("status", "number_key")
+    indexed = ("number", "number_key", "kind", "received_at", "state")

@@ -23,10 +23,10 @@ class TasksView(LifecycleView):
     """
 
     name = "tasks"
-    version = 4
+    version = 5
     lifecycle = evolve
-    derived = ("status", "suspended", "suspended_on", "claim_entered_on", "extensions")
-    indexed = ("list_id", "directive_id", "state", "lead_unit", "leader_post", "due_on")
+    derived = ("status", "suspended", "suspended_on", "claim_entered_on", "extensions", "number_key")
+    indexed = ("list_id", "number_key", "directive_id", "state", "lead_unit", "leader_post", "due_on")
 
     @classmethod
     def more_columns(cls) -> Sequence[Column[Any]]:

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from services.enterprise.api.visible import enterprise_for_caller, enterprises_for_caller
 from services.enterprise.application import EnterpriseApplication
@@ -68,7 +68,7 @@ EnterpriseSchema = shown(
 
 
 class EnterpriseFilters(PageArgs):
-    credit_code = fields.String(load_default=None, validate=validate.Length(min=1, max=40))
+    credit_code = CreditCode(load_default=None)
     name = Text(200, load_default=None)
     key_enterprise = Flag(load_default=None)
     sort = Sort("credit_code", "-credit_code", "name", "-name", "registered_at", "-registered_at")

@@ -15,7 +15,7 @@ from shared.domain.roles import LEADERS, ON_WHISTLE, Role
 from shared.events import enterprise
 from shared.web.auth import allow
 from shared.web.commands import Body, Commands, HappenedBody
-from shared.web.fields import Choice, CreditCode, Narrative, PostId, Reason, Title, UnitId
+from shared.web.fields import Choice, CreditCode, Narrative, PostId, Reason, SeriesNumber, Title, UnitId
 from shared.web.http import (
     BaseSchema,
     Blueprint,
@@ -224,10 +224,10 @@ class StepSchema(BaseSchema):
 
 
 class WhistleFilters(PageArgs):
-    number = Text(20, load_default=None)
+    number = SeriesNumber(load_default=None)
     state = fields.String(load_default=None, validate=validate.OneOf(get_args(Status)))
     open = Flag(load_default=None)
-    credit_code = Text(40, load_default=None)
+    credit_code = CreditCode(load_default=None)
     enterprise_id = Id(load_default=None)
     category = Text(80, load_default=None)
     urgency = Choice(enterprise.Urgency, load_default=None)

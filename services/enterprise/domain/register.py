@@ -1,7 +1,6 @@
 """The register of whistles 吹哨登记簿, one a year, numbering without a gap; and what an enterprise raised before."""
 
 import re
-import unicodedata
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -9,15 +8,16 @@ from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.clock import local_day
 from shared.domain.lifecycle import Lifecycle
 from shared.domain.series import Series, SeriesState
+from shared.domain.text import identity
 from shared.events import enterprise
 
 
 def matter_of(credit_code: str, category: str, title: str) -> UUID:
     """What a whistle is about: the same enterprise, category and title are the same matter.
 
-    Width, letter case, punctuation and spaces of the title make no difference.
+    Punctuation makes no difference, nor what makes none between two spellings of a name (shared/domain/text.py).
     """
-    plain = re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", title).casefold())
+    plain = re.sub(r"[\W_]+", "", identity(title))
     return stable_id("matter", credit_code, category, plain or title)
 
 

@@ -20,7 +20,7 @@ from shared.web.fields import Choice, Narrative
 from shared.web.http import (
     BaseSchema,
     Blueprint,
-    Day,
+    DueDay,
     Id,
     PageArgs,
     PageSchema,
@@ -53,7 +53,7 @@ class IssueRound(Body):
 
     requirement = Narrative(required=True)
     kind = Choice(supervision.RoundKind, load_default="immediate")
-    due_on = Day(load_default=None, metadata={"description": "default: the rulebook's working days"})
+    due_on = DueDay(load_default=None, metadata={"description": "default: the rulebook's working days"})
 
 
 @on_case(

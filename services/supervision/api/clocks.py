@@ -26,6 +26,7 @@ from shared.web.http import (
     BaseSchema,
     Blueprint,
     Day,
+    DueDay,
     Flag,
     Id,
     Moment,
@@ -134,7 +135,7 @@ class StartField(fields.Field[Any]):
     """A day, or an aware moment as RFC 3339 writes it."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date | datetime:
-        if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
             day: date = Day().deserialize(value)
             return day
         moment: datetime = Moment().deserialize(value)
@@ -146,7 +147,7 @@ class DueArgs(BaseSchema):
 
     rule = Text(60, required=True)
     start = StartField(required=True, metadata={"type": "string", "description": "2021-02-05, or a moment"})
-    own_date = Day(load_default=None)
+    own_date = DueDay(load_default=None)
 
 
 class CountedDaySchema(BaseSchema):

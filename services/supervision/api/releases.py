@@ -28,6 +28,7 @@ from shared.web.http import (
     PageArgs,
     PageSchema,
     Sort,
+    Text,
     Whole,
     context,
 )
@@ -46,7 +47,7 @@ class DaySchema(BaseSchema):
 
     day = Day(required=True)
     working = Flag(required=True)
-    name = fields.String(load_default="", validate=validate.Length(max=40))
+    name = Text(40, empty=True, load_default="")
 
 
 # -- commands -----------------------------------------------------------------------------------------------------

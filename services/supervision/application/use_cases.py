@@ -35,7 +35,7 @@ from services.supervision.views.clocks import TimersView
 from services.supervision.views.duties import roster
 from shared.application.result import CommandResult
 from shared.calendar import Calendar, CalendarRelease, DayRule, Layer
-from shared.calendar.due import Due
+from shared.calendar.due import Due, what_if
 from shared.calendar.period import first_period, period_of
 from shared.domain.aggregate import SUITE_UNIT, Aggregate, CommandContext, stable_id
 from shared.domain.clock import Clock, local_day, midnight
@@ -333,7 +333,9 @@ class Supervision(ServiceApplication):
 
     def what_if(self, rule: str, start: date | datetime, own_date: date | None) -> Due:
         """When a clock that started then would be due. Raises UnknownRule and what the reckoning refuses."""
-        return self.terms().due(rule, start, own_date=own_date)
+        terms = self.terms()
+        book = terms.rulebook
+        return what_if(book.rule(rule), terms.calendar, start, own_date, rulebook_version=book.version)
 
     # -- namings ---------------------------------------------------------------------------------------------
 

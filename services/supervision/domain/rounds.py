@@ -14,6 +14,7 @@ from services.supervision.domain.consequences import (
 )
 from services.supervision.domain.state import ANSWER, CaseState, Clock, DueNaming, Round, hands
 from services.supervision.domain.terms import Terms
+from shared.calendar import check_has_an_end
 from shared.domain.aggregate import SUITE_UNIT, CommandContext, stable_id
 from shared.domain.clock import local_day
 from shared.domain.guards import requires
@@ -383,9 +384,11 @@ class Rounds(Clocks):
         due_on: date | None = None,
     ) -> None:
         """Issue the next round on the office's own initiative, to be answered by ``due_on`` (default: the
-        rulebook's working days). Raises RoundDateTooEarly, RoundDateOnARestDay.
+        rulebook's working days). Raises NoDateInPeriod, RoundDateTooEarly, RoundDateOnARestDay.
         """
         today = local_day(act.recorded_at)
+        if due_on is not None:
+            check_has_an_end(due_on, "due_on")
         if due_on is not None and due_on <= today:
             raise RoundDateTooEarly(due_on=due_on, today=today)
         if due_on is not None and not terms.calendar.is_working(due_on):

@@ -25,9 +25,20 @@ class CasesView(LifecycleView):
     """督查事项: each case as it stands."""
 
     name = "cases"
-    version = 4
+    version = 5
     lifecycle = evolve
-    indexed = ("kind", "duty", "subject_id", "number", "unit", "leader_post", "custodian", "state")
+    derived = ("number_key",)
+    indexed = (
+        "kind",
+        "duty",
+        "subject_id",
+        "number",
+        "number_key",
+        "unit",
+        "leader_post",
+        "custodian",
+        "state",
+    )
 
 
 class CustodyView(View):

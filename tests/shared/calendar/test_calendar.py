@@ -13,6 +13,7 @@ from shared.calendar import (
     DayRule,
     HolidayWithoutName,
     Layer,
+    NoDateInPeriod,
     ReleaseChangesNothing,
     ReleaseFromUnknownLayer,
     ReleaseNamesDayTwice,
@@ -20,9 +21,11 @@ from shared.calendar import (
     ReleaseWithoutTitle,
     ReleaseYearImplausible,
     YearNoticeTooShort,
+    check_has_an_end,
     check_release,
     unchanged_days,
 )
+from shared.domain.clock import close_of, midnight
 from shared.domain.refusal import Refusal
 
 BASE = Calendar.base()
@@ -257,3 +260,43 @@ def test_a_release_is_refused_exactly_if_no_day_of_it_changes_anything(days: set
     assert all(after.is_working(day) == BASE.is_working(day) for day in so_already)
     with pytest.raises(ReleaseChangesNothing):
         check_release(after, "banner", "甲", rules)
+
+
+EDGES = [
+    date(1, 1, 1),
+    date(1900, 1, 1),
+    date(1999, 12, 28),
+    date(2100, 12, 30),
+    date(2105, 12, 28),
+    date(9990, 1, 2),
+]
+
+
+@pytest.mark.parametrize("start", EDGES)
+@pytest.mark.parametrize("n", [1, 2, 7, 260])
+def test_beyond_the_years_of_any_release_a_week_has_five_working_days(start, n):
+    calendar, day, left = Calendar.base(), start, n
+    while left:
+        day += timedelta(days=1)
+        left -= calendar.day(day).working
+    assert calendar.working_days_after(start, n) == day
+    assert calendar.working_days_between(start, day) == n
+    assert calendar.is_working(day)
+
+
+def test_nothing_is_later_than_the_last_day_there_is():
+    calendar, last = Calendar.base(), date.max
+    assert (
+        calendar.working_days_after(last, 1) == calendar.working_days_after(date(2021, 1, 4), 10**7) == last
+    )
+    assert calendar.roll_forward(last) == last
+    assert calendar.working_days_around(last) == (date(9999, 12, 30), last)
+    assert (
+        calendar.working_days_between(date(2021, 1, 4), last)
+        == calendar.working_days_between(date(2021, 1, 4), date(9999, 12, 30)) + 1
+    )
+    assert close_of(last) > midnight(last)
+    assert close_of(last).astimezone(UTC).year == 9999
+    with pytest.raises(NoDateInPeriod):
+        check_has_an_end(date(2101, 1, 3), "due_on")
+    check_has_an_end(date(2100, 12, 31), "due_on")

@@ -101,6 +101,23 @@ def test_the_fingerprint_follows_the_meaning_of_the_body_not_its_bytes(toy):
     assert re.fullmatch("[0-9a-f]{64}", one)
 
 
+def test_a_whole_number_is_the_same_number_with_a_point(toy):
+    parts = [{"unit": "fgw", "part": "一"}]
+    spelled = [
+        {"weight": 3, "share": 2, "supporters": parts},
+        {"weight": 3.0, "share": 2.0, "supporters": parts},
+        {"supporters": parts, "share": 20e-1, "weight": 0.3e1},
+    ]
+    found = fingerprints(toy, TASKS, *({"json": {**GOOD, **one}} for one in spelled))
+    assert len(set(found)) == 1
+    assert [repr(body["weight"]) for body, _ in toy.seen] == ["3", "3", "3"]
+    (other,) = fingerprints(toy, TASKS, {"json": {**GOOD, "weight": 3, "share": 2.5, "supporters": parts}})[
+        3:
+    ]
+    assert other not in found
+    assert toy.call("POST", TASKS, json={**GOOD, "weight": 3.5}).status_code == 422
+
+
 def test_the_fingerprint_of_a_file_does_not_depend_on_the_boundary(toy):
     def part(boundary, content):
         lines = [

@@ -69,11 +69,14 @@ def test_each_field_at_fault_is_named_with_dots_and_in_chinese(toy):
         "note": "不能为空白",
         "received_at": "不是带时区的有效时刻，例如 2021-02-05T16:00:00+08:00",
         "supporters.0.part": "必须填写",
-        "supporters.1.unit": "含有控制字符",
+        "supporters.1.unit": "含有不能使用的字符 U+0007",
         "supporters.1.part": "长度应在 1 与 200 之间",
     }
     english = toy.call("POST", TASKS, json=body, headers={"Accept-Language": "en"}).json["errors"]
-    assert {"field": "supporters.1.unit", "reason": "Holds control characters"} in english
+    assert {
+        "field": "supporters.1.unit",
+        "reason": "Holds the character U+0007, which is not allowed",
+    } in english
     assert {"field": "title", "reason": "Missing data for required field."} in english
     assert {"field": "urgency", "reason": "Must be one of: Normal (normal), Urgent (urgent)."} in english
 

@@ -10,13 +10,14 @@ from services.assignment.domain.directives import check_not_below, check_secrecy
 from services.assignment.domain.lists import TaskList
 from services.assignment.domain.task import refusals as no
 from services.assignment.domain.task.state import TaskState, evolve
-from shared.calendar import Calendar
+from shared.calendar import Calendar, check_has_an_end
 from shared.calendar.due import Pause, due_on
 from shared.domain.aggregate import Aggregate, CommandContext, stable_id
 from shared.domain.clock import close_of, local_day
 from shared.domain.guards import requires
 from shared.domain.moments import not_before
 from shared.domain.roles import LEADERS, Role
+from shared.domain.text import identity
 from shared.domain.units import PostState
 from shared.events import assignment
 from shared.rulebook import Rulebook
@@ -319,6 +320,7 @@ def _not_before_it_had_it(act: CommandContext, *since: datetime | None) -> Comma
 
 
 def _on_a_working_day(day: date, calendar: Calendar, field: str) -> None:
+    check_has_an_end(day, field)
     if not calendar.is_working(day):
         before, after = calendar.working_days_around(day)
         raise no.DueOnRestDay(day=day, before=before, after=after, at_field=field)
@@ -334,7 +336,12 @@ class Task(Aggregate, lifecycle=evolve):
 
     @staticmethod
     def id_of(list_id: UUID, number: str) -> UUID:
-        """The aggregate that stands for this number of this list."""
+        """The aggregate that stands for this number of this list, however it is spelled."""
+        return stable_id("task", list_id, identity(number))
+
+    @staticmethod
+    def former_id_of(list_id: UUID, number: str) -> UUID:
+        """The aggregate for this very spelling, as it was assigned before spellings were compared."""
         return stable_id("task", list_id, number)
 
     @classmethod
@@ -360,7 +367,11 @@ class Task(Aggregate, lifecycle=evolve):
         if plan.due_on < dated:
             raise no.DueBeforeList(due_on=plan.due_on, dated=dated)
         _on_a_working_day(plan.due_on, calendar, "due_on")
+        steps = set[tuple[date, str]]()
         for milestone in plan.milestones:
+            if (step := (milestone.on, identity(milestone.what))) in steps:
+                raise no.MilestoneStandsTwice(on=milestone.on, what=milestone.what)
+            steps.add(step)
             if not dated <= milestone.on <= plan.due_on:
                 raise no.MilestoneOutside(on=milestone.on, dated=dated, due_on=plan.due_on)
         check_secrecy(plan.secrecy, plan.secrecy_ground)
@@ -558,12 +569,15 @@ class Task(Aggregate, lifecycle=evolve):
         self, act: CommandContext, *, on: date, what: str, note: str = "", evidence: Sequence[str] = ()
     ) -> None:
         """The lead reports that one of the task's milestones is reached."""
-        step = next((one for one in self.state.milestones if (one.on, one.what) == (on, what)), None)
+        named = (step for step in self.state.milestones if step.on == on)
+        step = next((step for step in named if identity(step.what) == identity(what)), None)
         if step is None:
             raise no.NoSuchMilestone(number=self.number, on=on, what=what)
         if step.reached_on is not None:
             raise no.MilestoneReachedAlready(what=what, reached_on=step.reached_on)
-        self.record(assignment.MilestoneReached, act, on=on, what=what, note=note, evidence=tuple(evidence))
+        self.record(
+            assignment.MilestoneReached, act, on=on, what=step.what, note=note, evidence=tuple(evidence)
+        )
 
     # -- completion -----------------------------------------------------------------------------------------------
 

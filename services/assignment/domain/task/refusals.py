@@ -63,6 +63,14 @@ class MilestoneOutside(Refusal):
     field = "milestones"
 
 
+class MilestoneStandsTwice(Refusal):
+    """{on} 的节点“{what}”出现了两次
+    The milestone "{what}" of {on} stands twice"""
+
+    status = 422
+    field = "milestones"
+
+
 # -- who and when ----------------------------------------------------------------------------------------------
 
 

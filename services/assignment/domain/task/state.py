@@ -9,6 +9,7 @@ from uuid import UUID
 from shared.calendar.due import Extension
 from shared.domain.clock import local_day
 from shared.domain.lifecycle import Lifecycle, replace
+from shared.domain.text import identity
 from shared.events import assignment
 from shared.events.base import Fact
 
@@ -183,6 +184,11 @@ class TaskState:
             "accepted": self.lead_unit in self.accepted_by,
         }
         return next((status for status, holds in parts.items() if holds), "assigned")
+
+    @property
+    def number_key(self) -> str:
+        """What all spellings of its number have in common."""
+        return identity(self.number)
 
     @property
     def suspended(self) -> bool:

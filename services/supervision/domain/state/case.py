@@ -11,6 +11,7 @@ from services.supervision.domain.state.round import Round, evolve_round
 from services.supervision.domain.stay import Stay
 from services.supervision.domain.streaks import Concluded, Streak, naming_streaks
 from shared.domain.lifecycle import Lifecycle, Parts, replace
+from shared.domain.text import identity
 from shared.events import supervision
 from shared.events.matter import CaseKind, Secrecy
 
@@ -70,6 +71,11 @@ class CaseState:
     clocks: Mapping[Key, Clock] = field(default_factory=dict)
     issued: Mapping[int, Round] = field(default_factory=dict)
     """The rounds by number."""
+
+    @property
+    def number_key(self) -> str:
+        """What all spellings of its number have in common."""
+        return identity(self.number)
 
     @property
     def concerned(self) -> tuple[str | None, ...]:
