@@ -3,30 +3,25 @@
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.assignment.samples.build import UNITS
 from services.processes import environment, health_ports, web_grace
 from services.suite import SUITE
 from shared.personal_data.master import make_master
 from shared.process.config import READERS, Config
 from shared.web.server import settings_of
-from tests.audit.test_seal import mail_server
-from tests.test_command_line import ROOT, duban
+from tests.test_command_line import ROOT
 
 SECONDS = 90
 RULEBOOK = ROOT / "shared" / "rulebook" / "rulebook.csv"
@@ -53,6 +48,7 @@ def some_config(folder: Path) -> Config:
         token_issuer="issuer-of-ours",
         token_audience="audience-of-ours",
         rulebook=folder / "rules.csv",
+        without_post="auditor,supervision_office",
         read_wait_seconds=0.5,
         log_level="error",
         health_port=port + 1 if port < 65000 else port - 9,
@@ -170,120 +166,3 @@ def test_the_web_servers_settings_are_those_of_the_configuration(tmp_path: Path)
     assert web_grace(config) == web_grace(Config()) + 9
     assert set(health_ports(Config()).values()) == {0}
     assert health_ports(Config(health_port=9000)) == dict(zip(SUITE, range(9000, 9004), strict=True))
-
-
-def test_a_served_suite_obeys_every_setting_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    config, temporary = some_config(tmp_path / "ours"), tmp_path / "tmp"
-    ours, log_file = tmp_path / "ours", tmp_path / "serve.log"
-    env = environment_of(config, temporary)
-    (temporary / "duban-scratch-of-a-killed-one").mkdir()
-    (temporary / "somebody-elses").mkdir()
-    with mail_server() as mails, log_file.open("wb") as log:
-        env["DUBAN_SMTP"] = f"127.0.0.1:{mails.port}"
-        imported = duban("units", "import", str(UNITS), **env)
-        assert imported.returncode == 0, imported.stderr
-        assert (ours / "our keys").exists()
-        told = {
-            role: duban("token", "--post", f"{unit}/x", "--unit", unit, "--role", role, **env).stdout.strip()
-            for unit, role in (("inspect", "supervision_office"), ("audit", "auditor"))
-        }
-        suite = subprocess.Popen(
-            [sys.executable, "-m", "services", "serve"], cwd=ROOT, env=env, stdout=log, stderr=log
-        )
-
-        def said() -> str:
-            return log_file.read_text("utf-8")
-
-        def answers(path: str, port: int = 0) -> bool:
-            assert suite.poll() is None, said()
-            try:
-                return get(config, path, port=port)[0] == 200
-            except OSError:
-                return False
-
-        try:
-            wait_until(lambda: answers("/readyz"), said)
-            for service, port in health_ports(config).items():
-                wait_until(lambda port=port: answers("/readyz", port), said)  # type: ignore[misc]
-                assert f'service="{service}"'.encode() in get(config, "/metrics", port=port)[1]
-            web = next(one for one in children(suite.pid) if len(children(one)) > 0)
-            assert len(children(web)) == config.web_workers
-            token = told["supervision_office"]
-            assert get(config, "/api/v1/units")[1]["detail"].startswith("Show a token")
-            other = duban(
-                "token",
-                "--post",
-                "x/y",
-                "--unit",
-                "x",
-                "--role",
-                "auditor",
-                **{**env, "DUBAN_TOKEN_ISSUER": "z"},
-            )
-            assert get(config, "/api/v1/units", other.stdout.strip())[0] == 401
-            wait_until(lambda: get(config, "/api/v1/rulebooks", token)[1]["items"] != [], said)
-            [released] = get(config, "/api/v1/rulebooks", token)[1]["items"]
-            assert (released["rulebook_version"], released["released_at"][:10]) == (303, "2021-03-08")
-            assert get(config, "/api/v1/units?at_least=assignment:99999", token)[0] == 503
-            wait_until(lambda: len(mails.mails) >= 2, said)
-            assert mails.mails[0][0] == ["a@example.cn", "b@example.cn"]
-            note = (ours / "sealed" / "assignment" / "checkpoint").read_text("utf-8")
-            assert note.startswith("seal.of.ours/assignment\n")
-            assert (ours / "our seal.key").exists()
-            asked = "/api/v1/audit/as-of?path=/api/v1/units&recorded=2021-03-08T01:00:00Z"
-            assert get(config, asked, told["auditor"])[0] == 200
-            assert len(list(temporary.glob("duban-scratch-*"))) == 2, (
-                "what was asked about, and the counters of two workers"
-            )
-            assert not (temporary / "duban-scratch-of-a-killed-one").exists()
-            for path in ("/metrics", "/metrics"):
-                assert get(config, path)[1].count(b'route="/api/v1/audit/as-of"') > 0, (
-                    "either worker tells of both"
-                )
-        finally:
-            suite.send_signal(signal.SIGTERM)
-            time.sleep(config.drain_seconds / 3)
-            still = answers("/healthz")
-            code = suite.wait(90)
-        assert still, "it does not drain"
-    assert code == 0, said()
-    assert '"event": "request"' not in said()
-    assert os.listdir(temporary) == ["somebody-elses"]
-    assert {path.name for path in ours.iterdir()} == {
-        "clock", "rules.csv", "master keys", "data of ours", "our seal.key", "sealed", "our keys",
-    }  # fmt: skip
-
-
-def test_a_suite_that_is_stopped_in_the_midst_of_a_question_leaves_nothing(tmp_path: Path) -> None:
-    config = replace(Config(), data=tmp_path / "data", port=some_config(tmp_path / "x").port)
-    temporary = tmp_path / "tmp"
-    env = environment_of(config, temporary)
-    assert duban("units", "import", str(UNITS), **env).returncode == 0
-    token = duban("token", "--post", "audit/x", "--unit", "audit", "--role", "auditor", **env).stdout.strip()
-    log_file = tmp_path / "serve.log"
-    with log_file.open("wb") as log:
-        suite = subprocess.Popen(
-            [sys.executable, "-m", "services", "serve"], cwd=ROOT, env=env, stdout=log, stderr=log
-        )
-
-        def ready() -> bool:
-            try:
-                return get(config, "/readyz")[0] == 200
-            except OSError:
-                return False
-
-        def ask() -> None:
-            with suppress(OSError):  # it is stopped
-                get(config, "/api/v1/audit/replay", token)
-
-        try:
-            wait_until(ready, lambda: log_file.read_text("utf-8"))
-            question = threading.Thread(target=ask)
-            question.start()
-            wait_until(lambda: any(temporary.glob("duban-scratch-*")), lambda: log_file.read_text("utf-8"))
-        finally:
-            suite.send_signal(signal.SIGTERM)
-            code = suite.wait(60)
-    question.join()
-    assert code == 0, log_file.read_text("utf-8")
-    assert os.listdir(temporary) == []
