@@ -19,7 +19,6 @@ from services.assignment.domain.units import (
 from services.assignment.views import DirectivesView
 from shared.domain.aggregate import Aggregate, CommandContext
 from shared.domain.guards import open_to
-from shared.domain.moments import BeforeWhatItRestsOn
 from shared.domain.refusal import Refusal
 from shared.events.assignment import DirectiveKind, Dispatch
 from shared.readmodels.lifecycle import LifecycleView
@@ -33,7 +32,6 @@ ABOUT_CONTENT = {
     VacatedBeforeAppointed,
     UnitIsNamedSo,
     SuccessorIsTheUnitItself,
-    BeforeWhatItRestsOn,
 }
 """What is refused because of the words of a command, whatever the thing's state and the actor."""
 

@@ -193,7 +193,7 @@ def test_a_rate_shows_the_facts_in_its_parts_and_the_parts_are_the_published_one
 def test_an_on_time_rate_shows_the_clocks_that_it_counts(suite: Told) -> None:
     found = why(suite, "rate:on_time.arrange@2021-01-01..2021-01-31")
     assert found.figure is not None
-    assert (found.figure["numerator"], found.figure["denominator"]) == (2, 3)  # of which one was revised
+    assert (found.figure["numerator"], found.figure["denominator"]) == (4, 5)  # of which one was revised
     assert {"ClockStarted", "ClockStopped", "VerdictRevised"} <= {node.kind for node in found.nodes.values()}
 
 

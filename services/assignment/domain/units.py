@@ -206,9 +206,10 @@ def check_names(units: Mapping[str, UnitState], changed: Iterable[str]) -> None:
 
 
 def is_held(post: PostState, act: CommandContext) -> None:
-    """Somebody holds it."""
+    """Somebody holds it, who was appointed by then."""
     if post.holder is None:
         raise PostIsVacantAlready(post=post.post)
+    not_before(act, assignment.PostHolderAppointed, post.appointed_at)
 
 
 def is_a_leaders(post: PostState, act: CommandContext) -> None:
@@ -274,7 +275,6 @@ class Post(Aggregate, lifecycle=evolve_post):
             raise DayIsInTheFuture(day=on, at_field="on")
         if self.state.since is not None and on < self.state.since:
             raise VacatedBeforeAppointed(on=on, since=self.state.since)
-        not_before(act, assignment.PostHolderAppointed, self.state.appointed_at)
         self.record(assignment.PostVacated, act, post=self.state.post, unit=self.state.unit, on=on)
 
     @requires(is_a_leaders)
