@@ -166,7 +166,8 @@ def _add_own_routes(
     @public
     def readyz() -> tuple[dict[str, list[str]], int, dict[str, str]]:
         unready = web.readiness()
-        lines = dict.fromkeys([*unready, *in_words(web.standing()), *web.notes()])
+        notes = [] if unready else web.notes()  # what they are read from may not be there yet
+        lines = dict.fromkeys([*unready, *in_words(web.standing()), *notes])
         reasons = [
             line if isinstance(line, str) else line.zh if language() == "zh" else line.en for line in lines
         ]
