@@ -5,13 +5,21 @@ from threading import Lock
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
+from eventsourcing.persistence import Notification
+
 from shared.domain.units import PostState, UnitState, evolve_post, evolve_unit
-from shared.log.codec import decode
+from shared.log.codec import Unreadable, decode
 from shared.log.recorder import LogRecorder, rows_upto
+from shared.process import logs
+
+log = logs.log("register")
 
 TOPICS = (*evolve_unit.facts, *evolve_post.facts)
 Things = Mapping[UUID, tuple[int, Any]]
 """Version and state of each unit and post, by aggregate."""
+
+NO_LATER_FACTS = 2**63 - 1
+"""A version that no event has."""
 
 
 class Registered(NamedTuple):
@@ -63,11 +71,21 @@ class Register:
             thing = cast("UUID", row.originator_id)
             version, state = things.get(thing, (0, None))
             if row.originator_version > version:  # who folded before may hold more than up to that position
-                evolve = evolve_unit if row.topic in evolve_unit.facts else evolve_post
-                state = evolve(decode(row.topic, row.state), state, row.originator_version)
-                things[thing] = row.originator_version, state
+                things[thing] = _after(row, state)
                 changed = True
         return _registered(end, things) if changed else known._replace(upto=end)
+
+
+def _after(row: Notification, state: Any) -> tuple[int, Any]:
+    """Version and state after a fact. One that nobody can read is left out, with all later ones of its aggregate, as a
+    projector parks them and reports it.
+    """
+    evolve = evolve_unit if row.topic in evolve_unit.facts else evolve_post
+    try:
+        return row.originator_version, evolve(decode(row.topic, row.state), state, row.originator_version)
+    except Unreadable as error:
+        log.error("fact_left_out", position=row.id, topic=row.topic, reason=str(error))
+        return NO_LATER_FACTS, state
 
 
 def _registered(upto: int, things: Things) -> Registered:

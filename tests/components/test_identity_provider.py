@@ -13,7 +13,7 @@ from deploy.stack import Keycloak
 from deploy.stack.keycloak import ADMIN
 from tests.faults.cluster import Member, until
 from tests.faults.proxy import Proxy
-from tests.roles.site import Answer, Site, ask
+from tests.roles.site import Answer, Site, ask, asked
 
 REALM = "banner"
 SECRET = "for-tests"
@@ -128,15 +128,8 @@ def _web(site: Site, keycloak: tuple[Keycloak, Proxy]) -> Member:
         "utf-8",
     )
     web = site.add("assignment", "web", issuers=path, clock="system")
-    until(lambda: _listens(web), site.tail)
+    until(lambda: asked(web, "/healthz") == 200, site.tail)
     return web
-
-
-def _listens(web: Member) -> bool:
-    try:
-        return ask(web.port, "GET", "/healthz", {}, None, 5).status == 200
-    except OSError:
-        return False
 
 
 def _read(web: Member, token: str) -> Answer:

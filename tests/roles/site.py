@@ -298,3 +298,11 @@ def ask(
         json.loads(text) if is_json else text.decode(),
         time.monotonic() - began,
     )
+
+
+def asked(member: Member, path: str) -> int:
+    """The status of a process's answer; 0 while nobody listens."""
+    try:
+        return ask(member.port, "GET", path, {}, None, 15).status
+    except OSError:
+        return 0

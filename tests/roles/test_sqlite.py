@@ -10,7 +10,7 @@ from services.suite import SUITE
 from shared.events import assignment
 from shared.testing import Opened, StoppedClock
 from tests.faults.cluster import Member, until
-from tests.roles.site import LONG, NOW, Answer, Client, Site
+from tests.roles.site import LONG, NOW, Answer, Client, Site, asked
 
 KILLS = 25 if LONG else 8
 CLIENTS = 3
@@ -104,10 +104,12 @@ def _log_of(member: Member) -> list[str]:
 def test_a_write_that_could_not_open_the_file_does_not_block_later_ones(tmp_path: Path) -> None:
     with Site(None, tmp_path / "site", kafka=False) as site:
         web = site.add("assignment", "web")
-        site.wait_until_ready()
+        until(
+            lambda: asked(web, "/healthz") == 200, site.tail
+        )  # /readyz would open the pool's first connection
         client = Client(site, web)
         folder = site.direct.data / "assignment"
-        folder.rename(folder.with_name("away"))  # the pool's first connection for a writer cannot be opened
+        folder.rename(folder.with_name("away"))
         lost = client.register_unit("first")
         folder.with_name("away").rename(folder)
         assert lost.is_away(), lost

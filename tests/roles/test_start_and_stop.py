@@ -14,7 +14,7 @@ import pytest
 from services.processes import GRACE_SECONDS
 from shared.testing import an_act
 from tests.faults.cluster import Member, until
-from tests.roles.site import NOW, Client, Site, ask
+from tests.roles.site import NOW, Client, Site, ask, asked
 
 ROLES = (
     ("assignment", "web"),
@@ -37,23 +37,15 @@ GAUGES = {
 }
 
 
-def _asked(member: Member, path: str) -> int:
-    """The status of an answer; 0 while nobody listens."""
-    try:
-        return ask(member.port, "GET", path, {}, None, 15).status
-    except OSError:
-        return 0
-
-
 def test_every_role_starts_without_database_and_broker_and_recovers(site: Site) -> None:
     assert site.stack is not None
     site.stack.database.cut()
     site.stack.kafka.cut()
     members = [site.add(service, role) for service, role in ROLES]
     for member in members:
-        until(lambda one=member: _asked(one, "/healthz") == 200, member.tail)
+        until(lambda one=member: asked(one, "/healthz") == 200, member.tail)
     time.sleep(1)
-    assert {one.name: _asked(one, "/readyz") for one in members} == {one.name: 503 for one in members}
+    assert {one.name: asked(one, "/readyz") for one in members} == {one.name: 503 for one in members}
     reasons = ask(members[0].port, "GET", "/readyz", {}, None, 15).body["reasons"]
     assert "database is away" in reasons[0]
     site.stack.database.passing()
@@ -72,7 +64,7 @@ def test_every_role_starts_without_database_and_broker_and_recovers(site: Site) 
         assert ("duban_relay_unsent" in shown) == (role in ("relay", "worker")), "others do not know"
         assert member.metric("duban_database_up") == 1
     assert members[1].metric("duban_relay_active") == 1
-    assert _asked(members[0], "/metrics") == 200
+    assert asked(members[0], "/metrics") == 200
 
 
 def test_a_relay_survives_an_unresponsive_broker(site: Site) -> None:

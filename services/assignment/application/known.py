@@ -1,7 +1,7 @@
 """What every use case asks: the units and posts of this service's own log, up to date to the last event."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import select
@@ -10,7 +10,10 @@ from services.assignment.domain.directives import Directive
 from services.assignment.domain.units import NoLeadersPost, Post, Unit, leader_in_charge
 from shared.application.application import NoSuchThing
 from shared.domain.aggregate import CommandContext
-from shared.domain.units import PostState, UnitState, evolve_unit
+from shared.domain.text import identity
+from shared.domain.units import PostState, UnitState
+from shared.events.assignment import UnitRegistered, UnitRenamed
+from shared.log.codec import decode
 from shared.log.recorder import Basis
 from shared.readmodels.lifecycle import LifecycleView
 from shared.readmodels.reference import (
@@ -98,9 +101,15 @@ class OwnReference(Reference):
         """Every unit by its id, in order; dissolved ones too."""
         return self._now().units
 
-    def basis_of_units(self) -> Basis:
-        """What a decision rests on that asks ``units`` for all of them."""
-        return Basis(self._now().upto, tuple(evolve_unit.facts))
+    def basis_of_names(self, changed: Iterable[UnitState]) -> Basis:
+        """What it rests on that no other of ``units`` bears a name of these: nobody gives one to a unit meanwhile."""
+        names = {identity(name) for unit in changed for name in unit.names}
+
+        def matters(topic: str, state: bytes) -> bool:
+            fact = cast("UnitRegistered | UnitRenamed", decode(topic, state))
+            return not names.isdisjoint(map(identity, (fact.name, *fact.short_names)))
+
+        return Basis(self._now().upto, (UnitRegistered.TOPIC, UnitRenamed.TOPIC), matters)
 
     def posts(self) -> Mapping[str, PostState]:
         """Every post by its id, in order."""

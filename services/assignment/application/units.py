@@ -53,8 +53,8 @@ class UnitUseCases(KnownUnits):
 
     def _names_checked(self, *units: Unit) -> Basis:
         """On what it rests that no other unit bears one of their names. Raises NameOfAnotherUnit."""
-        basis = self.reference.basis_of_units()
         changed = {unit.state.unit: unit.state for unit in units if unit.pending_events}
+        basis = self.reference.basis_of_names(changed.values())
         check_names({**self.reference.units(), **changed}, changed)
         return basis
 
