@@ -161,8 +161,8 @@ def run(service: Service, role: str, config: Config) -> None:
 def health_of(runtime: Runtime, worker: Worker, standing: Callable[[], Mapping[str, Title]]) -> Flask:
     """The worker's own HTTP app."""
 
-    def now() -> dict[tuple[str, str], Title]:
-        return {(runtime.service.name, role): why for role, why in standing().items()}
+    def of_service(why: Mapping[str, Title]) -> dict[tuple[str, str], Title]:
+        return {(runtime.service.name, role): reason for role, reason in why.items()}
 
     def notes() -> list[Title]:
         stands_by = runtime.relay is not None and runtime.relay.stands_by
@@ -180,10 +180,12 @@ def health_of(runtime: Runtime, worker: Worker, standing: Callable[[], Mapping[s
         readiness=lambda: [
             *([worker.unavailable] if worker.unavailable else []),
             *runtime.unready(),
-            *in_words(now()),
+            *in_words(
+                of_service(worker.refusing)
+            ),  # an alarmed relay goes on looking: a restart would not help it
         ],
         notes=lambda: [*notes(), *runtime.notes()],
-        standing=now,
+        standing=lambda: of_service(standing()),
         shown=REGISTRY,
         documents={},
     )
