@@ -12,7 +12,10 @@ from services.suite import SUITE
 from shared.domain.clock import system_clock
 from shared.process.config import Config
 from shared.runtime.opening import open_service
+from shared.testing import an_act, shanghai
 from tests.test_command_line import again, log_of
+
+NOW = shanghai("2021-01-04 09:00")
 
 NAMES = [
     "a?b",
@@ -38,6 +41,7 @@ def test_everything_works_in_a_folder_of_any_name(tmp_path: Path, name: str) -> 
     assert again("views", "rebuild", at, "assignment.tasks").exit_code == 0
     answer = again("audit", "as-of", at, "/api/v1/units")
     assert (answer.exit_code, bool(json.loads(answer.stdout)["items"])) == (0, True)
+    assert again("audit", "checkpoint", at).exit_code == 0
     assert again("audit", "verify", at).exit_code == 0
     assert again("audit", "export", at, "--", str(export)).exit_code == 0
     assert again("backup", at, "--", str(saved)).exit_code == 0
@@ -56,6 +60,7 @@ def test_a_relative_folder_is_no_uri(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     config = Config(data=Path(name), keys=f"{name}keys")
     runtime = open_service(SUITE["assignment"], config, system_clock)
+    runtime.app.register_unit(an_act(NOW), unit="fgw", name="发改委", kind="department")  # type: ignore[attr-defined]
     runtime.catch_up()
     runtime.app.personal_data.table.create()
     runtime.close()

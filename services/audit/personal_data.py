@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from services.cli.options import Data, Id, Line, with_logs
+from services.cli.options import Data, Id, Line, config_of, must_hold_logs, with_logs
 from shared.application.application import Application
 from shared.domain.aggregate import COMMAND_LINE
 from shared.domain.clock import local_day
@@ -38,7 +38,7 @@ def service_of(subject: str) -> str:
 @click.argument("subject", type=Id(120))
 @click.option(
     "--ground",
-    type=Line(2000),
+    type=Line(2000, blank=True),
     required=True,
     help="依据 Why; shown in place of the data, so it must name nobody.",
 )
@@ -111,7 +111,9 @@ def rotate(data: Path | None, file: Path) -> None:
     read it when they need it. Afterwards move that line to the top, rotate once more, and take the old one out.
     Without DUBAN_MASTER_KEY the data folder's own file is brought up to date here.
     """
-    config = with_logs(data)
+    config = config_of(data)
+    if not Path(config.keys_place).is_file():  # keys may be kept without logs, but not in a suite of nothing
+        must_hold_logs(config)
     make_master(file)
     with closing(KeyStore(config, config.make_clock(), timeout=TIMEOUT)) as store:
         click.echo(f"{rotate_master(config, store, file)} 个密钥已重新封装 keys wrapped anew")

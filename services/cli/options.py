@@ -17,7 +17,7 @@ from rich.progress import TaskID
 
 from shared.domain.clock import SHANGHAI, local_day
 from shared.domain.refusal import Refusal
-from shared.domain.text import fault, plain
+from shared.domain.text import fault, is_blank, plain
 from shared.domain.words import YEARS, Title, no_such_day, outside_the_years
 from shared.process.command_line import language
 from shared.process.config import Config, Misconfigured
@@ -44,7 +44,13 @@ def _said(reason: Title) -> str:
     return reason.zh if language() == "zh" else reason.en
 
 
-Position = click.IntRange(1, 2**53)
+class Whole(click.IntRange):
+    """A whole number within bounds, named as click names one without."""
+
+    name = "integer"
+
+
+Position = Whole(1, 2**53)
 """A place in a log."""
 
 
@@ -53,12 +59,13 @@ class Line(click.ParamType[str]):
 
     name = "text"
 
-    def __init__(self, most: int = 200) -> None:
-        self._most = most
+    def __init__(self, most: int = 200, *, blank: bool = False) -> None:
+        """``blank``: whether a blank one is taken, because whoever decides refuses it."""
+        self._most, self._blank = most, blank
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         """Called by click."""
-        reason = fault(value)
+        reason = None if self._blank and is_blank(value) else fault(value)
         if len(value) > self._most:
             reason = Title(f"长度应在 1 与 {self._most} 之间", f"Length must be between 1 and {self._most}")
         if reason:

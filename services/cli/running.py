@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from services.cli.options import Data, Id, config_of, with_broker
+from services.cli.options import Data, Id, Whole, config_of, with_broker
 from services.processes import serve_web, supervise
 from services.suite import make_topics, migrate_suite
 from shared.domain.roles import Role
@@ -19,7 +19,7 @@ from shared.web.auth import issue_token, load_key
 @click.command()
 @Data
 @click.option("--host", default=None, help="监听地址 Address to listen on (default 127.0.0.1).")
-@click.option("--port", type=click.IntRange(0, 65535), default=None, help="端口 Port (default 8080).")
+@click.option("--port", type=Whole(0, 65535), default=None, help="端口 Port (default 8080).")
 def serve(data: Path | None, host: str | None, port: int | None) -> None:
     """启动整套系统 Serve the whole suite on one port until Ctrl-C or SIGTERM."""
     changes: dict[str, Any] = {}
@@ -48,7 +48,7 @@ def web() -> None:
     help="单位编号 Unit id, e.g. fgw; for an enterprise its credit code.",
 )
 @click.option("--role", required=True, type=click.Choice([role.value for role in Role]), help="角色 Role.")
-@click.option("--hours", type=click.IntRange(1, 24 * 366), default=12, show_default=True, help="有效小时数.")
+@click.option("--hours", type=Whole(1, 24 * 366), default=12, show_default=True, help="有效小时数.")
 def token(data: Path | None, post: str, unit: str, role: str, hours: int) -> None:
     """签发访问令牌 Make a bearer token with the data folder's own key."""
     config = config_of(data)

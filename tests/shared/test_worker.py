@@ -1,5 +1,6 @@
 """A worker whose role refuses to go on: the others do, it is told, and tried again."""
 
+import io
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -85,12 +86,12 @@ def test_a_broker_that_is_away_is_no_refusal() -> None:
     assert (turns.done, worker.refusing) == (["relay", "relay"], {})
 
 
-def test_alone_in_its_process_a_role_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_alone_in_its_process_a_role_ends_it(capture_logs: io.StringIO) -> None:
     turns = Turns(3)
     with pytest.raises(RoleRefuses, match="10 messages in a row"):
         turns.run(Worker(turns.stop, alone=True), {"project": [turns.step("project", STOPPED)]})
     assert turns.done == []
-    assert capsys.readouterr().out.count("role_refuses") == 1
+    assert capture_logs.getvalue().count("role_refuses") == 1
 
 
 def test_what_cannot_be_begun_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

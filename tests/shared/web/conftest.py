@@ -1,14 +1,10 @@
 """A small real service, to see how the web layer behaves under one."""
 
-import io
-import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-import structlog
 from eventsourcing.persistence import OperationalError
 from flask import Flask, current_app
 from flask.testing import FlaskClient
@@ -21,7 +17,6 @@ from shared.application.result import CommandResult
 from shared.domain.refusal import Refusal
 from shared.domain.roles import Role
 from shared.process.config import Config
-from shared.process.logs import configure
 from shared.web.app import create_app
 from shared.web.auth import allow, issue_token, load_key, verifier
 from shared.web.body import max_body
@@ -229,15 +224,3 @@ def clean_toy(key: OKPKey) -> Toy:
 @pytest.fixture
 def now() -> datetime:
     return NOW
-
-
-@pytest.fixture
-def capture_logs() -> Iterator[io.StringIO]:
-    """What is logged, as it would stand on stderr."""
-    stream = io.StringIO()
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    configure("info", stream)
-    yield stream
-    structlog.reset_defaults()
-    root.handlers[:], root.level = before, level
