@@ -9,9 +9,9 @@ Whatever a declared command refuses in any test has to be in its document.
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from flask import Response, current_app, request
@@ -19,7 +19,6 @@ from hypothesis import settings
 
 from deploy.stack import (
     Broker,
-    ComponentMissing,
     Keycloak,
     Postgres,
     ensure_keycloak,
@@ -32,12 +31,12 @@ from shared.web.commands import Command, command_of
 from shared.web.openapi import OF_EVERY_REQUEST
 from shared.web.problems import problem
 from tests.faults.proxy import Proxy
+from tests.installed import installed
 
 settings.register_profile("duban", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "duban")
 
-T = TypeVar("T")
 MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
 """Bytes that the files of the tests may need."""
@@ -65,31 +64,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=turn)
 
 
-def _installed(ensure: Callable[[], T]) -> T:
-    try:
-        return ensure()
-    except ComponentMissing as missing:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"needs the real components: {missing}")
-
-
 @pytest.fixture(scope="session")
 def programs() -> None:
     """What the real components need is there."""
-    _installed(ensure_programs)
+    installed(ensure_programs)
 
 
 @pytest.fixture(scope="session")
 def promtool() -> str:
     """Prometheus' tool for rules."""
-    return _installed(ensure_prometheus)
+    return installed(ensure_prometheus)
 
 
 @pytest.fixture(scope="session")
 def keycloak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Keycloak, Proxy]]:
     """An identity provider for all tests, and the proxy by which clients reach it."""
-    _installed(ensure_keycloak)
+    installed(ensure_keycloak)
     port = free_port()
     with (
         Keycloak(tmp_path_factory.mktemp("keycloak"), public=port) as running,

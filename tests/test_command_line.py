@@ -403,6 +403,15 @@ def test_the_sample_units_are_the_projects_own_copy() -> None:
         }
 
 
+def two_registers(folder: Path) -> tuple[Path, Path]:
+    """The sample's list of units, and the same with another name of one."""
+    text = UNITS.read_text("utf-8-sig")
+    first, second = folder / "first.csv", folder / "second.csv"
+    first.write_text(text, "utf-8")
+    second.write_text(text.replace("旗财政局", "旗财政和国资局"), "utf-8")
+    return first, second
+
+
 def renames_of(folder: Path) -> int:
     return log_of(folder).count("assignment.unit_renamed")
 
@@ -410,10 +419,8 @@ def renames_of(folder: Path) -> int:
 def test_a_register_imported_again_changes_nothing_and_an_earlier_one_that_comes_back_holds(
     tmp_path: Path,
 ) -> None:
-    data, text = str(tmp_path / "data"), UNITS.read_text("utf-8-sig")
-    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
-    first.write_text(text, "utf-8")
-    second.write_text(text.replace("旗财政局", "旗财政和国资局"), "utf-8")
+    data = str(tmp_path / "data")
+    first, second = two_registers(tmp_path)
     written = []
     for file in (first, first, second, second, first, second):
         done = again("units", "import", str(file), "--data", data)
@@ -425,10 +432,8 @@ def test_a_register_imported_again_changes_nothing_and_an_earlier_one_that_comes
 def test_a_command_under_a_key_is_carried_out_once_and_the_key_is_good_for_one_content(
     tmp_path: Path,
 ) -> None:
-    data, text = str(tmp_path / "data"), UNITS.read_text("utf-8-sig")
-    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
-    first.write_text(text, "utf-8")
-    second.write_text(text.replace("旗财政局", "旗财政和国资局"), "utf-8")
+    data = str(tmp_path / "data")
+    first, second = two_registers(tmp_path)
     assert again("units", "import", str(first), "--data", data, "--key", "one").exit_code == 0
     assert again("units", "import", str(second), "--data", data).exit_code == 0
     assert again("units", "import", str(first), "--data", data, "--key", "one").exit_code == 0

@@ -2,15 +2,13 @@
 
 import shutil
 
-from deploy.stack.install import ensure_installed, one_at_a_time
+from deploy.stack.install import ensure_program
 from deploy.stack.programs import ComponentMissing
 
 
 def browser() -> str:
     """Chromium's program, installed if it is missing. Raises ComponentMissing where it cannot be installed."""
-    with one_at_a_time():
-        ensure_installed("Chromium", _chromium, "chromium")
-    return _chromium()
+    return ensure_program("Chromium", _chromium, "chromium")
 
 
 def _chromium() -> str:

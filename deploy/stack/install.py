@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from deploy.stack.broker import JVM, Broker
 from deploy.stack.keycloak import command
@@ -25,6 +26,7 @@ from deploy.stack.programs import (
     promtool,
 )
 
+T = TypeVar("T")
 DEPENDENCY_PLUGIN = "3.8.1"
 """Maven's own plugin that copies artifacts, as in the broker's pom.xml."""
 
@@ -45,9 +47,14 @@ def ensure_programs() -> None:
 
 def ensure_prometheus() -> str:
     """The program ``promtool``, installed if it is missing. Raises ComponentMissing."""
+    return ensure_program("Prometheus", promtool, "prometheus")
+
+
+def ensure_program(what: str, find: Callable[[], T], package: str) -> T:
+    """What ``find`` finds, of Debian's package if it is missing. Raises ComponentMissing."""
     with one_at_a_time():
-        ensure_installed("Prometheus", promtool, "prometheus")
-    return promtool()
+        ensure_installed(what, find, package)
+    return find()
 
 
 def ensure_keycloak() -> None:

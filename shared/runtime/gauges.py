@@ -1,6 +1,7 @@
 """The gauges of every worker process; those of one service are declared in its ``gauges.py``."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -8,7 +9,7 @@ from cryptography.x509 import load_pem_x509_certificates
 
 from shared.database.unavailable import UNAVAILABLE
 from shared.log.codec import decode
-from shared.messaging.parked import Kind
+from shared.messaging.parked import Kind, Parked
 from shared.process import logs
 from shared.process.config import Config
 from shared.readmodels.generations import ViewIsBeingBuilt
@@ -30,8 +31,12 @@ def _progress(runtime: Runtime) -> Values:
     return {(consumer,): follower.progress_age() for consumer, follower in runtime.followers.items()}
 
 
+def _all_parked(runtime: Runtime) -> list[tuple[str, Parked]]:
+    return runtime.views.keep("parked", runtime.parked)
+
+
 def _parked(runtime: Runtime) -> Values:
-    parked = runtime.parked()
+    parked = _all_parked(runtime)
     return {
         (consumer, kind): float(sum(1 for of, row in parked if (of, row.kind) == (consumer, kind)))
         for consumer in runtime.followers
@@ -41,7 +46,7 @@ def _parked(runtime: Runtime) -> Values:
 
 def _oldest_parked(runtime: Runtime) -> Values:
     now = runtime.clock()
-    return one(max([age(row.since, now) for _, row in runtime.parked()], default=0.0))
+    return one(max([age(row.since, now) for _, row in _all_parked(runtime)], default=0.0))
 
 
 def _position(runtime: Runtime) -> Values:
@@ -200,12 +205,12 @@ def gauges(runtime: Runtime, role: str = "worker") -> Iterable[Sample]:
     if role in ("worker", runtime.service.own_role):
         read += [(gauge, runtime.app) for gauge in runtime.service.gauges]
     samples: list[Sample] = []
-    for gauge, what in read:
-        try:
-            samples.append((gauge, gauge.read(what)))
-        except ViewIsBeingBuilt:
-            continue
-        except UNAVAILABLE as error:
-            log.warning("not_measured", reason=str(error))
-            return [(DATABASE_UP, one(False))]
+    try:
+        with runtime.views.snapshot():
+            for gauge, what in read:
+                with suppress(ViewIsBeingBuilt):
+                    samples.append((gauge, gauge.read(what)))
+    except UNAVAILABLE as error:
+        log.warning("not_measured", reason=str(error))
+        return [(DATABASE_UP, one(False))]
     return [(DATABASE_UP, one(True)), *samples]

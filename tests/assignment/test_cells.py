@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 
-from services.assignment.samples.build import UNITS
-from services.assignment.spreadsheets import ReadTasks, TaskRow, UnitNames, read_tasks, read_units
+from services.assignment.spreadsheets import ReadTasks, TaskRow, read_units
 from services.assignment.spreadsheets.cells import (
     CellRefusal,
     FormatNotUnderstood,
@@ -24,12 +23,8 @@ from services.assignment.spreadsheets.cells import (
     in_format,
 )
 from services.assignment.spreadsheets.quantities import QuantityRefused, read_quantity
-from shared.calendar import Calendar
-from shared.calendar.periods import read_period
+from tests.assignment.sheets import read
 
-CALENDAR = Calendar.base()
-DATED = date(2021, 1, 1)
-NAMES = UnitNames(read_units(UNITS.read_bytes(), "units.csv").accepted)
 HEADER = ["序号", "工作任务", "牵头单位", "完成时限", "指标", "目标值", "计量单位", "权重"]
 ROW = [1, "修路", "交通局", "6月底前", "公路里程", 30, "公里", 5]
 COLUMNS = {"number": "A", "task": "B", "due": "D", "target": "F", "target_unit": "G", "weight": "H"}
@@ -39,17 +34,6 @@ EVENING = datetime(2021, 6, 30, 17, 5)
 def seen(value: Any, code: str, epoch: datetime = CALENDAR_WINDOWS_1900) -> Any:
     shown = in_format(value, code, epoch)
     return shown.strip() if type(shown) is str else shown
-
-
-def read(data: bytes, filename: str) -> ReadTasks:
-    return read_tasks(
-        data,
-        filename,
-        units=NAMES,
-        dated=DATED,
-        read_due=lambda text: read_period(text, dated=DATED, calendar=CALENDAR),
-        is_working_day=CALENDAR.is_working,
-    )
 
 
 def read_cell(

@@ -9,34 +9,17 @@ import openpyxl
 import pytest
 from openpyxl.styles import numbers
 
-from services.assignment.samples.build import TASK_LIST, UNITS, build
+from services.assignment.samples.build import TASK_LIST, build
 from services.assignment.spreadsheets import (
     NoTaskHeader,
     NoTasksInList,
     ReadTasks,
     TaskRow,
-    UnitNames,
-    read_tasks,
-    read_units,
 )
-from shared.calendar import Calendar
-from shared.calendar.periods import read_period
+from tests.assignment.sheets import NAMES, read
 
-CALENDAR = Calendar.base()
-DATED = date(2021, 1, 1)
-NAMES = UnitNames(read_units(UNITS.read_bytes(), "units.csv").accepted)
 HEADER = ["序号", "工作任务", "牵头单位", "配合单位", "完成时限", "分管领导"]
 TOWNS = ("alezhao", "shm-town", "angsu", "chengchuan")
-
-
-def read(data: bytes, filename: str = "清单.xlsx", **changes: Any) -> ReadTasks:
-    given: dict[str, Any] = {
-        "units": NAMES,
-        "dated": DATED,
-        "read_due": lambda text: read_period(text, dated=DATED, calendar=CALENDAR),
-        "is_working_day": CALENDAR.is_working,
-    }
-    return read_tasks(data, filename, **(given | changes))
 
 
 def saved(book: openpyxl.Workbook) -> bytes:

@@ -13,21 +13,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.assignment.samples.build import TASK_LIST, UNITS
+from services.assignment.samples.build import TASK_LIST
 from services.assignment.spreadsheets import (
     ReadTasks,
     TaskRow,
-    UnitNames,
-    read_tasks,
-    read_units,
     write_tasks,
 )
-from shared.calendar import Calendar
-from shared.calendar.periods import read_period
 from shared.domain.text import fault, plain
+from tests.assignment.sheets import NAMES, read
 
-CALENDAR = Calendar.base()
-NAMES = UnitNames(read_units(UNITS.read_bytes(), "units.csv").accepted)
 FORMATS: list[Literal["xlsx", "csv"]] = ["xlsx", "csv"]
 DANGEROUS = [
     "=1+1",
@@ -42,17 +36,6 @@ DANGEROUS = [
     "=",
     "#N/A啊",
 ]
-
-
-def read(data: bytes, filename: str, dated: date = date(2021, 1, 1)) -> ReadTasks:
-    return read_tasks(
-        data,
-        filename,
-        units=NAMES,
-        dated=dated,
-        read_due=lambda text: read_period(text, dated=dated, calendar=CALENDAR),
-        is_working_day=CALENDAR.is_working,
-    )
 
 
 def without_places(result: ReadTasks) -> list[TaskRow]:

@@ -7,8 +7,7 @@ import pytest
 
 from services.assignment.samples.build import UNITS
 from services.assignment.spreadsheets import NoUnitHeader, UnitName, UnitNames, UnknownUnitName, read_units
-
-NAMES = UnitNames(read_units(UNITS.read_bytes(), "units.csv").accepted)
+from tests.assignment.sheets import NAMES
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """The pages at ``/`` and ``/docs``: everything that they need is served here, and a real browser draws them."""
 
-import os
 import re
 import subprocess
 import threading
@@ -13,7 +12,6 @@ import pytest
 from werkzeug.serving import make_server
 from werkzeug.test import Client
 
-from deploy.stack import ComponentMissing
 from deploy.stack.browser import browser
 from services.audit.web import web as audit_web
 from services.suite import SUITE, open_suite
@@ -21,6 +19,7 @@ from shared.domain.clock import system_clock
 from shared.process.config import Config
 from shared.web.pages import ASSETS, FOLDER
 from shared.web.server import dispatch
+from tests.installed import installed
 
 SERVICES = [*SUITE, "audit"]
 PAGES = ["/", "/docs", *(f"/docs/{name}" for name in SERVICES)]
@@ -97,12 +96,7 @@ def test_what_is_not_ours_stands_there_with_its_licence() -> None:
 
 @pytest.fixture(scope="module")
 def chromium() -> str:
-    try:
-        return browser()
-    except ComponentMissing as missing:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"the pages were not opened in a browser: {missing}")
+    return installed(browser, "a browser")
 
 
 def test_a_browser_draws_every_operation(suite: Any, chromium: str, tmp_path: Path) -> None:
