@@ -139,11 +139,7 @@ class Site:
         """Start a role."""
         port = free_port()
         where = {"DUBAN_PORT" if role == "web" else "DUBAN_HEALTH_PORT": str(port)}
-        command = (
-            ["duban", "audit", "serve"]
-            if service == "audit"
-            else ["python", "-m", f"services.{service}", role]
-        )
+        command = COMMANDS.get(service, ["python", "-m", f"services.{service}", role])
         options = self._options(where | settings)
         done = subprocess.run(
             [*image.command("--detach", *options), *command], capture_output=True, text=True, check=True

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from services.assignment.samples.build import TASK_LIST, UNITS
 from services.demo.stage import Actor, Deviation, Stage, moment
@@ -809,7 +810,7 @@ class Story:
         self.vice.does("supervision", f"absences/{trip}/approve")
         self.stage.step("2021-03-05 18:00")
         head.does("supervision", f"absences/{trip}/end")
-        case = self.waits_for_case(subject_id=trip)
+        case = self.waits_for_case(subject_id=trip, duty="trip_report")
         due = self.clock(case, "trip_report")["due_on"]
         self.check("trip report due", due, "2021-03-12")
         self.stage.step("2021-03-11 17:00")
@@ -887,9 +888,10 @@ class Story:
                 return items
             cursor = f"&cursor={page['next']}"
 
-    def waits_for_case(self, *, subject_id: str, unit: str | None = None) -> str:
-        """The case that supervision opened about it."""
-        path = f"cases?subject_id={subject_id}" + (f"&unit={unit}" if unit else "")
+    def waits_for_case(self, *, subject_id: str, unit: str = "", duty: str = "") -> str:
+        """The case that supervision opened about it; of several the unit's, or that of the duty."""
+        chosen = {"subject_id": subject_id, "unit": unit, "duty": duty}
+        path = f"cases?{urlencode({name: value for name, value in chosen.items() if value})}"
         return str(
             self.inspector.waits_for(
                 "supervision", path, lambda body: body["items"][0]["id"] if body["items"] else None, "a case"
