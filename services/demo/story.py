@@ -810,7 +810,7 @@ class Story:
         self.vice.does("supervision", f"absences/{trip}/approve")
         self.stage.step("2021-03-05 18:00")
         head.does("supervision", f"absences/{trip}/end")
-        case = self.waits_for_case(subject_id=trip, duty="trip_report")
+        case = self.waits_for_case(subject_id=trip, number="考察2021-03-04")
         due = self.clock(case, "trip_report")["due_on"]
         self.check("trip report due", due, "2021-03-12")
         self.stage.step("2021-03-11 17:00")
@@ -888,9 +888,9 @@ class Story:
                 return items
             cursor = f"&cursor={page['next']}"
 
-    def waits_for_case(self, *, subject_id: str, unit: str = "", duty: str = "") -> str:
-        """The case that supervision opened about it; of several the unit's, or that of the duty."""
-        chosen = {"subject_id": subject_id, "unit": unit, "duty": duty}
+    def waits_for_case(self, *, subject_id: str, unit: str = "", number: str = "") -> str:
+        """The case that supervision opened about it; of several the unit's, or that of this number."""
+        chosen = {"subject_id": subject_id, "unit": unit, "number": number}
         path = f"cases?{urlencode({name: value for name, value in chosen.items() if value})}"
         return str(
             self.inspector.waits_for(
